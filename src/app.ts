@@ -1,0 +1,181 @@
+/** The one place where implementations are chosen: everything that the domain works with, made from the configuration. */
+import { randomUUID } from 'node:crypto';
+import { type Logger, pino } from 'pino';
+import type { Config } from './config.js';
+import { type Database, openDatabase, ping, takeLock } from './database/database.js';
+import { isDatabaseUnavailable } from './database/failures.js';
+import { findKeys, insertKey, type KeyRow, updateSealedKey } from './database/keys.queries.js';
+import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queries.js';
+import type { Channel, Deliver } from './delivery/delivery.js';
+import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
+import {
+  importSigningKey,
+  importVerificationKey,
+  newSigningKey,
+  type SigningKey,
+  type VerificationKey,
+} from './security/access-tokens.js';
+import { deriveKey } from './security/hmac.js';
+import { createPasswords, PasswordPoolBusyError, type Passwords } from './security/passwords.js';
+import { randomToken } from './security/random.js';
+import { createSealer, SealedByAnotherKeyError, type Sealer } from './security/sealing.js';
+
+export interface App {
+  config: Config;
+  log: Logger;
+  db: Database;
+  keys: Keys;
+  passwords: Passwords;
+  deliver: Deliver;
+  /** the channels that a message can take: an address of any other kind is refused when it is given */
+  channels: ReadonlySet<Channel>;
+  /** lets the first superuser be made; null where there is none */
+  bootstrapSecret: string | null;
+  /** Does work that the answer does not wait for; what it rejects with is logged. */
+  inBackground(work: Promise<void>): void;
+  /** The messages kept in place of sending, newest first, those under way included. */
+  outbox(): Promise<(OutboxMessage & { sentAt: Date })[]>;
+  /** Whether the failure is one of capacity or of a database that is away: the same request may succeed later. */
+  isUnavailable(error: unknown): boolean;
+  /** Rejects where the database does not answer. */
+  ping(): Promise<void>;
+  /** Waits for the work in the background, then ends threads and connections. */
+  close(): Promise<void>;
+}
+
+/** Keys by purpose. All but those of access tokens are derived from one that the database keeps sealed, so that they outlive a replacement of `SECRET_KEY`. */
+export interface Keys {
+  securityTokenIds: Buffer;
+  oneTimePasswords: Buffer;
+  throttles: Buffer;
+  refreshTokens: Buffer;
+  /** signs access tokens */
+  signing: SigningKey;
+  /** verify them, and are published */
+  verification: VerificationKey[];
+}
+
+/**
+ * Opens and migrates the database, reads or makes its keys, starts the worker threads.
+ * @throws {SealedByAnotherKeyError} when the database was used with another `SECRET_KEY`
+ */
+export async function createApp(config: Config, log: Logger = createLogger(config)): Promise<App> {
+  const database = await openDatabase({
+    url: config.databaseUrl,
+    poolSize: config.databasePoolSize,
+    dataDir: config.dataDir,
+    onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
+  });
+  const { db } = database;
+  try {
+    await database.migrate();
+    const sealer = createSealer(config.secretKeys);
+    const keys = await loadKeys(db, sealer);
+    const passwords = createPasswords({
+      peppers: config.passwordPeppers,
+      cost: config.bcryptCost,
+      threads: config.passwordThreads,
+    });
+    const background = new Set<Promise<void>>();
+    return {
+      config,
+      log,
+      db,
+      keys,
+      passwords,
+      deliver: createOutbox(config.appUrl, async (message) => {
+        await insertOutboxMessage(db, sealer.seal(Buffer.from(JSON.stringify(message))));
+        log.info({ channel: message.channel, subject: message.subject ?? undefined }, 'message kept in the outbox');
+      }),
+      channels: new Set<Channel>(config.outboxAllowed ? ['email', 'sms'] : []),
+      bootstrapSecret: config.bootstrapSecret ?? (config.production ? null : randomToken(32)),
+      inBackground(work) {
+        const logged = work
+          .catch((error) => log.error({ err: error }, 'work in the background failed'))
+          .finally(() => background.delete(logged));
+        background.add(logged);
+      },
+      async outbox() {
+        await Promise.all(background);
+        const rows = await findOutboxMessages(db, 100);
+        return rows.map(({ sealedMessage, sentAt }) => ({
+          ...(JSON.parse(sealer.open(sealedMessage).toString()) as OutboxMessage),
+          sentAt,
+        }));
+      },
+      isUnavailable: (error) => error instanceof PasswordPoolBusyError || isDatabaseUnavailable(error),
+      ping: () => ping(db),
+      async close() {
+        await Promise.all(background);
+        await passwords.end();
+        await database.close();
+      },
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+export function createLogger(config: Pick<Config, 'logLevel'>): Logger {
+  return pino({
+    level: config.logLevel,
+    redact: {
+      paths: ['*.password', '*.oneTimePassword', '*.refreshToken', '*.accessToken', 'req.headers'],
+      remove: true,
+    },
+  });
+}
+
+async function loadKeys(db: Database, sealer: Sealer): Promise<Keys> {
+  const rows = await db.transaction(async (tx) => {
+    await takeLock(tx, 'keys');
+    let found = await findKeys(tx);
+    if (!found.some(({ purpose }) => purpose === 'root')) {
+      await insertKey(tx, {
+        id: randomUUID(),
+        purpose: 'root',
+        sealedKey: sealer.seal(Buffer.from(randomToken(32), 'base64url')),
+        publicJwk: null,
+      });
+    }
+    if (!found.some(({ purpose }) => purpose === 'access-token')) {
+      const id = randomUUID();
+      const { pkcs8, publicJwk } = await newSigningKey(id);
+      await insertKey(tx, {
+        id,
+        purpose: 'access-token',
+        sealedKey: sealer.seal(Buffer.from(pkcs8)),
+        publicJwk: publicJwk as Record<string, string>,
+      });
+    }
+    // What an outgoing SECRET_KEY sealed is sealed anew, so that the old one can be taken off the list.
+    found = await findKeys(tx);
+    for (const { id, sealedKey } of found)
+      if (!sealer.isCurrent(sealedKey)) await updateSealedKey(tx, id, sealer.seal(openKey(sealer, sealedKey)));
+    return found;
+  });
+  const open = (row: KeyRow) => openKey(sealer, row.sealedKey);
+  const root = open(rows.find(({ purpose }) => purpose === 'root')!);
+  const accessTokenKeys = rows.filter(({ purpose }) => purpose === 'access-token');
+  const newest = accessTokenKeys.at(-1)!;
+  return {
+    securityTokenIds: deriveKey(root, 'security-token-ids'),
+    oneTimePasswords: deriveKey(root, 'one-time-passwords'),
+    throttles: deriveKey(root, 'throttles'),
+    refreshTokens: deriveKey(root, 'refresh-tokens'),
+    signing: await importSigningKey(newest.id, open(newest).toString()),
+    verification: await Promise.all(accessTokenKeys.map(({ id, publicJwk }) => importVerificationKey(id, publicJwk!))),
+  };
+}
+
+function openKey(sealer: Sealer, sealed: Buffer): Buffer {
+  try {
+    return sealer.open(sealed);
+  } catch (error) {
+    if (!(error instanceof SealedByAnotherKeyError)) throw error;
+    throw new SealedByAnotherKeyError(
+      `The keys in this database were ${error.message}. Give the SECRET_KEY that it was first used with (outside production it is in DATA_DIR).`,
+    );
+  }
+}

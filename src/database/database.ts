@@ -1,0 +1,113 @@
+/** The connection: PostgreSQL where a URL is given, else PGlite; one type for both and for an open transaction. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PGlite } from '@electric-sql/pglite';
+import { sql } from 'drizzle-orm';
+import { drizzle as drizzlePg } from 'drizzle-orm/node-postgres';
+import { migrate as migratePg } from 'drizzle-orm/node-postgres/migrator';
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
+import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator';
+import pg from 'pg';
+
+/** The database or a transaction in it. */
+export type Database = PgDatabase<PgQueryResultHKT, Record<string, never>>;
+
+export interface OpenDatabase {
+  db: Database;
+  /** Applies the migrations that are missing; safe for several at once. */
+  migrate(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** `postgres://…`, `memory:`, or undefined for PGlite in `dataDir` */
+  url: string | undefined;
+  poolSize: number;
+  dataDir: string;
+  /** told of connections that break while nobody uses them */
+  onIdleError: (error: Error) => void;
+}
+
+const migrationsFolder = fileURLToPath(new URL('../../drizzle/migrations', import.meta.url));
+
+/** Advisory locks by which processes wait for each other, in a space of numbers that is this program's own. */
+const lockSpace = 7_213_550;
+const lockNumbers = { migration: 1, keys: 2, superusers: 3 } as const;
+
+/** Waits until no other transaction holds the lock, and holds it to the end of this one. */
+export async function takeLock(tx: Database, lock: keyof typeof lockNumbers): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(${lockSpace}::int, ${lockNumbers[lock]}::int)`);
+}
+
+export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
+  return options.url?.startsWith('postgres') ? openPostgres(options.url, options) : openPglite(options);
+}
+
+function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): OpenDatabase {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    // pg drops idle connections after 10 s by default, and a new one costs more than it keeps.
+    idleTimeoutMillis: 300_000,
+    connectionTimeoutMillis: 2_000,
+    statement_timeout: 5_000,
+    lock_timeout: 5_000,
+    idle_in_transaction_session_timeout: 10_000,
+    application_name: 'flex-identity',
+  });
+  pool.on('error', onIdleError);
+  return {
+    db: drizzlePg(pool) as unknown as Database,
+    async migrate() {
+      const client = new pg.Client({ connectionString: url, application_name: 'flex-identity migrate' });
+      await client.connect();
+      try {
+        // Held until the connection ends, and so also let go by a migrator that is killed.
+        await client.query('select pg_advisory_lock($1, $2)', [lockSpace, lockNumbers.migration]);
+        await migratePg(drizzlePg(client), { migrationsFolder });
+      } finally {
+        await client.end();
+      }
+    },
+    close: () => pool.end(),
+  };
+}
+
+async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDatabase> {
+  const folder = url === 'memory:' ? 'memory://' : join(dataDir, 'database');
+  if (url !== 'memory:') mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const client = await PGlite.create(folder);
+  const db = drizzlePglite(client);
+  return {
+    db: db as unknown as Database,
+    migrate: () => migratePglite(db, { migrationsFolder }),
+    close: () => client.close(),
+  };
+}
+
+/** Whether the database answers. */
+export async function ping(db: Database): Promise<void> {
+  await db.execute(sql`select 1`);
+}
+
+const prepared = new WeakMap<Database, Map<string, unknown>>();
+
+/**
+ * The statement of that name, built and prepared at its first use on this database. Building costs more than running: hot paths come this way.
+ * The name must be the only one for its text.
+ */
+export function statement<T>(db: Database, name: string, build: (db: Database) => { prepare(name: string): T }): T {
+  let statements = prepared.get(db);
+  if (statements === undefined) {
+    statements = new Map();
+    prepared.set(db, statements);
+  }
+  let found = statements.get(name) as T | undefined;
+  if (found === undefined) {
+    found = build(db).prepare(name);
+    statements.set(name, found);
+  }
+  return found;
+}

@@ -1,0 +1,50 @@
+/** The limits of a rate: so many events of a key in so many seconds, in every window of that length. */
+import { and, desc, eq, gt, sql } from 'drizzle-orm';
+import type { Database } from './database.js';
+import { now, rateLimitEvents } from './schema.js';
+
+export interface RateLimit {
+  key: Buffer;
+  windows: { count: number; seconds: number }[];
+}
+
+export interface RateLimited {
+  retryAt: Date;
+  retryAfterSeconds: number;
+}
+
+/**
+ * Counts one event for each of the limits, unless one of them is reached: then none is counted.
+ * Exact among any number of processes: whoever asks for the same key waits for the other's answer.
+ * @returns when the next one is counted; undefined where this one was
+ */
+export async function takeRateLimits(db: Database, limits: RateLimit[]): Promise<RateLimited | undefined> {
+  const effective = limits.filter(({ windows }) => windows.length > 0);
+  if (effective.length === 0) return undefined;
+  return db.transaction(async (tx) => {
+    // In the order of the numbers, so that no two wait for each other.
+    const locks = effective.map(({ key }) => key.readBigInt64BE(0)).sort((a, b) => (a < b ? -1 : 1));
+    for (const lock of locks) await tx.execute(sql`select pg_advisory_xact_lock(${String(lock)}::bigint)`);
+    let limited: RateLimited | undefined;
+    for (const { key, windows } of effective) {
+      for (const { count, seconds } of windows) {
+        const since = sql`${now} - make_interval(secs => ${seconds})`;
+        const [nth] = await tx
+          .select({
+            retryAt: sql<Date>`${rateLimitEvents.occurredAt} + make_interval(secs => ${seconds})`.mapWith(
+              rateLimitEvents.occurredAt,
+            ),
+            retryAfterSeconds: sql<number>`greatest(1, ceil(extract(epoch from ${rateLimitEvents.occurredAt} - (${since}))))::int`,
+          })
+          .from(rateLimitEvents)
+          .where(and(eq(rateLimitEvents.key, key), gt(rateLimitEvents.occurredAt, since)))
+          .orderBy(desc(rateLimitEvents.occurredAt))
+          .offset(count - 1)
+          .limit(1);
+        if (nth !== undefined && (limited === undefined || nth.retryAt > limited.retryAt)) limited = nth;
+      }
+    }
+    if (limited === undefined) await tx.insert(rateLimitEvents).values(effective.map(({ key }) => ({ key })));
+    return limited;
+  });
+}

@@ -1,0 +1,206 @@
+/** The tables, their constraints and the types of their rows. Instants have millisecond precision, so that what an answer says is what is stored. */
+import { type SQL, sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgEnum,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+
+/** Bytes as a Buffer from either driver: pg gives Buffers, PGlite Uint8Arrays. */
+const bytes = customType<{ data: Buffer; driverData: Uint8Array }>({
+  dataType: () => 'bytea',
+  fromDriver: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+});
+
+/** Compared byte by byte, the same in every database and locale. */
+const comparedByBytes = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' });
+
+const ipAddress = customType<{ data: string }>({ dataType: () => 'inet' });
+
+const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
+
+export const now: SQL<Date> = sql<Date>`statement_timestamp()`;
+
+export const addressKind = pgEnum('address_kind', ['email', 'phone']);
+export const oneTimePasswordPurpose = pgEnum('one_time_password_purpose', [
+  'VERIFICATION',
+  'AUTHENTICATION',
+  'PASSWORD_RESET',
+]);
+export const authenticationMethod = pgEnum('authentication_method', [
+  'PASSWORD',
+  'EMAIL_ONE_TIME_PASSWORD',
+  'PHONE_ONE_TIME_PASSWORD',
+]);
+
+export const users = pgTable(
+  'users',
+  {
+    id: uuid('id').primaryKey().defaultRandom(),
+    username: text('username'),
+    usernameKey: comparedByBytes('username_key'),
+    email: text('email'),
+    emailKey: comparedByBytes('email_key'),
+    /** E.164, which is its own key. */
+    phone: comparedByBytes('phone'),
+    passwordHash: text('password_hash'),
+    isActive: boolean('is_active').notNull().default(true),
+    isStaff: boolean('is_staff').notNull().default(false),
+    isSuperuser: boolean('is_superuser').notNull().default(false),
+    dateJoined: instant('date_joined').notNull().default(now),
+    lastLogin: instant('last_login'),
+    /** When an address of this account was verified for the first time: from then on it has an owner. */
+    firstVerifiedAt: instant('first_verified_at'),
+  },
+  (t) => [
+    uniqueIndex('users_username_key_unique').on(t.usernameKey),
+    uniqueIndex('users_email_key_unique').on(t.emailKey),
+    uniqueIndex('users_phone_unique').on(t.phone),
+    index('users_superuser').on(t.id).where(sql`${t.isSuperuser}`),
+    check('users_identifier_required', sql`num_nonnulls(${t.username}, ${t.email}, ${t.phone}) > 0`),
+    check('users_no_blank', sql`${t.username} <> '' and ${t.email} <> '' and ${t.phone} <> ''`),
+    check('users_username_has_key', sql`(${t.username} is null) = (${t.usernameKey} is null)`),
+    check('users_email_has_key', sql`(${t.email} is null) = (${t.emailKey} is null)`),
+  ],
+);
+
+/** An address that somebody has. Made with the user, or with the change that adds it, and removed with the address. */
+export const securityTokens = pgTable(
+  'security_tokens',
+  {
+    id: comparedByBytes('id').primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    kind: addressKind('kind').notNull(),
+    /** Where the message goes: the address as stored, never as typed in a request. */
+    address: text('address').notNull(),
+    givenAtSignUp: boolean('given_at_sign_up').notNull(),
+    createdAt: instant('created_at').notNull().default(now),
+    verifiedAt: instant('verified_at'),
+  },
+  (t) => [uniqueIndex('security_tokens_user_kind_unique').on(t.userId, t.kind)],
+);
+
+/**
+ * The live password and the throttle of one security token and purpose. The throttle belongs to the address, whether a user has it or not:
+ * hence no foreign key to `security_tokens`, and `user_id` null where nobody has the address.
+ */
+export const oneTimePasswords = pgTable(
+  'one_time_passwords',
+  {
+    tokenId: comparedByBytes('token_id').notNull(),
+    purpose: oneTimePasswordPurpose('purpose').notNull(),
+    /** Whom the live password proves; it is void as soon as the address is not theirs. */
+    userId: uuid('user_id').references(() => users.id, { onDelete: 'set null' }),
+    codeDigest: bytes('code_digest'),
+    expiresAt: instant('expires_at'),
+    failureCount: integer('failure_count').notNull().default(0),
+    retryAt: instant('retry_at'),
+    /** The attempt that was reserved last: tells a statement whether the reservation is its own. */
+    attemptId: uuid('attempt_id'),
+    updatedAt: instant('updated_at').notNull().default(now),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tokenId, t.purpose] }),
+    index('one_time_passwords_user').on(t.userId),
+    check('one_time_passwords_count_not_negative', sql`${t.failureCount} >= 0`),
+    check('one_time_passwords_digest_expires', sql`(${t.codeDigest} is null) = (${t.expiresAt} is null)`),
+  ],
+);
+
+/** Failed sign-ins by a keyed digest of the identifier, alone or with the client's network. */
+export const signInThrottles = pgTable(
+  'sign_in_throttles',
+  {
+    key: bytes('key').primaryKey(),
+    failureCount: integer('failure_count').notNull(),
+    retryAt: instant('retry_at'),
+    attemptId: uuid('attempt_id'),
+    updatedAt: instant('updated_at').notNull().default(now),
+  },
+  (t) => [check('sign_in_throttles_count_not_negative', sql`${t.failureCount} >= 0`)],
+);
+
+/** What the limits of a rate count: one row an event, so that a limit holds in every window of its length. */
+export const rateLimitEvents = pgTable(
+  'rate_limit_events',
+  {
+    id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    key: bytes('key').notNull(),
+    occurredAt: instant('occurred_at').notNull().default(now),
+  },
+  (t) => [
+    index('rate_limit_events_key').on(t.key, t.occurredAt),
+    index('rate_limit_events_occurred_at').on(t.occurredAt),
+  ],
+);
+
+export const sessions = pgTable(
+  'sessions',
+  {
+    id: uuid('id').primaryKey().defaultRandom(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    refreshTokenHash: bytes('refresh_token_hash').notNull(),
+    /** Of the token that the current one was derived from, with the instant it was spent. */
+    previousRefreshTokenHash: bytes('previous_refresh_token_hash'),
+    refreshedAt: instant('refreshed_at'),
+    createdAt: instant('created_at').notNull().default(now),
+    lastUsedAt: instant('last_used_at').notNull().default(now),
+    idleExpiresAt: instant('idle_expires_at').notNull(),
+    expiresAt: instant('expires_at').notNull(),
+    revokedAt: instant('revoked_at'),
+    /** The last proof of who is there: by password, one-time password or sign-up. */
+    authenticatedAt: instant('authenticated_at').notNull().default(now),
+    authenticationMethods: authenticationMethod('authentication_methods').array().notNull(),
+    userAgent: text('user_agent'),
+    ipAddress: ipAddress('ip_address'),
+  },
+  (t) => [index('sessions_user').on(t.userId, t.createdAt), index('sessions_expires_at').on(t.expiresAt)],
+);
+
+/** Keys that must outlive a replacement of `SECRET_KEY`, sealed with it. */
+export const keys = pgTable(
+  'keys',
+  {
+    id: text('id').primaryKey(),
+    purpose: text('purpose', { enum: ['root', 'access-token'] }).notNull(),
+    sealedKey: bytes('sealed_key').notNull(),
+    /** What `/.well-known/jwks.json` publishes; null for a key that nobody else verifies with. */
+    publicJwk: jsonb('public_jwk').$type<Record<string, string>>(),
+    createdAt: instant('created_at').notNull().default(now),
+  },
+  (t) => [uniqueIndex('keys_one_root').on(t.purpose).where(sql`${t.purpose} = 'root'`)],
+);
+
+/** Messages kept in place of sending, sealed: the body holds a one-time password. */
+export const outboxMessages = pgTable(
+  'outbox_messages',
+  {
+    id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    sealedMessage: bytes('sealed_message').notNull(),
+    sentAt: instant('sent_at').notNull().default(now),
+  },
+  (t) => [index('outbox_messages_sent_at').on(t.sentAt)],
+);
+
+export type UserRow = typeof users.$inferSelect;
+export type NewUserRow = typeof users.$inferInsert;
+export type SecurityTokenRow = typeof securityTokens.$inferSelect;
+export type SessionRow = typeof sessions.$inferSelect;
+export type AddressKind = (typeof addressKind.enumValues)[number];
+export type OneTimePasswordPurpose = (typeof oneTimePasswordPurpose.enumValues)[number];
+export type AuthenticationMethod = (typeof authenticationMethod.enumValues)[number];

@@ -1,0 +1,187 @@
+/** Statements about users and the security tokens of their addresses. */
+import { and, eq, getTableColumns, isNull, or, type SQL, sql } from 'drizzle-orm';
+import type { Database } from './database.js';
+import {
+  type AddressKind,
+  type NewUserRow,
+  now,
+  oneTimePasswords,
+  type SecurityTokenRow,
+  securityTokens,
+  type UserRow,
+  users,
+} from './schema.js';
+
+/** A user with what the tokens of the addresses say. */
+export interface User extends UserRow {
+  /** null where there is no such address */
+  emailVerified: boolean | null;
+  phoneVerified: boolean | null;
+}
+
+/** A security token, whose it is, and the greatest of what its purposes count. */
+export interface SecurityToken extends SecurityTokenRow {
+  user: User;
+  failureCount: number;
+  retryAt: Date | null;
+  expiresAt: Date | null;
+}
+
+const verified = (kind: AddressKind): SQL<boolean | null> =>
+  sql.raw(
+    `(select t.verified_at is not null from security_tokens t where t.user_id = users.id and t.kind = '${kind}')`,
+  ) as SQL<boolean | null>;
+
+/** To be selected from `users`, joined or not. */
+export const userColumns = {
+  ...getTableColumns(users),
+  emailVerified: verified('email'),
+  phoneVerified: verified('phone'),
+};
+
+/** @throws the violated constraint where an identifier is taken */
+export async function insertUser(db: Database, values: NewUserRow): Promise<UserRow> {
+  const [row] = await db.insert(users).values(values).returning();
+  return row!;
+}
+
+/** @throws the violated constraint where somebody has the address */
+export async function insertSecurityTokens(
+  db: Database,
+  rows: Pick<SecurityTokenRow, 'id' | 'userId' | 'kind' | 'address' | 'givenAtSignUp'>[],
+): Promise<void> {
+  if (rows.length > 0) await db.insert(securityTokens).values(rows);
+}
+
+/** Which of the identifiers somebody has. */
+export async function findTaken(
+  db: Database,
+  keys: { username: string | null; emailTokenId: string | null; phoneTokenId: string | null },
+): Promise<{ username: boolean; email: boolean; phone: boolean }> {
+  const [row] = await db
+    .select({
+      username: sql<boolean>`exists (select from users where username_key = ${keys.username}::text)`,
+      email: sql<boolean>`exists (select from security_tokens where id = ${keys.emailTokenId}::text)`,
+      phone: sql<boolean>`exists (select from security_tokens where id = ${keys.phoneTokenId}::text)`,
+    })
+    .from(sql`(select) as nothing`);
+  return row!;
+}
+
+export async function findUser(db: Database, id: string): Promise<User | undefined> {
+  const [row] = await db.select(userColumns).from(users).where(eq(users.id, id));
+  return row;
+}
+
+/**
+ * The user, whom no other transaction that comes this way changes until this one has ended.
+ * Rows that refer to the user are still written meanwhile (hence "no key"): else a one-time password being made and one being spent could wait for each other.
+ */
+export async function lockUser(tx: Database, id: string): Promise<User | undefined> {
+  const [row] = await tx.select(userColumns).from(users).where(eq(users.id, id)).for('no key update');
+  return row;
+}
+
+export async function hasSuperuser(db: Database): Promise<boolean> {
+  const [row] = await db.select({ id: users.id }).from(users).where(eq(users.isSuperuser, true)).limit(1);
+  return row !== undefined;
+}
+
+/** Notes that the user has signed in. @returns when */
+export async function updateLastLogin(tx: Database, id: string): Promise<Date> {
+  const [row] = await tx
+    .update(users)
+    .set({ lastLogin: now })
+    .where(eq(users.id, id))
+    .returning({ lastLogin: users.lastLogin });
+  return row!.lastLogin!;
+}
+
+export async function updatePasswordHash(tx: Database, id: string, passwordHash: string | null): Promise<void> {
+  await tx.update(users).set({ passwordHash }).where(eq(users.id, id));
+}
+
+/** The tokens of a user, by the user's id or username, or the one of that id; email first. */
+export async function findSecurityTokens(
+  db: Database,
+  of: { userId: string } | { usernameKey: string } | { id: string },
+): Promise<SecurityToken[]> {
+  const greatest = (column: 'retry_at' | 'expires_at') =>
+    sql<Date | null>`(select max(o.${sql.raw(column)}) from one_time_passwords o where o.token_id = security_tokens.id)`.mapWith(
+      oneTimePasswords.retryAt,
+    );
+  const rows = await db
+    .select({
+      token: getTableColumns(securityTokens),
+      user: userColumns,
+      failureCount: sql<number>`coalesce((select max(o.failure_count) from one_time_passwords o where o.token_id = security_tokens.id), 0)`,
+      retryAt: greatest('retry_at'),
+      expiresAt: greatest('expires_at'),
+    })
+    .from(securityTokens)
+    .innerJoin(users, eq(users.id, securityTokens.userId))
+    .where(
+      'userId' in of
+        ? eq(securityTokens.userId, of.userId)
+        : 'usernameKey' in of
+          ? eq(users.usernameKey, of.usernameKey)
+          : eq(securityTokens.id, of.id),
+    )
+    .orderBy(securityTokens.kind);
+  return rows.map(({ token, ...rest }) => ({ ...token, ...rest }));
+}
+
+/**
+ * Takes an unverified address from an account that has had a verified one beside it for a day.
+ * @returns whether somebody had to let it go
+ */
+export async function releaseUnprovenAddress(tx: Database, kind: AddressKind, key: string): Promise<boolean> {
+  const day = sql`${now} - interval '1 day'`;
+  const [released] = await tx
+    .delete(securityTokens)
+    .where(
+      and(
+        eq(securityTokens.kind, kind),
+        isNull(securityTokens.verifiedAt),
+        sql`${securityTokens.createdAt} <= ${day}`,
+        sql`${securityTokens.userId} = (select id from users where ${kind === 'email' ? sql`email_key` : sql`phone`} = ${key})`,
+        sql`exists (select from security_tokens other where other.user_id = ${securityTokens.userId} and other.verified_at <= ${day})`,
+      ),
+    )
+    .returning({ userId: securityTokens.userId });
+  if (released === undefined) return false;
+  await tx
+    .update(users)
+    .set(kind === 'email' ? { email: null, emailKey: null } : { phone: null })
+    .where(eq(users.id, released.userId));
+  return true;
+}
+
+/** Marks the address verified; the first time, the account has an owner from now on. */
+export async function markVerified(tx: Database, tokenId: string, userId: string): Promise<void> {
+  await tx
+    .update(securityTokens)
+    .set({ verifiedAt: now })
+    .where(and(eq(securityTokens.id, tokenId), isNull(securityTokens.verifiedAt)));
+  await tx
+    .update(users)
+    .set({ firstVerifiedAt: now })
+    .where(and(eq(users.id, userId), isNull(users.firstVerifiedAt)));
+}
+
+/** The users that the keys name: nobody, one, or several who are not the same; and whether each has signed in from that network within 30 days. */
+export async function findUsersByKeys(
+  db: Database,
+  keys: { kind: 'username' | 'email' | 'phone'; key: string }[],
+  network: string,
+): Promise<{ user: User; knownNetwork: boolean }[]> {
+  if (keys.length === 0) return [];
+  const column = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
+  return db
+    .select({
+      user: userColumns,
+      knownNetwork: sql<boolean>`exists (select from sessions s where s.user_id = users.id and s.ip_address <<= ${network}::inet and s.created_at > statement_timestamp() - interval '30 days')`,
+    })
+    .from(users)
+    .where(or(...keys.map(({ kind, key }) => eq(column[kind], key))));
+}

@@ -1,0 +1,44 @@
+/** Who may do what. The order is always the same: signed in, then the role, then the thing. */
+import type { App } from '../app.js';
+import type { SecurityTokenRow } from '../database/schema.js';
+import type { User } from '../database/users.queries.js';
+import { securityTokenId } from '../security/security-token-ids.js';
+import { ForbiddenError, UnauthenticatedError } from './errors.js';
+import type { Caller, Viewer } from './sessions.js';
+
+/** @throws {UnauthenticatedError} */
+export function requireViewer({ viewer }: Caller): Viewer {
+  if (viewer === null) throw new UnauthenticatedError();
+  return viewer;
+}
+
+/**
+ * @throws {UnauthenticatedError}
+ * @throws {ForbiddenError}
+ */
+export function requireSuperuser(caller: Caller): Viewer {
+  const viewer = requireViewer(caller);
+  if (!viewer.user.isSuperuser) throw new ForbiddenError();
+  return viewer;
+}
+
+/** Whether the token is of an address of the caller's, told without asking the database. */
+export function ownsSecurityToken(app: App, { viewer }: Caller, tokenId: string): boolean {
+  if (viewer === null) return false;
+  const { emailKey, phone } = viewer.user;
+  const { securityTokenIds } = app.keys;
+  return (
+    (emailKey !== null && tokenId === securityTokenId(securityTokenIds, 'email', emailKey)) ||
+    (phone !== null && tokenId === securityTokenId(securityTokenIds, 'phone', phone))
+  );
+}
+
+/**
+ * Whether an address proves its user to somebody who is not signed in. Only a verified one does; or, as long as no address of the account
+ * has ever been verified, the one given at sign-up: else nobody who signed up without a password could come back. Not for staff and superusers.
+ */
+export function provesUser(token: SecurityTokenRow, user: User): boolean {
+  if (!user.isActive) return false;
+  if (token.verifiedAt !== null) return true;
+  return token.givenAtSignUp && user.firstVerifiedAt === null && !user.isStaff && !user.isSuperuser;
+}

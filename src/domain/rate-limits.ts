@@ -1,0 +1,62 @@
+/** The limits of a rate, by what they protect. Zero in the configuration lifts a limit. */
+import type { App } from '../app.js';
+import { type RateLimit, takeRateLimits } from '../database/rate-limits.queries.js';
+import { hmac } from '../security/hmac.js';
+import { TimeoutError } from './errors.js';
+import type { Client } from './sessions.js';
+
+/** @param windows of which those with a count or a length of zero do not limit */
+function limit(app: App, name: string, subject: string, windows: { count: number; seconds: number }[]): RateLimit {
+  return {
+    key: hmac(app.keys.throttles, name, subject),
+    windows: windows.filter(({ count, seconds }) => count > 0 && seconds > 0),
+  };
+}
+
+/** @throws {TimeoutError} over the sign-ups of a client */
+export async function limitSignUps(app: App, client: Client): Promise<void> {
+  await take(app, [limit(app, 'sign-up', client.network, [{ count: app.config.signUpsPerHour, seconds: 3600 }])]);
+}
+
+/** @throws {TimeoutError} over the look-ups of a client */
+export async function limitLookUps(app: App, client: Client): Promise<void> {
+  await take(app, [limit(app, 'look-up', client.network, [{ count: app.config.lookUpsPerMinute, seconds: 60 }])]);
+}
+
+/**
+ * @param by the owner's sends and everybody else's are counted apart, so that no stranger spends the owner's
+ * @param phone also counted by its prefix, where not null
+ * @throws {TimeoutError} over the sends of a security token, of a client or of a prefix
+ */
+export async function limitSends(
+  app: App,
+  tokenId: string,
+  by: 'owner' | 'others',
+  client: Client,
+  phone: string | null,
+): Promise<void> {
+  const { sendIntervalSeconds, sendsPerHour, sendsPerDay } = app.config.oneTimePassword;
+  await take(app, [
+    limit(app, `send-by-${by}`, tokenId, [
+      { count: 1, seconds: sendIntervalSeconds },
+      { count: sendsPerHour, seconds: 3600 },
+      { count: sendsPerDay, seconds: 86_400 },
+    ]),
+    limit(app, 'send-by-client', client.network, [{ count: app.config.sendsPerHour, seconds: 3600 }]),
+    ...(phone === null ? [] : [smsPrefixLimit(app, phone)]),
+  ]);
+}
+
+/** @throws {TimeoutError} over the messages to numbers that differ in their last four digits only */
+export async function limitSmsPrefix(app: App, phone: string): Promise<void> {
+  await take(app, [smsPrefixLimit(app, phone)]);
+}
+
+function smsPrefixLimit(app: App, phone: string): RateLimit {
+  return limit(app, 'sms-prefix', phone.slice(0, -4), [{ count: app.config.smsPrefixSendsPerHour, seconds: 3600 }]);
+}
+
+async function take(app: App, limits: RateLimit[]): Promise<void> {
+  const limited = await takeRateLimits(app.db, limits);
+  if (limited !== undefined) throw new TimeoutError(limited);
+}

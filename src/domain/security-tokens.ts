@@ -1,0 +1,73 @@
+/** Security tokens as people see them: found by identifier, obscured, and alike whether anybody has the address or not. */
+import type { App } from '../app.js';
+import type { AddressKind } from '../database/schema.js';
+import { findSecurityTokens, type SecurityToken } from '../database/users.queries.js';
+import { kindOfSecurityTokenId, securityTokenId } from '../security/security-token-ids.js';
+import { provesUser } from './authority.js';
+import { BadUserInputError } from './errors.js';
+import { parseIdentifier } from './identifiers.js';
+import { obscureEmail, obscurePhone } from './masking.js';
+import { limitLookUps } from './rate-limits.js';
+import type { Caller } from './sessions.js';
+
+export interface SecurityTokenView {
+  id: string;
+  kind: AddressKind;
+  /** the obscured address */
+  name: string;
+  /** these four are null to anyone but the owner and staff */
+  verified: boolean | null;
+  failureCount: number | null;
+  retryAt: Date | null;
+  expiresAt: Date | null;
+}
+
+/**
+ * The ways to prove the user of an identifier: by address that address alone, whoever has it or nobody; by username all of its user's.
+ * @throws {TimeoutError} over the look-ups of this client
+ */
+export async function lookUpSecurityTokens(app: App, caller: Caller, text: string): Promise<SecurityTokenView[]> {
+  await limitLookUps(app, caller.client);
+  const identifier = parseIdentifier(text, app.config.defaultRegion);
+  if (typeof identifier === 'string') return [];
+  if (identifier.kind === 'username') {
+    const tokens = await findSecurityTokens(app.db, { usernameKey: identifier.key });
+    return tokens
+      .filter((token) => provesUser(token, token.user) || mayInspect(caller, token))
+      .map((token) => (mayInspect(caller, token) ? inspect(token) : conceal(token)));
+  }
+  const { kind, key, value } = identifier;
+  const id = securityTokenId(app.keys.securityTokenIds, kind, key);
+  const [token] = await findSecurityTokens(app.db, { id });
+  // From what was typed, not from what is stored: the stored form would tell that there is one.
+  const concealed = conceal({ id, kind, address: value });
+  return [token !== undefined && mayInspect(caller, token) ? { ...inspect(token), name: concealed.name } : concealed];
+}
+
+/** The tokens of a user for whoever sees the user. */
+export async function listSecurityTokens(app: App, caller: Caller, userId: string): Promise<SecurityTokenView[]> {
+  const tokens = await findSecurityTokens(app.db, { userId });
+  return tokens.map((token) => (mayInspect(caller, token) ? inspect(token) : conceal(token)));
+}
+
+/** @throws {BadUserInputError} for an id that was never given out; nothing is stored for it */
+export function checkSecurityTokenId(app: App, id: string): AddressKind {
+  const kind = kindOfSecurityTokenId(app.keys.securityTokenIds, id);
+  if (kind === undefined) throw new BadUserInputError('This is not the id of a security token.');
+  return kind;
+}
+
+/** With what only the owner and staff see. */
+export function inspect(token: SecurityToken): SecurityTokenView {
+  const { verifiedAt, failureCount, retryAt, expiresAt } = token;
+  return { ...conceal(token), verified: verifiedAt !== null, failureCount, retryAt, expiresAt };
+}
+
+function mayInspect({ viewer }: Caller, token: SecurityToken): boolean {
+  return viewer !== null && (viewer.user.id === token.userId || viewer.user.isStaff || viewer.user.isSuperuser);
+}
+
+function conceal({ id, kind, address }: { id: string; kind: AddressKind; address: string }): SecurityTokenView {
+  const name = kind === 'email' ? obscureEmail(address) : obscurePhone(address);
+  return { id, kind, name, verified: null, failureCount: null, retryAt: null, expiresAt: null };
+}

@@ -1,0 +1,47 @@
+/** What a request carries to the resolvers. */
+import ipaddr from 'ipaddr.js';
+import type { App } from '../app.js';
+import type { Caller, Client, SessionTokens, Viewer } from '../domain/sessions.js';
+
+export interface Context extends Caller {
+  app: App;
+  /** as the bearer presents it; whether it is good is told by `viewer` */
+  accessToken: string | null;
+  /** of `X-Bootstrap-Secret` */
+  bootstrapSecret: string | null;
+}
+
+export interface RequestFacts {
+  ipAddress: string;
+  header(name: string): string | undefined;
+}
+
+/** The context of a request. Nobody is signed in yet: `viewer-plugin.ts` asks for the session once the operation is known. */
+export function createContext(app: App, { ipAddress, header }: RequestFacts): Context {
+  return {
+    app,
+    viewer: null,
+    client: clientOf(ipAddress, header('user-agent') ?? null),
+    accessToken: /^Bearer +(.*)$/i.exec(header('authorization') ?? '')?.[1]?.trim() ?? null,
+    bootstrapSecret: header('x-bootstrap-secret') ?? null,
+  };
+}
+
+/** From here on the request is that of the session that it has just opened: the rest of the answer is for its owner. */
+export function signedIn<T extends { user: Viewer['user']; tokens: SessionTokens | null }>(
+  context: Context,
+  result: T,
+): T {
+  if (result.tokens !== null)
+    context.viewer = { user: result.user, session: result.tokens.session, recentlyAuthenticated: true };
+  return result;
+}
+
+function clientOf(address: string, userAgent: string | null): Client {
+  const ip = ipaddr.process(address);
+  const ipAddress = ip.toString();
+  // A /64 is the least that one customer of a network gets.
+  const network =
+    ip.kind() === 'ipv6' ? `${ipaddr.IPv6.networkAddressFromCIDR(`${ipAddress}/64`)}/64` : `${ipAddress}/32`;
+  return { ipAddress, network, userAgent };
+}

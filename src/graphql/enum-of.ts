@@ -1,0 +1,19 @@
+/** Enums of the schema. */
+import { registerEnumType } from 'type-graphql';
+
+/** An enum of the schema, whose values are their own names. */
+export function enumOf<Value extends string>(
+  name: string,
+  description: string,
+  values: Record<Value, string>,
+): Record<Value, Value> {
+  const object = Object.fromEntries(Object.keys(values).map((value) => [value, value])) as Record<Value, Value>;
+  registerEnumType(object, {
+    name,
+    description,
+    valuesConfig: Object.fromEntries(
+      Object.entries<string>(values).map(([value, text]) => [value, { description: text }]),
+    ) as never,
+  });
+  return object;
+}

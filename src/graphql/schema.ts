@@ -1,0 +1,27 @@
+/** The executable schema, made of the resolvers. */
+import 'reflect-metadata';
+import { type GraphQLSchema, printSchema } from 'graphql';
+import { buildSchemaSync } from 'type-graphql';
+import { CredentialResolver } from './credential.resolver.js';
+import { OneTimePasswordResolver } from './one-time-password.resolver.js';
+import { EmailTokenType, PhoneTokenType } from './one-time-password.type.js';
+import { PolicyResolver } from './policy.resolver.js';
+import { discloseRefusals } from './refusals.js';
+import { SessionResolver } from './session.resolver.js';
+import { UserResolver } from './user.resolver.js';
+
+export function createSchema(): GraphQLSchema {
+  return discloseRefusals(
+    buildSchemaSync({
+      resolvers: [UserResolver, CredentialResolver, OneTimePasswordResolver, SessionResolver, PolicyResolver],
+      orphanedTypes: [EmailTokenType, PhoneTokenType],
+      // The domain reads its input itself and answers every fault at once.
+      validate: false,
+    }),
+  );
+}
+
+/** The text of `schema.graphql`. */
+export function emitSchema(): string {
+  return `${printSchema(createSchema())}\n`;
+}

@@ -1,0 +1,76 @@
+/** Sessions and the tokens that stand for them. */
+import { GraphQLDateTime } from 'graphql-scalars';
+import { Field, ID, ObjectType } from 'type-graphql';
+import type { AuthenticationMethod } from '../domain/sessions.js';
+import { enumOf } from './enum-of.js';
+
+const AuthenticationMethodEnum = enumOf<AuthenticationMethod>(
+  'AuthenticationMethod',
+  'How somebody proved who they are.',
+  {
+    PASSWORD: 'By password, or by choosing one at sign-up.',
+    EMAIL_ONE_TIME_PASSWORD: 'By a one-time password sent to their email address.',
+    PHONE_ONE_TIME_PASSWORD: 'By a one-time password sent to their phone.',
+  },
+);
+
+@ObjectType('Session', { description: 'A device or program on which a user is signed in.' })
+export class SessionType {
+  @Field(() => ID, { simple: true, description: 'Also the claim `sid` of its access tokens.' })
+  id!: string;
+
+  @Field(() => GraphQLDateTime, { simple: true, description: 'When it was opened.' })
+  createdAt!: Date;
+
+  @Field(() => GraphQLDateTime, { simple: true, description: 'When it was last used.' })
+  lastUsedAt!: Date;
+
+  @Field(() => GraphQLDateTime, { simple: true, description: 'When it ends at the latest, used or not.' })
+  expiresAt!: Date;
+
+  @Field(() => String, { nullable: true, simple: true, description: 'The `User-Agent` that opened it.' })
+  userAgent!: string | null;
+
+  @Field(() => String, { nullable: true, simple: true, description: 'The address that opened it.' })
+  ipAddress!: string | null;
+
+  @Field(() => [AuthenticationMethodEnum], {
+    simple: true,
+    description: 'How its user has proved who they are in it; empty after a sign-up without a password.',
+  })
+  authenticationMethods!: AuthenticationMethod[];
+}
+
+@ObjectType('SessionTokens', {
+  description: 'What stands for a session: keep the access token in memory, the refresh token safe.',
+  simpleResolvers: true,
+})
+export class SessionTokensType {
+  @Field(() => SessionType, { description: 'The session that they stand for.' })
+  session!: SessionType;
+
+  @Field(() => String, {
+    description: 'A signed JWT for `Authorization: Bearer`, verifiable with /.well-known/jwks.json.',
+  })
+  accessToken!: string;
+
+  @Field(() => GraphQLDateTime, { description: 'From then on the access token is not taken.' })
+  accessTokenExpiresAt!: Date;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Opaque, single use, rotates; null when it travels in an HttpOnly cookie.',
+  })
+  refreshToken!: string | null;
+
+  @Field(() => GraphQLDateTime, {
+    description: 'From then on the refresh token is not taken, unless it is used before.',
+  })
+  refreshTokenExpiresAt!: Date;
+}
+
+@ObjectType('SignOutSuccess', { description: 'Nobody is signed in by these tokens now.', simpleResolvers: true })
+export class SignOutSuccessType {
+  @Field(() => Boolean, { description: 'False where there was no session to end.' })
+  signedOut!: boolean;
+}

@@ -1,0 +1,36 @@
+/** Signs the request in: asks for the session of its bearer as soon as it is known that the operation wants one. */
+import type { ApolloServerPlugin } from '@apollo/server';
+import { GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
+import { UnauthenticatedError } from '../domain/errors.js';
+import { getViewer } from '../domain/sessions.js';
+import type { Context } from './context.js';
+import { toGraphQLError } from './mask-defects.js';
+
+/** These are for people whose access token may have expired: they do not read it, or read it as it is. */
+const withoutViewer = new Set(['signOut', 'refreshSession']);
+
+export const viewerPlugin: ApolloServerPlugin<Context> = {
+  async requestDidStart() {
+    return {
+      async didResolveOperation({ contextValue, operation }) {
+        if (contextValue.accessToken === null || isWithoutViewer(operation)) return;
+        try {
+          contextValue.viewer = await getViewer(contextValue.app, contextValue.accessToken);
+        } catch (error) {
+          if (!(error instanceof UnauthenticatedError)) throw toGraphQLError(contextValue.app, error);
+          throw new GraphQLError(error.message, {
+            extensions: {
+              code: error.code,
+              http: { status: 401, headers: new Map([['www-authenticate', 'Bearer error="invalid_token"']]) },
+            },
+          });
+        }
+      },
+    };
+  },
+};
+
+function isWithoutViewer(operation: OperationDefinitionNode | undefined): boolean {
+  const selections = operation?.selectionSet.selections ?? [];
+  return selections.every((selection) => selection.kind === Kind.FIELD && withoutViewer.has(selection.name.value));
+}

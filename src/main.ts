@@ -1,0 +1,80 @@
+/** Starts the service. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type App, createApp, createLogger } from './app.js';
+import { type Config, ConfigError, readConfig } from './config.js';
+import { needsBootstrap } from './domain/users.js';
+import { createServer } from './server.js';
+
+/** `EX_CONFIG` of sysexits.h: starting again will not help before the configuration is changed. */
+const exitConfig = 78;
+
+await start();
+
+async function start(): Promise<void> {
+  if (process.env.NODE_ENV !== 'production' && existsSync('.env')) process.loadEnvFile('.env');
+  let config: Config;
+  try {
+    config = readConfig();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+    process.exit(exitConfig);
+  }
+  const log = createLogger(config);
+  let app: App;
+  try {
+    app = await createApp(config, log);
+  } catch (error) {
+    log.fatal({ err: error }, 'could not start');
+    process.exit(error instanceof Error && error.name === 'SealedByAnotherKeyError' ? exitConfig : 1);
+  }
+  const server = await createServer(app);
+  try {
+    const address = await server.listen();
+    log.info({ address }, 'listening');
+    if (!config.production) await greet(app, address);
+  } catch (error) {
+    log.fatal({ err: error }, 'could not listen');
+    await server.close();
+    process.exit(1);
+  }
+  stopOnSignals(server.close, (error) => log.error({ err: error }, 'could not stop cleanly'));
+}
+
+function stopOnSignals(close: () => Promise<void>, onError: (error: unknown) => void): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    // Once: a second signal has its default effect and stops at once.
+    process.once(signal, () => {
+      close().then(
+        () => process.exit(0),
+        (error) => {
+          onError(error);
+          process.exit(1);
+        },
+      );
+    });
+  }
+}
+
+async function greet(app: App, address: string): Promise<void> {
+  const { databaseUrl, dataDir } = app.config;
+  const data =
+    databaseUrl === undefined
+      ? `${join(dataDir, 'database')} (embedded)`
+      : databaseUrl === 'memory:'
+        ? 'in memory, gone when this stops'
+        : `PostgreSQL ${new URL(databaseUrl).host}${new URL(databaseUrl).pathname}`;
+  const lines = [
+    '',
+    `  API       ${address}/graphql`,
+    `  Explorer  ${address}/graphql in a browser`,
+    `  Outbox    ${address}/dev/outbox`,
+    `  Data      ${data}`,
+    ...((await needsBootstrap(app))
+      ? [`  Bootstrap ${app.bootstrapSecret}`, '            (X-Bootstrap-Secret, for the first createSuperuser)']
+      : []),
+    '',
+  ];
+  console.log(lines.join('\n'));
+}

@@ -1,0 +1,112 @@
+/** Access tokens: JWTs of RFC 9068, signed with ES256. */
+import {
+  type CryptoKey,
+  exportJWK,
+  exportPKCS8,
+  generateKeyPair,
+  importJWK,
+  importPKCS8,
+  type JWK,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
+
+const algorithm = 'ES256';
+const type = 'at+jwt';
+
+export interface SigningKey {
+  id: string;
+  privateKey: CryptoKey;
+}
+
+export interface VerificationKey {
+  id: string;
+  publicKey: CryptoKey;
+  publicJwk: JWK;
+}
+
+export interface AccessTokenClaims {
+  userId: string;
+  sessionId: string;
+  issuedAt: Date;
+  expiresAt: Date;
+  authenticatedAt: Date;
+  /** @see RFC 8176 */
+  methods: string[];
+  roles: string[];
+}
+
+/** What a verified signature vouches for. Whether it has expired is for the database's clock to say. */
+export interface VerifiedAccessToken {
+  userId: string;
+  sessionId: string;
+  expiresAt: Date;
+}
+
+/** A new key pair: PKCS #8 to be sealed and the public JWK to be published. */
+export async function newSigningKey(id: string): Promise<{ pkcs8: string; publicJwk: JWK }> {
+  const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
+  return {
+    pkcs8: await exportPKCS8(privateKey),
+    publicJwk: { ...(await exportJWK(publicKey)), kid: id, alg: algorithm, use: 'sig' },
+  };
+}
+
+export async function importSigningKey(id: string, pkcs8: string): Promise<SigningKey> {
+  return { id, privateKey: await importPKCS8(pkcs8, algorithm) };
+}
+
+export async function importVerificationKey(id: string, publicJwk: JWK): Promise<VerificationKey> {
+  return { id, publicKey: (await importJWK(publicJwk, algorithm)) as CryptoKey, publicJwk };
+}
+
+export async function signAccessToken(key: SigningKey, issuer: string, claims: AccessTokenClaims): Promise<string> {
+  return new SignJWT({
+    sid: claims.sessionId,
+    auth_time: seconds(claims.authenticatedAt),
+    amr: claims.methods,
+    roles: claims.roles,
+  })
+    .setProtectedHeader({ alg: algorithm, typ: type, kid: key.id })
+    .setIssuer(issuer)
+    .setAudience(issuer)
+    .setSubject(claims.userId)
+    .setIssuedAt(seconds(claims.issuedAt))
+    .setExpirationTime(seconds(claims.expiresAt))
+    .sign(key.privateKey);
+}
+
+/** The claims of a token that one of these keys signed for this issuer; undefined for anything else. */
+export async function verifyAccessToken(
+  keys: readonly VerificationKey[],
+  issuer: string,
+  token: string,
+): Promise<VerifiedAccessToken | undefined> {
+  try {
+    const { payload } = await jwtVerify(
+      token,
+      ({ kid }) => keys.find((key) => key.id === kid)?.publicKey ?? unknownKey(),
+      {
+        algorithms: [algorithm],
+        typ: type,
+        issuer,
+        audience: issuer,
+        requiredClaims: ['sub', 'sid', 'iat', 'exp'],
+        // Here only the shape of `exp` is looked at: replicas whose clocks differ must agree, so the database decides.
+        currentDate: new Date(0),
+      },
+    );
+    if (typeof payload.sub !== 'string' || typeof payload.sid !== 'string') return undefined;
+    return { userId: payload.sub, sessionId: payload.sid, expiresAt: new Date(payload.exp! * 1000) };
+  } catch {
+    return undefined;
+  }
+}
+
+function unknownKey(): never {
+  throw new Error('the token names a key that is not ours');
+}
+
+function seconds(instant: Date): number {
+  return Math.floor(instant.getTime() / 1000);
+}

@@ -1,0 +1,28 @@
+/** Keyed digests, the keys they use, and comparison in constant time. */
+import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+
+/** The key of one purpose, so that a digest made for one can never pass for another. @see RFC 5869 */
+export function deriveKey(secret: Buffer, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, '', `flex-identity/${purpose}`, 32));
+}
+
+/** HMAC-SHA-256 of the parts; each is preceded by its length, so `('ab', 'c')` and `('a', 'bc')` differ. */
+export function hmac(key: Buffer, ...parts: (string | Buffer)[]): Buffer {
+  const mac = createHmac('sha256', key);
+  for (const part of parts) {
+    const bytes = typeof part === 'string' ? Buffer.from(part, 'utf8') : part;
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    mac.update(length).update(bytes);
+  }
+  return mac.digest();
+}
+
+export function sha256(bytes: string | Buffer): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}
+
+/** Whether both are the same, in a time that tells nothing about where they differ. */
+export function sameBytes(a: Buffer, b: Buffer): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}

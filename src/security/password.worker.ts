@@ -1,0 +1,37 @@
+/** What runs in the worker threads: everything about a password that costs time. */
+import { createHmac } from 'node:crypto';
+import { ZxcvbnFactory } from '@zxcvbn-ts/core';
+import { adjacencyGraphs, dictionary } from '@zxcvbn-ts/language-common';
+import { compareSync, hashSync } from 'bcryptjs';
+
+export type PasswordTask =
+  | { task: 'hash'; password: string; pepper: Uint8Array; cost: number }
+  | { task: 'verify'; password: string; pepper: Uint8Array; bcryptHash: string }
+  | { task: 'score'; password: string; context: string[] };
+
+/** zxcvbn's score, alone and knowing the user's own words. */
+export interface PasswordScore {
+  score: number;
+  scoreWithoutContext: number;
+}
+
+const zxcvbn = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs });
+
+export default function run(task: PasswordTask): string | boolean | PasswordScore {
+  switch (task.task) {
+    case 'hash':
+      return hashSync(prehash(task), task.cost);
+    case 'verify':
+      return compareSync(prehash(task), task.bcryptHash);
+    case 'score':
+      return {
+        score: zxcvbn.check(task.password, task.context).score,
+        scoreWithoutContext: zxcvbn.check(task.password).score,
+      };
+  }
+}
+
+/** 64 characters whatever the password: bcrypt reads 72 bytes and stops at NUL. */
+function prehash({ password, pepper }: { password: string; pepper: Uint8Array }): string {
+  return createHmac('sha384', pepper).update(password.normalize('NFC'), 'utf8').digest('base64');
+}

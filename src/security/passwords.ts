@@ -1,0 +1,81 @@
+/** Hashing, verifying and scoring of passwords, in a bounded pool of worker threads: the event loop never hashes. */
+import { Piscina } from 'piscina';
+import type { PasswordScore, PasswordTask } from './password.worker.js';
+
+const scheme = 'bcrypt-hmac-sha384';
+
+/** The pool has more work than it should keep anyone waiting for. */
+export class PasswordPoolBusyError extends Error {
+  override readonly name = 'PasswordPoolBusyError';
+}
+
+export interface Passwords {
+  /** `bcrypt-hmac-sha384$<pepper's id>$<bcrypt's string>`. */
+  hash(password: string): Promise<string>;
+  /**
+   * Whether the password is the one that was hashed. Where there is no hash, or one of a scheme that is not known, it takes as long and answers false.
+   * @throws {PasswordPoolBusyError}
+   */
+  verify(password: string, passwordHash: string | null): Promise<boolean>;
+  /** Whether the hash was made otherwise than one would be made today. */
+  isOutdated(passwordHash: string): boolean;
+  /** zxcvbn's score, 0–4. */
+  score(password: string, context: string[]): Promise<PasswordScore>;
+  end(): Promise<void>;
+}
+
+export interface PasswordOptions {
+  peppers: readonly [{ id: string; bytes: Buffer }, ...{ id: string; bytes: Buffer }[]];
+  cost: number;
+  threads: number;
+}
+
+export function createPasswords({ peppers, cost, threads }: PasswordOptions): Passwords {
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+  const pool = new Piscina<PasswordTask, unknown>({
+    filename: new URL(`./password.worker${extension}`, import.meta.url).href,
+    minThreads: threads,
+    maxThreads: threads,
+    maxQueue: threads * 100,
+    // A worker's console must not hold up its exit, and it needs nothing of the environment's secrets.
+    env: {},
+  });
+  const pepper = peppers[0];
+  // Verified where there is nothing to verify: the cost of today, and a digest that no password has.
+  const decoy = `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
+
+  async function run<T>(task: PasswordTask): Promise<T> {
+    try {
+      return (await pool.run(task)) as T;
+    } catch (error) {
+      if (error instanceof Error && error.message === 'Task queue is at limit') throw new PasswordPoolBusyError();
+      throw error;
+    }
+  }
+
+  return {
+    async hash(password) {
+      return `${scheme}$${pepper.id}$${await run<string>({ task: 'hash', password, pepper: pepper.bytes, cost })}`;
+    },
+    async verify(password, passwordHash) {
+      const stored = passwordHash === null ? undefined : parse(passwordHash);
+      const storedPepper = peppers.find(({ id }) => id === stored?.pepperId);
+      if (stored === undefined || storedPepper === undefined) {
+        await run({ task: 'verify', password, pepper: pepper.bytes, bcryptHash: decoy });
+        return false;
+      }
+      return run<boolean>({ task: 'verify', password, pepper: storedPepper.bytes, bcryptHash: stored.bcryptHash });
+    },
+    isOutdated(passwordHash) {
+      const stored = parse(passwordHash);
+      return stored?.pepperId !== pepper.id || stored.cost !== cost;
+    },
+    score: (password, context) => run<PasswordScore>({ task: 'score', password, context }),
+    end: () => pool.destroy(),
+  };
+}
+
+function parse(passwordHash: string): { pepperId: string; bcryptHash: string; cost: number } | undefined {
+  const match = /^bcrypt-hmac-sha384\$([0-9a-f]{8})\$(\$2b\$(\d\d)\$[./A-Za-z0-9]{53})$/.exec(passwordHash);
+  return match === null ? undefined : { pepperId: match[1]!, bcryptHash: match[2]!, cost: Number(match[3]) };
+}

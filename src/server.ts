@@ -1,0 +1,104 @@
+/** HTTP: the routes, and starting and stopping. */
+import cors from '@fastify/cors';
+import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
+import type { App } from './app.js';
+import { createGraphQLService } from './graphql/apollo.js';
+import { outboxContentSecurityPolicy, outboxPage } from './outbox-page.js';
+
+export interface Server {
+  /** Starts to listen. @returns where, like `http://127.0.0.1:4000` */
+  listen(): Promise<string>;
+  /** Lets requests under way end, then ends everything that the app holds. */
+  close(): Promise<void>;
+}
+
+const bodyLimitBytes = 64 * 1024;
+
+export async function createServer(app: App): Promise<Server> {
+  const { config } = app;
+  const http = fastify({
+    logger: false,
+    bodyLimit: bodyLimitBytes,
+    trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 72_000,
+    forceCloseConnections: 'idle',
+  });
+  // `text/plain` needs no preflight from another origin; nothing here reads it.
+  http.removeContentTypeParser('text/plain');
+  http.setErrorHandler<FastifyError>((error, _request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status >= 500) app.log.error({ err: error }, 'defect');
+    const message = status >= 500 ? 'Something went wrong here.' : error.message;
+    return reply
+      .code(status)
+      .send({ errors: [{ message, extensions: { code: status >= 500 ? 'INTERNAL_SERVER_ERROR' : 'BAD_REQUEST' } }] });
+  });
+  if (config.corsOrigins.length > 0)
+    await http.register(cors, {
+      origin: [...config.corsOrigins],
+      credentials: true,
+      methods: ['GET', 'POST'],
+      maxAge: 7200,
+    });
+
+  const graphql = await createGraphQLService(app);
+  http.route({
+    method: ['GET', 'POST'],
+    url: '/graphql',
+    async handler({ method, headers, url, body, ip }, reply) {
+      const question = url.indexOf('?');
+      const response = await graphql.execute({
+        method,
+        headers,
+        search: question < 0 ? '' : url.slice(question),
+        body,
+        ipAddress: ip,
+        header: (name) => [headers[name]].flat()[0],
+      });
+      for (const [name, value] of response.headers) reply.header(name, value);
+      return reply.code(response.status).header('cache-control', 'no-store').send(response.body);
+    },
+  });
+  http.get('/.well-known/jwks.json', (_request, reply) =>
+    reply
+      .header('cache-control', 'public, max-age=300')
+      .send({ keys: app.keys.verification.map(({ publicJwk }) => publicJwk) }),
+  );
+  addProbes(http, app);
+  if (!config.production) addOutbox(http, app);
+
+  return {
+    listen: () => http.listen({ host: config.host, port: config.port }),
+    async close() {
+      await http.close();
+      await graphql.stop();
+      await app.close();
+    },
+  };
+}
+
+function addProbes(http: FastifyInstance, app: App): void {
+  http.get('/healthz', () => ({ status: 'ok' }));
+  http.get('/readyz', async (_request, reply) => {
+    try {
+      await app.ping();
+      return { status: 'ready' };
+    } catch (error) {
+      app.log.warn({ err: error }, 'not ready');
+      return reply.code(503).send({ status: 'database unavailable' });
+    }
+  });
+}
+
+function addOutbox(http: FastifyInstance, app: App): void {
+  http.get('/dev/outbox', async ({ headers }, reply) => {
+    const messages = await app.outbox();
+    reply.header('cache-control', 'no-store');
+    if (headers.accept?.includes('application/json')) return messages;
+    return reply
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', outboxContentSecurityPolicy)
+      .send(outboxPage(messages));
+  });
+}

@@ -1,0 +1,113 @@
+/** A GraphQL client of the tests, and the sequences that many of them begin with. */
+import assert from 'node:assert/strict';
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
+  data: any;
+  // biome-ignore lint/suspicious/noExplicitAny: likewise
+  errors?: { message: string; path?: string[]; extensions: Record<string, any> }[];
+}
+
+export interface RequestOptions {
+  /** access token */
+  token?: string | undefined;
+  headers?: Record<string, string>;
+}
+
+/** Sends a document to `url` and gives its answer, whatever it is. */
+export async function send(
+  { url }: { url: string },
+  query: string,
+  variables: Record<string, unknown> = {},
+  { token, headers = {} }: RequestOptions = {},
+): Promise<Answer> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }), ...headers },
+    body: JSON.stringify({ query, variables }),
+  });
+  return { status: response.status, headers: response.headers, ...((await response.json()) as Pick<Answer, 'data'>) };
+}
+
+const identityError =
+  '... on IdentityError { code message } ... on ValidationError { issues { field code } } ... on TimeoutError { retryAt retryAfterSeconds failureCount }';
+const user =
+  'user { id username email phone emailVerified phoneVerified hasUsablePassword isActive isStaff isSuperuser dateJoined lastLogin securityTokens { __typename id name verified failureCount retryAt expiresAt } }';
+const tokens =
+  'tokens { accessToken accessTokenExpiresAt refreshToken refreshTokenExpiresAt session { id current authenticationMethods userAgent ipAddress createdAt expiresAt } }';
+
+/** One function for each operation: gives what its field answers, with every member selected, and asserts that there was no top-level error. */
+export function operations(service: { url: string }, options: RequestOptions = {}) {
+  const run = async (field: string, document: string, variables: Record<string, unknown> = {}) => {
+    const answer = await send(service, document, variables, options);
+    assert.equal(answer.errors, undefined, `${field}: ${JSON.stringify(answer.errors)}`);
+    return answer.data[field];
+  };
+  type Purpose = 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET';
+  return {
+    createUser: (input: Record<string, unknown>) =>
+      run(
+        'createUser',
+        `mutation ($input: CreateUserInput!) { createUser(input: $input) { __typename ... on CreateUserSuccess { ${user} ${tokens} } ${identityError} } }`,
+        { input },
+      ),
+    createSuperuser: (input: Record<string, unknown>) =>
+      run(
+        'createSuperuser',
+        `mutation ($input: CreateSuperuserInput!) { createSuperuser(input: $input) { __typename ... on CreateSuperuserSuccess { ${user} } ${identityError} } }`,
+        { input },
+      ),
+    authenticate: (input: Record<string, unknown>) =>
+      run(
+        'authenticate',
+        `mutation ($input: AuthenticateInput!) { authenticate(input: $input) { __typename ... on AuthenticateSuccess { ${user} ${tokens} } ${identityError} } }`,
+        { input },
+      ),
+    me: () => run('me', `{ me { ${user.slice(7, -2)} sessions { id current } } }`),
+    securityTokens: (identifier: string) =>
+      run(
+        'securityTokens',
+        'query ($identifier: String!) { securityTokens(identifier: $identifier) { __typename id name verified failureCount retryAt expiresAt } }',
+        { identifier },
+      ),
+    generateOneTimePassword: (tokenId: string, purpose: Purpose = 'AUTHENTICATION') =>
+      run(
+        'generateOneTimePassword',
+        `mutation ($tokenId: ID!, $purpose: OneTimePasswordPurpose!) { generateOneTimePassword(tokenId: $tokenId, purpose: $purpose) { __typename ... on GenerateOneTimePasswordSuccess { oneTimePassword expiresAt securityToken { id } } ${identityError} } }`,
+        { tokenId, purpose },
+      ),
+    sendOneTimePassword: (tokenId: string, purpose: Purpose = 'AUTHENTICATION') =>
+      run(
+        'sendOneTimePassword',
+        `mutation ($tokenId: ID!, $purpose: OneTimePasswordPurpose!) { sendOneTimePassword(tokenId: $tokenId, purpose: $purpose) { __typename ... on SendOneTimePasswordSuccess { expiresAt } ${identityError} } }`,
+        { tokenId, purpose },
+      ),
+    checkOneTimePassword: (tokenId: string, oneTimePassword: string, purpose: Purpose = 'AUTHENTICATION') =>
+      run(
+        'checkOneTimePassword',
+        `mutation ($tokenId: ID!, $oneTimePassword: String!, $purpose: OneTimePasswordPurpose!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: $oneTimePassword, purpose: $purpose) { __typename ... on CheckOneTimePasswordSuccess { securityToken { id verified failureCount retryAt expiresAt } ${user} ${tokens} } ${identityError} } }`,
+        { tokenId, oneTimePassword, purpose },
+      ),
+    signOut: (refreshToken?: string) =>
+      run('signOut', 'mutation ($refreshToken: String) { signOut(refreshToken: $refreshToken) { signedOut } }', {
+        refreshToken,
+      }),
+  };
+}
+
+export interface OutboxEntry {
+  channel: 'email' | 'sms';
+  to: string;
+  subject: string | null;
+  text: string;
+  oneTimePassword: string;
+  sentAt: string;
+}
+
+/** The messages kept in place of sending, newest first. */
+export async function outbox({ url }: { url: string }): Promise<OutboxEntry[]> {
+  const response = await fetch(`${url}/dev/outbox`, { headers: { accept: 'application/json' } });
+  return (await response.json()) as OutboxEntry[];
+}

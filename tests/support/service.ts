@@ -1,0 +1,149 @@
+/** The service under test: in this process or in one of its own, over HTTP either way. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { sql } from 'drizzle-orm';
+import pg from 'pg';
+import { type App, createApp } from '../../src/app.js';
+import { readConfig } from '../../src/config.js';
+import { createServer } from '../../src/server.js';
+import { freePort } from './postgres.js';
+
+const main = join(import.meta.dirname, '../../dist/main.js');
+
+export interface Service {
+  url: string;
+  app: App;
+  stop(): Promise<void>;
+}
+
+/** Quick hashes, and no limit per client: every request of a test comes from one. Tests of a limit set it. */
+const testEnvironment = {
+  NODE_ENV: 'test',
+  PORT: '0',
+  PUBLIC_URL: 'http://localhost:4000',
+  BCRYPT_COST: '4',
+  PASSWORD_THREADS: '1',
+  SIGN_UPS_PER_HOUR: '0',
+  LOOK_UPS_PER_MINUTE: '0',
+  SENDS_PER_HOUR: '0',
+  LOG_LEVEL: 'silent',
+};
+
+/** The URL of an empty, migrated database on the PostgreSQL that `run.ts` has started. */
+export async function createDatabase(options = 'template template_flex'): Promise<string> {
+  const { TEST_POSTGRES_URL } = process.env;
+  if (TEST_POSTGRES_URL === undefined)
+    throw new Error('run the tests by `npm test`, or `npm test -- FILE`: they need its PostgreSQL');
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  const client = new pg.Client(TEST_POSTGRES_URL);
+  await client.connect();
+  // Two copies of one template at a time are refused.
+  await client.query('select pg_advisory_lock(1)');
+  await client.query(`create database ${name} ${options}`);
+  await client.end();
+  const url = new URL(TEST_POSTGRES_URL);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** A folder that is gone after the tests of this file. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'flex-identity-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Starts the service in this process, on a database of its own unless `DATABASE_URL` names one (`memory:` for the embedded one); stopped after the tests of this file. */
+export async function startService(environment: Record<string, string> = {}): Promise<Service> {
+  const config = readConfig({
+    ...testEnvironment,
+    DATA_DIR: temporaryFolder(),
+    ...(environment.DATABASE_URL ? {} : { DATABASE_URL: await createDatabase() }),
+    ...environment,
+  });
+  const app = await createApp(config);
+  const server = await createServer(app);
+  const url = await server.listen();
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= server.close());
+  after(stop);
+  return { url, app, stop };
+}
+
+export interface ServiceProcess {
+  url: string;
+  process: ChildProcess;
+  /** what it has printed */
+  output(): string;
+  /** @returns the exit code; null where a signal ended it */
+  exited: Promise<number | null>;
+  kill(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+/** Secrets that several processes share, as replicas do. */
+export function sharedSecrets(): Record<string, string> {
+  const secret = () => randomBytes(32).toString('base64');
+  return { SECRET_KEY: secret(), PASSWORD_PEPPER: secret(), BOOTSTRAP_SECRET: secret() };
+}
+
+/** Starts the built service in a process of its own and waits until it is ready; ended after the tests of this file. */
+export async function spawnService(environment: Record<string, string>): Promise<ServiceProcess> {
+  const port = await freePort();
+  const child = spawn(process.execPath, [main], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH, ...testEnvironment, PORT: String(port), LOG_LEVEL: 'warn', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data));
+  const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  after(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  const url = `http://127.0.0.1:${port}`;
+  while (!(await isReady(url))) {
+    if (child.exitCode !== null) throw new Error(`the service exited with ${child.exitCode}:\n${output}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return {
+    url,
+    process: child,
+    output: () => output,
+    exited,
+    async kill(signal) {
+      child.kill(signal);
+      return exited;
+    },
+  };
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/readyz`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** Empties every table but the one of the keys. */
+export async function clear({ app: { db } }: Service): Promise<void> {
+  await db.execute(
+    sql`truncate users, security_tokens, one_time_passwords, sign_in_throttles, rate_limit_events, sessions, outbox_messages cascade`,
+  );
+}
+
+/** Lets time pass: shifts every stored instant into the past. Access tokens keep their own. */
+export async function advance({ app: { db } }: Service, seconds: number): Promise<void> {
+  await db.execute(
+    sql.raw(`do $$ declare c record; begin
+      for c in select table_name, string_agg(format('%1$I = %1$I - make_interval(secs => ${Number(seconds)})', column_name), ', ') as sets
+        from information_schema.columns where table_schema = 'public' and data_type = 'timestamp with time zone' group by table_name
+      loop execute format('update %I set %s', c.table_name, c.sets); end loop;
+    end $$`),
+  );
+}
