@@ -118,13 +118,21 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
 }
 
 export function createLogger(config: Pick<Config, 'logLevel'>): Logger {
-  return pino({
-    level: config.logLevel,
-    redact: {
-      paths: ['*.password', '*.oneTimePassword', '*.refreshToken', '*.accessToken', 'req.headers'],
-      remove: true,
-    },
-  });
+  return pino({ level: config.logLevel, serializers: { err: describeError } });
+}
+
+/** An error without what it quotes: a failed statement's message and detail hold its parameters, among them digests and addresses. */
+function describeError(error: unknown): object {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { code, constraint } = error as { code?: unknown; constraint?: unknown };
+  return {
+    type: error.name,
+    message: error.message.replace(/\nparams:.*/s, ''),
+    code,
+    constraint,
+    stack: error.stack?.match(/^ {4}at .*$/gm)?.join('\n'),
+    ...(error.cause !== undefined && { cause: describeError(error.cause) }),
+  };
 }
 
 async function loadKeys(db: Database, sealer: Sealer): Promise<Keys> {

@@ -1,7 +1,7 @@
 /** The reservation of an attempt on something throttled, as the `set` of an upsert; one-time passwords and sign-ins share it. */
 import { type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
-import { now } from './schema.js';
+import { now, storedNow } from './schema.js';
 
 interface ThrottledTable {
   failureCount: PgColumn;
@@ -27,10 +27,10 @@ export function reservation(table: ThrottledTable, schedule: SQL, attemptId: SQL
   const wait = (count: SQL) => sql`make_interval(secs => (${schedule})[least(${count}, cardinality(${schedule}))])`;
   const next = sql`${table.failureCount} + 1`;
   return {
-    first: { failureCount: 1, retryAt: sql`${now} + ${wait(sql`1`)}`, attemptId: sql`${attemptId}::uuid` },
+    first: { failureCount: 1, retryAt: sql`${storedNow} + ${wait(sql`1`)}`, attemptId: sql`${attemptId}::uuid` },
     further: {
       failureCount: sql`case when ${open} then ${next} else ${table.failureCount} end`,
-      retryAt: sql`case when ${open} then ${now} + ${wait(next)} else ${table.retryAt} end`,
+      retryAt: sql`case when ${open} then ${storedNow} + ${wait(next)} else ${table.retryAt} end`,
       attemptId: sql`case when ${open} then excluded.attempt_id else ${table.attemptId} end`,
       updatedAt: now,
     },

@@ -1,7 +1,7 @@
 /** The limits of a rate: so many events of a key in so many seconds, in every window of that length. */
 import { and, desc, eq, gt, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
-import { now, rateLimitEvents } from './schema.js';
+import { now, rateLimitEvents, storedNow } from './schema.js';
 
 export interface RateLimit {
   key: Buffer;
@@ -44,7 +44,8 @@ export async function takeRateLimits(db: Database, limits: RateLimit[]): Promise
         if (nth !== undefined && (limited === undefined || nth.retryAt > limited.retryAt)) limited = nth;
       }
     }
-    if (limited === undefined) await tx.insert(rateLimitEvents).values(effective.map(({ key }) => ({ key })));
+    if (limited === undefined)
+      await tx.insert(rateLimitEvents).values(effective.map(({ key }) => ({ key, occurredAt: storedNow })));
     return limited;
   });
 }

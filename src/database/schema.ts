@@ -32,6 +32,9 @@ const instant = (name: string) => timestamp(name, { withTimezone: true, precisio
 
 export const now: SQL<Date> = sql<Date>`statement_timestamp()`;
 
+/** The same as an instant is stored, never later: what is so many seconds from it is no more than that from now. */
+export const storedNow: SQL<Date> = sql<Date>`date_trunc('milliseconds', statement_timestamp())`;
+
 export const addressKind = pgEnum('address_kind', ['email', 'phone']);
 export const oneTimePasswordPurpose = pgEnum('one_time_password_purpose', [
   'VERIFICATION',
