@@ -6,8 +6,10 @@ import { type Database, openDatabase, ping, takeLock } from './database/database
 import { isDatabaseUnavailable } from './database/failures.js';
 import { findKeys, insertKey, type KeyRow, updateSealedKey } from './database/keys.queries.js';
 import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queries.js';
-import type { Channel, Deliver } from './delivery/delivery.js';
+import { type Channel, createDelivery, type Deliver } from './delivery/delivery.js';
 import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
+import { createSendGrid } from './delivery/sendgrid.js';
+import { createVonage } from './delivery/vonage.js';
 import {
   importSigningKey,
   importVerificationKey,
@@ -76,6 +78,12 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       cost: config.bcryptCost,
       threads: config.passwordThreads,
     });
+    const sendGrid = config.sendGrid && createSendGrid(config.sendGrid);
+    const vonage = config.vonage && createVonage(config.vonage);
+    const outbox = createOutbox(async (message) => {
+      await insertOutboxMessage(db, sealer.seal(Buffer.from(JSON.stringify(message))));
+      log.info({ channel: message.channel, subject: message.subject ?? undefined }, 'message kept in the outbox');
+    });
     const background = new Set<Promise<void>>();
     return {
       config,
@@ -83,15 +91,15 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       db,
       keys,
       passwords,
-      deliver: createOutbox(config.appUrl, async (message) => {
-        await insertOutboxMessage(db, sealer.seal(Buffer.from(JSON.stringify(message))));
-        log.info({ channel: message.channel, subject: message.subject ?? undefined }, 'message kept in the outbox');
-      }),
-      channels: new Set<Channel>(config.outboxAllowed ? ['email', 'sms'] : []),
+      deliver: createDelivery({ email: sendGrid ?? outbox, sms: vonage ?? outbox }, config.appUrl, log),
+      channels: new Set<Channel>([
+        ...(sendGrid || config.outboxAllowed ? ['email' as const] : []),
+        ...(vonage || config.outboxAllowed ? ['sms' as const] : []),
+      ]),
       bootstrapSecret: config.bootstrapSecret ?? (config.production ? null : randomToken(32)),
       inBackground(work) {
         const logged = work
-          .catch((error) => log.error({ err: error }, 'work in the background failed'))
+          .catch((error) => log.warn({ err: error }, 'work in the background failed'))
           .finally(() => background.delete(logged));
         background.add(logged);
       },

@@ -124,6 +124,19 @@ const variables = z.object({
     .refine((text) => isSupportedCountry(text), 'must be a region of ISO 3166, like US')
     .transform((text) => text as CountryCode)
     .default('US'),
+  EMAIL_FROM: z
+    .string()
+    .regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an email address, or a name and one in angle brackets')
+    .optional(),
+  SENDGRID_API_KEY: z.string().optional(),
+  SENDGRID_BASE_URL: httpUrl.default('https://api.sendgrid.com'),
+  SMS_FROM: z
+    .string()
+    .regex(/^([A-Za-z0-9 ]{1,11}|\+?\d{5,15})$/, 'must be a phone number or up to 11 letters and digits')
+    .optional(),
+  VONAGE_API_KEY: z.string().optional(),
+  VONAGE_API_SECRET: z.string().optional(),
+  VONAGE_BASE_URL: httpUrl.default('https://rest.nexmo.com'),
   DELIVERY_OUTBOX: flag.optional(),
   LOG_LEVEL: z
     .enum(
@@ -153,6 +166,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
       if (given[name] === undefined) faults.push(`${name} is required in production`);
     if (/^[4-9]$/.test(given.BCRYPT_COST ?? '')) faults.push('BCRYPT_COST must be from 10 to 15 in production');
   }
+  for (const needed of ['EMAIL_FROM'])
+    if (given.SENDGRID_API_KEY !== undefined && given[needed] === undefined)
+      faults.push(`${needed} is required with SENDGRID_API_KEY`);
+  for (const needed of ['VONAGE_API_SECRET', 'SMS_FROM'])
+    if (given.VONAGE_API_KEY !== undefined && given[needed] === undefined)
+      faults.push(`${needed} is required with VONAGE_API_KEY`);
   if (parsed.success && parsed.data.SESSION_IDLE_TTL_SECONDS > parsed.data.SESSION_TTL_SECONDS)
     faults.push('SESSION_IDLE_TTL_SECONDS must not be more than SESSION_TTL_SECONDS');
   if (!parsed.success || faults.length > 0) throw new ConfigError([...new Set(faults)]);
@@ -201,6 +220,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
     sessionIdleTtlSeconds: v.SESSION_IDLE_TTL_SECONDS,
     sessionTtlSeconds: v.SESSION_TTL_SECONDS,
     defaultRegion: v.DEFAULT_REGION,
+    sendGrid:
+      v.SENDGRID_API_KEY === undefined
+        ? undefined
+        : { apiKey: v.SENDGRID_API_KEY, baseUrl: v.SENDGRID_BASE_URL, from: v.EMAIL_FROM! },
+    vonage:
+      v.VONAGE_API_KEY === undefined
+        ? undefined
+        : { apiKey: v.VONAGE_API_KEY, apiSecret: v.VONAGE_API_SECRET!, baseUrl: v.VONAGE_BASE_URL, from: v.SMS_FROM! },
     outboxAllowed: v.DELIVERY_OUTBOX ?? !production,
     logLevel: v.LOG_LEVEL,
   });

@@ -9,6 +9,9 @@ import { createServer } from './server.js';
 /** `EX_CONFIG` of sysexits.h: starting again will not help before the configuration is changed. */
 const exitConfig = 78;
 
+/** What whoever starts the service can put right by themselves, and so is told in one line. */
+const knownFaults = new Set(['SealedByAnotherKeyError', 'DatabaseInUseError']);
+
 await start();
 
 async function start(): Promise<void> {
@@ -26,8 +29,10 @@ async function start(): Promise<void> {
   try {
     app = await createApp(config, log);
   } catch (error) {
-    log.fatal({ err: error }, 'could not start');
-    process.exit(error instanceof Error && error.name === 'SealedByAnotherKeyError' ? exitConfig : 1);
+    const known = error instanceof Error && knownFaults.has(error.name);
+    if (known) console.error(error.message);
+    else log.fatal({ err: error }, 'could not start');
+    process.exit(known && error.name === 'SealedByAnotherKeyError' ? exitConfig : 1);
   }
   const server = await createServer(app);
   try {

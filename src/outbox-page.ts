@@ -12,7 +12,7 @@ export function outboxPage(messages: Awaited<ReturnType<App['outbox']>>): string
     ({ channel, to, subject, text, oneTimePassword, sentAt }) => `
     <article>
       <header><b>${escapeHtml(subject ?? 'SMS')}</b><span>${channel} to ${escapeHtml(to)}</span><time datetime="${sentAt.toISOString()}">${sentAt.toISOString()}</time></header>
-      <p class="code">${escapeHtml(oneTimePassword)}</p>
+      ${oneTimePassword === null ? '' : `<p class="code">${escapeHtml(oneTimePassword)}</p>`}
       <details><summary>Message</summary><pre>${escapeHtml(text)}</pre></details>
     </article>`,
   );

@@ -42,6 +42,7 @@ CREATE TABLE "security_tokens" (
 	"kind" "address_kind" NOT NULL,
 	"address" text NOT NULL,
 	"given_at_sign_up" boolean NOT NULL,
+	"pending" boolean DEFAULT false NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT statement_timestamp() NOT NULL,
 	"verified_at" timestamp (3) with time zone
 );
@@ -58,6 +59,7 @@ CREATE TABLE "sessions" (
 	"expires_at" timestamp (3) with time zone NOT NULL,
 	"revoked_at" timestamp (3) with time zone,
 	"authenticated_at" timestamp (3) with time zone DEFAULT statement_timestamp() NOT NULL,
+	"one_time_password_at" timestamp (3) with time zone,
 	"authentication_methods" "authentication_method"[] NOT NULL,
 	"user_agent" text,
 	"ip_address" "inet"
@@ -100,10 +102,11 @@ CREATE INDEX "one_time_passwords_user" ON "one_time_passwords" USING btree ("use
 CREATE INDEX "outbox_messages_sent_at" ON "outbox_messages" USING btree ("sent_at");--> statement-breakpoint
 CREATE INDEX "rate_limit_events_key" ON "rate_limit_events" USING btree ("key","occurred_at");--> statement-breakpoint
 CREATE INDEX "rate_limit_events_occurred_at" ON "rate_limit_events" USING btree ("occurred_at");--> statement-breakpoint
-CREATE UNIQUE INDEX "security_tokens_user_kind_unique" ON "security_tokens" USING btree ("user_id","kind");--> statement-breakpoint
+CREATE UNIQUE INDEX "security_tokens_user_kind_pending_unique" ON "security_tokens" USING btree ("user_id","kind","pending");--> statement-breakpoint
 CREATE INDEX "sessions_user" ON "sessions" USING btree ("user_id","created_at");--> statement-breakpoint
 CREATE INDEX "sessions_expires_at" ON "sessions" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "users_username_key_unique" ON "users" USING btree ("username_key");--> statement-breakpoint
 CREATE UNIQUE INDEX "users_email_key_unique" ON "users" USING btree ("email_key");--> statement-breakpoint
 CREATE UNIQUE INDEX "users_phone_unique" ON "users" USING btree ("phone");--> statement-breakpoint
+CREATE INDEX "users_date_joined" ON "users" USING btree ("date_joined","id");--> statement-breakpoint
 CREATE INDEX "users_superuser" ON "users" USING btree ("id") WHERE "users"."is_superuser";

@@ -10,6 +10,7 @@ import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
 import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator';
 import pg from 'pg';
+import { takeExclusively } from './exclusive-use.js';
 
 /** The database or a transaction in it. */
 export type Database = PgDatabase<PgQueryResultHKT, Record<string, never>>;
@@ -76,14 +77,19 @@ function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): 
 }
 
 async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDatabase> {
-  const folder = url === 'memory:' ? 'memory://' : join(dataDir, 'database');
-  if (url !== 'memory:') mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const inMemory = url === 'memory:';
+  const folder = inMemory ? 'memory://' : join(dataDir, 'database');
+  if (!inMemory) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const release = inMemory ? async () => {} : await takeExclusively(dataDir);
   const client = await PGlite.create(folder);
   const db = drizzlePglite(client);
   return {
     db: db as unknown as Database,
     migrate: () => migratePglite(db, { migrationsFolder }),
-    close: () => client.close(),
+    async close() {
+      await client.close();
+      await release();
+    },
   };
 }
 

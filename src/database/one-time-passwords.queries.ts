@@ -1,8 +1,8 @@
 /** Statements about one-time passwords: made, checked, spent, void. */
-import { and, eq, ne, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gt, isNotNull, type SQL, sql } from 'drizzle-orm';
 import { type Reservation, reservation } from './attempts.js';
 import { type Database, statement } from './database.js';
-import { now, type OneTimePasswordPurpose, oneTimePasswords } from './schema.js';
+import { now, type OneTimePasswordPurpose, oneTimePasswords, storedNow } from './schema.js';
 
 export interface OneTimePasswordAttempt extends Reservation {
   /** null where none is live */
@@ -93,5 +93,51 @@ export async function voidOneTimePasswords(tx: Database, userId: string): Promis
   await tx
     .update(oneTimePasswords)
     .set({ codeDigest: null, expiresAt: null, updatedAt: now })
-    .where(and(eq(oneTimePasswords.userId, userId), ne(sql`${oneTimePasswords.codeDigest} is null`, true)));
+    .where(and(eq(oneTimePasswords.userId, userId), isNotNull(oneTimePasswords.codeDigest)));
+}
+
+/** Takes back a reserved attempt that is not to count, unless another has been reserved since. */
+export async function returnAttempt(
+  db: Database,
+  { tokenId, purpose, attemptId }: { tokenId: string; purpose: OneTimePasswordPurpose; attemptId: string },
+): Promise<void> {
+  await db
+    .update(oneTimePasswords)
+    .set({
+      failureCount: sql`${oneTimePasswords.failureCount} - 1`,
+      retryAt: sql`case when ${oneTimePasswords.failureCount} > 1 then ${storedNow} end`,
+    })
+    .where(
+      and(
+        eq(oneTimePasswords.tokenId, tokenId),
+        eq(oneTimePasswords.purpose, purpose),
+        eq(oneTimePasswords.attemptId, attemptId),
+        gt(oneTimePasswords.failureCount, 0),
+      ),
+    );
+}
+
+/** Makes a one-time password void that was never received, unless it has been replaced. */
+export async function voidOneTimePassword(
+  db: Database,
+  { tokenId, purpose, codeDigest }: { tokenId: string; purpose: OneTimePasswordPurpose; codeDigest: Buffer },
+): Promise<void> {
+  await db
+    .update(oneTimePasswords)
+    .set({ codeDigest: null, expiresAt: null, updatedAt: now })
+    .where(
+      and(
+        eq(oneTimePasswords.tokenId, tokenId),
+        eq(oneTimePasswords.purpose, purpose),
+        eq(oneTimePasswords.codeDigest, codeDigest),
+      ),
+    );
+}
+
+/** Frees a security token from its timeout, for every purpose. What is live stays so. */
+export async function clearFailures(db: Database, tokenId: string): Promise<void> {
+  await db
+    .update(oneTimePasswords)
+    .set({ failureCount: 0, retryAt: null, updatedAt: now })
+    .where(eq(oneTimePasswords.tokenId, tokenId));
 }

@@ -70,6 +70,7 @@ export const users = pgTable(
     uniqueIndex('users_username_key_unique').on(t.usernameKey),
     uniqueIndex('users_email_key_unique').on(t.emailKey),
     uniqueIndex('users_phone_unique').on(t.phone),
+    index('users_date_joined').on(t.dateJoined, t.id),
     index('users_superuser').on(t.id).where(sql`${t.isSuperuser}`),
     check('users_identifier_required', sql`num_nonnulls(${t.username}, ${t.email}, ${t.phone}) > 0`),
     check('users_no_blank', sql`${t.username} <> '' and ${t.email} <> '' and ${t.phone} <> ''`),
@@ -90,10 +91,12 @@ export const securityTokens = pgTable(
     /** Where the message goes: the address as stored, never as typed in a request. */
     address: text('address').notNull(),
     givenAtSignUp: boolean('given_at_sign_up').notNull(),
+    /** Will take the place of the verified address of its kind as soon as it is verified itself. */
+    pending: boolean('pending').notNull().default(false),
     createdAt: instant('created_at').notNull().default(now),
     verifiedAt: instant('verified_at'),
   },
-  (t) => [uniqueIndex('security_tokens_user_kind_unique').on(t.userId, t.kind)],
+  (t) => [uniqueIndex('security_tokens_user_kind_pending_unique').on(t.userId, t.kind, t.pending)],
 );
 
 /**
@@ -168,6 +171,8 @@ export const sessions = pgTable(
     revokedAt: instant('revoked_at'),
     /** The last proof of who is there: by password, one-time password or sign-up. */
     authenticatedAt: instant('authenticated_at').notNull().default(now),
+    /** The last of those proofs that was a one-time password. */
+    oneTimePasswordAt: instant('one_time_password_at'),
     authenticationMethods: authenticationMethod('authentication_methods').array().notNull(),
     userAgent: text('user_agent'),
     ipAddress: ipAddress('ip_address'),

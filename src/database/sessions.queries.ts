@@ -1,5 +1,5 @@
 /** Statements about sessions. */
-import { and, desc, eq, gt, isNull, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, isNull, ne, sql } from 'drizzle-orm';
 import { type Database, statement } from './database.js';
 import { type AuthenticationMethod, now, type SessionRow, sessions, users } from './schema.js';
 import { type User, userColumns } from './users.queries.js';
@@ -25,6 +25,7 @@ export async function insertSession(
     .insert(sessions)
     .values({
       ...session,
+      oneTimePasswordAt: session.authenticationMethods.some((method) => method !== 'PASSWORD') ? now : null,
       idleExpiresAt: sql`${now} + make_interval(secs => ${Math.min(idleTtlSeconds, ttlSeconds)})`,
       expiresAt: sql`${now} + make_interval(secs => ${ttlSeconds})`,
     })
@@ -35,8 +36,10 @@ export async function insertSession(
 export interface LiveSession {
   user: User;
   session: SessionRow;
-  /** authenticated within the last ten minutes */
+  /** authenticated within the last ten minutes, by whatever means */
   recentlyAuthenticated: boolean;
+  /** likewise, by a one-time password */
+  recentlyProvedAddress: boolean;
 }
 
 /**
@@ -53,6 +56,7 @@ export async function findLiveSession(
         user: userColumns,
         session: sessions,
         recentlyAuthenticated: sql<boolean>`${sessions.authenticatedAt} > ${now} - interval '10 minutes'`,
+        recentlyProvedAddress: sql<boolean>`coalesce(${sessions.oneTimePasswordAt} > ${now} - interval '10 minutes', false)`,
       })
       .from(sessions)
       .innerJoin(users, eq(users.id, sessions.userId))
@@ -89,21 +93,38 @@ export async function revokeSession(db: Database, id: string): Promise<boolean> 
   return revoked.length > 0;
 }
 
-/** Ends every session of the user. */
-export async function revokeSessionsOf(tx: Database, userId: string): Promise<void> {
+/** Ends every session of the user, but for one where `exceptId` names it. */
+export async function revokeSessionsOf(tx: Database, userId: string, exceptId: string | null = null): Promise<void> {
   await tx
     .update(sessions)
     .set({ revokedAt: now })
-    .where(and(eq(sessions.userId, userId), isLive));
+    .where(and(eq(sessions.userId, userId), exceptId === null ? undefined : ne(sessions.id, exceptId), isLive));
 }
 
-/** Notes in a session that its user has proved to be there once more, and how. */
+/** Notes in a session that its user has proved to be there once more, by a one-time password. */
 export async function markAuthenticated(tx: Database, id: string, method: AuthenticationMethod): Promise<void> {
   await tx
     .update(sessions)
     .set({
       authenticatedAt: now,
+      oneTimePasswordAt: now,
       authenticationMethods: sql`array(select distinct unnest(array_append(${sessions.authenticationMethods}, ${method}::authentication_method)))`,
     })
     .where(eq(sessions.id, id));
+}
+
+/** Whether the user has signed in before, and never within 30 days by this program from this network. */
+export async function isNewDevice(
+  tx: Database,
+  userId: string,
+  { userAgent, network }: { userAgent: string | null; network: string },
+): Promise<boolean> {
+  const [row] = await tx
+    .select({
+      some: sql<boolean>`count(*) > 0`,
+      known: sql<boolean>`coalesce(bool_or(${sessions.userAgent} is not distinct from ${userAgent} and ${sessions.ipAddress} <<= ${network}::inet), false)`,
+    })
+    .from(sessions)
+    .where(and(eq(sessions.userId, userId), sql`${sessions.createdAt} > ${now} - interval '30 days'`));
+  return row!.some && !row!.known;
 }

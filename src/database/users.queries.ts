@@ -1,5 +1,5 @@
 /** Statements about users and the security tokens of their addresses. */
-import { and, eq, getTableColumns, isNull, or, type SQL, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, gt, gte, isNull, lt, ne, or, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import {
   type AddressKind,
@@ -17,6 +17,9 @@ export interface User extends UserRow {
   /** null where there is no such address */
   emailVerified: boolean | null;
   phoneVerified: boolean | null;
+  /** null where no address waits to take the place of the verified one */
+  pendingEmail: string | null;
+  pendingPhone: string | null;
 }
 
 /** A security token, whose it is, and the greatest of what its purposes count. */
@@ -27,16 +30,18 @@ export interface SecurityToken extends SecurityTokenRow {
   expiresAt: Date | null;
 }
 
-const verified = (kind: AddressKind): SQL<boolean | null> =>
+const ofToken = <T>(kind: AddressKind, pending: boolean, column: string): SQL<T> =>
   sql.raw(
-    `(select t.verified_at is not null from security_tokens t where t.user_id = users.id and t.kind = '${kind}')`,
-  ) as SQL<boolean | null>;
+    `(select ${column} from security_tokens t where t.user_id = users.id and t.kind = '${kind}' and t.pending = ${pending})`,
+  ) as SQL<T>;
 
 /** To be selected from `users`, joined or not. */
 export const userColumns = {
   ...getTableColumns(users),
-  emailVerified: verified('email'),
-  phoneVerified: verified('phone'),
+  emailVerified: ofToken<boolean | null>('email', false, 't.verified_at is not null'),
+  phoneVerified: ofToken<boolean | null>('phone', false, 't.verified_at is not null'),
+  pendingEmail: ofToken<string | null>('email', true, 't.address'),
+  pendingPhone: ofToken<string | null>('phone', true, 't.address'),
 };
 
 /** @throws the violated constraint where an identifier is taken */
@@ -48,7 +53,7 @@ export async function insertUser(db: Database, values: NewUserRow): Promise<User
 /** @throws the violated constraint where somebody has the address */
 export async function insertSecurityTokens(
   db: Database,
-  rows: Pick<SecurityTokenRow, 'id' | 'userId' | 'kind' | 'address' | 'givenAtSignUp'>[],
+  rows: Pick<SecurityTokenRow, 'id' | 'userId' | 'kind' | 'address' | 'givenAtSignUp' | 'pending'>[],
 ): Promise<void> {
   if (rows.length > 0) await db.insert(securityTokens).values(rows);
 }
@@ -127,46 +132,138 @@ export async function findSecurityTokens(
           ? eq(users.usernameKey, of.usernameKey)
           : eq(securityTokens.id, of.id),
     )
-    .orderBy(securityTokens.kind);
+    .orderBy(securityTokens.kind, securityTokens.pending);
   return rows.map(({ token, ...rest }) => ({ ...token, ...rest }));
 }
 
-/**
- * Takes an unverified address from an account that has had a verified one beside it for a day.
- * @returns whether somebody had to let it go
- */
-export async function releaseUnprovenAddress(tx: Database, kind: AddressKind, key: string): Promise<boolean> {
+/** Takes an unverified address from an account that has had a verified one beside it for a day, where it is such a one. */
+export async function releaseUnprovenAddress(tx: Database, tokenId: string): Promise<void> {
   const day = sql`${now} - interval '1 day'`;
   const [released] = await tx
     .delete(securityTokens)
     .where(
       and(
-        eq(securityTokens.kind, kind),
+        eq(securityTokens.id, tokenId),
         isNull(securityTokens.verifiedAt),
         sql`${securityTokens.createdAt} <= ${day}`,
-        sql`${securityTokens.userId} = (select id from users where ${kind === 'email' ? sql`email_key` : sql`phone`} = ${key})`,
         sql`exists (select from security_tokens other where other.user_id = ${securityTokens.userId} and other.verified_at <= ${day})`,
       ),
     )
-    .returning({ userId: securityTokens.userId });
-  if (released === undefined) return false;
-  await tx
-    .update(users)
-    .set(kind === 'email' ? { email: null, emailKey: null } : { phone: null })
-    .where(eq(users.id, released.userId));
-  return true;
+    .returning();
+  if (released !== undefined && !released.pending) await updateAddress(tx, released.userId, released.kind, null);
 }
 
-/** Marks the address verified; the first time, the account has an owner from now on. */
+/** Sets or, by null, removes the address that is shown and signed in by. Its token is the business of who calls. */
+export async function updateAddress(
+  tx: Database,
+  userId: string,
+  kind: AddressKind,
+  address: { value: string; key: string } | null,
+): Promise<void> {
+  const values =
+    kind === 'email'
+      ? { email: address?.value ?? null, emailKey: address?.key ?? null }
+      : { phone: address?.value ?? null };
+  await tx.update(users).set(values).where(eq(users.id, userId));
+}
+
+/** Sets columns of the user that stand by themselves. */
+export async function updateUserRow(
+  tx: Database,
+  id: string,
+  values: Partial<Pick<UserRow, 'username' | 'usernameKey' | 'isActive' | 'isStaff' | 'isSuperuser'>>,
+): Promise<void> {
+  if (Object.keys(values).length > 0) await tx.update(users).set(values).where(eq(users.id, id));
+}
+
+/** Removes the tokens of an address of the user: the one in use, the pending one, or both. */
+export async function deleteSecurityTokens(
+  tx: Database,
+  { userId, kind, pending }: { userId: string; kind: AddressKind; pending?: boolean },
+): Promise<void> {
+  await tx
+    .delete(securityTokens)
+    .where(
+      and(
+        eq(securityTokens.userId, userId),
+        eq(securityTokens.kind, kind),
+        pending === undefined ? undefined : eq(securityTokens.pending, pending),
+      ),
+    );
+}
+
+/** Writes the same address in another spelling. */
+export async function updateTokenAddress(tx: Database, id: string, address: string): Promise<void> {
+  await tx.update(securityTokens).set({ address }).where(eq(securityTokens.id, id));
+}
+
+/** Marks the address verified and, where it was pending, in use; the first time, the account has an owner from now on. */
 export async function markVerified(tx: Database, tokenId: string, userId: string): Promise<void> {
   await tx
     .update(securityTokens)
-    .set({ verifiedAt: now })
+    .set({ verifiedAt: now, pending: false })
     .where(and(eq(securityTokens.id, tokenId), isNull(securityTokens.verifiedAt)));
   await tx
     .update(users)
     .set({ firstVerifiedAt: now })
     .where(and(eq(users.id, userId), isNull(users.firstVerifiedAt)));
+}
+
+/** Removes the user and, by cascade, the tokens of the addresses and the sessions. */
+export async function deleteUserRow(tx: Database, id: string): Promise<void> {
+  await tx.delete(users).where(eq(users.id, id));
+}
+
+/** Whether an active superuser is left without that one. */
+export async function hasOtherActiveSuperuser(tx: Database, id: string): Promise<boolean> {
+  const [row] = await tx
+    .select({ id: users.id })
+    .from(users)
+    .where(and(eq(users.isSuperuser, true), eq(users.isActive, true), ne(users.id, id)))
+    .limit(1);
+  return row !== undefined;
+}
+
+/** Where a page begins: behind that user. */
+export type UserPosition = { dateJoined: string; id: string };
+
+/** Users, the newest first, behind a position. `joined` is exact to what the database compares. */
+export async function findUsersByAge(db: Database, limit: number, after: UserPosition | null): Promise<User[]> {
+  return db
+    .select(userColumns)
+    .from(users)
+    .where(
+      after === null
+        ? undefined
+        : sql`(${users.dateJoined}, ${users.id}) < (${after.dateJoined}::timestamptz, ${after.id}::uuid)`,
+    )
+    .orderBy(desc(users.dateJoined), desc(users.id))
+    .limit(limit);
+}
+
+/**
+ * Users of whom an identifier begins so, in the order of their ids. That order has no meaning, and that is why it is quick:
+ * it cannot go along with the alphabet, so whatever is looked for is spread evenly over it.
+ */
+export async function findUsersByPrefix(
+  db: Database,
+  prefixes: { kind: 'username' | 'email' | 'phone'; key: string }[],
+  limit: number,
+  afterId: string | null,
+): Promise<User[]> {
+  const column = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
+  return db
+    .select(userColumns)
+    .from(users)
+    .where(
+      and(
+        afterId === null ? undefined : gt(users.id, afterId),
+        // Compared byte by byte, so everything that begins so lies below the same text with the last code point of all behind it.
+        or(...prefixes.map(({ kind, key }) => and(gte(column[kind], key), lt(column[kind], `${key}\u{10FFFF}`)))),
+      ),
+    )
+    .orderBy(asc(users.id))
+    .limit(limit);
 }
 
 /** The users that the keys name: nobody, one, or several who are not the same; and whether each has signed in from that network within 30 days. */

@@ -1,6 +1,5 @@
 /** The outbox: keeps messages in place of sending them, for development and for whoever says that this is meant. */
-import type { Channel, Deliver } from './delivery.js';
-import { writeMessage } from './messages.js';
+import type { Channel, Transport } from './delivery.js';
 
 /** A message as `/dev/outbox` shows it. */
 export interface OutboxMessage {
@@ -8,13 +7,11 @@ export interface OutboxMessage {
   to: string;
   subject: string | null;
   text: string;
-  oneTimePassword: string;
+  /** null for a notice */
+  oneTimePassword: string | null;
 }
 
-/** @param keep stores the message; its body holds a one-time password, so it is not to be stored in clear */
-export function createOutbox(appUrl: string, keep: (message: OutboxMessage) => Promise<void>): Deliver {
-  return async (message) => {
-    const { subject, text } = writeMessage(message, appUrl);
-    await keep({ channel: message.channel, to: message.to, subject, text, oneTimePassword: message.oneTimePassword });
-  };
+/** @param keep stores the message; its body may hold a one-time password, so it is not to be stored in clear */
+export function createOutbox(keep: (message: OutboxMessage) => Promise<void>): Transport {
+  return ({ channel, to, subject, text, oneTimePassword }) => keep({ channel, to, subject, text, oneTimePassword });
 }

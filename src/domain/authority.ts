@@ -1,9 +1,10 @@
 /** Who may do what. The order is always the same: signed in, then the role, then the thing. */
 import type { App } from '../app.js';
-import type { SecurityTokenRow } from '../database/schema.js';
+import type { AddressKind, SecurityTokenRow } from '../database/schema.js';
 import type { User } from '../database/users.queries.js';
 import { securityTokenId } from '../security/security-token-ids.js';
 import { ForbiddenError, UnauthenticatedError } from './errors.js';
+import { comparisonKey } from './identifiers.js';
 import type { Caller, Viewer } from './sessions.js';
 
 /** @throws {UnauthenticatedError} */
@@ -22,15 +23,33 @@ export function requireSuperuser(caller: Caller): Viewer {
   return viewer;
 }
 
+/**
+ * Staff, and superusers, who may do whatever staff may.
+ * @throws {UnauthenticatedError}
+ * @throws {ForbiddenError}
+ */
+export function requireStaff(caller: Caller): Viewer {
+  const viewer = requireViewer(caller);
+  if (!viewer.user.isStaff && !viewer.user.isSuperuser) throw new ForbiddenError();
+  return viewer;
+}
+
+/** Whether the text has the form of an id; of any other form there is nothing to be found. */
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+}
+
 /** Whether the token is of an address of the caller's, told without asking the database. */
 export function ownsSecurityToken(app: App, { viewer }: Caller, tokenId: string): boolean {
   if (viewer === null) return false;
-  const { emailKey, phone } = viewer.user;
-  const { securityTokenIds } = app.keys;
-  return (
-    (emailKey !== null && tokenId === securityTokenId(securityTokenIds, 'email', emailKey)) ||
-    (phone !== null && tokenId === securityTokenId(securityTokenIds, 'phone', phone))
-  );
+  const { emailKey, phone, pendingEmail, pendingPhone } = viewer.user;
+  const owned: [AddressKind, string | null][] = [
+    ['email', emailKey],
+    ['email', pendingEmail && comparisonKey(pendingEmail)],
+    ['phone', phone],
+    ['phone', pendingPhone],
+  ];
+  return owned.some(([kind, key]) => key !== null && tokenId === securityTokenId(app.keys.securityTokenIds, kind, key));
 }
 
 /**

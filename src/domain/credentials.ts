@@ -1,4 +1,4 @@
-/** Proving who one is by a password. */
+/** Proving who one is by a password: to sign in, or once more while one is. */
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app.js';
 import { clearSignInThrottles, reserveSignIn } from '../database/credentials.queries.js';
@@ -12,7 +12,14 @@ import {
 import { hmac } from '../security/hmac.js';
 import { InvalidCredentialsError, TimeoutError, ValidationError } from './errors.js';
 import { type Identifier, inferKind, parseEmail, parsePhone, parseUsername } from './identifiers.js';
-import { type Caller, type Client, openSession, type SessionTokens } from './sessions.js';
+import {
+  type Caller,
+  type Client,
+  notifyOfNewDevice,
+  openSession,
+  type SessionTokens,
+  type Viewer,
+} from './sessions.js';
 import { waitSchedule } from './throttle.js';
 
 /** Either `identifier`, or any of the others, which must all name the same user. Null is the same as absent. */
@@ -54,7 +61,7 @@ export async function authenticate(
 
   const { passwordHash } = match.user;
   const upgradedHash = app.passwords.isOutdated(passwordHash!) ? await app.passwords.hash(input.password) : undefined;
-  return app.db.transaction(async (tx) => {
+  const signedIn = await app.db.transaction(async (tx) => {
     const user = await lockUser(tx, match.user.id);
     // Judged again now that nobody can change it: what was right while it was hashed may have been changed since.
     if (user === undefined || !user.isActive || user.passwordHash !== passwordHash) throw new InvalidCredentialsError();
@@ -63,6 +70,30 @@ export async function authenticate(
     const lastLogin = await updateLastLogin(tx, user.id);
     return { user: { ...user, lastLogin }, tokens: await openSession(app, tx, user, ['PASSWORD'], client) };
   });
+  notifyOfNewDevice(app, signedIn.user, signedIn.tokens);
+  return signedIn;
+}
+
+/**
+ * Asks a signed-in caller for a proof that it is still them: the current password, or else an authentication within the last ten minutes.
+ * @throws {InvalidCredentialsError} counted, where the password is wrong; or where there is neither
+ * @throws {TimeoutError} before the next attempt is due
+ */
+export async function requireProof(
+  app: App,
+  viewer: Viewer,
+  currentPassword: string | null,
+  recent: boolean = viewer.recentlyAuthenticated,
+): Promise<void> {
+  if (currentPassword === null) {
+    if (!recent) throw new InvalidCredentialsError('Give the current password, or authenticate again first.');
+    return;
+  }
+  const key = hmac(app.keys.throttles, 'current-password', viewer.user.id);
+  await reserveAll(app, [{ key, schedule: waitSchedule({ maxWaitSeconds: 3600, maxFailures: null }) }]);
+  if (!(await app.passwords.verify(currentPassword, viewer.user.passwordHash)))
+    throw new InvalidCredentialsError('The current password is not right.');
+  await clearSignInThrottles(app.db, [key]);
 }
 
 function readIdentifiers(app: App, { identifier, username, email, phone }: AuthenticateInput): Typed[] {
@@ -119,11 +150,17 @@ async function reserve(app: App, typed: Typed[], client: Client, knownNetwork: b
       { key: hmac(throttles, 'sign-in', kind, subject), schedule: byAll, binding: !knownNetwork },
     ];
   });
-  const binding = all.filter((throttle) => throttle.binding).sort((a, b) => a.key.compare(b.key));
+  await reserveAll(
+    app,
+    all.filter(({ binding }) => binding).sort((a, b) => a.key.compare(b.key)),
+  );
+  return all.map(({ key }) => key);
+}
+
+async function reserveAll(app: App, throttles: { key: Buffer; schedule: number[] }[]): Promise<void> {
   await app.db.transaction(async (tx) => {
-    const refused = (await reserveSignIn(tx, binding, randomUUID())).filter(({ reserved }) => !reserved);
+    const refused = (await reserveSignIn(tx, throttles, randomUUID())).filter(({ reserved }) => !reserved);
     // Rolls back what the others have counted.
     if (refused.length > 0) throw new TimeoutError(refused.reduce((a, b) => (b.retryAt > a.retryAt ? b : a)));
   });
-  return all.map(({ key }) => key);
 }

@@ -44,8 +44,8 @@ export class ValidationError extends Refusal {
 export class InvalidCredentialsError extends Refusal {
   override readonly name = 'InvalidCredentialsError';
   override readonly code = 'INVALID_CREDENTIALS';
-  constructor() {
-    super('No account has these identifiers and this password.');
+  constructor(message = 'No account has these identifiers and this password.') {
+    super(message);
   }
 }
 

@@ -1,25 +1,31 @@
 /** One-time passwords: made for an address and a purpose, sent, checked once. */
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app.js';
+import type { Database } from '../database/database.js';
 import {
   putOneTimePassword,
   reserveCheck,
   spendOneTimePassword,
+  voidOneTimePassword,
   voidOneTimePasswords,
 } from '../database/one-time-passwords.queries.js';
-import type { AddressKind, OneTimePasswordPurpose } from '../database/schema.js';
+import { giveBackRateLimits } from '../database/rate-limits.queries.js';
+import type { AddressKind, AuthenticationMethod, OneTimePasswordPurpose } from '../database/schema.js';
 import { markAuthenticated, revokeSessionsOf } from '../database/sessions.queries.js';
 import {
+  deleteSecurityTokens,
   findSecurityTokens,
   lockUser,
   markVerified,
   type SecurityToken,
   type User,
+  updateAddress,
   updateLastLogin,
   updatePasswordHash,
 } from '../database/users.queries.js';
 import { hmac, sameBytes } from '../security/hmac.js';
 import { randomText } from '../security/random.js';
+import { isReachable } from './account-input.js';
 import { ownsSecurityToken, provesUser, requireSuperuser, requireViewer } from './authority.js';
 import {
   ForbiddenError,
@@ -28,11 +34,12 @@ import {
   TimeoutError,
   TransmissionError,
 } from './errors.js';
+import { comparisonKey } from './identifiers.js';
+import { notify, type ProvenAddresses } from './notices.js';
 import { limitSends, limitSmsPrefix } from './rate-limits.js';
 import { checkSecurityTokenId, inspect, type SecurityTokenView } from './security-tokens.js';
-import { type Caller, openSession, type SessionTokens } from './sessions.js';
+import { type Caller, notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
 import { waitSchedule } from './throttle.js';
-import { isReachable } from './users.js';
 
 export type { OneTimePasswordPurpose } from '../database/schema.js';
 export type { SecurityTokenView } from './security-tokens.js';
@@ -62,7 +69,7 @@ export async function generateOneTimePassword(
  * Sends a one-time password to the address. To anyone but its signed-in owner the answer is the same whether anybody has the address or not.
  * @returns when it expires
  * @throws {TimeoutError} over a limit of sends; nothing is made
- * @throws {TransmissionError} to the owner alone
+ * @throws {TransmissionError} to the owner alone; what was made is void, and does not count
  */
 export async function sendOneTimePassword(
   app: App,
@@ -74,26 +81,17 @@ export async function sendOneTimePassword(
   const own = ownsSecurityToken(app, caller, tokenId);
   if (purpose === 'VERIFICATION') requireOwner(caller, own);
   const [token] = await findSecurityTokens(app.db, { id: tokenId });
-  const reachable = token !== undefined && (token.kind === 'email' || isReachable(app, token.address));
+  const reachable = token !== undefined && isReachable(app, token.kind, token.address);
   if (own && !reachable) throw new TransmissionError();
-  await limitSends(
-    app,
-    tokenId,
-    own ? 'owner' : 'others',
-    caller.client,
-    own && token?.kind === 'phone' ? token.address : null,
-  );
+  const ownPhone = own && token?.kind === 'phone' ? token.address : null;
+  const counted = await limitSends(app, tokenId, own ? 'owner' : 'others', caller.client, ownPhone);
 
-  const { oneTimePassword, expiresAt, live } = await makeOneTimePassword(
-    app,
-    tokenId,
-    kind,
-    purpose,
-    reachable ? token : undefined,
-  );
-  if (!live || token === undefined) return { expiresAt };
+  const made = await makeOneTimePassword(app, tokenId, kind, purpose, reachable ? token : undefined);
+  const { oneTimePassword, codeDigest, expiresAt } = made;
+  if (!made.live || token === undefined) return { expiresAt };
   const deliver = () =>
     app.deliver({
+      kind: 'one-time-password',
       channel: token.kind === 'email' ? 'email' : 'sms',
       to: token.address,
       purpose,
@@ -101,9 +99,19 @@ export async function sendOneTimePassword(
       oneTimePassword,
       lifetimeSeconds: app.config.oneTimePassword.ttlSeconds,
     });
-  if (own) await deliver();
-  // Waiting for the provider, or saying that a limit on real messages is reached, would tell a stranger that somebody has the address.
-  else app.inBackground(token.kind === 'phone' ? limitSmsPrefix(app, token.address).then(deliver) : deliver());
+  if (!own) {
+    // Waiting for the provider, or saying that a limit on real messages is reached, would tell a stranger that somebody has the address.
+    app.inBackground(token.kind === 'phone' ? limitSmsPrefix(app, token.address).then(deliver) : deliver());
+    return { expiresAt };
+  }
+  try {
+    await deliver();
+  } catch {
+    // Why is in the log.
+    await voidOneTimePassword(app.db, { tokenId, purpose, codeDigest });
+    await giveBackRateLimits(app.db, counted);
+    throw new TransmissionError();
+  }
   return { expiresAt };
 }
 
@@ -123,61 +131,98 @@ export async function checkOneTimePassword(
   checkSecurityTokenId(app, tokenId);
   if (purpose === 'VERIFICATION') requireOwner(caller, ownsSecurityToken(app, caller, tokenId));
   // The empty text is never right: an attempt at the purpose that is not checked here is counted like any other.
-  const userId = await proveByOneTimePassword(
-    app,
-    tokenId,
-    purpose === 'PASSWORD_RESET' ? '' : oneTimePassword,
-    purpose,
-  );
-  return app.db.transaction(async (tx) => {
-    const user = await lockUser(tx, userId);
-    const [token] = await findSecurityTokens(tx, { id: tokenId });
-    // Judged again now that nobody can change it.
-    if (user === undefined || token?.userId !== userId || !isGoodFor(purpose, token, user))
-      throw new InvalidOneTimePasswordError();
+  const typed = purpose === 'PASSWORD_RESET' ? '' : oneTimePassword;
+  const attempt = await attemptOneTimePassword(app, tokenId, typed, purpose);
+  if (!(await spendOneTimePassword(app.db, attempt))) throw new InvalidOneTimePasswordError();
 
-    const session = caller.viewer?.user.id === userId ? caller.viewer.session : null;
-    const method = token.kind === 'email' ? 'EMAIL_ONE_TIME_PASSWORD' : 'PHONE_ONE_TIME_PASSWORD';
+  const { replaced, ...proven } = await app.db.transaction(async (tx) => {
+    const { user, token } = await lockProvenUser(tx, attempt);
+    const session = caller.viewer?.user.id === user.id ? caller.viewer.session : null;
     if (session === null && user.firstVerifiedAt === null) {
       // Until now nobody had proved to be the owner: whoever came before may have signed up with somebody else's address.
-      await updatePasswordHash(tx, userId, null);
-      await revokeSessionsOf(tx, userId);
+      await updatePasswordHash(tx, user.id, null);
+      await revokeSessionsOf(tx, user.id);
     }
-    if (token.verifiedAt === null) {
-      await markVerified(tx, tokenId, userId);
-      await voidOneTimePasswords(tx, userId);
-    }
-    if (session === null) await updateLastLogin(tx, userId);
-    else await markAuthenticated(tx, session.id, method);
-    const tokens = session === null ? await openSession(app, tx, user, [method], caller.client) : null;
-    const [proven] = await findSecurityTokens(tx, { id: tokenId });
-    return { securityToken: inspect(proven!), user: proven!.user, tokens };
+    const replaced = await verifyAddress(tx, user, token);
+    if (session === null) await updateLastLogin(tx, user.id);
+    else await markAuthenticated(tx, session.id, methodOf(token));
+    const tokens = session === null ? await openSession(app, tx, user, [methodOf(token)], caller.client) : null;
+    const [verified] = await findSecurityTokens(tx, { id: tokenId });
+    return { replaced, securityToken: inspect(verified!), user: verified!.user, tokens };
   });
+  if (replaced !== null) notify(app, { type: 'address-changed', field: replaced.field }, replaced);
+  if (proven.tokens !== null) notifyOfNewDevice(app, proven.user, proven.tokens);
+  return proven;
+}
+
+/** An attempt that was right, and is counted as a failure until it is spent. */
+export interface RightAttempt {
+  tokenId: string;
+  purpose: OneTimePasswordPurpose;
+  attemptId: string;
+  codeDigest: Buffer;
+  /** whom the one-time password was made for */
+  userId: string;
 }
 
 /**
- * Reserves the attempt, compares and spends.
- * @returns whom the one-time password was made for
+ * Reserves an attempt and compares.
+ * @throws {InvalidOneTimePasswordError} counted
+ * @throws {TimeoutError} before `retryAt`; nothing is compared and nothing counted
  */
-async function proveByOneTimePassword(
+export async function attemptOneTimePassword(
   app: App,
   tokenId: string,
   oneTimePassword: string,
   purpose: OneTimePasswordPurpose,
-): Promise<string> {
+): Promise<RightAttempt> {
   const { maxWaitSeconds, maxFailures } = app.config.oneTimePassword;
-  const attempt = await reserveCheck(app.db, {
-    tokenId,
-    purpose,
-    schedule: waitSchedule({ maxWaitSeconds, maxFailures }),
-    attemptId: randomUUID(),
-  });
+  const attemptId = randomUUID();
+  const schedule = waitSchedule({ maxWaitSeconds, maxFailures });
+  const attempt = await reserveCheck(app.db, { tokenId, purpose, schedule, attemptId });
   if (!attempt.reserved) throw new TimeoutError(attempt);
   const { codeDigest, userId } = attempt;
   const right = codeDigest !== null && sameBytes(codeDigest, digestOf(app, tokenId, purpose, oneTimePassword));
   if (!right || userId === null) throw new InvalidOneTimePasswordError();
-  if (!(await spendOneTimePassword(app.db, { tokenId, purpose, codeDigest }))) throw new InvalidOneTimePasswordError();
-  return userId;
+  return { tokenId, purpose, attemptId, codeDigest, userId };
+}
+
+/**
+ * The user whom a one-time password proved, locked, and judged again now that nobody can change it.
+ * @throws {InvalidOneTimePasswordError} where the address is not theirs any more, or does not prove them
+ */
+export async function lockProvenUser(
+  tx: Database,
+  { userId, tokenId, purpose }: RightAttempt,
+): Promise<{ user: User; token: SecurityToken }> {
+  const user = await lockUser(tx, userId);
+  const [token] = await findSecurityTokens(tx, { id: tokenId });
+  if (user === undefined || token?.userId !== userId || !isGoodFor(purpose, token, user))
+    throw new InvalidOneTimePasswordError();
+  return { user, token };
+}
+
+/**
+ * Marks the address of the token verified; one that was pending takes the place of the verified one.
+ * @returns the address whose place was taken, to be told of it
+ */
+export async function verifyAddress(
+  tx: Database,
+  user: User,
+  { id, kind, address, verifiedAt, pending }: SecurityToken,
+): Promise<(ProvenAddresses & { field: AddressKind }) | null> {
+  if (verifiedAt !== null) return null;
+  if (pending) {
+    await deleteSecurityTokens(tx, { userId: user.id, kind, pending: false });
+    await updateAddress(tx, user.id, kind, { value: address, key: comparisonKey(address) });
+  }
+  await markVerified(tx, id, user.id);
+  await voidOneTimePasswords(tx, user.id);
+  return pending ? { email: null, phone: null, [kind]: user[kind], field: kind } : null;
+}
+
+export function methodOf({ kind }: SecurityToken): AuthenticationMethod {
+  return kind === 'email' ? 'EMAIL_ONE_TIME_PASSWORD' : 'PHONE_ONE_TIME_PASSWORD';
 }
 
 /**
@@ -190,7 +235,7 @@ async function makeOneTimePassword(
   kind: AddressKind,
   purpose: OneTimePasswordPurpose,
   token: SecurityToken | undefined,
-): Promise<{ oneTimePassword: string; expiresAt: Date; live: boolean }> {
+): Promise<{ oneTimePassword: string; codeDigest: Buffer; expiresAt: Date; live: boolean }> {
   const { ttlSeconds, [kind]: format } = app.config.oneTimePassword;
   const oneTimePassword = randomText(format.length, format.alphabet);
   const codeDigest = digestOf(app, tokenId, purpose, oneTimePassword);
@@ -205,7 +250,7 @@ async function makeOneTimePassword(
       ttlSeconds,
       live: live ? { userId: user.id, codeDigest } : null,
     });
-    return { oneTimePassword, expiresAt, live };
+    return { oneTimePassword, codeDigest, expiresAt, live };
   });
 }
 

@@ -36,7 +36,7 @@ export function strengthIssue(
 }
 
 /** The words of a user that a password should not be made of. */
-export function contextOf(identifiers: Identifier[]): string[] {
+export function contextOf(identifiers: Pick<Identifier, 'kind' | 'value'>[]): string[] {
   return identifiers.flatMap(({ kind, value }) => {
     if (kind === 'username') return [value];
     if (kind === 'phone') return [value, value.slice(1)];

@@ -26,6 +26,7 @@ export async function limitLookUps(app: App, client: Client): Promise<void> {
 /**
  * @param by the owner's sends and everybody else's are counted apart, so that no stranger spends the owner's
  * @param phone also counted by its prefix, where not null
+ * @returns what to give back where the message is not accepted
  * @throws {TimeoutError} over the sends of a security token, of a client or of a prefix
  */
 export async function limitSends(
@@ -34,9 +35,9 @@ export async function limitSends(
   by: 'owner' | 'others',
   client: Client,
   phone: string | null,
-): Promise<void> {
+): Promise<bigint[]> {
   const { sendIntervalSeconds, sendsPerHour, sendsPerDay } = app.config.oneTimePassword;
-  await take(app, [
+  return take(app, [
     limit(app, `send-by-${by}`, tokenId, [
       { count: 1, seconds: sendIntervalSeconds },
       { count: sendsPerHour, seconds: 3600 },
@@ -56,7 +57,8 @@ function smsPrefixLimit(app: App, phone: string): RateLimit {
   return limit(app, 'sms-prefix', phone.slice(0, -4), [{ count: app.config.smsPrefixSendsPerHour, seconds: 3600 }]);
 }
 
-async function take(app: App, limits: RateLimit[]): Promise<void> {
-  const limited = await takeRateLimits(app.db, limits);
-  if (limited !== undefined) throw new TimeoutError(limited);
+async function take(app: App, limits: RateLimit[]): Promise<bigint[]> {
+  const taken = await takeRateLimits(app.db, limits);
+  if (taken.limited !== undefined) throw new TimeoutError(taken.limited);
+  return taken.events;
 }

@@ -1,10 +1,11 @@
 /** Security tokens as people see them: found by identifier, obscured, and alike whether anybody has the address or not. */
 import type { App } from '../app.js';
+import { clearFailures } from '../database/one-time-passwords.queries.js';
 import type { AddressKind } from '../database/schema.js';
 import { findSecurityTokens, type SecurityToken } from '../database/users.queries.js';
 import { kindOfSecurityTokenId, securityTokenId } from '../security/security-token-ids.js';
-import { provesUser } from './authority.js';
-import { BadUserInputError } from './errors.js';
+import { ownsSecurityToken, provesUser, requireViewer } from './authority.js';
+import { BadUserInputError, ForbiddenError, NotFoundError } from './errors.js';
 import { parseIdentifier } from './identifiers.js';
 import { obscureEmail, obscurePhone } from './masking.js';
 import { limitLookUps } from './rate-limits.js';
@@ -48,6 +49,36 @@ export async function lookUpSecurityTokens(app: App, caller: Caller, text: strin
 export async function listSecurityTokens(app: App, caller: Caller, userId: string): Promise<SecurityTokenView[]> {
   const tokens = await findSecurityTokens(app.db, { userId });
   return tokens.map((token) => (mayInspect(caller, token) ? inspect(token) : conceal(token)));
+}
+
+/**
+ * Frees a security token from its timeout: for its owner, recently authenticated, or a superuser.
+ * @throws {ForbiddenError} for anyone else, alike for every id; for the owner who has not authenticated lately
+ * @throws {NotFoundError} for an address that nobody has
+ */
+export async function unlockSecurityToken(
+  app: App,
+  caller: Caller,
+  tokenId: string,
+): Promise<{ securityToken: SecurityTokenView }> {
+  const viewer = requireViewer(caller);
+  checkSecurityTokenId(app, tokenId);
+  if (!viewer.user.isSuperuser) {
+    if (!ownsSecurityToken(app, caller, tokenId)) throw new ForbiddenError();
+    if (!viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
+  }
+  return { securityToken: await freeSecurityToken(app, tokenId) };
+}
+
+/**
+ * Frees a security token for whoever has the right to, which is not asked here.
+ * @throws {NotFoundError} for an address that nobody has
+ */
+export async function freeSecurityToken(app: App, tokenId: string): Promise<SecurityTokenView> {
+  await clearFailures(app.db, tokenId);
+  const [token] = await findSecurityTokens(app.db, { id: tokenId });
+  if (token === undefined) throw new NotFoundError();
+  return inspect(token);
 }
 
 /** @throws {BadUserInputError} for an id that was never given out; nothing is stored for it */

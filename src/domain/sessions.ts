@@ -7,6 +7,7 @@ import {
   findLiveSession,
   findSessions,
   insertSession,
+  isNewDevice,
   type LiveSession,
   revokeSession,
 } from '../database/sessions.queries.js';
@@ -19,6 +20,7 @@ import {
   refreshTokenHash,
 } from '../security/refresh-tokens.js';
 import { UnauthenticatedError } from './errors.js';
+import { notify, provenAddresses } from './notices.js';
 
 export type { AuthenticationMethod } from '../database/schema.js';
 
@@ -45,6 +47,8 @@ export interface SessionTokens {
   accessTokenExpiresAt: Date;
   refreshToken: string;
   refreshTokenExpiresAt: Date;
+  /** whether its user has signed in before, but not from such a device */
+  newDevice: boolean;
 }
 
 /** @see RFC 8176 and, for the names that it lacks, what others have registered by use */
@@ -62,13 +66,14 @@ export async function openSession(
   methods: AuthenticationMethod[],
   client: Client,
 ): Promise<SessionTokens> {
+  const newDevice = await isNewDevice(tx, user.id, client);
   const refreshToken = newRefreshToken(randomUUID());
   const session = await insertSession(tx, {
     id: refreshToken.sessionId,
     userId: user.id,
     refreshTokenHash: refreshTokenHash(refreshToken),
     authenticationMethods: methods,
-    userAgent: client.userAgent?.slice(0, 512) ?? null,
+    userAgent: client.userAgent,
     ipAddress: client.ipAddress,
     idleTtlSeconds: app.config.sessionIdleTtlSeconds,
     ttlSeconds: app.config.sessionTtlSeconds,
@@ -90,7 +95,15 @@ export async function openSession(
     accessTokenExpiresAt,
     refreshToken: formatRefreshToken(app.keys.refreshTokens, refreshToken),
     refreshTokenExpiresAt: session.idleExpiresAt,
+    newDevice,
   };
+}
+
+/** Tells the owner of a session that was opened from a device that none was opened from before. */
+export function notifyOfNewDevice(app: App, user: User, { newDevice, session }: SessionTokens): void {
+  if (!newDevice) return;
+  const { userAgent, ipAddress } = session;
+  notify(app, { type: 'new-device', userAgent, ipAddress }, provenAddresses(user));
 }
 
 /**

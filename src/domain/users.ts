@@ -1,31 +1,34 @@
-/** Accounts: made by signing up or by a superuser. */
+/** Accounts: made by signing up or by a superuser, and read by staff. */
 import type { App } from '../app.js';
-import type { Database } from '../database/database.js';
-import { takeLock } from '../database/database.js';
-import { violatedConstraint } from '../database/failures.js';
+import { type Database, takeLock } from '../database/database.js';
 import {
-  findTaken,
+  findUser,
+  findUsersByAge,
+  findUsersByPrefix,
   hasSuperuser,
   insertSecurityTokens,
   insertUser,
-  releaseUnprovenAddress,
   type User,
+  type UserPosition,
 } from '../database/users.queries.js';
 import { sameBytes, sha256 } from '../security/hmac.js';
-import { securityTokenId } from '../security/security-token-ids.js';
-import { requireSuperuser } from './authority.js';
-import { ForbiddenError, UnauthenticatedError, ValidationError, type ValidationIssue } from './errors.js';
 import {
-  callingCodeOf,
-  type Identifier,
-  type IdentifierFault,
-  parseEmail,
-  parsePhone,
-  parseUsername,
-} from './identifiers.js';
-import { contextOf, lengthIssue, strengthIssue } from './password-policy.js';
+  claimIdentifiers,
+  identifierFields,
+  identifierRequired,
+  isIssue,
+  passwordIssue,
+  readIdentifier,
+  refuseIssues,
+  tokenIdOf,
+} from './account-input.js';
+import { isId, requireStaff, requireSuperuser } from './authority.js';
+import { BadUserInputError, ForbiddenError, UnauthenticatedError, type ValidationIssue } from './errors.js';
+import { comparisonKey, type Identifier } from './identifiers.js';
 import { limitSignUps } from './rate-limits.js';
 import { type Caller, openSession, type SessionTokens } from './sessions.js';
+
+export type { User } from '../database/users.queries.js';
 
 /** Null is the same as absent. */
 export interface NewAccountInput {
@@ -36,9 +39,7 @@ export interface NewAccountInput {
 }
 
 interface NewAccount {
-  username: Identifier | null;
-  email: Identifier | null;
-  phone: Identifier | null;
+  identifiers: Identifier[];
   password: string | null;
 }
 
@@ -55,8 +56,8 @@ export async function createUser(
   const account = await readAccount(app, input);
   await limitSignUps(app, caller.client);
   const passwordHash = account.password === null ? null : await app.passwords.hash(account.password);
-  return insertAccount(app, account, async (tx, insert) => {
-    const user = await insert({ passwordHash });
+  return claimIdentifiers(app, account.identifiers, async (tx) => {
+    const user = await insertAccount(app, tx, account.identifiers, { passwordHash });
     if (caller.viewer !== null) return { user, tokens: null };
     return { user, tokens: await openSession(app, tx, user, passwordHash === null ? [] : ['PASSWORD'], caller.client) };
   });
@@ -77,16 +78,27 @@ export async function createSuperuser(
   const bootstrap = caller.viewer === null;
   if (bootstrap) checkBootstrapSecret(app, bootstrapSecret);
   else requireSuperuser(caller);
-  const account = await readAccount(app, input);
-  const passwordHash = account.password === null ? null : await app.passwords.hash(account.password);
-  return insertAccount(app, account, async (tx, insert) => {
-    if (bootstrap) {
-      await takeLock(tx, 'superusers');
-      if (await hasSuperuser(tx))
-        throw new ForbiddenError('There is a superuser already: the bootstrap secret has served.');
-    }
-    return { user: await insert({ passwordHash, isStaff: true, isSuperuser: true }) };
+  return { user: await makeSuperuser(app, input, bootstrap) };
+}
+
+/**
+ * Makes a superuser for whoever has the right to, which is not asked here.
+ * @param first whether there must be none yet
+ */
+export async function makeSuperuser(app: App, input: NewAccountInput, first = false): Promise<User> {
+  const { identifiers, password } = await readAccount(app, input);
+  const passwordHash = password === null ? null : await app.passwords.hash(password);
+  return claimIdentifiers(app, identifiers, async (tx) => {
+    await takeLock(tx, 'superusers');
+    if (first && (await hasSuperuser(tx)))
+      throw new ForbiddenError('There is a superuser already: the bootstrap secret has served.');
+    return insertAccount(app, tx, identifiers, { passwordHash, isStaff: true, isSuperuser: true });
   });
+}
+
+/** Whether the bootstrap secret still opens anything. */
+export async function needsBootstrap(app: App): Promise<boolean> {
+  return app.bootstrapSecret !== null && !(await hasSuperuser(app.db));
 }
 
 function checkBootstrapSecret(app: App, given: string | null): void {
@@ -99,150 +111,128 @@ function checkBootstrapSecret(app: App, given: string | null): void {
 /** @throws {ValidationError} with every issue of every field */
 async function readAccount(app: App, input: NewAccountInput): Promise<NewAccount> {
   const issues: ValidationIssue[] = [];
-  const read = (field: 'username' | 'email' | 'phone', parse: (text: string) => Identifier | IdentifierFault) => {
+  const identifiers: Identifier[] = [];
+  for (const field of identifierFields) {
     const text = input[field] ?? null;
-    if (text === null) return null;
-    const parsed = parse(text);
-    if (typeof parsed !== 'string') return parsed;
-    issues.push({ field, code: parsed, message: identifierMessages[field][parsed] });
-    return null;
-  };
-  const username = read('username', parseUsername);
-  const email = read('email', parseEmail);
-  const phone = read('phone', (text) => parsePhone(text, app.config.defaultRegion));
+    if (text === null) continue;
+    const read = readIdentifier(app, field, text);
+    if (isIssue(read)) issues.push(read);
+    else identifiers.push(read);
+  }
+  if (identifierFields.every((field) => (input[field] ?? null) === null)) issues.push(identifierRequired());
   const password = input.password ?? null;
-  if ((input.username ?? input.email ?? input.phone ?? null) === null)
-    issues.push({
-      field: null,
-      code: 'IDENTIFIER_REQUIRED',
-      message: 'Give a username, an email address or a phone number.',
-    });
-  if (email !== null && !app.channels.has('email')) issues.push(unreachable('email', 'Email'));
-  if (phone !== null && !(app.channels.has('sms') && isReachable(app, phone.value)))
-    issues.push(unreachable('phone', 'SMS to this number'));
   if (password !== null) {
-    const issue = await passwordIssue(app, 'password', password, [username, email, phone]);
+    const issue = await passwordIssue(app, 'password', password, identifiers);
     if (issue !== undefined) issues.push(issue);
   }
-  if (issues.length > 0) throw new ValidationError(issues);
-  return { username, email, phone, password };
+  refuseIssues(issues);
+  return { identifiers, password };
 }
 
-const identifierMessages: Record<'username' | 'email' | 'phone', Record<IdentifierFault, string>> = {
-  username: {
-    BLANK: 'The username must not be empty.',
-    INVALID: 'A username begins with a letter and holds only letters, numbers and the characters . - _',
-    TOO_LONG: 'The username must have at most 150 characters.',
-  },
-  email: {
-    BLANK: 'The email address must not be empty.',
-    INVALID: 'This is not a valid email address.',
-    TOO_LONG: 'The email address is too long.',
-  },
-  phone: {
-    BLANK: 'The phone number must not be empty.',
-    INVALID: 'This is not a valid phone number.',
-    TOO_LONG: 'The phone number is too long.',
-  },
-};
-
-function unreachable(field: string, channel: string): ValidationIssue {
-  return { field, code: 'INVALID', message: `${channel} is not available here.` };
-}
-
-/** Whether messages may go to the calling code of the number. */
-export function isReachable(app: App, phone: string): boolean {
-  return app.config.smsDialCodes?.includes(callingCodeOf(phone)) ?? true;
-}
-
-async function passwordIssue(
+async function insertAccount(
   app: App,
-  field: string,
-  password: string,
-  identifiers: (Identifier | null)[],
-): Promise<ValidationIssue | undefined> {
-  const policy = {
-    minLength: app.config.passwordMinLength,
-    maxLength: app.config.passwordMaxLength,
-    minScore: app.config.passwordMinScore,
+  tx: Database,
+  identifiers: Identifier[],
+  rest: { passwordHash: string | null; isStaff?: boolean; isSuperuser?: boolean },
+): Promise<User> {
+  const { username, email, phone } = Object.fromEntries(identifiers.map((identifier) => [identifier.kind, identifier]));
+  const user = await insertUser(tx, {
+    username: username?.value ?? null,
+    usernameKey: username?.key ?? null,
+    email: email?.value ?? null,
+    emailKey: email?.key ?? null,
+    phone: phone?.value ?? null,
+    ...rest,
+  });
+  await insertSecurityTokens(
+    tx,
+    identifiers.flatMap(({ kind, key, value }) =>
+      kind === 'username'
+        ? []
+        : [
+            {
+              id: tokenIdOf(app, { kind, key }),
+              userId: user.id,
+              kind,
+              address: value,
+              givenAtSignUp: true,
+              pending: false,
+            },
+          ],
+    ),
+  );
+  return {
+    ...user,
+    emailVerified: email ? false : null,
+    phoneVerified: phone ? false : null,
+    pendingEmail: null,
+    pendingPhone: null,
   };
-  return (
-    lengthIssue(field, password, policy) ??
-    strengthIssue(
-      field,
-      await app.passwords.score(password, contextOf(identifiers.filter((one) => one !== null))),
-      policy,
-    )
-  );
 }
 
-/** Runs `work` in a transaction in which `insert` makes the user and the tokens of the addresses; what is taken becomes the refusal. */
-async function insertAccount<T>(
+/** @throws {ForbiddenError} for anyone but staff */
+export async function getUser(app: App, caller: Caller, id: string): Promise<User | null> {
+  requireStaff(caller);
+  return isId(id) ? ((await findUser(app.db, id)) ?? null) : null;
+}
+
+export interface UserPage {
+  edges: { cursor: string; node: User }[];
+  hasNextPage: boolean;
+  hasPreviousPage: boolean;
+}
+
+const maxPageSize = 100;
+
+/**
+ * A page of users: the newest first, or those of whom an identifier begins like `search`, in an order that is stable and means nothing.
+ * @throws {ForbiddenError} for anyone but staff
+ * @throws {BadUserInputError} for a page size out of 1–100, and for a cursor that was not given out for this list
+ */
+export async function listUsers(
   app: App,
-  { username, email, phone }: NewAccount,
-  work: (
-    tx: Database,
-    insert: (rest: { passwordHash: string | null; isStaff?: boolean; isSuperuser?: boolean }) => Promise<User>,
-  ) => Promise<T>,
-): Promise<T> {
-  const { securityTokenIds } = app.keys;
-  const addresses = [email, phone].flatMap((address) =>
-    address === null || address.kind === 'username'
-      ? []
-      : [
-          {
-            id: securityTokenId(securityTokenIds, address.kind, address.key),
-            kind: address.kind,
-            key: address.key,
-            address: address.value,
-          },
-        ],
-  );
-  const attempt = (release: boolean) =>
-    app.db.transaction(async (tx) => {
-      if (release) for (const { kind, key } of addresses) await releaseUnprovenAddress(tx, kind, key);
-      return work(tx, async (rest) => {
-        const user = await insertUser(tx, {
-          username: username?.value ?? null,
-          usernameKey: username?.key ?? null,
-          email: email?.value ?? null,
-          emailKey: email?.key ?? null,
-          phone: phone?.value ?? null,
-          ...rest,
-        });
-        await insertSecurityTokens(
-          tx,
-          addresses.map(({ id, kind, address }) => ({ id, userId: user.id, kind, address, givenAtSignUp: true })),
-        );
-        return { ...user, emailVerified: email && false, phoneVerified: phone && false };
-      });
-    });
-  try {
-    return await attempt(false);
-  } catch (error) {
-    if (violatedConstraint(error) === undefined) throw error;
-  }
-  try {
-    // Only now: an address that stands unproven beside a proven one is let go to whoever comes next.
-    return await attempt(true);
-  } catch (error) {
-    if (violatedConstraint(error) === undefined) throw error;
-    const taken = await findTaken(app.db, {
-      username: username?.key ?? null,
-      emailTokenId: addresses.find(({ kind }) => kind === 'email')?.id ?? null,
-      phoneTokenId: addresses.find(({ kind }) => kind === 'phone')?.id ?? null,
-    });
-    const issues = (['username', 'email', 'phone'] as const).filter((field) => taken[field]);
-    throw issues.length > 0 ? new ValidationError(issues.map(takenIssue)) : error;
-  }
+  caller: Caller,
+  { first, after, search }: { first: number; after: string | null; search: string | null },
+): Promise<UserPage> {
+  requireStaff(caller);
+  if (first < 1 || first > maxPageSize) throw new BadUserInputError(`first must be from 1 to ${maxPageSize}.`);
+  const position = after === null ? null : readCursor(after);
+  const prefixes = search === null || search === '' ? null : searchPrefixes(search);
+  const found =
+    prefixes === null
+      ? await findUsersByAge(app.db, first + 1, position)
+      : await findUsersByPrefix(app.db, prefixes, first + 1, position?.id ?? null);
+  return {
+    edges: found.slice(0, first).map((node) => ({ cursor: cursorOf(node), node })),
+    hasNextPage: found.length > first,
+    hasPreviousPage: position !== null,
+  };
 }
 
-function takenIssue(field: 'username' | 'email' | 'phone'): ValidationIssue {
-  const thing = { username: 'username', email: 'email address', phone: 'phone number' }[field];
-  return { field, code: 'TAKEN', message: `An account with this ${thing} exists already.` };
+/** What begins with `+` or a digit may only be a phone; everything else may be a username or an email. */
+function searchPrefixes(search: string): { kind: Identifier['kind']; key: string }[] {
+  const text = search.slice(0, 254);
+  if (/^[+\d(]/.test(text)) {
+    const digits = text.replace(/\D/g, '');
+    return [
+      { kind: 'phone', key: `+${digits}` },
+      { kind: 'email', key: comparisonKey(text) },
+    ];
+  }
+  const key = comparisonKey(text);
+  return [
+    { kind: 'username', key },
+    { kind: 'email', key },
+  ];
 }
 
-/** Whether the bootstrap secret still opens anything. */
-export async function needsBootstrap(app: App): Promise<boolean> {
-  return app.bootstrapSecret !== null && !(await hasSuperuser(app.db));
+function cursorOf({ dateJoined, id }: User): string {
+  return Buffer.from(`${dateJoined.toISOString()} ${id}`).toString('base64url');
+}
+
+function readCursor(cursor: string): UserPosition {
+  const [dateJoined = '', id = ''] = Buffer.from(cursor, 'base64url').toString().split(' ');
+  if (!isId(id) || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(dateJoined) || Number.isNaN(Date.parse(dateJoined)))
+    throw new BadUserInputError('This is not a cursor of this list.');
+  return { dateJoined, id };
 }

@@ -21,7 +21,7 @@ export function createContext(app: App, { ipAddress, header }: RequestFacts): Co
   return {
     app,
     viewer: null,
-    client: clientOf(ipAddress, header('user-agent') ?? null),
+    client: clientOf(ipAddress, header('user-agent')?.slice(0, 512) ?? null),
     accessToken: /^Bearer +(.*)$/i.exec(header('authorization') ?? '')?.[1]?.trim() ?? null,
     bootstrapSecret: header('x-bootstrap-secret') ?? null,
   };
@@ -33,7 +33,12 @@ export function signedIn<T extends { user: Viewer['user']; tokens: SessionTokens
   result: T,
 ): T {
   if (result.tokens !== null)
-    context.viewer = { user: result.user, session: result.tokens.session, recentlyAuthenticated: true };
+    context.viewer = {
+      user: result.user,
+      session: result.tokens.session,
+      recentlyAuthenticated: true,
+      recentlyProvedAddress: false,
+    };
   return result;
 }
 

@@ -6,7 +6,7 @@ import {
   type OneTimePasswordPurpose,
   sendOneTimePassword,
 } from '../domain/one-time-passwords.js';
-import { lookUpSecurityTokens } from '../domain/security-tokens.js';
+import { lookUpSecurityTokens, unlockSecurityToken } from '../domain/security-tokens.js';
 import { type Context, signedIn } from './context.js';
 import {
   CheckOneTimePasswordResult,
@@ -14,6 +14,7 @@ import {
   OneTimePasswordPurposeEnum,
   SecurityTokenType,
   SendOneTimePasswordResult,
+  UnlockSecurityTokenResult,
 } from './one-time-password.type.js';
 
 const TokenId = () => Arg('tokenId', () => ID, { description: 'The id of the security token.' });
@@ -73,5 +74,15 @@ export class OneTimePasswordResolver {
     @Ctx() context: Context,
   ): Promise<typeof CheckOneTimePasswordResult> {
     return signedIn(context, await checkOneTimePassword(context.app, context, tokenId, oneTimePassword, purpose));
+  }
+
+  @Mutation(() => UnlockSecurityTokenResult, {
+    description: 'Frees a security token from its timeout: for its owner, recently authenticated, or a superuser.',
+  })
+  async unlockSecurityToken(
+    @TokenId() tokenId: string,
+    @Ctx() context: Context,
+  ): Promise<typeof UnlockSecurityTokenResult> {
+    return unlockSecurityToken(context.app, context, tokenId);
   }
 }

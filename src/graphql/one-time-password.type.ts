@@ -135,3 +135,15 @@ export const CheckOneTimePasswordResult = resultUnion(
   [InvalidOneTimePasswordErrorType, TimeoutErrorType],
   'checkOneTimePassword',
 );
+
+@ObjectType('UnlockSecurityTokenSuccess', { description: 'The next check is evaluated.', simpleResolvers: true })
+class UnlockSecurityTokenSuccessType {
+  @Field(() => SecurityTokenType, { description: 'The token that was freed.' })
+  securityToken!: SecurityTokenType;
+}
+
+export const UnlockSecurityTokenResult = resultUnion(
+  UnlockSecurityTokenSuccessType,
+  [NotFoundErrorType],
+  'unlockSecurityToken',
+);

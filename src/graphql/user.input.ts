@@ -39,3 +39,37 @@ export class CreateSuperuserInput {
   @Field(() => String, { nullable: true, description: 'As in `CreateUserInput`.' })
   password?: string | null;
 }
+
+@InputType('UpdateUserInput', {
+  description: 'An absent field is left as it is; null removes it; at least one identifier must remain.',
+})
+export class UpdateUserInput {
+  @Field(() => String, { nullable: true, description: 'Replaced at once.' })
+  username?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Replaced at once where the present one is not verified; else it is `User.pendingEmail` until it is verified itself.',
+  })
+  email?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Replaced at once where the present one is not verified; else it is `User.pendingPhone` until it is verified itself.',
+  })
+  phone?: string | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Staff only, and never on oneself. False ends the sessions of the user. Null is `INVALID`.',
+  })
+  isActive?: boolean | null;
+
+  @Field(() => Boolean, { nullable: true, description: 'Superusers only, and never on oneself. Null is `INVALID`.' })
+  isStaff?: boolean | null;
+
+  @Field(() => Boolean, { nullable: true, description: 'Superusers only, and never on oneself. Null is `INVALID`.' })
+  isSuperuser?: boolean | null;
+}

@@ -1,13 +1,21 @@
 /** Operations on users, and what of a user is asked for by itself. */
-import { Arg, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { listSecurityTokens } from '../domain/security-tokens.js';
 import { listSessions } from '../domain/sessions.js';
-import { createSuperuser, createUser } from '../domain/users.js';
+import { deleteUser, updateUser } from '../domain/user-changes.js';
+import { createSuperuser, createUser, getUser, listUsers } from '../domain/users.js';
 import { type Context, signedIn } from './context.js';
 import { SecurityTokenType } from './one-time-password.type.js';
 import { SessionType } from './session.type.js';
-import { CreateSuperuserInput, CreateUserInput } from './user.input.js';
-import { CreateSuperuserResult, CreateUserResult, UserType } from './user.type.js';
+import { CreateSuperuserInput, CreateUserInput, UpdateUserInput } from './user.input.js';
+import {
+  CreateSuperuserResult,
+  CreateUserResult,
+  DeleteUserResult,
+  UpdateUserResult,
+  UserConnectionType,
+  UserType,
+} from './user.type.js';
 
 @Resolver(() => UserType)
 export class UserResolver {
@@ -38,25 +46,74 @@ export class UserResolver {
     return createSuperuser(context.app, context, context.bootstrapSecret, input);
   }
 
+  @Query(() => UserType, { nullable: true, description: 'The user of that id; null where there is none. Staff only.' })
+  async user(
+    @Arg('id', () => ID, { description: 'Of the user.' }) id: string,
+    @Ctx() context: Context,
+  ): Promise<UserType | null> {
+    return getUser(context.app, context, id);
+  }
+
+  @Query(() => UserConnectionType, {
+    description:
+      'Users, the newest first; with `search`, those of whom an identifier begins so, in an order that is stable and means nothing. Staff only.',
+  })
+  async users(
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, 1–100.' }) first:
+      | number
+      | null,
+    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    after: string | null,
+    @Arg('search', () => String, { nullable: true, description: 'How a username, email or phone begins.' })
+    search: string | null,
+    @Ctx() context: Context,
+  ): Promise<UserConnectionType> {
+    const query = { first: first ?? 20, after: after ?? null, search: search ?? null };
+    const { edges, hasNextPage, hasPreviousPage } = await listUsers(context.app, context, query);
+    const [startCursor, endCursor] = [edges[0]?.cursor ?? null, edges.at(-1)?.cursor ?? null];
+    return {
+      edges,
+      nodes: edges.map(({ node }) => node),
+      pageInfo: { hasNextPage, hasPreviousPage, startCursor, endCursor },
+    };
+  }
+
+  @Mutation(() => UpdateUserResult, {
+    description:
+      "Changes oneself: with the current password or a recent authentication where an identifier changes. Another's id is for staff, who activate and deactivate ordinary users, and for superusers.",
+  })
+  async updateUser(
+    @Arg('id', () => ID, { nullable: true, description: 'Absent: oneself.' }) id: string | null,
+    @Arg('input', () => UpdateUserInput, { description: 'What to change.' }) input: UpdateUserInput,
+    @Arg('currentPassword', () => String, {
+      nullable: true,
+      description: 'Needed where one has not authenticated for ten minutes.',
+    })
+    currentPassword: string | null,
+    @Ctx() context: Context,
+  ): Promise<typeof UpdateUserResult> {
+    return updateUser(context.app, context, id ?? null, input, currentPassword ?? null);
+  }
+
+  @Mutation(() => DeleteUserResult, {
+    description:
+      "Deletes oneself, with the current password or a recent authentication; another's id is for superusers.",
+  })
+  async deleteUser(
+    @Arg('id', () => ID, { nullable: true, description: 'Absent: oneself.' }) id: string | null,
+    @Arg('currentPassword', () => String, {
+      nullable: true,
+      description: 'Needed where one has not authenticated for ten minutes.',
+    })
+    currentPassword: string | null,
+    @Ctx() context: Context,
+  ): Promise<typeof DeleteUserResult> {
+    return deleteUser(context.app, context, id ?? null, currentPassword ?? null);
+  }
+
   @FieldResolver(() => Boolean, { description: 'False for an account that signs in by one-time password only.' })
   hasUsablePassword(@Root() { passwordHash }: UserType): boolean {
     return passwordHash !== null;
-  }
-
-  @FieldResolver(() => String, {
-    nullable: true,
-    description: 'An address that will replace the verified one once it is verified itself.',
-  })
-  pendingEmail(): string | null {
-    return null;
-  }
-
-  @FieldResolver(() => String, {
-    nullable: true,
-    description: 'A number that will replace the verified one once it is verified itself.',
-  })
-  pendingPhone(): string | null {
-    return null;
   }
 
   @FieldResolver(() => [SecurityTokenType], { description: 'One for each address of the user, email first.' })

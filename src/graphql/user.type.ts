@@ -1,7 +1,7 @@
 /** Users, and what the operations that make them answer. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
-import { TimeoutErrorType, ValidationErrorType } from './error.type.js';
+import { InvalidCredentialsErrorType, NotFoundErrorType, TimeoutErrorType, ValidationErrorType } from './error.type.js';
 import { resultUnion } from './refusals.js';
 import { SessionTokensType } from './session.type.js';
 
@@ -40,6 +40,20 @@ export class UserType {
     description: 'Whether its owner has proved to read messages sent there; null when the user has no phone.',
   })
   phoneVerified!: boolean | null;
+
+  @Field(() => String, {
+    nullable: true,
+    simple: true,
+    description: 'An address that will replace the verified one once it is verified itself.',
+  })
+  pendingEmail!: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    simple: true,
+    description: 'A number that will replace the verified one once it is verified itself.',
+  })
+  pendingPhone!: string | null;
 
   @Field(() => Boolean, { simple: true, description: 'False for an account that is deactivated: it cannot sign in.' })
   isActive!: boolean;
@@ -91,3 +105,65 @@ export const CreateUserResult = resultUnion(
   'createUser',
 );
 export const CreateSuperuserResult = resultUnion(CreateSuperuserSuccessType, [ValidationErrorType], 'createSuperuser');
+
+@ObjectType('UpdateUserSuccess', { description: 'The account is changed.', simpleResolvers: true })
+class UpdateUserSuccessType {
+  @Field(() => UserType, { description: 'As it is now.' })
+  user!: UserType;
+}
+
+@ObjectType('DeleteUserSuccess', { description: 'The account is gone.', simpleResolvers: true })
+class DeleteUserSuccessType {
+  @Field(() => ID, { description: 'Of the user who is no more.' })
+  id!: string;
+}
+
+export const UpdateUserResult = resultUnion(
+  UpdateUserSuccessType,
+  [ValidationErrorType, InvalidCredentialsErrorType, TimeoutErrorType, NotFoundErrorType],
+  'updateUser',
+);
+export const DeleteUserResult = resultUnion(
+  DeleteUserSuccessType,
+  [ValidationErrorType, InvalidCredentialsErrorType, TimeoutErrorType, NotFoundErrorType],
+  'deleteUser',
+);
+
+@ObjectType('PageInfo', { description: 'Where a page lies in its list.', simpleResolvers: true })
+class PageInfoType {
+  @Field(() => Boolean, { description: 'Whether something follows.' })
+  hasNextPage!: boolean;
+
+  @Field(() => Boolean, { description: 'Whether something comes before.' })
+  hasPreviousPage!: boolean;
+
+  @Field(() => String, { nullable: true, description: 'Of the first edge; null on an empty page.' })
+  startCursor!: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Of the last edge, for `after`; null on an empty page.' })
+  endCursor!: string | null;
+}
+
+@ObjectType('UserEdge', { description: 'A user in a list.', simpleResolvers: true })
+class UserEdgeType {
+  @Field(() => String, { description: 'Opaque: the place of this user in the list.' })
+  cursor!: string;
+
+  @Field(() => UserType, { description: 'The user.' })
+  node!: UserType;
+}
+
+@ObjectType('UserConnection', {
+  description: 'A page of users. @see https://relay.dev/graphql/connections.htm',
+  simpleResolvers: true,
+})
+export class UserConnectionType {
+  @Field(() => [UserEdgeType], { description: 'The users with their cursors.' })
+  edges!: UserEdgeType[];
+
+  @Field(() => [UserType], { description: 'The users alone.' })
+  nodes!: UserType[];
+
+  @Field(() => PageInfoType, { description: 'Where the page lies.' })
+  pageInfo!: PageInfoType;
+}

@@ -1,0 +1,43 @@
+/** What an operator does from the command line, whose right to it is the access to the database and its secrets. */
+import type { App } from '../app.js';
+import { deleteExpired } from '../database/prune.queries.js';
+import { findSecurityTokens, findUsersByKeys } from '../database/users.queries.js';
+import { tokenIdOf } from './account-input.js';
+import { NotFoundError } from './errors.js';
+import { parseIdentifier } from './identifiers.js';
+import { setPassword } from './password-changes.js';
+import { freeSecurityToken, type SecurityTokenView } from './security-tokens.js';
+import type { User } from './users.js';
+
+/**
+ * Sets the password of the user of that username, email or phone, and ends their sessions.
+ * @throws {NotFoundError}
+ * @throws {ValidationError}
+ */
+export async function setPasswordOf(app: App, identifier: string, newPassword: string): Promise<User> {
+  const parsed = parseIdentifier(identifier, app.config.defaultRegion);
+  if (typeof parsed === 'string') throw new NotFoundError();
+  const [found] = await findUsersByKeys(app.db, [parsed], '0.0.0.0/32');
+  return setPassword(app, found?.user, newPassword);
+}
+
+/**
+ * Frees the security token of an email or phone, or those of the user of a username, from their timeouts.
+ * @throws {NotFoundError}
+ */
+export async function unlockAddressesOf(app: App, identifier: string): Promise<SecurityTokenView[]> {
+  const parsed = parseIdentifier(identifier, app.config.defaultRegion);
+  if (typeof parsed === 'string') throw new NotFoundError();
+  const { kind, key } = parsed;
+  const tokens = await findSecurityTokens(
+    app.db,
+    kind === 'username' ? { usernameKey: key } : { id: tokenIdOf(app, { kind, key }) },
+  );
+  if (tokens.length === 0) throw new NotFoundError();
+  return Promise.all(tokens.map(({ id }) => freeSecurityToken(app, id)));
+}
+
+/** Removes what has expired. @returns how many rows, by table */
+export async function prune(app: App): Promise<Record<string, number>> {
+  return deleteExpired(app.db);
+}

@@ -1,0 +1,136 @@
+/** New passwords: chosen by the owner, set by a superuser, or after a reset. Each ends sessions and makes live one-time passwords void. */
+import type { App } from '../app.js';
+import type { Database } from '../database/database.js';
+import { returnAttempt, spendOneTimePassword, voidOneTimePasswords } from '../database/one-time-passwords.queries.js';
+import { revokeSessionsOf } from '../database/sessions.queries.js';
+import { findUser, lockUser, type User, updateLastLogin, updatePasswordHash } from '../database/users.queries.js';
+import { passwordIssue, refuseIssues } from './account-input.js';
+import { isId, requireSuperuser, requireViewer } from './authority.js';
+import { requireProof } from './credentials.js';
+import { ForbiddenError, InvalidCredentialsError, InvalidOneTimePasswordError, NotFoundError } from './errors.js';
+import { notify, provenAddresses } from './notices.js';
+import { attemptOneTimePassword, lockProvenUser, methodOf, verifyAddress } from './one-time-passwords.js';
+import { checkSecurityTokenId } from './security-tokens.js';
+import { type Caller, openSession, type SessionTokens } from './sessions.js';
+
+/**
+ * Changes the caller's password and ends all their sessions but the one that asks.
+ * Without the current password the caller must have authenticated by a one-time password in this session within ten minutes.
+ * @throws {ValidationError} for the new password
+ * @throws {InvalidCredentialsError} counted
+ * @throws {TimeoutError}
+ */
+export async function changePassword(
+  app: App,
+  caller: Caller,
+  input: { currentPassword?: string | null; newPassword: string },
+): Promise<{ user: User }> {
+  const viewer = requireViewer(caller);
+  await refusePassword(app, input.newPassword, viewer.user);
+  await requireProof(app, viewer, input.currentPassword ?? null, viewer.recentlyProvedAddress);
+  const passwordHash = await app.passwords.hash(input.newPassword);
+  const user = await app.db.transaction(async (tx) => {
+    const locked = await lockUser(tx, viewer.user.id);
+    // Changed by somebody else since it was compared.
+    if (locked?.passwordHash !== viewer.user.passwordHash) throw new InvalidCredentialsError();
+    await replacePassword(tx, locked.id, passwordHash, viewer.session.id);
+    return { ...locked, passwordHash };
+  });
+  notify(app, { type: 'password-changed' }, provenAddresses(user));
+  return { user };
+}
+
+/**
+ * Sets another's password and ends all their sessions.
+ * @throws {ForbiddenError} for anyone but superusers, and for oneself
+ * @throws {NotFoundError}
+ * @throws {ValidationError}
+ */
+export async function setUserPassword(
+  app: App,
+  caller: Caller,
+  { id, newPassword }: { id: string; newPassword: string },
+): Promise<{ user: User }> {
+  const viewer = requireSuperuser(caller);
+  if (id === viewer.user.id) throw new ForbiddenError('Change your own password by changePassword.');
+  return { user: await setPassword(app, isId(id) ? await findUser(app.db, id) : undefined, newPassword) };
+}
+
+/**
+ * Sets a password for whoever has the right to, which is not asked here.
+ * @throws {NotFoundError} where there is no such user
+ * @throws {ValidationError}
+ */
+export async function setPassword(app: App, target: User | undefined, newPassword: string): Promise<User> {
+  if (target === undefined) throw new NotFoundError();
+  await refusePassword(app, newPassword, target);
+  const passwordHash = await app.passwords.hash(newPassword);
+  const user = await app.db.transaction(async (tx) => {
+    const locked = await lockUser(tx, target.id);
+    if (locked === undefined) throw new NotFoundError();
+    await replacePassword(tx, locked.id, passwordHash);
+    return { ...locked, passwordHash };
+  });
+  notify(app, { type: 'password-changed' }, provenAddresses(user));
+  return user;
+}
+
+/**
+ * Sets a new password by a one-time password, ends every session and opens one.
+ * A new password that the rules refuse neither counts as a failure nor spends the one-time password.
+ * @throws {ValidationError}
+ * @throws {InvalidOneTimePasswordError} counted
+ * @throws {TimeoutError}
+ */
+export async function resetPassword(
+  app: App,
+  caller: Caller,
+  { tokenId, oneTimePassword, newPassword }: { tokenId: string; oneTimePassword: string; newPassword: string },
+): Promise<{ user: User; tokens: SessionTokens }> {
+  checkSecurityTokenId(app, tokenId);
+  // First what can be said without knowing the user: the rest would tell whether somebody has the address.
+  await refusePassword(app, newPassword, null);
+  const purpose = 'PASSWORD_RESET';
+  const attempt = await attemptOneTimePassword(app, tokenId, oneTimePassword, purpose);
+  const target = await findUser(app.db, attempt.userId);
+  if (target === undefined) throw new InvalidOneTimePasswordError();
+  try {
+    await refusePassword(app, newPassword, target);
+  } catch (error) {
+    await returnAttempt(app.db, attempt);
+    throw error;
+  }
+  const passwordHash = await app.passwords.hash(newPassword);
+  const { tokens, user } = await app.db.transaction(async (tx) => {
+    const { user, token } = await lockProvenUser(tx, attempt);
+    if (!(await spendOneTimePassword(tx, attempt))) throw new InvalidOneTimePasswordError();
+    await verifyAddress(tx, user, token);
+    await replacePassword(tx, user.id, passwordHash);
+    await updateLastLogin(tx, user.id);
+    const tokens = await openSession(app, tx, user, [methodOf(token)], caller.client);
+    return { tokens, user: (await findUser(tx, user.id))! };
+  });
+  notify(app, { type: 'password-changed' }, provenAddresses(user));
+  return { user, tokens };
+}
+
+/** @param user whose identifiers the password must not be made of; null where that is not to be asked yet */
+async function refusePassword(app: App, password: string, user: User | null): Promise<void> {
+  const identifiers = (['username', 'email', 'phone'] as const).flatMap((kind) => {
+    const value = user?.[kind] ?? null;
+    return value === null ? [] : [{ kind, value }];
+  });
+  const issue = await passwordIssue(app, 'newPassword', password, identifiers);
+  if (issue !== undefined) refuseIssues([issue]);
+}
+
+async function replacePassword(
+  tx: Database,
+  userId: string,
+  passwordHash: string,
+  exceptSessionId: string | null = null,
+): Promise<void> {
+  await updatePasswordHash(tx, userId, passwordHash);
+  await revokeSessionsOf(tx, userId, exceptSessionId);
+  await voidOneTimePasswords(tx, userId);
+}

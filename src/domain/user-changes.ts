@@ -1,0 +1,234 @@
+/** Changes of an account: its identifiers, its state and roles, its end. */
+import type { App } from '../app.js';
+import { type Database, takeLock } from '../database/database.js';
+import { voidOneTimePasswords } from '../database/one-time-passwords.queries.js';
+import type { AddressKind } from '../database/schema.js';
+import { revokeSessionsOf } from '../database/sessions.queries.js';
+import {
+  deleteSecurityTokens,
+  deleteUserRow,
+  findUser,
+  hasOtherActiveSuperuser,
+  insertSecurityTokens,
+  lockUser,
+  type User,
+  updateAddress,
+  updateTokenAddress,
+  updateUserRow,
+} from '../database/users.queries.js';
+import {
+  claimIdentifiers,
+  identifierFields,
+  identifierRequired,
+  isIssue,
+  readIdentifier,
+  refuseIssues,
+  tokenIdOf,
+} from './account-input.js';
+import { isId, requireStaff, requireSuperuser, requireViewer } from './authority.js';
+import { requireProof } from './credentials.js';
+import { ForbiddenError, NotFoundError, ValidationError, type ValidationIssue } from './errors.js';
+import { comparisonKey, type Identifier } from './identifiers.js';
+import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
+import type { Caller, Viewer } from './sessions.js';
+
+/** An absent field is left as it is; null removes an identifier. */
+export interface UserChanges {
+  username?: string | null | undefined;
+  email?: string | null | undefined;
+  phone?: string | null | undefined;
+  isActive?: boolean | null | undefined;
+  isStaff?: boolean | null | undefined;
+  isSuperuser?: boolean | null | undefined;
+}
+
+const flagFields = ['isActive', 'isStaff', 'isSuperuser'] as const;
+
+type Flags = Partial<Record<(typeof flagFields)[number], boolean>>;
+/** null removes */
+type IdentifierChanges = Map<Identifier['kind'], Identifier | null>;
+
+/**
+ * Changes oneself, or another by id. A verified address stays until the new one is verified; one that is not is replaced at once.
+ * @throws {ValidationError} with every issue at once
+ * @throws {InvalidCredentialsError} {@link requireProof}
+ * @throws {TimeoutError} likewise
+ * @throws {NotFoundError} for an id that is absent or beyond one's role
+ * @throws {ForbiddenError} for what one's role may never do
+ */
+export async function updateUser(
+  app: App,
+  caller: Caller,
+  id: string | null,
+  input: UserChanges,
+  currentPassword: string | null,
+): Promise<{ user: User }> {
+  const viewer = requireViewer(caller);
+  const self = id === null || id === viewer.user.id;
+  const given = <Field extends keyof UserChanges>(fields: readonly Field[]) =>
+    fields.filter((field) => input[field] !== undefined);
+  if (self && given(flagFields).length > 0) throw new ForbiddenError('Nobody changes their own state or roles.');
+  if (!self) requireRoleFor(caller, given([...identifierFields, ...flagFields]));
+  const { flags, identifiers } = readChanges(app, input);
+  if (self && identifiers.size > 0) await requireProof(app, viewer, currentPassword);
+
+  const targetId = self ? viewer.user.id : id;
+  if (!isId(targetId)) throw new NotFoundError();
+  const claimed = [...identifiers.values()].filter((identifier) => identifier !== null);
+  const { before, user } = await claimIdentifiers(app, claimed, async (tx) => {
+    if (Object.keys(flags).length > 0) await takeLock(tx, 'superusers');
+    const before = await lockUser(tx, targetId);
+    if (before === undefined || (!self && !isWithinReach(viewer, before))) throw new NotFoundError();
+    await applyFlags(tx, before, flags);
+    await applyIdentifiers(app, tx, before, identifiers);
+    const user = (await findUser(tx, targetId))!;
+    if (user.username === null && user.email === null && user.phone === null)
+      throw new ValidationError([identifierRequired()]);
+    return { before, user };
+  });
+  const lost = lostAddresses(before, user);
+  for (const field of ['email', 'phone'] as const)
+    if (lost[field] !== null) {
+      const event = { type: 'address-changed', field } as const;
+      notify(app, event, { email: null, phone: null, [field]: lost[field] });
+      notify(app, event, provenAddresses(user));
+    }
+  return { user };
+}
+
+/**
+ * Deletes oneself, or another by id.
+ * @throws {ValidationError} `LAST_SUPERUSER`
+ * @throws {InvalidCredentialsError} {@link requireProof}
+ * @throws {TimeoutError} likewise
+ * @throws {NotFoundError}
+ * @throws {ForbiddenError} for another, for anyone but superusers
+ */
+export async function deleteUser(
+  app: App,
+  caller: Caller,
+  id: string | null,
+  currentPassword: string | null,
+): Promise<{ id: string }> {
+  const viewer = requireViewer(caller);
+  const self = id === null || id === viewer.user.id;
+  if (self) await requireProof(app, viewer, currentPassword);
+  else requireSuperuser(caller);
+  const targetId = self ? viewer.user.id : id;
+  if (!isId(targetId)) throw new NotFoundError();
+  const deleted = await app.db.transaction(async (tx) => {
+    await takeLock(tx, 'superusers');
+    const user = await lockUser(tx, targetId);
+    if (user === undefined) throw new NotFoundError();
+    await refuseLastSuperuser(tx, user, null);
+    await voidOneTimePasswords(tx, targetId);
+    await deleteUserRow(tx, targetId);
+    return user;
+  });
+  notify(app, { type: 'account-deleted' }, provenAddresses(deleted));
+  return { id: targetId };
+}
+
+/** @throws {ForbiddenError} for anyone but staff; and for staff, for anything but activating and deactivating */
+function requireRoleFor(caller: Caller, fields: (keyof UserChanges)[]): void {
+  const { user } = requireStaff(caller);
+  if (!user.isSuperuser && fields.some((field) => field !== 'isActive')) throw new ForbiddenError();
+}
+
+/** Staff reach ordinary users, superusers everybody. */
+function isWithinReach(viewer: Viewer, target: User): boolean {
+  return viewer.user.isSuperuser || (!target.isStaff && !target.isSuperuser);
+}
+
+/** @throws {ValidationError} with every issue of every field */
+function readChanges(app: App, input: UserChanges): { flags: Flags; identifiers: IdentifierChanges } {
+  const issues: ValidationIssue[] = [];
+  const flags: Flags = {};
+  for (const field of flagFields) {
+    const value = input[field];
+    if (value === null) issues.push({ field, code: 'INVALID', message: `${field} is true or false.` });
+    else if (value !== undefined) flags[field] = value;
+  }
+  const identifiers: IdentifierChanges = new Map();
+  for (const field of identifierFields) {
+    const text = input[field];
+    if (text === undefined) continue;
+    const read = text === null ? null : readIdentifier(app, field, text);
+    if (read !== null && isIssue(read)) issues.push(read);
+    else identifiers.set(field, read);
+  }
+  refuseIssues(issues);
+  return { flags, identifiers };
+}
+
+async function applyFlags(tx: Database, user: User, flags: Flags): Promise<void> {
+  const changed = flagFields.filter((field) => flags[field] !== undefined && flags[field] !== user[field]);
+  if (changed.length === 0) return;
+  const after = { ...user, ...flags };
+  if (!after.isActive || !after.isSuperuser)
+    await refuseLastSuperuser(tx, user, after.isActive ? 'isSuperuser' : 'isActive');
+  await updateUserRow(tx, user.id, flags);
+  if (!after.isActive) await revokeSessionsOf(tx, user.id);
+  await voidOneTimePasswords(tx, user.id);
+}
+
+/** Asked under the lock `superusers`, so that of two who demote each other at once one stays. */
+async function refuseLastSuperuser(tx: Database, user: User, field: string | null): Promise<void> {
+  if (!user.isSuperuser || !user.isActive || (await hasOtherActiveSuperuser(tx, user.id))) return;
+  throw new ValidationError([{ field, code: 'LAST_SUPERUSER', message: 'This is the last active superuser.' }]);
+}
+
+async function applyIdentifiers(app: App, tx: Database, user: User, changes: IdentifierChanges): Promise<void> {
+  let addressChanged = false;
+  for (const [kind, identifier] of changes) {
+    if (kind === 'username')
+      await updateUserRow(tx, user.id, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
+    else if (await changeAddress(app, tx, user, kind, identifier)) addressChanged = true;
+  }
+  if (addressChanged) await voidOneTimePasswords(tx, user.id);
+}
+
+/** @returns whether another address is the user's now, or waits to be */
+async function changeAddress(
+  app: App,
+  tx: Database,
+  user: User,
+  kind: AddressKind,
+  address: Identifier | null,
+): Promise<boolean> {
+  const [current, pending, verified] =
+    kind === 'email'
+      ? [user.email, user.pendingEmail, user.emailVerified]
+      : [user.phone, user.pendingPhone, user.phoneVerified];
+  const isSame = (other: string | null) => address !== null && other !== null && comparisonKey(other) === address.key;
+  if (address === null) {
+    await deleteSecurityTokens(tx, { userId: user.id, kind });
+    await updateAddress(tx, user.id, kind, null);
+    return current !== null;
+  }
+  const id = tokenIdOf(app, { kind, key: address.key });
+  if (isSame(pending)) {
+    await updateTokenAddress(tx, id, address.value);
+    return false;
+  }
+  await deleteSecurityTokens(tx, { userId: user.id, kind, pending: true });
+  if (isSame(current)) {
+    // The same mailbox in another spelling: nothing is to be proved again. What was waiting to take its place is not wanted any more.
+    await updateTokenAddress(tx, id, address.value);
+    await updateAddress(tx, user.id, kind, address);
+    return pending !== null;
+  }
+  if (verified !== true) {
+    await deleteSecurityTokens(tx, { userId: user.id, kind });
+    await updateAddress(tx, user.id, kind, address);
+  }
+  const token = { id, userId: user.id, kind, address: address.value, givenAtSignUp: false, pending: verified === true };
+  await insertSecurityTokens(tx, [token]);
+  return true;
+}
+
+/** Verified addresses that are not the account's any more, whose owner is to be told. */
+function lostAddresses(before: User, after: User): ProvenAddresses {
+  const { email, phone } = provenAddresses(before);
+  return { email: after.email === null ? email : null, phone: after.phone === null ? phone : null };
+}
