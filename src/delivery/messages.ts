@@ -17,12 +17,12 @@ const wording = {
 export function writeMessage(message: Message, appUrl: string): WrittenMessage {
   const { subject, action, path } = wording[message.purpose];
   const { host } = new URL(appUrl);
-  const minutes = Math.max(1, Math.floor(message.lifetimeSeconds / 60));
+  const life = duration(message.lifetimeSeconds);
   if (message.channel === 'sms') {
     // The last line is the origin-bound form that browsers fill in by themselves. @see https://wicg.github.io/sms-one-time-codes/
     return {
       subject: null,
-      text: `${message.oneTimePassword} to ${action}. Good for ${minutes} min.\n\n@${host} #${message.oneTimePassword}`,
+      text: `${message.oneTimePassword} to ${action}. Good for ${life.short}.\n\n@${host} #${message.oneTimePassword}`,
     };
   }
   // In the fragment, which no server and no mail scanner that opens the link is sent.
@@ -32,9 +32,15 @@ export function writeMessage(message: Message, appUrl: string): WrittenMessage {
     text: [
       `Use this one-time password to ${action}:`,
       `    ${message.oneTimePassword}`,
-      `It is good for ${minutes} minute${minutes === 1 ? '' : 's'} and can be used once. Or open this page:`,
+      `It is good for ${life.long} and can be used once. Or open this page:`,
       `    ${appUrl}/${path}#${fragment}`,
       'If you did not ask for it, ignore this message: nobody can do anything without the password above.',
     ].join('\n\n'),
   };
+}
+
+/** Rounded down: nobody is promised more than there is. */
+function duration(seconds: number): { short: string; long: string } {
+  const [count, unit, short] = seconds < 60 ? [seconds, 'second', 's'] : [Math.floor(seconds / 60), 'minute', 'min'];
+  return { short: `${count} ${short}`, long: `${count} ${unit}${count === 1 ? '' : 's'}` };
 }
