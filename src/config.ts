@@ -1,8 +1,10 @@
 /** Environment → one frozen {@link Config}. Everything that the service can be told from outside is read here, once. */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import ipaddr from 'ipaddr.js';
 import { type CountryCode, isSupportedCountry } from 'libphonenumber-js/max';
 import { z } from 'zod';
 
@@ -90,7 +92,7 @@ const variables = z.object({
     .string()
     .transform((text) => (text === 'false' ? [] : text.split(',').map((item) => item.trim())))
     .refine(
-      (all) => all.every((item) => /^[0-9a-fA-F.:]+(\/\d{1,3})?$/.test(item)),
+      (all) => all.every((item) => ipaddr.isValidCIDR(item) || net.isIP(item) > 0),
       'must be false, or addresses or CIDRs of proxies',
     )
     .default([]),
@@ -164,7 +166,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
   if (production) {
     for (const name of ['SECRET_KEY', 'PASSWORD_PEPPER'])
       if (given[name] === undefined) faults.push(`${name} is required in production`);
-    if (/^[4-9]$/.test(given.BCRYPT_COST ?? '')) faults.push('BCRYPT_COST must be from 10 to 15 in production');
+    if (Number(given.BCRYPT_COST ?? 12) < 10) faults.push('BCRYPT_COST must be from 10 to 15 in production');
   }
   for (const needed of ['EMAIL_FROM'])
     if (given.SENDGRID_API_KEY !== undefined && given[needed] === undefined)
@@ -245,20 +247,27 @@ function named(all: Buffer[]): readonly [NamedSecret, ...NamedSecret[]] {
 /** Reads the secret of that name in the folder, made at the first need. */
 function generatedSecret(dataDir: string, name: string): Buffer {
   const path = join(dataDir, name);
-  if (!existsSync(path)) {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    const draft = `${path}.${process.pid}`;
-    writeFileSync(draft, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
-    try {
-      // A link is made whole or not at all, so of two starting processes one wins and the other reads what it wrote.
-      linkSync(draft, path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    } finally {
-      unlinkSync(draft);
-    }
+  let bytes: Buffer;
+  try {
+    if (!existsSync(path)) keepNewSecret(dataDir, path);
+    bytes = Buffer.from(readFileSync(path, 'utf8'), 'base64');
+  } catch (error) {
+    throw new ConfigError([`DATA_DIR cannot keep generated secrets: ${(error as Error).message}`]);
   }
-  const bytes = Buffer.from(readFileSync(path, 'utf8'), 'base64');
   if (bytes.length < 32) throw new ConfigError([`the generated secret in ${path} is damaged`]);
   return bytes;
+}
+
+function keepNewSecret(dataDir: string, path: string): void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+  try {
+    // A link is made whole or not at all, so of two starting processes one wins and the other reads what it wrote.
+    linkSync(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    unlinkSync(draft);
+  }
 }

@@ -23,16 +23,16 @@ const purposes = {
 function writeOneTimePassword(message: OneTimePasswordMessage, appUrl: string): WrittenMessage {
   const { channel, oneTimePassword, tokenId, lifetimeSeconds } = message;
   const { subject, action, path } = purposes[message.purpose];
-  const minutes = Math.max(1, Math.floor(lifetimeSeconds / 60));
+  const lifetime = duration(lifetimeSeconds);
   if (channel === 'sms') {
     // The last line is the origin-bound form that browsers fill in by themselves. @see https://wicg.github.io/sms-one-time-codes/
-    const text = `${oneTimePassword} to ${action}. Good for ${minutes} min.\n\n@${new URL(appUrl).hostname} #${oneTimePassword}`;
+    const text = `${oneTimePassword} to ${action}. Good for ${lifetime.short}.\n\n@${new URL(appUrl).hostname} #${oneTimePassword}`;
     return { subject: null, text, html: null };
   }
   // In the fragment, which no server is sent; the page spends nothing before a click, for mail scanners open links too.
   const link = `${appUrl}/${path}#${new URLSearchParams({ token: tokenId, code: oneTimePassword })}`;
   const lead = `Use this one-time password to ${action}:`;
-  const life = `It is good for ${minutes} minute${minutes === 1 ? '' : 's'} and can be used once.`;
+  const life = `It is good for ${lifetime.long} and can be used once.`;
   const unasked =
     'If you did not ask for it, ignore this message: nobody can do anything without the password above. Never tell it to anyone.';
   const groups = oneTimePassword.match(/.{1,4}/g) ?? [];
@@ -49,6 +49,12 @@ function writeOneTimePassword(message: OneTimePasswordMessage, appUrl: string): 
 <p class="small">${unasked}</p>`,
     ),
   };
+}
+
+/** Rounded down: nobody is promised more than there is. */
+function duration(seconds: number): { short: string; long: string } {
+  const [count, unit, short] = seconds < 60 ? [seconds, 'second', 's'] : [Math.floor(seconds / 60), 'minute', 'min'];
+  return { short: `${count} ${short}`, long: `${count} ${unit}${count === 1 ? '' : 's'}` };
 }
 
 function writeNotice(

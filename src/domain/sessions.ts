@@ -26,7 +26,8 @@ export type { AuthenticationMethod } from '../database/schema.js';
 
 /** Where a request comes from. */
 export interface Client {
-  ipAddress: string;
+  /** null where a proxy does not tell it */
+  ipAddress: string | null;
   /** what limits count: an IPv4 address or the /64 of an IPv6 one, in CIDR notation */
   network: string;
   userAgent: string | null;

@@ -22,7 +22,7 @@ export function createContext(app: App, { ipAddress, header }: RequestFacts): Co
     app,
     viewer: null,
     client: clientOf(ipAddress, header('user-agent')?.slice(0, 512) ?? null),
-    accessToken: /^Bearer +(.*)$/i.exec(header('authorization') ?? '')?.[1]?.trim() ?? null,
+    accessToken: bearerOf(header('authorization')),
     bootstrapSecret: header('x-bootstrap-secret') ?? null,
   };
 }
@@ -42,8 +42,17 @@ export function signedIn<T extends { user: Viewer['user']; tokens: SessionTokens
   return result;
 }
 
+/** One with nothing behind it is not good either, which is another thing than none. */
+function bearerOf(authorization: string | undefined): string | null {
+  const [, bearer] = /^Bearer\b *(.*)$/i.exec(authorization ?? '') ?? [];
+  return bearer ?? null;
+}
+
 function clientOf(address: string, userAgent: string | null): Client {
-  const ip = ipaddr.process(address);
+  // Behind a trusted proxy this is whatever the proxy says: `unknown`, an address with its port, one with a zone.
+  const text = address.replace(/%.*$/, '').replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1');
+  if (!ipaddr.isValid(text)) return { ipAddress: null, network: '0.0.0.0/32', userAgent };
+  const ip = ipaddr.process(text);
   const ipAddress = ip.toString();
   // A /64 is the least that one customer of a network gets.
   const network =

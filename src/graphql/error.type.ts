@@ -38,7 +38,7 @@ const ValidationIssueCodeEnum = enumOf<ValidationIssueCode>(
   description:
     'A request that was understood and declined. Every error member of a result union implements it, so `... on IdentityError { code message }` reads any refusal.',
 })
-export abstract class IdentityErrorType {
+abstract class IdentityErrorType {
   @Field(() => IdentityErrorCodeEnum, { description: 'Which refusal it is, for programs.' })
   code!: IdentityErrorCode;
 

@@ -1,9 +1,10 @@
 /** Signs the request in: asks for the session of its bearer as soon as it is known that the operation wants one. */
 import type { ApolloServerPlugin } from '@apollo/server';
-import { GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
+import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
 import { UnauthenticatedError } from '../domain/errors.js';
 import { getViewer } from '../domain/sessions.js';
 import type { Context } from './context.js';
+import { rootFields } from './limits.js';
 import { toGraphQLError } from './mask-defects.js';
 
 /** These are for people whose access token may have expired: they do not read it, or read it as it is. */
@@ -12,8 +13,8 @@ const withoutViewer = new Set(['signOut', 'refreshSession']);
 export const viewerPlugin: ApolloServerPlugin<Context> = {
   async requestDidStart() {
     return {
-      async didResolveOperation({ contextValue, operation }) {
-        if (contextValue.accessToken === null || isWithoutViewer(operation)) return;
+      async didResolveOperation({ contextValue, operation, document }) {
+        if (contextValue.accessToken === null || (operation && isWithoutViewer(operation, document))) return;
         try {
           contextValue.viewer = await getViewer(contextValue.app, contextValue.accessToken);
         } catch (error) {
@@ -30,7 +31,8 @@ export const viewerPlugin: ApolloServerPlugin<Context> = {
   },
 };
 
-function isWithoutViewer(operation: OperationDefinitionNode | undefined): boolean {
-  const selections = operation?.selectionSet.selections ?? [];
-  return selections.every((selection) => selection.kind === Kind.FIELD && withoutViewer.has(selection.name.value));
+function isWithoutViewer(operation: OperationDefinitionNode, { definitions }: DocumentNode): boolean {
+  const fragments = definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION);
+  const fields = rootFields(operation, (name) => fragments.find((fragment) => fragment.name.value === name));
+  return fields.length > 0 && fields.every((name) => withoutViewer.has(name));
 }

@@ -37,7 +37,7 @@ export function createPasswords({ peppers, cost, threads }: PasswordOptions): Pa
     minThreads: threads,
     maxThreads: threads,
     maxQueue: threads * 100,
-    // A worker's console must not hold up its exit, and it needs nothing of the environment's secrets.
+    // The workers need none of the secrets that the environment holds.
     env: {},
   });
   const pepper = peppers[0];

@@ -3,7 +3,8 @@
  * A recorded vector to which none applies must hold; one to which one applies must be answered as that one says.
  * The rules are written out again here, so that a mistake in the code under test does not excuse itself.
  */
-import { domainToUnicode } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
+import { parsePhoneNumberFromString } from 'libphonenumber-js/max';
 
 export interface Departure<Input, Expected, Answer> {
   name: string;
@@ -45,7 +46,7 @@ const isRefusal = (answer: string | null) => answer === 'INVALID' || answer === 
 const usernameRule = /^[\p{L}\p{Mn}\p{Mc}\p{Nl}\p{No}][\p{L}\p{Mn}\p{Mc}\p{N}._-]*$/u;
 const nfkc = (text: string) => text.normalize('NFKC');
 const isTooLongForUsername = (text: string) => [...nfkc(text)].length > 150;
-const isUsername = (text: string) => !isTooLongForUsername(text) && usernameRule.test(nfkc(text));
+export const isUsername = (text: string) => !isTooLongForUsername(text) && usernameRule.test(nfkc(text));
 
 const domainOf = (email: string) => email.slice(email.lastIndexOf('@') + 1);
 /** The original's validator, but for quoted local parts and address literals: the local part as typed, the domain in ASCII. */
@@ -201,5 +202,328 @@ export const obscurePhone: Departure<PhoneToObscure, Obscured, string>[] = [
     reason: 'There is no format to choose, so there is none to get wrong.',
     applies: ({ format }) => typeof format !== 'string',
     isOurs: (answer) => /^\+\*+\d\d$/.test(answer),
+  },
+];
+
+/**
+ * A departure that may meet others in one vector: they are put to what was recorded one after the other, and each applies where it changes something.
+ * A vector to which none applies must hold; one to which some apply must be answered as they leave it.
+ */
+export interface Amendment<Input, Answer> {
+  name: string;
+  /** What holds here. */
+  rule: string;
+  reason: string;
+  /** The answer that the rule asks for, in the place of the one that was due until here. */
+  amend(input: Input, due: Answer): Answer;
+}
+
+/** What was refused before it reached the operation, by the code of the error. */
+export interface Unexecuted {
+  error: 'BAD_USER_INPUT';
+}
+
+const unexecuted: Unexecuted = { error: 'BAD_USER_INPUT' };
+
+export interface Identifiers {
+  username?: string | null;
+  email?: string | null;
+  phone?: string | null;
+}
+
+const canonicalEmail = (email: string) => email.slice(0, email.lastIndexOf('@') + 1) + domainToASCII(domainOf(email));
+const e164 = (phone: string) => parsePhoneNumberFromString(phone, 'US')?.number ?? null;
+const inOneCase = (text: string) => nfkc(text).toLowerCase().normalize('NFC');
+
+/** What uniqueness is decided by. */
+const keyRules: Record<keyof Identifiers, (typed: string) => string | null> = {
+  username: inOneCase,
+  email: (typed) => inOneCase(canonicalEmail(typed)),
+  phone: e164,
+};
+const keyOf = (kind: keyof Identifiers, typed: string | null | undefined) =>
+  typed == null ? null : keyRules[kind](typed);
+
+export interface SignUp {
+  args: Identifiers & Record<string, unknown>;
+  existing?: Identifiers[];
+}
+
+export interface SignedUp {
+  user: {
+    username: string | null;
+    email: string | null;
+    phone: string | null;
+    hasUsablePassword: boolean;
+    isStaff: boolean;
+    isSuperuser: boolean;
+  };
+  tokens: { email: { verified: boolean } | null; phone: { verified: boolean } | null };
+}
+
+/** Codes by field; `__all__` for those of the whole. */
+export interface Issues {
+  issues: Record<string, string[]>;
+}
+
+export type SignUpAnswer = SignedUp | Issues | Unexecuted;
+
+const withIssue = (due: SignUpAnswer, field: string, code: string): Issues => ({
+  issues: { ...('issues' in due ? due.issues : {}), [field]: [code] },
+});
+/** What is refused by itself is not looked up: the other fields are not said to be taken. */
+const withFault = (due: SignUpAnswer, field: string, code: string): Issues => {
+  const faults = 'issues' in due ? Object.entries(due.issues).filter(([, codes]) => !codes.includes('TAKEN')) : [];
+  return withIssue({ issues: Object.fromEntries(faults) }, field, code);
+};
+const isFaulty = (due: SignUpAnswer) =>
+  'error' in due || ('issues' in due && Object.values(due.issues).some((codes) => !codes.includes('TAKEN')));
+const isTakenHere = (kind: keyof Identifiers, { args, existing = [] }: SignUp) =>
+  keyOf(kind, args[kind]) !== null && existing.some((user) => keyOf(kind, user[kind]) === keyOf(kind, args[kind]));
+const isSaidTaken = (field: string, due: SignUpAnswer) =>
+  'issues' in due && due.issues[field]?.includes('TAKEN') === true;
+
+function signedUp({ username, email, phone, password }: SignUp['args']): SignedUp {
+  const token = { verified: false };
+  return {
+    user: {
+      username: username == null ? null : nfkc(username),
+      email: email == null ? null : canonicalEmail(email),
+      phone: phone == null ? null : e164(phone),
+      hasUsablePassword: password != null,
+      isStaff: false,
+      isSuperuser: false,
+    },
+    tokens: { email: email == null ? null : token, phone: phone == null ? null : token },
+  };
+}
+
+export const createUser: Amendment<SignUp, SignUpAnswer>[] = [
+  {
+    name: 'sign-up-offers-no-flags',
+    rule: 'Sign-up takes username, email, phone and password, and nothing else.',
+    reason: 'The caller of the original is a program, here it is the internet: nobody raises themselves.',
+    amend: ({ args }, due) =>
+      Object.keys(args).every((name) => ['username', 'email', 'phone', 'password'].includes(name)) ? due : unexecuted,
+  },
+  {
+    name: 'email-length-belongs-to-the-rule',
+    rule: 'An email has at most 254 bytes as stored.',
+    reason: 'The original measures what is typed, and fails in the database for a domain that is longer in ASCII.',
+    amend: ({ args: { email } }, due) =>
+      email?.includes('@') && Buffer.byteLength(canonicalEmail(email)) > 254 ? withFault(due, 'email', 'INVALID') : due,
+  },
+  {
+    name: 'username-checked-after-nfkc',
+    rule: 'The username rule and its length are applied to the whole of what is stored, the NFKC form.',
+    reason:
+      'The original checks what is typed, up to a line feed: ½cup became 1⁄2cup, 150 characters became thousands.',
+    amend: ({ args: { username } }, due) =>
+      !('user' in due) || username == null || isUsername(username)
+        ? due
+        : withFault(due, 'username', isTooLongForUsername(username) ? 'TOO_LONG' : 'INVALID'),
+  },
+  {
+    name: 'phone-is-one-number',
+    rule: 'The whole string is one number: no words around it, no letters for digits, no extension.',
+    reason: 'The original takes a number out of any text and drops its extension; a guess is a message to a stranger.',
+    amend: ({ args: { phone } }, due) =>
+      typeof phone === 'string' && hasMoreThanANumber(phone) && !('error' in due)
+        ? withFault(due, 'phone', 'INVALID')
+        : due,
+  },
+  {
+    name: 'password-is-not-blank',
+    rule: 'The empty password is refused.',
+    reason: 'In the original it is a usable one, and signs its user in.',
+    amend: ({ args: { password } }, due) => (password === '' ? withFault(due, 'password', 'BLANK') : due),
+  },
+  {
+    name: 'uts46-keeps-letters',
+    rule: 'The domain is read by UTS 46: ß and final ς are letters, and a joiner stands only where a script needs it.',
+    reason: 'IDNA 2003 writes ss and σ for the letters and drops the joiner, which can be the domain of somebody else.',
+    amend: (input, due) => {
+      const email = input.args.email;
+      if (email == null || isFaulty(due)) return due;
+      if (isSaidTaken('email', due)) return isTakenHere('email', input) ? due : signedUp(input.args);
+      if (!('user' in due) || due.user.email === canonicalEmail(email)) return due;
+      return canonicalEmail(email).endsWith('@') ? withFault(due, 'email', 'INVALID') : signedUp(input.args);
+    },
+  },
+  {
+    name: 'email-without-case',
+    rule: 'An email is unique without regard to case.',
+    reason: 'Alice@ and alice@ are one mailbox; the original compares the local part with case.',
+    amend: (input, due) =>
+      !isFaulty(due) && isTakenHere('email', input) && !isSaidTaken('email', due)
+        ? withIssue(due, 'email', 'TAKEN')
+        : due,
+  },
+  {
+    name: 'username-in-the-lower-case-of-unicode',
+    rule: "The key of comparison is computed by Unicode's rules of lower case, among them that of the final ς.",
+    reason: 'The original leaves it to the database, whose lower case differs from one to the next.',
+    amend: (input, due) =>
+      !isFaulty(due) && isTakenHere('username', input) && !isSaidTaken('username', due)
+        ? withIssue(due, 'username', 'TAKEN')
+        : due,
+  },
+];
+
+export type SignIn = Identifiers & { password?: string | null } & Record<string, unknown>;
+
+/** Who is signed in, by label; null for credentials that are refused. */
+export type SignInAnswer = { user: string | null } | Issues | Unexecuted;
+
+export interface Person extends Identifiers {
+  password?: string;
+  is_active?: boolean;
+}
+
+/** Who signs in by our rules. */
+function whoSignsIn(people: Map<string, Person>, input: SignIn): string | null {
+  const given = (['username', 'email', 'phone'] as const).filter((kind) => input[kind] != null);
+  const isNamed = (person: Person) =>
+    given.every((kind) => keyOf(kind, input[kind]) !== null && keyOf(kind, input[kind]) === keyOf(kind, person[kind]));
+  for (const [label, person] of people) {
+    const isProved = Boolean(person.password) && person.password?.normalize('NFC') === input.password?.normalize('NFC');
+    if (given.length > 0 && isNamed(person) && isProved && person.is_active !== false) return label;
+  }
+  return null;
+}
+
+export const authenticate = (people: Map<string, Person>): Amendment<SignIn, SignInAnswer>[] => {
+  /** Lets in who is refused by the original and signs in by our rules, where this is the rule that makes the difference. */
+  const letIn = (input: SignIn, due: SignInAnswer, makesTheDifference: (person: Person) => boolean): SignInAnswer => {
+    const label = 'user' in due && due.user === null ? whoSignsIn(people, input) : null;
+    return label !== null && makesTheDifference(people.get(label)!) ? { user: label } : due;
+  };
+  return [
+    {
+      name: 'sign-in-is-typed',
+      rule: 'Sign-in takes identifiers and a password, which must be there; anything else is not executed.',
+      reason: 'The original takes any words, and a missing password for a wrong one.',
+      amend: (input, due) =>
+        input.password == null ||
+        Object.keys(input).some((name) => !['identifier', 'username', 'email', 'phone', 'password'].includes(name))
+          ? unexecuted
+          : due,
+    },
+    {
+      name: 'empty-password-signs-nobody-in',
+      rule: 'The empty password is nobody’s, not even where an account was brought along with it.',
+      reason: 'In the original it is a usable one.',
+      amend: ({ password }, due) => (password === '' && 'user' in due ? { user: null } : due),
+    },
+    {
+      name: 'authenticate-normalises',
+      rule: 'What is typed is normalised as at sign-up before it is compared.',
+      reason: 'In the original callers are to do it, and forget.',
+      amend: (input, due) =>
+        letIn(
+          input,
+          due,
+          () =>
+            (input.email != null && input.email !== canonicalEmail(input.email)) ||
+            (input.username != null && input.username !== nfkc(input.username)),
+        ),
+    },
+    {
+      name: 'email-without-case',
+      rule: 'An email is compared without regard to case.',
+      reason: 'Alice@ and alice@ are one mailbox; the original compares the local part with case.',
+      amend: (input, due) =>
+        letIn(
+          input,
+          due,
+          ({ email }) => input.email != null && email != null && canonicalEmail(input.email) !== canonicalEmail(email),
+        ),
+    },
+    {
+      name: 'password-compared-after-nfc',
+      rule: 'A password is the same however its letters are composed.',
+      reason: 'Keyboards differ in how they compose é, and nobody sees it.',
+      amend: (input, due) => letIn(input, due, ({ password }) => input.password !== password),
+    },
+  ];
+};
+
+/** The names of the tokens that a look-up lists, by kind. */
+export type LookUpAnswer = { email: string[]; phone: string[] } | Unexecuted;
+
+export const securityTokens = (people: Map<string, Person>): Amendment<string | null, LookUpAnswer>[] => {
+  const userNamed = (username: string) =>
+    [...people.values()].find((person) => keyOf('username', person.username) === inOneCase(username));
+  /** The first two characters, and never more than half. */
+  const obscured = (text: string) =>
+    text.replace(/./g, (character, at: number) => (at < Math.min(2, Math.floor(text.length / 2)) ? character : '*'));
+  return [
+    {
+      name: 'look-up-is-typed',
+      rule: 'A look-up is by an identifier.',
+      reason: 'The original takes its absence for one that nobody has.',
+      amend: (identifier, due) => (identifier === null ? unexecuted : due),
+    },
+    {
+      name: 'inactive-user-has-no-addresses',
+      rule: 'The addresses of an inactive user count as not existing.',
+      reason: "In the original an inactive user's one-time password signs in.",
+      amend: (identifier, due) =>
+        identifier !== null && isUsername(identifier) && userNamed(identifier)?.is_active === false
+          ? { email: [], phone: [] }
+          : due,
+    },
+    {
+      name: 'look-up-by-email-lists-that-email',
+      rule: 'A look-up by email lists that address alone, obscured as typed, whoever has it or nobody.',
+      reason: 'The original tells whether somebody has an address, and shows the other addresses of its user.',
+      amend: (identifier, due) => {
+        if (identifier === null || !isEmailToDjango(identifier, canonicalEmail(identifier))) return due;
+        const [local, domain] = canonicalEmail(identifier).split('@') as [string, string];
+        const [name, ...suffix] = domain.split('.') as [string, ...string[]];
+        return {
+          email: [
+            `${obscured(local)}@${[obscured(name), ...suffix.map((label) => label.replace(/./g, '*'))].join('.')}`,
+          ],
+          phone: [],
+        };
+      },
+    },
+    {
+      name: 'look-up-by-phone-lists-that-phone',
+      rule: 'A look-up by phone lists that number alone, whoever has it or nobody.',
+      reason: 'The original tells whether somebody has a number, and shows the other addresses of its user.',
+      amend: (identifier, due) => {
+        if (identifier === null || isUsername(identifier) || identifier.includes('@')) return due;
+        const number = parsePhoneNumberFromString(identifier, 'US');
+        if (!number?.isValid() || hasMoreThanANumber(identifier)) return due;
+        return { email: [], phone: [number.number.replace(/\d(?=\d\d)/g, '*')] };
+      },
+    },
+  ];
+};
+
+/** A rule of one-time passwords by which whole traces differ: what the model of a trace is asked to do with and without. */
+export interface TraceDeparture {
+  name: 'generating-keeps-the-count' | 'null-is-no-password' | 'entry-forgives';
+  rule: string;
+  reason: string;
+}
+
+export const oneTimePasswordTrace: TraceDeparture[] = [
+  {
+    name: 'generating-keeps-the-count',
+    rule: 'Generating lowers neither the failure count nor the wait.',
+    reason: 'The original clears both, so that guessing is unlimited: generate, guess, generate …',
+  },
+  {
+    name: 'null-is-no-password',
+    rule: 'A check is of a one-time password: null is not executed and not counted.',
+    reason: 'The original compares it, and counts a failure.',
+  },
+  {
+    name: 'entry-forgives',
+    rule: 'Case, spaces and dashes of a one-time password do not count.',
+    reason: "The original's are printable characters of every sort; ours are for people to copy by eye.",
   },
 ];

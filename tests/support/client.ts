@@ -32,7 +32,7 @@ export async function send(
 }
 
 const identityError =
-  '... on IdentityError { code message } ... on ValidationError { issues { field code } } ... on TimeoutError { retryAt retryAfterSeconds failureCount }';
+  '... on IdentityError { code message ... on ValidationError { issues { field code } } ... on TimeoutError { retryAt retryAfterSeconds failureCount } }';
 const user =
   'user { id username email phone emailVerified phoneVerified hasUsablePassword isActive isStaff isSuperuser dateJoined lastLogin securityTokens { __typename id name verified failureCount retryAt expiresAt } }';
 const tokens =

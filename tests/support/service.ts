@@ -147,3 +147,22 @@ export async function advance({ app: { db } }: Service, seconds: number): Promis
     end $$`),
   );
 }
+
+/** Starts the built service where it is expected to end by itself, and gives what it has said until then. */
+export async function runToExit(
+  environment: Record<string, string>,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [main], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH, ...testEnvironment, LOG_LEVEL: 'warn', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (data) => (stdout += data));
+  child.stderr.on('data', (data) => (stderr += data));
+  // One that does start is a failure of the test, not a reason to hang.
+  const deadline = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  clearTimeout(deadline);
+  return { code, stdout, stderr };
+}

@@ -1,0 +1,46 @@
+/** The database going away in the middle of a request, and coming back. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pg from 'pg';
+import { operations, send } from '../support/client.js';
+import { connect, tally } from '../support/replicas.js';
+import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
+
+const DATABASE_URL = await createDatabase();
+const service = await spawnService({ ...sharedSecrets(), DATABASE_URL });
+const { query } = await connect(DATABASE_URL);
+const signUp = 'mutation ($input: CreateUserInput!) { createUser(input: $input) { __typename } }';
+
+test('a connection that ends in the middle of a transaction makes that request unavailable, and no other', async () => {
+  const holdUp = new pg.Client(DATABASE_URL);
+  await holdUp.connect();
+  try {
+    await holdUp.query('begin; lock table users in exclusive mode');
+    const heldUp = send(service, signUp, { input: { username: 'alice' } });
+    while ((await terminate("wait_event_type = 'Lock'")) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    const { status, data, errors } = await heldUp;
+    assert.deepEqual([status, data, errors?.[0]?.extensions.code], [503, null, 'SERVICE_UNAVAILABLE']);
+  } finally {
+    await holdUp.end();
+  }
+  assert.deepEqual(await query('select from users'), []);
+  assert.equal((await operations(service).createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
+});
+
+test('connections that end while nobody uses them are replaced', async () => {
+  await Promise.all(Array.from({ length: 20 }, () => operations(service).securityTokens('alice')));
+  assert.ok((await terminate("state = 'idle'")) > 1);
+  while (!(await fetch(`${service.url}/readyz`)).ok) await new Promise((resolve) => setTimeout(resolve, 10));
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => operations(service).createUser({ username: 'ALICE' })),
+  );
+  assert.deepEqual(tally(answers), { ValidationError: 20 });
+});
+
+/** Ends the connections of the service that are in that state. @returns how many there were */
+async function terminate(state: string): Promise<number> {
+  const ended = await query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'flex-identity' and ${state}`,
+  );
+  return ended.length;
+}

@@ -1,0 +1,115 @@
+/** The service killed and started again between any two steps: nothing is forgotten. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openDatabase } from '../../src/database/database.js';
+import { operations, outbox } from '../support/client.js';
+import {
+  advance,
+  createDatabase,
+  type Service,
+  type ServiceProcess,
+  spawnService,
+  temporaryFolder,
+} from '../support/service.js';
+
+const password = 'correct horse battery';
+const alice = { username: 'alice', email: 'alice@example.com' };
+
+/** What the service says of itself once it listens. */
+async function greeting(service: ServiceProcess): Promise<string> {
+  while (!service.output().includes('Data ')) await new Promise((resolve) => setTimeout(resolve, 10));
+  return service.output();
+}
+
+for (const [name, makeEnvironment] of [
+  [
+    'PostgreSQL',
+    async () => ({ DATABASE_URL: await createDatabase('template template0'), DATA_DIR: temporaryFolder() }),
+  ],
+  ['the embedded database', async () => ({ DATA_DIR: temporaryFolder() })],
+] as const) {
+  test(`killed and started again between any two steps, the service on ${name} forgets nothing`, async () => {
+    // No secret is given: those that the first start makes are found by the ones after it.
+    const environment: Record<string, string> = await makeEnvironment();
+    let service = await spawnService(environment);
+    /** @param seconds that pass meanwhile; less than nothing, lest a wait be over before the service is back */
+    const restart = async (seconds = 0) => {
+      await service.kill('SIGKILL');
+      if (seconds !== 0) {
+        const { DATABASE_URL: url, DATA_DIR: dataDir = '' } = environment;
+        const database = await openDatabase({ url, poolSize: 1, dataDir, onIdleError: () => {} });
+        await advance({ app: { db: database.db } } as Service, seconds);
+        await database.close();
+      }
+      service = await spawnService(environment);
+    };
+    const anyone = () => operations(service);
+
+    const { user, tokens } = await anyone().createUser({ ...alice, password });
+    const tokenId: string = user.securityTokens[0].id;
+    const owner = () => operations(service, { token: tokens.accessToken });
+    const [, unused] = /Bootstrap +(\S+)/.exec(await greeting(service)) ?? [];
+    await restart();
+
+    assert.equal((await owner().me()).username, 'alice');
+    assert.deepEqual((await anyone().createUser(alice)).issues, [
+      { field: 'username', code: 'TAKEN' },
+      { field: 'email', code: 'TAKEN' },
+    ]);
+    const [, bootstrapSecret] = /Bootstrap +(\S+)/.exec(await greeting(service)) ?? [];
+    assert.notEqual(bootstrapSecret, unused);
+    const bootstrap = (given = '') => operations(service, { headers: { 'x-bootstrap-secret': given } });
+    const root = { username: 'root', password };
+    await assert.rejects(bootstrap(unused).createSuperuser(root), /UNAUTHENTICATED/);
+    assert.equal((await bootstrap(bootstrapSecret).createSuperuser(root)).user.isSuperuser, true);
+    const [{ id }] = await anyone().securityTokens(alice.email);
+    assert.equal(id, tokenId, 'the same id from the same key');
+    assert.equal((await anyone().sendOneTimePassword(tokenId)).__typename, 'SendOneTimePasswordSuccess');
+    // Answered before the message was kept; the outbox is shown after that.
+    await outbox(service);
+    await restart();
+
+    assert.doesNotMatch(await greeting(service), /Bootstrap/, 'there is a superuser');
+    const [message, ...others] = await outbox(service);
+    assert.deepEqual([message?.to, others], [alice.email, []]);
+    const { oneTimePassword } = message!;
+    const again = await anyone().sendOneTimePassword(tokenId);
+    assert.deepEqual([again.__typename, again.failureCount], ['TimeoutError', null]);
+    const wrongPassword = await anyone().authenticate({ username: 'alice', password: 'wrong' });
+    assert.equal(wrongPassword.__typename, 'InvalidCredentialsError');
+    const wrongOneTimePassword = await anyone().checkOneTimePassword(tokenId, 'WRONG234');
+    assert.equal(wrongOneTimePassword.__typename, 'InvalidOneTimePasswordError');
+    await restart(-3600);
+
+    for (const tooSoon of [
+      await anyone().authenticate({ username: 'ALICE', password }),
+      await anyone().checkOneTimePassword(tokenId, oneTimePassword),
+    ]) {
+      assert.deepEqual([tooSoon.__typename, tooSoon.failureCount], ['TimeoutError', 1]);
+      assert.ok(tooSoon.retryAfterSeconds > 3400 && tooSoon.retryAfterSeconds <= 3601);
+    }
+    await restart(3601);
+
+    const signedIn = await anyone().authenticate({ username: 'alice', password });
+    assert.equal(signedIn.__typename, 'AuthenticateSuccess');
+    await restart();
+
+    const right = await anyone().checkOneTimePassword(tokenId, oneTimePassword);
+    assert.equal(right.__typename, 'CheckOneTimePasswordSuccess');
+    const prover = () => operations(service, { token: right.tokens.accessToken });
+    await restart();
+
+    const spent = await anyone().checkOneTimePassword(tokenId, oneTimePassword);
+    assert.equal(spent.__typename, 'InvalidOneTimePasswordError');
+    const me = await prover().me();
+    assert.deepEqual([me.emailVerified, me.sessions.length], [true, 1]);
+    // The first proof of the address has ended what whoever signed up with it had opened.
+    await assert.rejects(owner().me(), /UNAUTHENTICATED/);
+    assert.deepEqual(await prover().signOut(), { signedOut: true });
+    await restart();
+
+    await assert.rejects(prover().me(), /UNAUTHENTICATED/);
+    assert.deepEqual(await prover().signOut(right.tokens.refreshToken), { signedOut: false });
+    assert.equal(await service.kill('SIGTERM'), 0);
+  });
+}

@@ -1,0 +1,103 @@
+/** The service started with other secrets than those that its database was used with. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { operations, outbox } from '../support/client.js';
+import { connect } from '../support/replicas.js';
+import { createDatabase, runToExit, sharedSecrets, spawnService, startService } from '../support/service.js';
+
+const password = 'correct horse battery';
+const alice = { username: 'alice', email: 'alice@example.com' };
+const secret = () => randomBytes(32).toString('base64');
+
+test('the service is not started on a database whose keys were sealed with another SECRET_KEY, until the old one is given too', async () => {
+  const secrets: Record<string, string> = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
+  const replacement = secret();
+  const before = await spawnService(secrets);
+  const { user, tokens } = await operations(before).createUser({ ...alice, password });
+  const tokenId: string = user.securityTokens[0].id;
+  const superuser = operations(before, { headers: { 'x-bootstrap-secret': secrets.BOOTSTRAP_SECRET! } });
+  await superuser.createSuperuser({ username: 'root', password });
+  const root = await operations(before).authenticate({ username: 'root', password });
+  const { oneTimePassword } = await operations(before, { token: root.tokens.accessToken }).generateOneTimePassword(
+    tokenId,
+  );
+  await operations(before).checkOneTimePassword(tokenId, 'WRONG234');
+  const { query, advance } = await connect(secrets.DATABASE_URL!);
+  await query('update one_time_passwords set failure_count = 7, retry_at = null');
+  const published = await (await fetch(`${before.url}/.well-known/jwks.json`)).json();
+  await before.kill('SIGKILL');
+
+  const keys = await query('select * from keys order by id');
+  const refused = await runToExit({ ...secrets, SECRET_KEY: replacement });
+  assert.equal(refused.code, 78);
+  assert.match(refused.stdout + refused.stderr, /sealed with SECRET_KEY [0-9a-f]{8}, which is not among those given/);
+  assert.deepEqual(await query('select * from keys order by id'), keys);
+
+  const during = await spawnService({ ...secrets, SECRET_KEY: `${replacement},${secrets.SECRET_KEY}` });
+  assert.equal((await operations(during, { token: tokens.accessToken }).me()).username, 'alice');
+  await during.kill('SIGKILL');
+
+  const after = await spawnService({ ...secrets, SECRET_KEY: replacement });
+  assert.deepEqual(await (await fetch(`${after.url}/.well-known/jwks.json`)).json(), published);
+  assert.equal((await operations(after, { token: tokens.accessToken }).me()).username, 'alice');
+  assert.equal(
+    (await operations(after).authenticate({ username: 'alice', password })).__typename,
+    'AuthenticateSuccess',
+  );
+  const [{ id }] = await operations(after).securityTokens(alice.email);
+  assert.equal(id, tokenId);
+  await operations(after).checkOneTimePassword(tokenId, 'WRONG234');
+  const early = await operations(after).checkOneTimePassword(tokenId, oneTimePassword);
+  assert.deepEqual([early.__typename, early.failureCount], ['TimeoutError', 8]);
+  await advance(128);
+  assert.equal(
+    (await operations(after).checkOneTimePassword(tokenId, oneTimePassword)).__typename,
+    'CheckOneTimePasswordSuccess',
+  );
+  assert.deepEqual(await operations(after).signOut(root.tokens.refreshToken), { signedOut: true });
+});
+
+test('messages of before are still in the outbox when the SECRET_KEY of then is gone', async () => {
+  const secrets: Record<string, string> = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
+  const replacement = secret();
+  const before = await startService(secrets);
+  const { user } = await operations(before).createUser(alice);
+  await operations(before).sendOneTimePassword(user.securityTokens[0].id);
+  const messages = await outbox(before);
+  assert.equal(messages.length, 1);
+  await before.stop();
+  for (const SECRET_KEY of [`${replacement},${secrets.SECRET_KEY}`, replacement]) {
+    const service = await startService({ ...secrets, SECRET_KEY });
+    assert.deepEqual(await outbox(service), messages);
+    await service.stop();
+  }
+});
+
+test('a password is hashed with the new PASSWORD_PEPPER at the next sign-in, and then the old one can go', async () => {
+  const secrets: Record<string, string> = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
+  const replacement = secret();
+  const signIn = async (PASSWORD_PEPPER: string, usernames: string[]) => {
+    const service = await spawnService({ ...secrets, PASSWORD_PEPPER });
+    const answers: string[] = [];
+    for (const username of usernames)
+      answers.push((await operations(service).authenticate({ username, password })).__typename);
+    await service.kill('SIGKILL');
+    return answers;
+  };
+  const before = await spawnService(secrets);
+  for (const username of ['alice', 'bob']) await operations(before).createUser({ username, password });
+  await before.kill('SIGKILL');
+  const { query } = await connect(secrets.DATABASE_URL!);
+  const hashOf = async (username: string): Promise<string> =>
+    (await query('select password_hash from users where username = $1', [username]))[0].password_hash;
+  const [ofAlice, ofBob] = [await hashOf('alice'), await hashOf('bob')];
+
+  assert.deepEqual(await signIn(`${replacement},${secrets.PASSWORD_PEPPER}`, ['alice', 'alice']), [
+    'AuthenticateSuccess',
+    'AuthenticateSuccess',
+  ]);
+  assert.notEqual(await hashOf('alice'), ofAlice);
+  assert.equal(await hashOf('bob'), ofBob);
+  assert.deepEqual(await signIn(replacement, ['alice', 'bob']), ['AuthenticateSuccess', 'InvalidCredentialsError']);
+});

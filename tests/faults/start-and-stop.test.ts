@@ -1,0 +1,176 @@
+/** Starting where that is not possible or not meant, and stopping in the middle of a request. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import pg from 'pg';
+import { operations, send } from '../support/client.js';
+import { connect } from '../support/replicas.js';
+import { createDatabase, runToExit, sharedSecrets, spawnService, temporaryFolder } from '../support/service.js';
+
+test('every fault of the configuration is told at once, and nothing is started or written', async () => {
+  const faults = {
+    PORT: 'http',
+    DATABASE_URL: 'mysql://localhost/identity',
+    DATABASE_POOL_SIZE: '0',
+    SECRET_KEY: 'short',
+    BOOTSTRAP_SECRET: 'short',
+    PUBLIC_URL: 'ftp://example.com',
+    CORS_ORIGINS: 'https://app.example.com/path',
+    BCRYPT_COST: '99',
+    OTP_TTL_SECONDS: '-1',
+    EMAIL_OTP_ALPHABET: 'AB',
+    SMS_DIAL_CODES: '+1',
+    DEFAULT_REGION: 'Utopia',
+    GRAPHQL_INTROSPECTION: 'yes',
+    LOG_LEVEL: 'loud',
+  };
+  const DATA_DIR = join(temporaryFolder(), 'data');
+  const { code, stdout, stderr } = await runToExit({ ...faults, DATA_DIR });
+  assert.equal(code, 78);
+  assert.equal(stdout, '');
+  for (const name of Object.keys(faults)) assert.match(stderr, new RegExp(`^ +- ${name} must `, 'm'));
+  assert.equal(stderr.match(/^ +- /gm)?.length, Object.keys(faults).length);
+  assert.doesNotMatch(stderr, /short|mysql:/, 'a value may be a secret');
+  assert.equal(existsSync(DATA_DIR), false);
+});
+
+test('variables that do not go together are told along with those that are faulty by themselves', async () => {
+  const { code, stderr } = await runToExit({
+    PORT: 'http',
+    SESSION_IDLE_TTL_SECONDS: '3600',
+    SESSION_TTL_SECONDS: '60',
+  });
+  assert.equal(code, 78);
+  assert.match(stderr, /PORT/);
+  assert.match(stderr, /SESSION_IDLE_TTL_SECONDS must not be more than SESSION_TTL_SECONDS/);
+});
+
+test('a single fault keeps the service from touching a database that is there', async () => {
+  const DATABASE_URL = await createDatabase('template template0');
+  const DATA_DIR = join(temporaryFolder(), 'data');
+  const { code, stderr } = await runToExit({ DATABASE_URL, DATA_DIR, PASSWORD_MIN_SCORE: '5' });
+  assert.equal(code, 78);
+  assert.match(stderr, /PASSWORD_MIN_SCORE must be from 0 to 4/);
+  const { query } = await connect(DATABASE_URL);
+  assert.deepEqual(await query("select tablename from pg_tables where schemaname = 'public'"), []);
+  assert.equal(existsSync(DATA_DIR), false);
+});
+
+test('in production nothing is made up: without secrets the service is not started', async () => {
+  const DATABASE_URL = await createDatabase('template template0');
+  const DATA_DIR = join(temporaryFolder(), 'data');
+  const { code, stdout, stderr } = await runToExit({
+    NODE_ENV: 'production',
+    DATABASE_URL,
+    DATA_DIR,
+    BCRYPT_COST: '9',
+  });
+  assert.equal(code, 78);
+  assert.equal(stdout, '');
+  assert.match(stderr, /SECRET_KEY is required in production/);
+  assert.match(stderr, /PASSWORD_PEPPER is required in production/);
+  assert.match(stderr, /BCRYPT_COST must be from 10 to 15 in production/);
+  const { query } = await connect(DATABASE_URL);
+  assert.deepEqual(await query("select tablename from pg_tables where schemaname = 'public'"), []);
+  assert.equal(existsSync(DATA_DIR), false);
+});
+
+test('in production the schema, the explorer, the outbox and a bootstrap secret are not shown', async () => {
+  const { BOOTSTRAP_SECRET: _, ...secrets } = sharedSecrets();
+  const DATA_DIR = temporaryFolder();
+  const service = await spawnService({
+    ...secrets,
+    NODE_ENV: 'production',
+    DATABASE_URL: await createDatabase(),
+    DATA_DIR,
+    BCRYPT_COST: '10',
+    DELIVERY_OUTBOX: 'true',
+    LOG_LEVEL: 'info',
+  });
+  const alice = { email: 'alice@example.com', password: 'correct horse battery' };
+  const { user } = await operations(service).createUser(alice);
+  assert.equal((await operations(service).authenticate(alice)).__typename, 'AuthenticateSuccess');
+  assert.equal(
+    (await operations(service).sendOneTimePassword(user.securityTokens[0].id)).__typename,
+    'SendOneTimePasswordSuccess',
+  );
+
+  for (const query of ['{ __schema { queryType { name } } }', '{ __type(name: "User") { name } }'])
+    assert.ok((await send(service, query)).errors);
+  const misspelt = await send(service, '{ mee { id } }');
+  assert.doesNotMatch(JSON.stringify(misspelt), /Did you mean|me"/);
+  const explorer = await fetch(`${service.url}/graphql`, { headers: { accept: 'text/html' } });
+  assert.doesNotMatch(explorer.headers.get('content-type') ?? '', /html/);
+  assert.doesNotMatch(await explorer.text(), /<html/i);
+  for (const accept of ['text/html', 'application/json'])
+    assert.equal((await fetch(`${service.url}/dev/outbox`, { headers: { accept } })).status, 404);
+  const superuser = operations(service, { headers: { 'x-bootstrap-secret': 'null' } });
+  await assert.rejects(superuser.createSuperuser({ username: 'root' }), /UNAUTHENTICATED/);
+  await assert.rejects(operations(service).createSuperuser({ username: 'root' }), /UNAUTHENTICATED/);
+
+  assert.match(service.output(), /listening/);
+  assert.doesNotMatch(service.output(), /bootstrap|alice@example\.com/i);
+  assert.deepEqual(readdirSync(DATA_DIR), []);
+});
+
+test('a port in use is named, and the service exits with 1', async () => {
+  const occupant = createServer();
+  await new Promise<void>((resolve) => occupant.listen(0, '127.0.0.1', resolve));
+  const { port } = occupant.address() as { port: number };
+  try {
+    const { code, stdout, stderr } = await runToExit({
+      ...sharedSecrets(),
+      DATABASE_URL: await createDatabase(),
+      PORT: String(port),
+    });
+    assert.equal(code, 1);
+    assert.match(stdout + stderr, new RegExp(`address already in use 127\\.0\\.0\\.1:${port}`));
+  } finally {
+    occupant.close();
+  }
+});
+
+test('a database that is away at the start is told, and the service exits with 1', async () => {
+  const occupant = createServer();
+  await new Promise<void>((resolve) => occupant.listen(0, '127.0.0.1', resolve));
+  const { port } = occupant.address() as { port: number };
+  await new Promise((resolve) => occupant.close(resolve));
+  const { code, stdout, stderr } = await runToExit({
+    ...sharedSecrets(),
+    DATABASE_URL: `postgres://someone:hunter2@127.0.0.1:${port}/identity`,
+  });
+  assert.equal(code, 1);
+  assert.match(stdout + stderr, new RegExp(`ECONNREFUSED 127\\.0\\.0\\.1:${port}`));
+  assert.doesNotMatch(stdout + stderr, /hunter2/);
+});
+
+test('told to end, the service takes no further request, answers the one under way and exits with 0', async () => {
+  const DATABASE_URL = await createDatabase();
+  const service = await spawnService({ ...sharedSecrets(), DATABASE_URL });
+  const holdUp = new pg.Client(DATABASE_URL);
+  await holdUp.connect();
+  await holdUp.query('begin; lock table users in exclusive mode');
+  const signUp = operations(service).createUser({ username: 'alice' });
+  const { query } = await connect(DATABASE_URL);
+  while (
+    (await query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"))
+      .length === 0
+  )
+    await new Promise((resolve) => setTimeout(resolve, 10));
+
+  const told = Date.now();
+  service.process.kill('SIGTERM');
+  const accepts = () =>
+    fetch(`${service.url}/healthz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (await accepts()) await new Promise((resolve) => setTimeout(resolve, 10));
+  await holdUp.end();
+  assert.equal((await signUp).__typename, 'CreateUserSuccess');
+  assert.equal(await service.exited, 0);
+  assert.ok(Date.now() - told < 10_000);
+  assert.deepEqual(await query('select username from users'), [{ username: 'alice' }]);
+});

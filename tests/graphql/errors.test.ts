@@ -1,0 +1,250 @@
+/** What a request is told when it is not a request, when something is broken, and when the service cannot answer now. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { sql } from 'drizzle-orm';
+import pg from 'pg';
+import type { Answer } from '../support/client.js';
+import { caller, password, signUp } from '../support/people.js';
+import { startProxy } from '../support/proxy.js';
+import { clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
+
+const database = await createDatabase();
+const proxy = await startProxy(database);
+const service = await startService({ DATABASE_URL: proxy.url });
+const anonymous = caller(service);
+const { db } = service.app;
+
+beforeEach(() => clear(service));
+
+const signUpDocument = `mutation { createUser(input: { username: "carol", password: "${password}" }) { __typename } }`;
+const signInDocument = `mutation { authenticate(input: { username: "alice", password: "${password}" }) { __typename } }`;
+
+/** Does the work while a table has another name. */
+async function without(table: string, work: () => Promise<void>): Promise<void> {
+  await db.execute(sql.raw(`alter table ${table} rename to ${table}_away`));
+  try {
+    await work();
+  } finally {
+    await db.execute(sql.raw(`alter table ${table}_away rename to ${table}`));
+  }
+}
+
+/** That nothing of what went wrong is in the answer, and @returns the id that the log has it under. */
+function assertMasked({ data, errors }: Answer): string {
+  assert.equal(errors?.length, 1);
+  const { message, extensions } = errors[0]!;
+  assert.equal(extensions.code, 'INTERNAL_SERVER_ERROR');
+  assert.match(extensions.errorId, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.deepEqual(Object.keys(extensions).sort(), ['code', 'errorId']);
+  assert.equal(message, 'Something went wrong here. It is in the log under this id.');
+  assert.doesNotMatch(JSON.stringify({ data, errors }), /select|insert|relation|drizzle|node_modules|\.[jt]s\b|stack/i);
+  return extensions.errorId;
+}
+
+function assertUnavailable(answer: Answer, what?: string): void {
+  assert.equal(answer.errors?.[0]?.extensions.code, 'SERVICE_UNAVAILABLE', what);
+  assert.deepEqual(Object.keys(answer.errors[0]!.extensions), ['code']);
+  assert.equal(answer.errors[0]!.message, 'The service cannot answer now. Try again soon.');
+  assert.equal(answer.status, 503, what);
+  assert.equal(answer.headers.get('retry-after'), '1', what);
+  assert.ok(!answer.data, what);
+}
+
+describe('a defect', () => {
+  test('is masked, whichever operation meets it', async () => {
+    const alice = await signUp(service, { username: 'alice', email: 'alice@example.com', password });
+    await without('users', async () => {
+      for (const document of [signUpDocument, signInDocument, '{ securityTokens(identifier: "alice") { id } }'])
+        assertMasked(await anonymous.ask(document));
+      assertMasked(await alice.ask('{ me { id } }'));
+    });
+    assert.equal((await alice.me()).username, 'alice');
+  });
+
+  test('is masked where a field of an answer meets it, and the rest of the answer stands', async () => {
+    const alice = await signUp(service, { username: 'alice', email: 'alice@example.com' });
+    await without('one_time_passwords', async () => {
+      const answer = await alice.ask('{ me { username securityTokens { id } } policy { defaultRegion } }');
+      assertMasked(answer);
+      assert.deepEqual(answer.errors?.[0]?.path, ['me', 'securityTokens']);
+      assert.deepEqual(answer.data, { me: null, policy: { defaultRegion: 'US' } });
+    });
+  });
+
+  test('has another id each time', async () => {
+    await without('users', async () => {
+      const ids = [await anonymous.ask(signInDocument), await anonymous.ask(signInDocument)].map(assertMasked);
+      assert.notEqual(ids[0], ids[1]);
+    });
+  });
+
+  test('leaves nothing done', async () => {
+    await without('sessions', async () => {
+      assertMasked(await anonymous.ask(signUpDocument));
+    });
+    assert.equal(
+      (await anonymous.createUser({ username: 'carol', email: 'carol@example.com' })).__typename,
+      'CreateUserSuccess',
+    );
+  });
+
+  test('is in the log under its id, without what is secret', async () => {
+    const ownDatabase = await createDatabase();
+    const spawned = await spawnService({ ...sharedSecrets(), DATABASE_URL: ownDatabase });
+    const client = new pg.Client(ownDatabase);
+    await client.connect();
+    await client.query('alter table users rename to users_away');
+    await client.end();
+    const errorId = assertMasked(await caller(spawned).ask(signUpDocument));
+    const lines = spawned
+      .output()
+      .split('\n')
+      .filter((line) => line.includes(errorId));
+    assert.equal(lines.length, 1, spawned.output());
+    const entry = JSON.parse(lines[0]!);
+    assert.equal(entry.level, 50);
+    assert.match(JSON.stringify(entry.err), /relation \\*"users\\*" does not exist/);
+    assert.ok(!spawned.output().includes(password));
+    assert.doesNotMatch(spawned.output(), /bcrypt-hmac-sha384\$|\$2b\$/);
+  });
+});
+
+describe('a database that is away', () => {
+  test('is SERVICE_UNAVAILABLE, never a wrong password nor a bearer that is not good', async () => {
+    const alice = await signUp(service, { username: 'alice', email: 'alice@example.com', password });
+    const tokenArgument = `(tokenId: "${alice.emailToken}"`;
+    const documents = [
+      signInDocument,
+      signUpDocument,
+      '{ securityTokens(identifier: "alice") { id } }',
+      `mutation { sendOneTimePassword${tokenArgument}) { __typename } }`,
+      `mutation { checkOneTimePassword${tokenArgument}, oneTimePassword: "wrong") { __typename } }`,
+      `mutation { signOut(refreshToken: "${alice.tokens.refreshToken}") { signedOut } }`,
+    ];
+    const ready = async () => (await fetch(`${service.url}/readyz`)).status;
+    assert.equal(await ready(), 200);
+
+    await proxy.cut();
+    try {
+      for (const document of documents) assertUnavailable(await anonymous.ask(document), document);
+      assertUnavailable(await alice.ask('{ me { id } }'), 'me');
+      assertUnavailable(await alice.ask('{ policy { defaultRegion } }'), 'policy, signed in');
+      assert.deepEqual((await anonymous.ask('{ policy { defaultRegion } }')).data, { policy: { defaultRegion: 'US' } });
+      assert.equal(await ready(), 503);
+      assert.equal((await fetch(`${service.url}/healthz`)).status, 200);
+    } finally {
+      await proxy.heal();
+    }
+
+    assert.equal(await ready(), 200);
+    assert.equal((await alice.me()).username, 'alice');
+    assert.equal((await anonymous.authenticate({ username: 'alice', password })).__typename, 'AuthenticateSuccess');
+  });
+
+  test('in the middle of a request leaves nothing done', async () => {
+    const lock = new pg.Client(database);
+    await lock.connect();
+    await lock.query('begin; lock table sessions');
+    const answer = anonymous.ask(signUpDocument);
+    // As soon as the sign-up waits for the table, its connection is ended.
+    let ended = 0;
+    while (ended === 0) {
+      const { rowCount } = await lock.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      ended = rowCount ?? 0;
+    }
+    await lock.query('rollback');
+    await lock.end();
+    assertUnavailable(await answer);
+    assert.equal((await anonymous.createUser({ username: 'carol', password })).__typename, 'CreateUserSuccess');
+  });
+
+  test('is told from a defect by what it says', async () => {
+    const failWith = (code: string) =>
+      db.execute(
+        sql.raw(`create or replace function fail() returns trigger language plpgsql as $$
+          begin raise exception 'broken' using errcode = '${code}'; end $$`),
+      );
+    await failWith('XX000');
+    await db.execute(sql`create trigger fail before insert on users for each row execute function fail()`);
+    const answerWith = async (code: string) => {
+      await failWith(code);
+      return anonymous.ask(signUpDocument);
+    };
+    try {
+      // Disk full, too many connections, out of memory, shutting down, starting up, read-only, lock not available, deadlock, serialization.
+      for (const code of ['53100', '53300', '53200', '57P01', '57P03', '25006', '55P03', '40P01', '40001', '58030'])
+        assertUnavailable(await answerWith(code), code);
+      for (const code of ['42P01', '22001', 'P0001', 'XX000', '23502']) assertMasked(await answerWith(code));
+    } finally {
+      await db.execute(sql`drop function fail cascade`);
+    }
+  });
+});
+
+describe('a request that is none', () => {
+  const post = (body: string, headers: Record<string, string> = {}) =>
+    fetch(`${service.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
+  const modern = { accept: 'application/graphql-response+json' };
+
+  test('is told what is wrong with its document or variables, and nothing is done', async () => {
+    const wrong: [string, string, Record<string, unknown>?][] = [
+      ['{', 'GRAPHQL_PARSE_FAILED'],
+      ['{ nothing }', 'GRAPHQL_VALIDATION_FAILED'],
+      ['mutation { createUser(input: { username: 1 }) { __typename } }', 'GRAPHQL_VALIDATION_FAILED'],
+      ['mutation { checkOneTimePassword(tokenId: "x") { __typename } }', 'GRAPHQL_VALIDATION_FAILED'],
+      ['mutation { sendOneTimePassword(tokenId: "x", purpose: NONE) { __typename } }', 'GRAPHQL_VALIDATION_FAILED'],
+      ['mutation ($i: CreateUserInput!) { createUser(input: $i) { __typename } }', 'BAD_USER_INPUT'],
+      ['mutation ($i: CreateUserInput!) { createUser(input: $i) { __typename } }', 'BAD_USER_INPUT', { i: null }],
+    ];
+    for (const [query, code, variables] of wrong) {
+      const { data, errors, status } = await anonymous.ask(query, variables);
+      assert.equal(errors?.[0]?.extensions.code, code, query);
+      assert.ok(!data);
+      assert.ok(status === 200 || status === 400, String(status));
+      assert.deepEqual(Object.keys(errors![0]!.extensions), ['code']);
+      const response = await post(JSON.stringify({ query, variables }), modern);
+      assert.equal(response.status, 400, query);
+    }
+  });
+
+  test('is refused where its body is no JSON, of another type, or too large', async () => {
+    const bodies: [string, Record<string, string>, number[]][] = [
+      ['{', {}, [400]],
+      ['', {}, [400]],
+      ['"text"', {}, [400]],
+      ['{}', {}, [400]],
+      ['{"query":1}', {}, [400]],
+      [JSON.stringify({ query: signUpDocument }), { 'content-type': 'text/plain' }, [415]],
+      [`query=${signUpDocument}`, { 'content-type': 'application/x-www-form-urlencoded' }, [415]],
+      [JSON.stringify({ query: '{ __typename }', variables: { x: 'x'.repeat(70_000) } }), {}, [413]],
+    ];
+    for (const [body, headers, statuses] of bodies) {
+      const response = await post(body, headers);
+      const text = await response.text();
+      assert.ok(statuses.includes(response.status), `${response.status} for ${body.slice(0, 50)}: ${text}`);
+      assert.ok(Array.isArray(JSON.parse(text).errors), text);
+      assert.doesNotMatch(text, /node_modules|stack/);
+    }
+    assert.equal((await anonymous.createUser({ username: 'carol' })).__typename, 'CreateUserSuccess');
+  });
+
+  test('in production learns nothing of the schema', async () => {
+    const production = caller(await startService({ NODE_ENV: 'production', BCRYPT_COST: '10', ...sharedSecrets() }));
+    for (const document of [
+      '{ mee { id } }',
+      'mutation { createUser(input: { usernam: "x" }) { __typename } }',
+      '{ __schema { types { name } } }',
+      '{ __type(name: "User") { name } }',
+    ]) {
+      const { errors, data } = await production.ask(document);
+      assert.ok(errors?.length && !data, document);
+      assert.doesNotMatch(JSON.stringify(errors), /Did you mean/, document);
+    }
+  });
+});

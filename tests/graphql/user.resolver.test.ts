@@ -1,0 +1,490 @@
+/** Accounts: signing up, making superusers, and what a user shows of itself. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { sql } from 'drizzle-orm';
+import { caller, makeSuperuser, password, signUp, verify } from '../support/people.js';
+import { advance, clear, type Service, sharedSecrets, startService } from '../support/service.js';
+
+const service = await startService();
+const anonymous = caller(service);
+const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const day = 24 * 60 * 60;
+
+beforeEach(() => clear(service));
+
+/** How many rows each table of accounts holds. */
+async function countRows({ app: { db } }: Service): Promise<Record<string, number>> {
+  const { rows } = (await db.execute(
+    sql`select (select count(*)::int from users) as users, (select count(*)::int from security_tokens) as tokens, (select count(*)::int from sessions) as sessions`,
+  )) as unknown as { rows: Record<string, number>[] };
+  return rows[0]!;
+}
+
+/** Each issue as `field CODE`. */
+async function issuesOf(input: Record<string, unknown>, by = anonymous): Promise<string[]> {
+  const { __typename, code, issues } = await by.createUser(input);
+  assert.equal(__typename, 'ValidationError', JSON.stringify(input));
+  assert.equal(code, 'VALIDATION');
+  return issues.map((issue: { field: string | null; code: string }) => `${issue.field} ${issue.code}`);
+}
+
+describe('createUser', () => {
+  test('signs up by username', async () => {
+    const { __typename, user, tokens } = await anonymous.createUser({ username: 'Ａlice', password });
+    assert.equal(__typename, 'CreateUserSuccess');
+    const { id, dateJoined, ...rest } = user;
+    assert.match(id, /^[0-9a-f-]{36}$/);
+    assert.match(dateJoined, instant);
+    assert.deepEqual(rest, {
+      username: 'Alice',
+      email: null,
+      phone: null,
+      emailVerified: null,
+      phoneVerified: null,
+      hasUsablePassword: true,
+      isActive: true,
+      isStaff: false,
+      isSuperuser: false,
+      lastLogin: null,
+      securityTokens: [],
+    });
+    assert.deepEqual(tokens.session.authenticationMethods, ['PASSWORD']);
+    assert.equal(tokens.session.current, true);
+  });
+
+  test('signs up by email, with a security token of the address', async () => {
+    const { user } = await anonymous.createUser({ email: 'Alice@BÜCHER.example', password });
+    assert.equal(user.email, 'Alice@xn--bcher-kva.example');
+    assert.equal(user.emailVerified, false);
+    assert.equal(user.phoneVerified, null);
+    const [token, ...others] = user.securityTokens;
+    assert.deepEqual(others, []);
+    assert.match(token.id, /^e/);
+    assert.deepEqual(token, {
+      __typename: 'EmailToken',
+      id: token.id,
+      name: 'Al***@xn***********.ex*****',
+      verified: false,
+      failureCount: 0,
+      retryAt: null,
+      expiresAt: null,
+    });
+  });
+
+  test('signs up by phone, in any format', async () => {
+    const { user } = await anonymous.createUser({ phone: '(202) 555-0123', password });
+    assert.equal(user.phone, '+12025550123');
+    assert.equal(user.phoneVerified, false);
+    assert.equal(user.emailVerified, null);
+    assert.equal(user.securityTokens.length, 1);
+    assert.equal(user.securityTokens[0].__typename, 'PhoneToken');
+    assert.equal(user.securityTokens[0].name, '+*********23');
+  });
+
+  test('signs up by all three, the email token first', async () => {
+    const { user } = await anonymous.createUser({
+      username: 'alice',
+      email: 'alice@example.com',
+      phone: '+44 20 7946 0123',
+      password,
+    });
+    assert.deepEqual([user.username, user.email, user.phone], ['alice', 'alice@example.com', '+442079460123']);
+    assert.deepEqual(
+      user.securityTokens.map(({ __typename }: { __typename: string }) => __typename),
+      ['EmailToken', 'PhoneToken'],
+    );
+    assert.deepEqual(await countRows(service), { users: 1, tokens: 2, sessions: 1 });
+  });
+
+  test('takes null for absent', async () => {
+    const { __typename, user } = await anonymous.createUser({
+      username: 'alice',
+      email: null,
+      phone: null,
+      password: null,
+    });
+    assert.equal(__typename, 'CreateUserSuccess');
+    assert.deepEqual([user.email, user.phone, user.hasUsablePassword], [null, null, false]);
+    assert.deepEqual(await issuesOf({ username: null, email: null, phone: null, password: null }), [
+      'null IDENTIFIER_REQUIRED',
+    ]);
+  });
+
+  test('without a password makes an account that no password opens', async () => {
+    const { user, tokens } = await anonymous.createUser({ username: 'alice' });
+    assert.equal(user.hasUsablePassword, false);
+    assert.deepEqual(tokens.session.authenticationMethods, []);
+    for (const guess of ['', 'null', 'undefined', password]) {
+      assert.equal((await anonymous.authenticate({ username: 'alice', password: guess })).code, 'INVALID_CREDENTIALS');
+      await advance(service, 60);
+    }
+  });
+
+  test('says what is wrong with each field', async () => {
+    const wrong: [Record<string, unknown>, string[]][] = [
+      [{}, ['null IDENTIFIER_REQUIRED']],
+      [{ password }, ['null IDENTIFIER_REQUIRED']],
+      [{ username: '' }, ['username BLANK']],
+      [{ email: '' }, ['email BLANK']],
+      [{ phone: '' }, ['phone BLANK']],
+      [{ username: 'alice', email: '' }, ['email BLANK']],
+      [{ username: 'alice', password: '' }, ['password BLANK']],
+      [{ username: 'alice@example.com' }, ['username INVALID']],
+      [{ username: '1alice' }, ['username INVALID']],
+      [{ username: ' ' }, ['username INVALID']],
+      [{ username: 'a'.repeat(151) }, ['username TOO_LONG']],
+      [{ username: 'ﷺ'.repeat(150) }, ['username TOO_LONG']],
+      [{ email: 'alice' }, ['email INVALID']],
+      [{ email: 'alice@example.com, bob@example.com' }, ['email INVALID']],
+      [{ email: 'alice@example.com\r\nBcc: bob@example.com' }, ['email INVALID']],
+      [{ email: `${'a'.repeat(243)}@example.com` }, ['email INVALID']],
+      [{ phone: '555-1234' }, ['phone INVALID']],
+      [{ phone: '+1 202 555 0123 ext. 4' }, ['phone INVALID']],
+      [{ phone: 'call +1 202 555 0123' }, ['phone INVALID']],
+      [{ username: 'alice', password: 'short' }, ['password TOO_SHORT']],
+      [{ username: 'alice', password: 'x'.repeat(257) }, ['password TOO_LONG']],
+      [{ username: 'alice', password: 'password1' }, ['password TOO_COMMON']],
+      [{ username: 'kaspar.hauserling', password: 'kaspar.hauserling' }, ['password TOO_SIMILAR']],
+      [{ email: 'kaspar.hauserling@example.com', password: 'kaspar.hauserling' }, ['password TOO_SIMILAR']],
+      [{ phone: '+442079460123', password: '442079460123' }, ['password TOO_SIMILAR']],
+    ];
+    for (const [input, expected] of wrong) assert.deepEqual(await issuesOf(input), expected, JSON.stringify(input));
+    assert.deepEqual(await countRows(service), { users: 0, tokens: 0, sessions: 0 });
+  });
+
+  test('says everything that is wrong at once', async () => {
+    assert.deepEqual(await issuesOf({ username: 'a b', email: 'nope', phone: '123', password: 'short' }), [
+      'username INVALID',
+      'email INVALID',
+      'phone INVALID',
+      'password TOO_SHORT',
+    ]);
+    assert.deepEqual(await issuesOf({ username: '', email: '', phone: '', password: '' }), [
+      'username BLANK',
+      'email BLANK',
+      'phone BLANK',
+      'password BLANK',
+    ]);
+    assert.deepEqual(await issuesOf({ password: 'password1' }), ['null IDENTIFIER_REQUIRED', 'password TOO_COMMON']);
+  });
+
+  test('has a message for people with each issue', async () => {
+    const answer = await anonymous.ask(
+      'mutation { createUser(input: { username: "a b", password: "" }) { ... on ValidationError { message issues { message } } } }',
+    );
+    const { message, issues } = answer.data.createUser;
+    assert.equal(issues.length, 2);
+    for (const issue of issues) assert.ok(message.includes(issue.message));
+  });
+
+  const taken: Record<string, [Record<string, string>, Record<string, string[]>]> = {
+    username: [
+      { username: 'Éloïse' },
+      { username: ['Éloïse', 'ÉLOÏSE', 'éloïse', 'E\u0301loi\u0308se', 'Ｅ\u0301ｌｏ\u00EFｓｅ'] },
+    ],
+    email: [
+      { email: 'Alice@bücher.example' },
+      {
+        email: [
+          'Alice@bücher.example',
+          'ALICE@BÜCHER.EXAMPLE',
+          'alice@xn--bcher-kva.example',
+          'alice@bu\u0308cher.example',
+        ],
+      },
+    ],
+    phone: [
+      { phone: '+12025550123' },
+      { phone: ['+1 (202) 555-0123', '2025550123', '202.555.0123', '＋１２０２５５５０１２３', '1-202-555-0123'] },
+    ],
+  };
+  for (const [field, [first, others]] of Object.entries(taken))
+    test(`says TAKEN of the same ${field} in every other case and form`, async () => {
+      await signUp(service, first);
+      for (const other of others[field]!)
+        assert.deepEqual(await issuesOf({ [field]: other, password }), [`${field} TAKEN`], other);
+      assert.deepEqual(await countRows(service), { users: 1, tokens: field === 'username' ? 0 : 1, sessions: 1 });
+    });
+
+  test('says TAKEN of every field that is, whoever has it, and leaves nothing behind', async () => {
+    await signUp(service, { username: 'alice' });
+    await signUp(service, { email: 'bob@example.com' });
+    await signUp(service, { phone: '+12025550123' });
+    assert.deepEqual(await issuesOf({ username: 'ALICE', email: 'BOB@example.com', phone: '202-555-0123' }), [
+      'username TAKEN',
+      'email TAKEN',
+      'phone TAKEN',
+    ]);
+    assert.deepEqual(await issuesOf({ username: 'carol', email: 'bob@example.com', phone: '+12025550124' }), [
+      'email TAKEN',
+    ]);
+    assert.deepEqual(await countRows(service), { users: 3, tokens: 2, sessions: 3 });
+    assert.equal(
+      (await anonymous.createUser({ username: 'carol', phone: '+12025550124' })).__typename,
+      'CreateUserSuccess',
+    );
+  });
+
+  test('by someone signed in makes an account for somebody else, and opens no session', async () => {
+    const alice = await signUp(service, { username: 'alice', password });
+    const { user, tokens } = await alice.createUser({ username: 'bob', email: 'bob@example.com', password });
+    assert.equal(user.username, 'bob');
+    assert.equal(tokens, null);
+    assert.deepEqual(user.securityTokens[0].verified, null, 'alice is a stranger to the address');
+    assert.equal((await alice.me()).username, 'alice');
+    assert.deepEqual(await countRows(service), { users: 2, tokens: 1, sessions: 1 });
+  });
+
+  test('gives no role, and no field that is not its own', async () => {
+    for (const field of ['isSuperuser: true', 'isStaff: true', 'emailVerified: true', 'failureCount: 0', 'id: "x"']) {
+      const answer = await anonymous.ask(
+        `mutation { createUser(input: { username: "alice", ${field} }) { __typename } }`,
+      );
+      assert.equal(answer.errors?.[0]?.extensions.code, 'GRAPHQL_VALIDATION_FAILED', field);
+      const name = field.split(':')[0]!;
+      const byVariable = await anonymous.ask(
+        'mutation ($input: CreateUserInput!) { createUser(input: $input) { __typename } }',
+        { input: { username: 'alice', [name]: true } },
+      );
+      assert.equal(byVariable.errors?.[0]?.extensions.code, 'BAD_USER_INPUT', field);
+    }
+    assert.equal((await countRows(service)).users, 0);
+  });
+
+  test('refuses what is no text', async () => {
+    for (const username of [1, true, {}, ['alice']]) {
+      const answer = await anonymous.ask(
+        'mutation ($input: CreateUserInput!) { createUser(input: $input) { __typename } }',
+        { input: { username } },
+      );
+      assert.equal(answer.errors?.[0]?.extensions.code, 'BAD_USER_INPUT', JSON.stringify(username));
+    }
+    assert.equal((await countRows(service)).users, 0);
+  });
+});
+
+describe('an unverified address beside a verified one', () => {
+  /** Alice has proved her phone, and claims an email; and the other way round. */
+  const claims = {
+    email: { claimed: 'Claimed@example.com', again: 'claimed@EXAMPLE.com', verified: 'phone' },
+    phone: { claimed: '+12025550199', again: '(202) 555-0199', verified: 'email' },
+  } as const;
+  const addresses = { email: 'alice@example.com', phone: '+12025550123' };
+
+  for (const [field, { claimed, again, verified }] of Object.entries(claims)) {
+    const claim = async () => {
+      const alice = await signUp(service, { ...addresses, [field]: claimed, password });
+      await verify(service, alice, verified === 'email' ? alice.emailToken : alice.phoneToken);
+      return alice;
+    };
+
+    test(`is released after 24 hours to whoever signs up with it: ${field}`, async () => {
+      await claim();
+      await advance(service, day - 60);
+      assert.deepEqual(await issuesOf({ [field]: again }), [`${field} TAKEN`]);
+      await advance(service, 60);
+      const { __typename, user } = await anonymous.createUser({ [field]: again, password });
+      assert.equal(__typename, 'CreateUserSuccess');
+      const alice = await caller(service).authenticate({ [verified]: addresses[verified], password });
+      assert.equal(alice.user[field], null);
+      assert.equal(alice.user[`${field}Verified`], null);
+      assert.equal(alice.user[verified], addresses[verified]);
+      assert.equal(alice.user.securityTokens.length, 1);
+      assert.notEqual(user.id, alice.user.id);
+      assert.deepEqual(await countRows(service), { users: 2, tokens: 2, sessions: 3 });
+    });
+  }
+
+  test('stands 24 hours from when both were there, not from when the account was made', async () => {
+    const alice = await signUp(service, { email: 'claimed@example.com', phone: '+12025550123' });
+    await advance(service, day);
+    // Her access token is only as old as the test: it still answers.
+    await verify(service, alice, alice.phoneToken);
+    assert.deepEqual(await issuesOf({ email: 'claimed@example.com' }), ['email TAKEN']);
+    await advance(service, day);
+    assert.equal((await anonymous.createUser({ email: 'claimed@example.com' })).__typename, 'CreateUserSuccess');
+  });
+
+  test('stays where nothing beside it is verified', async () => {
+    await signUp(service, { email: 'claimed@example.com', phone: '+12025550123' });
+    await signUp(service, { username: 'bob', email: 'bob@example.com' });
+    await advance(service, 30 * day);
+    assert.deepEqual(await issuesOf({ email: 'claimed@example.com' }), ['email TAKEN']);
+    assert.deepEqual(await issuesOf({ email: 'bob@example.com' }), ['email TAKEN']);
+  });
+
+  test('is not released once it is verified itself', async () => {
+    const alice = await signUp(service, { email: 'alice@example.com', phone: '+12025550123' });
+    await verify(service, alice, alice.emailToken);
+    await verify(service, alice, alice.phoneToken);
+    await advance(service, 30 * day);
+    assert.deepEqual(await issuesOf({ ...addresses }), ['email TAKEN', 'phone TAKEN']);
+  });
+
+  test('stays where the sign-up is refused for another reason', async () => {
+    const alice = await signUp(service, {
+      username: 'alice',
+      email: 'claimed@example.com',
+      phone: '+12025550123',
+      password,
+    });
+    await verify(service, alice, alice.phoneToken);
+    await advance(service, day);
+    assert.deepEqual(await issuesOf({ username: 'alice', email: 'claimed@example.com' }), [
+      'username TAKEN',
+      'email TAKEN',
+    ]);
+    const { user } = await anonymous.authenticate({ username: 'alice', password });
+    assert.equal(user.email, 'claimed@example.com');
+  });
+});
+
+describe('sign-ups', () => {
+  test('are limited per client address', async () => {
+    const limited = await startService({ TRUST_PROXY: '127.0.0.1', SIGN_UPS_PER_HOUR: '2' });
+    const from = (address: string) => caller(limited, { headers: { 'x-forwarded-for': address } });
+    const client = from('203.0.113.1');
+    assert.deepEqual(await issuesOf({ username: 'a b' }, client), ['username INVALID']);
+    assert.equal((await client.createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
+    // Whether a name is taken is what the limit is there for: asking counts.
+    assert.deepEqual(await issuesOf({ username: 'alice' }, client), ['username TAKEN']);
+    const refused = await client.createUser({ username: 'bob' });
+    assert.equal(refused.__typename, 'TimeoutError');
+    assert.equal(refused.code, 'TIMEOUT');
+    assert.equal(refused.failureCount, null);
+    assert.ok(refused.retryAfterSeconds > 3590 && refused.retryAfterSeconds <= 3600, refused.retryAfterSeconds);
+    assert.match(refused.retryAt, instant);
+    assert.equal((await countRows(limited)).users, 1);
+
+    assert.equal((await from('203.0.113.2').createUser({ username: 'carol' })).__typename, 'CreateUserSuccess');
+    await advance(limited, 3600);
+    assert.equal((await client.createUser({ username: 'bob' })).__typename, 'CreateUserSuccess');
+  });
+
+  test('by address are refused where no message can go there', async () => {
+    const silent = await startService({ NODE_ENV: 'production', BCRYPT_COST: '10', ...sharedSecrets() });
+    const ask = caller(silent);
+    assert.deepEqual(await issuesOf({ email: 'alice@example.com', phone: '+12025550123' }, ask), [
+      'email INVALID',
+      'phone INVALID',
+    ]);
+    assert.equal((await ask.createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
+
+    const british = await startService({ SMS_DIAL_CODES: '44,49', DEFAULT_REGION: 'GB' });
+    assert.deepEqual(await issuesOf({ phone: '+12025550123' }, caller(british)), ['phone INVALID']);
+    assert.equal((await caller(british).createUser({ phone: '020 7946 0123' })).user.phone, '+442079460123');
+  });
+});
+
+describe('me', () => {
+  test('is null where nobody is signed in', async () => {
+    assert.equal(await anonymous.me(), null);
+  });
+
+  test('is the caller, with tokens and sessions', async () => {
+    const alice = await signUp(service, { username: 'alice', email: 'alice@example.com', password });
+    const { sessions, ...user } = await alice.me();
+    assert.deepEqual(user, alice.user);
+    assert.deepEqual(sessions, [{ id: alice.tokens.session.id, current: true }]);
+    const { data } = await alice.ask('{ me { pendingEmail pendingPhone } }');
+    assert.deepEqual(data.me, { pendingEmail: null, pendingPhone: null });
+  });
+
+  test('says when the user last signed in', async () => {
+    const alice = await signUp(service, { username: 'alice', password });
+    assert.equal((await alice.me()).lastLogin, null);
+    const { user } = await anonymous.authenticate({ username: 'alice', password });
+    assert.match(user.lastLogin, instant);
+    assert.equal((await alice.me()).lastLogin, user.lastLogin);
+  });
+});
+
+describe('createSuperuser', () => {
+  const bootstrap = (secret = service.app.bootstrapSecret!) =>
+    caller(service, { headers: { 'x-bootstrap-secret': secret } });
+  const document =
+    'mutation { createSuperuser(input: { username: "eve" }) { __typename ... on IdentityError { code } } }';
+  const codeFor = async (by: { ask: (document: string) => ReturnType<typeof anonymous.ask> }) => {
+    const { data, errors } = await by.ask(document);
+    assert.ok(!data);
+    return errors?.[0]?.extensions.code;
+  };
+
+  test('makes the first superuser for the holder of the bootstrap secret', async () => {
+    const { __typename, user } = await bootstrap().createSuperuser({
+      username: 'root',
+      email: 'root@example.com',
+      password,
+    });
+    assert.equal(__typename, 'CreateSuperuserSuccess');
+    assert.deepEqual([user.isSuperuser, user.isStaff, user.isActive], [true, true, true]);
+    assert.equal(user.securityTokens.length, 1);
+    // No session: the secret is of the deployment, not of the person.
+    assert.deepEqual(await countRows(service), { users: 1, tokens: 1, sessions: 0 });
+    assert.equal((await anonymous.authenticate({ username: 'root', password })).__typename, 'AuthenticateSuccess');
+  });
+
+  test('does nothing for anyone without the secret', async () => {
+    assert.equal(await codeFor(anonymous), 'UNAUTHENTICATED');
+    const { bootstrapSecret } = service.app;
+    for (const wrong of ['', 'wrong', bootstrapSecret!.slice(1), `${bootstrapSecret}x`, bootstrapSecret!.toUpperCase()])
+      assert.equal(await codeFor(bootstrap(wrong)), 'UNAUTHENTICATED');
+    assert.equal((await countRows(service)).users, 0);
+  });
+
+  test('has no use for the secret once there is a superuser', async () => {
+    await makeSuperuser(service);
+    assert.equal(await codeFor(bootstrap()), 'FORBIDDEN');
+    assert.equal(await codeFor(anonymous), 'UNAUTHENTICATED');
+    assert.equal((await countRows(service)).users, 1);
+  });
+
+  test('makes one superuser of two who hold the secret at once', async () => {
+    const answers = await Promise.all(
+      ['root', 'admin'].map((username) =>
+        bootstrap().ask(`mutation { createSuperuser(input: { username: "${username}" }) { __typename } }`),
+      ),
+    );
+    const outcomes = answers.map(
+      ({ data, errors }) => data?.createSuperuser.__typename ?? errors?.[0]?.extensions.code,
+    );
+    assert.deepEqual(outcomes.sort(), ['CreateSuperuserSuccess', 'FORBIDDEN']);
+    assert.equal((await countRows(service)).users, 1);
+  });
+
+  test('makes another for a superuser', async () => {
+    const root = await makeSuperuser(service);
+    const { __typename, user } = await root.createSuperuser({ username: 'second', password });
+    assert.equal(__typename, 'CreateSuperuserSuccess');
+    assert.equal(user.isSuperuser, true);
+    assert.equal((await root.me()).username, 'root');
+  });
+
+  test('is forbidden to the ordinary and to staff, with the secret or without', async () => {
+    const alice = await signUp(service, { username: 'alice', password });
+    const headers = { 'x-bootstrap-secret': service.app.bootstrapSecret! };
+    const withSecret = caller(service, { token: alice.tokens.accessToken, headers });
+    assert.equal(await codeFor(alice), 'FORBIDDEN');
+    assert.equal(await codeFor(withSecret), 'FORBIDDEN');
+    await service.app.db.execute(sql`update users set is_staff = true`);
+    assert.equal(await codeFor(alice), 'FORBIDDEN');
+    assert.equal(await codeFor(withSecret), 'FORBIDDEN');
+    assert.equal((await countRows(service)).users, 1);
+  });
+
+  test('says what is wrong like createUser', async () => {
+    const refused = await bootstrap().createSuperuser({ username: '', email: 'x', phone: '1', password: 'short' });
+    assert.equal(refused.__typename, 'ValidationError');
+    assert.deepEqual(
+      refused.issues.map(({ field, code }: { field: string; code: string }) => `${field} ${code}`),
+      ['username BLANK', 'email INVALID', 'phone INVALID', 'password TOO_SHORT'],
+    );
+    await signUp(service, { username: 'alice' });
+    const { issues } = await bootstrap().createSuperuser({ username: 'Alice', password });
+    assert.deepEqual(issues, [{ field: 'username', code: 'TAKEN' }]);
+    assert.equal(
+      (await bootstrap().createSuperuser({ username: 'root', password })).__typename,
+      'CreateSuperuserSuccess',
+    );
+  });
+});

@@ -1,0 +1,198 @@
+/** Everything at once on the same user, over two processes: nothing waits in a circle, and nobody is told that the service is away. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, test } from 'node:test';
+import pg from 'pg';
+import { operations, outbox } from '../support/client.js';
+import { startReplicas } from '../support/replicas.js';
+
+const replicas = await startReplicas({
+  // As good as none, but the statements that count are run.
+  OTP_SEND_INTERVAL_SECONDS: '0',
+  OTP_SENDS_PER_HOUR: '100000',
+  OTP_SENDS_PER_DAY: '100000',
+  SENDS_PER_HOUR: '100000',
+  SMS_PREFIX_SENDS_PER_HOUR: '100000',
+  SIGN_UPS_PER_HOUR: '100000',
+});
+const [first, second] = replicas.both;
+const password = 'correct horse battery';
+const alice = { username: 'alice', email: 'alice@example.com', phone: '+12015550123' };
+
+/** Runs each of the workers over and over on both processes, for so long. @returns how many requests each type of answer had */
+async function runTogether(seconds: number, workers: (() => Promise<{ __typename: string }>)[]) {
+  const end = Date.now() + seconds * 1000;
+  const counts: Record<string, number> = {};
+  await Promise.all(
+    workers.map(async (work) => {
+      while (Date.now() < end) {
+        const { __typename } = await work();
+        counts[__typename] = (counts[__typename] ?? 0) + 1;
+      }
+    }),
+  );
+  return counts;
+}
+
+/** Opens every wait, row by row and never waiting itself: what it does must not be what others wait for in a circle. */
+async function openWaits(): Promise<{ __typename: string }> {
+  for (const [table, id] of [
+    ['one_time_passwords', 'token_id, purpose'],
+    ['sign_in_throttles', 'key'],
+  ])
+    await replicas.query(
+      `update ${table} set retry_at = null where (${id}) in (select ${id} from ${table} for update skip locked)`,
+    );
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  return { __typename: 'waits opened' };
+}
+
+test('sends, checks, sign-ins and sign-ups of one user at once are all answered', async () => {
+  const { user, tokens } = await operations(first).createUser({ ...alice, password });
+  const root = await operations(second).createUser({ username: 'root' });
+  await replicas.query('update users set is_superuser = true where id = $1', [root.user.id]);
+
+  const workers = replicas.both.flatMap((service) => {
+    const anyone = operations(service);
+    const owner = operations(service, { token: tokens.accessToken });
+    const superuser = operations(service, { token: root.tokens.accessToken });
+    return [
+      ...user.securityTokens.flatMap(({ id }: { id: string }) => [
+        () => anyone.sendOneTimePassword(id),
+        () => anyone.sendOneTimePassword(id, 'PASSWORD_RESET'),
+        () => owner.sendOneTimePassword(id, 'VERIFICATION'),
+        () => anyone.checkOneTimePassword(id, 'WRONG234'),
+        () => owner.checkOneTimePassword(id, 'WRONG234', 'VERIFICATION'),
+        async () => {
+          const made = await superuser.generateOneTimePassword(id);
+          // An address that is not verified yet does not prove its user.
+          return made.oneTimePassword ? anyone.checkOneTimePassword(id, made.oneTimePassword) : made;
+        },
+        async () => {
+          const { oneTimePassword } = await superuser.generateOneTimePassword(id, 'VERIFICATION');
+          return owner.checkOneTimePassword(id, oneTimePassword, 'VERIFICATION');
+        },
+      ]),
+      () => anyone.authenticate({ identifier: 'alice', password }),
+      () => anyone.authenticate({ ...alice, password }),
+      () => anyone.authenticate({ username: 'alice', email: alice.email, password: 'wrong' }),
+      () => anyone.authenticate({ email: alice.email, phone: alice.phone, password: 'wrong' }),
+      () => anyone.createUser(alice),
+      () => anyone.createUser({ username: `user-${randomUUID()}`, phone: alice.phone }),
+    ];
+  });
+  // The first proof of an address drops the password of the sign-up; the owner's verification keeps it.
+  const [{ id }] = user.securityTokens;
+  const { oneTimePassword } = await operations(first, { token: root.tokens.accessToken }).generateOneTimePassword(
+    id,
+    'VERIFICATION',
+  );
+  await operations(first, { token: tokens.accessToken }).checkOneTimePassword(id, oneTimePassword, 'VERIFICATION');
+
+  const counts = await runTogether(4, [...workers, openWaits]);
+  // Else it has not been what it is meant to be.
+  for (const type of [
+    'SendOneTimePasswordSuccess',
+    'CheckOneTimePasswordSuccess',
+    'InvalidOneTimePasswordError',
+    'AuthenticateSuccess',
+    'InvalidCredentialsError',
+    'TimeoutError',
+    'ValidationError',
+  ])
+    assert.ok((counts[type] ?? 0) > 0, `no ${type}: ${JSON.stringify(counts)}`);
+});
+
+/** A transaction of the test's own, by which it holds up those of the service. */
+async function begin() {
+  const client = new pg.Client(replicas.environment.DATABASE_URL);
+  await client.connect();
+  let open = true;
+  const end = async () => {
+    if (open) await client.end();
+    open = false;
+  };
+  after(end);
+  await client.query('begin');
+  return { query: (text: string, values?: unknown[]) => client.query(text, values), end };
+}
+
+/** Waits until so many statements of the service that begin like this are held up. */
+async function untilWaiting(count: number, statement = ''): Promise<void> {
+  const waiting = () =>
+    replicas.query(
+      "select from pg_stat_activity where datname = current_database() and application_name = 'flex-identity' and wait_event_type = 'Lock' and starts_with(query, $1)",
+      [statement],
+    );
+  while ((await waiting()).length < count) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+test('a sign-in that succeeds clears what is counted in the order in which another one counts', async () => {
+  const bob = { username: 'bob', email: 'bob@example.com' };
+  await operations(first).createUser({ ...bob, password });
+  await replicas.query('truncate sign_in_throttles');
+  const user = await begin();
+  await user.query("select from users where username = 'bob' for update");
+  const signIn = operations(first).authenticate({ ...bob, password });
+  await untilWaiting(1);
+
+  // Now it has counted itself. Laid out backwards, so that whoever goes by where the rows lie goes backwards.
+  await replicas.query('create table backwards as select * from sign_in_throttles order by key desc');
+  await replicas.query('truncate sign_in_throttles');
+  await replicas.query('insert into sign_in_throttles select * from backwards');
+  await replicas.query('analyze sign_in_throttles');
+  const [lower, upper] = (await replicas.query('select key from sign_in_throttles order by key')).map(({ key }) => key);
+
+  const other = await begin();
+  const count = (key: unknown) =>
+    other.query('update sign_in_throttles set failure_count = failure_count where key = $1', [key]);
+  await count(lower);
+  await user.end();
+  await untilWaiting(1, 'delete from "sign_in_throttles"');
+  await count(upper);
+  await other.end();
+  assert.equal((await signIn).__typename, 'AuthenticateSuccess');
+  assert.deepEqual(await replicas.query('select from sign_in_throttles'), []);
+});
+
+/** Somebody with a verified email who has left the phone unverified for more than a day, and has just been sent the proof of it. */
+async function signUpHalfProven(email: string, phone: string) {
+  const { user, tokens } = await operations(first).createUser({ email, phone });
+  const [{ id: emailTokenId }, { id: tokenId }] = user.securityTokens;
+  await replicas.query('update security_tokens set verified_at = created_at where id = $1', [emailTokenId]);
+  await replicas.query('update users set first_verified_at = date_joined where id = $1', [user.id]);
+  await replicas.advance(86_401);
+  const owner = operations(second, { token: tokens.accessToken });
+  await owner.sendOneTimePassword(tokenId, 'VERIFICATION');
+  const { oneTimePassword } = (await outbox(second)).find(({ to }) => to === phone)!;
+  return { tokenId, verify: () => owner.checkOneTimePassword(tokenId, oneTimePassword, 'VERIFICATION') };
+}
+
+for (const { what, releaseFirst, phone, expected } of [
+  {
+    what: 'let go to somebody else and then verified by its owner, both in one moment, is let go',
+    releaseFirst: true,
+    phone: '+12015550124',
+    expected: ['CreateUserSuccess', 'InvalidOneTimePasswordError'],
+  },
+  {
+    what: 'verified by its owner and then wanted by somebody else, both in one moment, is kept',
+    releaseFirst: false,
+    phone: '+12015550125',
+    expected: ['CheckOneTimePasswordSuccess', 'ValidationError'],
+  },
+])
+  test(`an unproven address ${what}`, async () => {
+    const { tokenId, verify } = await signUpHalfProven(`${randomUUID()}@example.com`, phone);
+    const token = await begin();
+    await token.query('select from security_tokens where id = $1 for update', [tokenId]);
+    const signUp = () => operations(first).createUser({ username: `user-${randomUUID()}`, phone });
+    const answers: Promise<{ __typename: string }>[] = [];
+    for (const request of releaseFirst ? [signUp, verify] : [verify, signUp])
+      await untilWaiting(answers.push(request()));
+    await token.end();
+    const types = (await Promise.all(answers)).map(({ __typename }) => __typename);
+    assert.deepEqual(types, expected);
+    assert.equal((await replicas.query('select from users where phone = $1', [phone])).length, 1);
+    assert.equal((await replicas.query('select from security_tokens where address = $1', [phone])).length, 1);
+  });

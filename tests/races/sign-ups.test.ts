@@ -1,0 +1,179 @@
+/** Sign-ups for one identifier many times at once, the first superuser, and the first start, over two processes. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { operations, send } from '../support/client.js';
+import { atOnce, connect, startReplicas, tally } from '../support/replicas.js';
+import { createDatabase, spawnService, temporaryFolder } from '../support/service.js';
+
+const replicas = await startReplicas();
+const [first, second] = replicas.both;
+
+/** Fifty at once, each with one of the spellings and something of its own beside it; one gets it. */
+async function raceFor(
+  field: 'username' | 'email' | 'phone',
+  spellings: string[],
+  beside: (index: number) => Record<string, string>,
+) {
+  const before = await replicas.query('select id from users');
+  const answers = await atOnce(replicas, 50, (service, index) =>
+    operations(service).createUser({ [field]: spellings[index % spellings.length], ...beside(index) }),
+  );
+  assert.deepEqual(tally(answers), { CreateUserSuccess: 1, ValidationError: 49 });
+  for (const { issues } of answers.filter(({ __typename }) => __typename === 'ValidationError'))
+    assert.deepEqual(issues, [{ field, code: 'TAKEN' }]);
+
+  const added = await replicas.query('select id from users where not id = any($1)', [before.map(({ id }) => id)]);
+  const { user } = answers.find(({ __typename }) => __typename === 'CreateUserSuccess');
+  assert.deepEqual(added, [{ id: user.id }]);
+  return user;
+}
+
+async function assertNothingOrphaned() {
+  const [counts] = await replicas.query(`select
+    (select count(*) from users where email is not null)::int as emails,
+    (select count(*) from users where phone is not null)::int as phones,
+    (select count(*) from security_tokens where kind = 'email')::int as "emailTokens",
+    (select count(*) from security_tokens where kind = 'phone')::int as "phoneTokens",
+    (select count(*) from users)::int as users,
+    (select count(*) from sessions)::int as sessions`);
+  assert.equal(counts.emailTokens, counts.emails);
+  assert.equal(counts.phoneTokens, counts.phones);
+  assert.equal(counts.sessions, counts.users, 'each user has the session of the sign-up');
+}
+
+test('50 sign-ups at once for one username in any case, width and composition make one user', async () => {
+  const user = await raceFor(
+    'username',
+    [
+      'zoë-admin',
+      'ZOË-ADMIN',
+      'Zoë-Admin',
+      'zoe\u0308-admin',
+      'ZOE\u0308-ADMIN',
+      'ｚｏë-ａｄｍｉｎ',
+      'ＺＯＥ\u0308-ＡＤＭＩＮ',
+      '𝔃𝓸ë-admin',
+    ],
+    (index) => ({ email: `${index}-${randomUUID()}@example.com`, password: 'correct horse battery' }),
+  );
+  assert.equal(user.securityTokens.length, 1);
+  await assertNothingOrphaned();
+});
+
+test('50 sign-ups at once for one email in any case, its domain in any form, make one user with one security token', async () => {
+  const user = await raceFor(
+    'email',
+    [
+      'zoe@bücher.example',
+      'ZOE@BÜCHER.EXAMPLE',
+      'Zoe@bu\u0308cher.example',
+      'zoe@xn--bcher-kva.example',
+      'zoE@Ｂücher.example',
+    ],
+    () => ({}),
+  );
+  assert.equal(user.securityTokens.length, 1);
+  await assertNothingOrphaned();
+});
+
+test('50 sign-ups at once for one phone number in any format make one user with one security token', async () => {
+  const user = await raceFor(
+    'phone',
+    ['+12015550123', '(201) 555-0123', '201.555.0123', '+1 201-555-0123', '1 201 555 0123', '＋１２０１５５５０１２３'],
+    (index) => ({ username: `phone-${index}` }),
+  );
+  assert.equal(user.phone, '+12015550123');
+  assert.equal(user.securityTokens.length, 1);
+  await assertNothingOrphaned();
+});
+
+test('50 sign-ups at once for the same username, email and phone say of the others that all three are taken', async () => {
+  const everything = { username: 'carol', email: 'carol@example.com', phone: '+12015550124' };
+  const answers = await atOnce(replicas, 50, (service) => operations(service).createUser(everything));
+  assert.deepEqual(tally(answers), { CreateUserSuccess: 1, ValidationError: 49 });
+  for (const { issues } of answers.filter(({ __typename }) => __typename === 'ValidationError'))
+    assert.deepEqual(issues, [
+      { field: 'username', code: 'TAKEN' },
+      { field: 'email', code: 'TAKEN' },
+      { field: 'phone', code: 'TAKEN' },
+    ]);
+  await assertNothingOrphaned();
+});
+
+test('sign-ups at once that want each other’s identifiers crosswise all get an answer', async () => {
+  const wanted = (index: number) => ({
+    username: `cross-${index % 3}`,
+    email: `cross-${(index + 1) % 4}@example.com`,
+    phone: `+1201555020${(index + 2) % 5}`,
+  });
+  const answers = await atOnce(replicas, 60, (service, index) => operations(service).createUser(wanted(index)));
+  const { CreateUserSuccess: made = 0, ValidationError: refused = 0 } = tally(answers);
+  assert.equal(made + refused, 60);
+  assert.ok(made >= 1 && made <= 3);
+  for (const { issues } of answers.filter(({ __typename }) => __typename === 'ValidationError'))
+    assert.ok(issues.every(({ code }: { code: string }) => code === 'TAKEN'));
+  await assertNothingOrphaned();
+});
+
+test('20 creations of a superuser at once with the bootstrap secret make one', async () => {
+  const answers = await atOnce(replicas, 20, (service, index) =>
+    send(
+      service,
+      `mutation ($input: CreateSuperuserInput!) { createSuperuser(input: $input) { __typename ... on CreateSuperuserSuccess { user { isSuperuser } } } }`,
+      // No password, which a worker thread would score and hash one after the other.
+      { input: { username: `root-${index}` } },
+      { headers: { 'x-bootstrap-secret': replicas.environment.BOOTSTRAP_SECRET! } },
+    ),
+  );
+  const [made, ...others] = answers.filter(({ errors }) => errors === undefined);
+  assert.deepEqual(made?.data.createSuperuser, { __typename: 'CreateSuperuserSuccess', user: { isSuperuser: true } });
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    answers.flatMap(({ errors }) => errors?.map(({ extensions }) => extensions.code) ?? []),
+    Array.from({ length: 19 }, () => 'FORBIDDEN'),
+  );
+  assert.equal((await replicas.query("select from users where username like 'root-%'")).length, 1);
+});
+
+test('two processes that start at once on one empty database, with no secret given, become one service', async () => {
+  const url = await createDatabase('template template0');
+  // Each makes the secrets that it does not find, applies the migrations that are missing, and makes the keys.
+  const environment = { DATABASE_URL: url, DATA_DIR: temporaryFolder() };
+  const both = await Promise.all([spawnService(environment), spawnService(environment)]);
+  const { query } = await connect(url);
+  assert.deepEqual(await query('select purpose, count(*)::int from keys group by purpose order by purpose'), [
+    { purpose: 'access-token', count: 1 },
+    { purpose: 'root', count: 1 },
+  ]);
+
+  const [one, other] = both;
+  for (const [index, [maker, taker]] of [[one, other] as const, [other, one] as const].entries()) {
+    const email = `user-${index}@example.com`;
+    const { user, tokens } = await operations(maker).createUser({ email, password: 'correct horse battery' });
+    assert.equal((await operations(taker, { token: tokens.accessToken }).me()).id, user.id);
+    const [{ id }] = await operations(taker).securityTokens(email);
+    assert.equal(id, user.securityTokens[0].id);
+    const { __typename } = await operations(taker).authenticate({ email, password: 'correct horse battery' });
+    assert.equal(__typename, 'AuthenticateSuccess');
+    assert.deepEqual(await operations(taker).signOut(tokens.refreshToken), { signedOut: true });
+    const { errors } = await send(maker, '{ me { id } }', {}, { token: tokens.accessToken });
+    assert.equal(errors?.[0]?.extensions.code, 'UNAUTHENTICATED', 'ended by one, ended for both');
+  }
+  const keys = await Promise.all(
+    both.map(async (service) => (await fetch(`${service.url}/.well-known/jwks.json`)).json()),
+  );
+  assert.deepEqual(keys[0], keys[1]);
+});
+
+test('a user made by one process is known to the other at once', async () => {
+  for (const [maker, asker] of [
+    [first, second],
+    [second, first],
+  ] as const) {
+    const username = `user-${randomUUID()}`;
+    await operations(maker).createUser({ username });
+    const again = await operations(asker).createUser({ username: username.toUpperCase() });
+    assert.deepEqual(again.issues, [{ field: 'username', code: 'TAKEN' }]);
+  }
+});

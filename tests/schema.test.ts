@@ -1,0 +1,155 @@
+/** The schema as it is emitted: up to date, described, and no less than the contract promises. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import {
+  astFromValue,
+  buildSchema,
+  findBreakingChanges,
+  type GraphQLArgument,
+  type GraphQLField,
+  type GraphQLInputField,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isIntrospectionType,
+  isObjectType,
+  isSpecifiedScalarType,
+  isUnionType,
+  print,
+} from 'graphql';
+import { emitSchema } from '../src/graphql/schema.js';
+
+const root = join(import.meta.dirname, '..');
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+
+const emitted = buildSchema(emitSchema());
+const contract = buildSchema(read('tests/contract.graphql'));
+
+/** What the contract has and the service has not yet. Whatever is added to the service comes off this list. */
+const toCome = {
+  operations: [
+    'Query.user',
+    'Query.users',
+    'Mutation.changePassword',
+    'Mutation.deleteUser',
+    'Mutation.refreshSession',
+    'Mutation.resetPassword',
+    'Mutation.revokeOtherSessions',
+    'Mutation.revokeSession',
+    'Mutation.revokeUserSessions',
+    'Mutation.setUserPassword',
+    'Mutation.unlockSecurityToken',
+    'Mutation.updateUser',
+  ],
+  types: [
+    'ChangePasswordInput',
+    'ChangePasswordResult',
+    'ChangePasswordSuccess',
+    'DeleteUserResult',
+    'DeleteUserSuccess',
+    'InvalidSessionError',
+    'PageInfo',
+    'RefreshSessionResult',
+    'RefreshSessionSuccess',
+    'ResetPasswordInput',
+    'ResetPasswordResult',
+    'ResetPasswordSuccess',
+    'RevokeOtherSessionsSuccess',
+    'RevokeSessionResult',
+    'RevokeSessionSuccess',
+    'RevokeUserSessionsResult',
+    'RevokeUserSessionsSuccess',
+    'SetUserPasswordResult',
+    'SetUserPasswordSuccess',
+    'UnlockSecurityTokenResult',
+    'UnlockSecurityTokenSuccess',
+    'UpdateUserInput',
+    'UpdateUserResult',
+    'UpdateUserSuccess',
+    'UserConnection',
+    'UserEdge',
+  ],
+};
+
+test('schema.graphql is what the resolvers make', () => {
+  assert.ok(read('schema.graphql') === emitSchema(), 'schema.graphql is stale: run `npm run schema`');
+});
+
+test('everything in the schema has a description', () => {
+  const bare = [...describedThings(emitted)].filter(([, description]) => !description?.trim()).map(([name]) => name);
+  assert.deepEqual(bare, []);
+});
+
+describe('the contract', () => {
+  test('is kept, but for what is listed as still to come', () => {
+    const expected = [...toCome.operations, ...toCome.types].map((name) => `${name} was removed.`);
+    const broken = findBreakingChanges(contract, emitted).map(({ description }) => description);
+    assert.deepEqual(broken.sort(), expected.sort());
+  });
+
+  // What breaks no client may still break the promise: a field that is never null any more, an argument that may be left out.
+  test('has types, nullability, defaults and members as they are here', () => {
+    assert.deepEqual(shapeOf(emitted, contract), shapeOf(contract, contract));
+  });
+});
+
+function* describedThings(schema: GraphQLSchema): Generator<[string, string | null | undefined]> {
+  const operations = [schema.getQueryType(), schema.getMutationType()];
+  for (const type of ownTypes(schema)) {
+    // Descriptions of the root types would say nothing: their names are the language's.
+    if (!operations.some((operation) => operation === type)) yield [type.name, type.description];
+    if (isEnumType(type)) for (const value of type.getValues()) yield [`${type.name}.${value.name}`, value.description];
+    if (!(isObjectType(type) || isInterfaceType(type) || isInputObjectType(type))) continue;
+    for (const field of Object.values(type.getFields())) {
+      yield [`${type.name}.${field.name}`, field.description];
+      for (const argument of argumentsOf(field))
+        yield [`${type.name}.${field.name}(${argument.name}:)`, argument.description];
+    }
+  }
+}
+
+function ownTypes(schema: GraphQLSchema): GraphQLNamedType[] {
+  return Object.values(schema.getTypeMap()).filter(
+    (type) => !isIntrospectionType(type) && !isSpecifiedScalarType(type),
+  );
+}
+
+/** What `of` says about everything that the contract has and that is not still to come. */
+function shapeOf(of: GraphQLSchema, contract: GraphQLSchema): Record<string, unknown> {
+  const shape: Record<string, unknown> = {};
+  const isHere = (name: string) => !toCome.types.includes(name) && !toCome.operations.includes(name);
+  for (const { name } of ownTypes(contract).filter(({ name }) => isHere(name))) {
+    const promised = contract.getType(name)!;
+    const type = of.getType(name);
+    if (isUnionType(type)) shape[name] = namesOf(type.getTypes()).filter(isHere);
+    if (isEnumType(type)) shape[name] = namesOf(type.getValues());
+    if (isObjectType(type) || isInterfaceType(type)) shape[`${name} implements`] = namesOf(type.getInterfaces());
+    if (!('getFields' in promised && type !== undefined && 'getFields' in type)) continue;
+    for (const fieldName of Object.keys(promised.getFields()).filter((each) => isHere(`${name}.${each}`))) {
+      const field = type.getFields()[fieldName];
+      if (field === undefined) continue;
+      shape[`${name}.${fieldName}`] = 'args' in field ? String(field.type) : inputShape(field);
+      const promisedArguments = namesOf(argumentsOf(promised.getFields()[fieldName]!));
+      for (const argument of argumentsOf(field).filter((each) => promisedArguments.includes(each.name)))
+        shape[`${name}.${fieldName}(${argument.name}:)`] = inputShape(argument);
+    }
+  }
+  return shape;
+}
+
+function argumentsOf(field: GraphQLField<unknown, unknown> | GraphQLInputField): readonly GraphQLArgument[] {
+  return 'args' in field ? field.args : [];
+}
+
+function inputShape({ type, defaultValue }: GraphQLArgument | GraphQLInputField): string {
+  const value = defaultValue === undefined ? undefined : astFromValue(defaultValue, type);
+  return value ? `${type} = ${print(value)}` : String(type);
+}
+
+function namesOf(things: readonly { name: string }[]): string[] {
+  return things.map(({ name }) => name).sort();
+}

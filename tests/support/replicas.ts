@@ -1,0 +1,50 @@
+/** Two processes of the built service over one PostgreSQL, and many requests released together over both. */
+import { after } from 'node:test';
+import pg from 'pg';
+import { openDatabase } from '../../src/database/database.js';
+import { advance, createDatabase, type Service, type ServiceProcess, sharedSecrets, spawnService } from './service.js';
+
+export interface Replicas {
+  /** The two processes. */
+  both: readonly [ServiceProcess, ServiceProcess];
+  environment: Record<string, string>;
+  /** Asks the database itself, past the service. */
+  // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
+  query(text: string, values?: unknown[]): Promise<any[]>;
+  /** Lets time pass, for both. */
+  advance(seconds: number): Promise<void>;
+}
+
+export async function startReplicas(environment: Record<string, string> = {}): Promise<Replicas> {
+  const url = environment.DATABASE_URL ?? (await createDatabase());
+  const shared = { ...sharedSecrets(), DATABASE_URL: url, ...environment };
+  const [first, second] = await Promise.all([spawnService(shared), spawnService(shared)]);
+  return { both: [first, second], environment: shared, ...(await connect(url)) };
+}
+
+/** A connection of the test's own to the database of a service; closed after the tests of this file. */
+export async function connect(url: string): Promise<Pick<Replicas, 'query' | 'advance'>> {
+  const pool = new pg.Pool({ connectionString: url, max: 2 });
+  const database = await openDatabase({ url, poolSize: 1, dataDir: '', onIdleError: () => {} });
+  after(() => Promise.all([pool.end(), database.close()]));
+  return {
+    query: async (text, values) => (await pool.query(text, values)).rows,
+    advance: (seconds) => advance({ app: { db: database.db } } as Service, seconds),
+  };
+}
+
+/** Makes `count` requests at once, in turn to the one and the other process, and gives what they answer. */
+export function atOnce<T>(
+  { both }: Pick<Replicas, 'both'>,
+  count: number,
+  request: (service: ServiceProcess, index: number) => Promise<T>,
+): Promise<T[]> {
+  return Promise.all(Array.from({ length: count }, (_, index) => request(both[index % 2]!, index)));
+}
+
+/** How many of the answers there are of each type. */
+export function tally(answers: { __typename: string }[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { __typename } of answers) counts[__typename] = (counts[__typename] ?? 0) + 1;
+  return counts;
+}
