@@ -18,7 +18,10 @@ const [{ db }, { db: otherDb }] = pools as [(typeof pools)[0], (typeof pools)[0]
 const limitOf = (...windows: RateLimit['windows']): RateLimit => ({ key: randomBytes(32), windows });
 const countOf = async ({ key }: RateLimit) =>
   (await query('select from rate_limit_events where key = $1', [key])).length;
-const isTaken = async (...limits: RateLimit[]) => (await takeRateLimits(db, limits)) === undefined;
+const limitedIn = async (database: typeof db, ...limits: RateLimit[]) =>
+  (await takeRateLimits(database, limits)).limited;
+const limitedBy = (...limits: RateLimit[]) => limitedIn(db, ...limits);
+const isTaken = async (...limits: RateLimit[]) => (await limitedBy(...limits)) === undefined;
 
 test('so many are counted in a window, and the next one when the first has left it', async () => {
   const limit = limitOf({ count: 3, seconds: 3600 });
@@ -27,7 +30,7 @@ test('so many are counted in a window, and the next one when the first has left 
     await advance(pause);
   }
   // 2700 s after the first, 1500 s after the second, 300 s after the third.
-  const refused = await takeRateLimits(db, [limit]);
+  const refused = await limitedBy(limit);
   assert.ok(refused !== undefined && refused.retryAfterSeconds > 870 && refused.retryAfterSeconds <= 900);
   await advance(870);
   assert.equal(await isTaken(limit), false);
@@ -42,9 +45,9 @@ test('so many are counted in a window, and the next one when the first has left 
 
 test('retryAt is when the next one is counted: not before, and then it is', async () => {
   const limit = limitOf({ count: 1, seconds: 3600 });
-  await takeRateLimits(db, [limit]);
+  await limitedBy(limit);
   const [{ instant }] = await query('select occurred_at as instant from rate_limit_events where key = $1', [limit.key]);
-  const refused = await takeRateLimits(db, [limit]);
+  const refused = await limitedBy(limit);
   assert.equal(refused!.retryAt.getTime(), instant.getTime() + 3_600_000);
   await advance(refused!.retryAfterSeconds - 30);
   assert.equal(await isTaken(limit), false);
@@ -70,7 +73,7 @@ test('in every window of each length there are never more than may be, and never
         return within.length < count ? 0 : within.at(-count)! + seconds - now;
       }),
     );
-    const refused = await takeRateLimits(db, [limit]);
+    const refused = await limitedBy(limit);
     assert.equal(refused === undefined, opens === 0, `at ${now} s after ${counted}`);
     if (refused === undefined) counted.push(now);
     else {
@@ -99,9 +102,9 @@ test('the refusal that lasts longest is told', async () => {
     limitOf({ count: 1, seconds: 60 }),
     limitOf({ count: 1, seconds: 30 }, { count: 1, seconds: 900 }),
   ];
-  await takeRateLimits(db, [short, long]);
+  await limitedBy(short, long);
   for (const limits of [[short, long], [long, short], [long]]) {
-    const refused = await takeRateLimits(db, limits);
+    const refused = await limitedBy(...limits);
     assert.ok(refused!.retryAfterSeconds > 800 && refused!.retryAfterSeconds <= 900);
   }
 });
@@ -125,7 +128,7 @@ test('keys are counted apart', async () => {
 test('of 60 at once over two pools as many are counted as may be', async () => {
   const limit = limitOf({ count: 7, seconds: 3600 });
   const answers = await Promise.all(
-    Array.from({ length: 60 }, (_, index) => takeRateLimits(index % 2 === 0 ? db : otherDb, [limit])),
+    Array.from({ length: 60 }, (_, index) => limitedIn(index % 2 === 0 ? db : otherDb, limit)),
   );
   assert.equal(answers.filter((refused) => refused === undefined).length, 7);
   assert.equal(await countOf(limit), 7);
@@ -136,7 +139,7 @@ test('limits named in opposite orders at once do not wait for each other in a ci
   const limits = Array.from({ length: 3 }, () => limitOf({ count: 10, seconds: 3600 }));
   const answers = await Promise.all(
     Array.from({ length: 60 }, (_, index) =>
-      takeRateLimits(index % 2 === 0 ? db : otherDb, index % 4 < 2 ? limits : limits.toReversed()),
+      limitedIn(index % 2 === 0 ? db : otherDb, ...(index % 4 < 2 ? limits : limits.toReversed())),
     ),
   );
   assert.equal(answers.filter((refused) => refused === undefined).length, 10);
