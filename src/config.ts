@@ -155,7 +155,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
       if (given[name] === undefined) faults.push(`${name} is required in production`);
     if (Number(given.BCRYPT_COST ?? 12) < 10) faults.push('BCRYPT_COST must be from 10 to 15 in production');
   }
-  if (parsed.success && parsed.data.SESSION_IDLE_TTL_SECONDS > parsed.data.SESSION_TTL_SECONDS)
+  if (Number(given.SESSION_IDLE_TTL_SECONDS) > Number(given.SESSION_TTL_SECONDS))
     faults.push('SESSION_IDLE_TTL_SECONDS must not be more than SESSION_TTL_SECONDS');
   if (!parsed.success || faults.length > 0) throw new ConfigError([...new Set(faults)]);
 

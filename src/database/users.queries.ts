@@ -131,30 +131,28 @@ export async function findSecurityTokens(
   return rows.map(({ token, ...rest }) => ({ ...token, ...rest }));
 }
 
-/**
- * Takes an unverified address from an account that has had a verified one beside it for a day.
- * @returns whether somebody had to let it go
- */
-export async function releaseUnprovenAddress(tx: Database, kind: AddressKind, key: string): Promise<boolean> {
+/** Takes an unverified address from an account that has had a verified one beside it for a day, where it is such a one. */
+export async function releaseUnprovenAddress(tx: Database, tokenId: string): Promise<void> {
   const day = sql`${now} - interval '1 day'`;
+  const isReleasable = and(
+    eq(securityTokens.id, tokenId),
+    isNull(securityTokens.verifiedAt),
+    sql`${securityTokens.createdAt} <= ${day}`,
+    sql`exists (select from security_tokens other where other.user_id = ${securityTokens.userId} and other.verified_at <= ${day})`,
+  );
+  const [token] = await tx.select().from(securityTokens).where(isReleasable);
+  if (token === undefined) return;
+  // The user before the token, as everybody locks them who is about to verify it; then judged again.
+  await lockUser(tx, token.userId);
   const [released] = await tx
     .delete(securityTokens)
-    .where(
-      and(
-        eq(securityTokens.kind, kind),
-        isNull(securityTokens.verifiedAt),
-        sql`${securityTokens.createdAt} <= ${day}`,
-        sql`${securityTokens.userId} = (select id from users where ${kind === 'email' ? sql`email_key` : sql`phone`} = ${key})`,
-        sql`exists (select from security_tokens other where other.user_id = ${securityTokens.userId} and other.verified_at <= ${day})`,
-      ),
-    )
-    .returning({ userId: securityTokens.userId });
-  if (released === undefined) return false;
+    .where(and(isReleasable, eq(securityTokens.userId, token.userId)))
+    .returning();
+  if (released === undefined) return;
   await tx
     .update(users)
-    .set(kind === 'email' ? { email: null, emailKey: null } : { phone: null })
+    .set(released.kind === 'email' ? { email: null, emailKey: null } : { phone: null })
     .where(eq(users.id, released.userId));
-  return true;
 }
 
 /** Marks the address verified; the first time, the account has an owner from now on. */

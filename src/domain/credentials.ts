@@ -113,7 +113,7 @@ async function reserve(app: App, typed: Typed[], client: Client, knownNetwork: b
   const { throttles } = app.keys;
   const byClient = waitSchedule({ maxWaitSeconds: 3600, maxFailures: null });
   const byAll = waitSchedule({ maxWaitSeconds: 60, maxFailures: null });
-  const all = typed.flatMap(({ kind, key, text }) => {
+  const throttlesOf = typed.flatMap(({ kind, key, text }) => {
     const subject = key === null ? hmac(throttles, 'no-identifier', text) : hmac(throttles, 'identifier', key);
     return [
       { key: hmac(throttles, 'sign-in-by-client', kind, subject, client.network), schedule: byClient, binding: true },
@@ -121,7 +121,9 @@ async function reserve(app: App, typed: Typed[], client: Client, knownNetwork: b
       { key: hmac(throttles, 'sign-in', kind, subject), schedule: byAll, binding: !knownNetwork },
     ];
   });
-  const binding = all.filter((throttle) => throttle.binding).sort((a, b) => a.key.compare(b.key));
+  // In one order for all, here and where they are cleared, so that no two transactions wait for each other.
+  const all = throttlesOf.sort((a, b) => a.key.compare(b.key));
+  const binding = all.filter((throttle) => throttle.binding);
   await app.db.transaction(async (tx) => {
     const refused = (await reserveSignIn(tx, binding, randomUUID())).filter(({ reserved }) => !reserved);
     // Rolls back what the others have counted.

@@ -200,7 +200,7 @@ async function insertAccount<T>(
   );
   const attempt = (release: boolean) =>
     app.db.transaction(async (tx) => {
-      if (release) for (const { kind, key } of addresses) await releaseUnprovenAddress(tx, kind, key);
+      if (release) for (const { id } of addresses) await releaseUnprovenAddress(tx, id);
       return work(tx, async (rest) => {
         const user = await insertUser(tx, {
           username: username?.value ?? null,
