@@ -51,6 +51,7 @@ export interface Keys {
   oneTimePasswords: Buffer;
   throttles: Buffer;
   refreshTokens: Buffer;
+  outbox: { id: string; bytes: Buffer };
   /** signs access tokens */
   signing: SigningKey;
   /** verify them, and are published */
@@ -73,6 +74,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
     await database.migrate();
     const sealer = createSealer(config.secretKeys);
     const keys = await loadKeys(db, sealer);
+    const outboxSealer = createSealer([keys.outbox]);
     const passwords = createPasswords({
       peppers: config.passwordPeppers,
       cost: config.bcryptCost,
@@ -81,7 +83,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
     const sendGrid = config.sendGrid && createSendGrid(config.sendGrid);
     const vonage = config.vonage && createVonage(config.vonage);
     const outbox = createOutbox(async (message) => {
-      await insertOutboxMessage(db, sealer.seal(Buffer.from(JSON.stringify(message))));
+      await insertOutboxMessage(db, outboxSealer.seal(Buffer.from(JSON.stringify(message))));
       log.info({ channel: message.channel, subject: message.subject ?? undefined }, 'message kept in the outbox');
     });
     const background = new Set<Promise<void>>();
@@ -106,15 +108,10 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       async outbox() {
         await Promise.all(background);
         const rows = await findOutboxMessages(db, 100);
-        return rows.flatMap(({ sealedMessage, sentAt }) => {
-          try {
-            return [{ ...(JSON.parse(sealer.open(sealedMessage).toString()) as OutboxMessage), sentAt }];
-          } catch (error) {
-            // Kept under a SECRET_KEY that has been replaced since: the one-time passwords in it are long over.
-            if (error instanceof SealedByAnotherKeyError) return [];
-            throw error;
-          }
-        });
+        return rows.map(({ sealedMessage, sentAt }) => ({
+          ...(JSON.parse(outboxSealer.open(sealedMessage).toString()) as OutboxMessage),
+          sentAt,
+        }));
       },
       isUnavailable: (error) => error instanceof PasswordPoolBusyError || isDatabaseUnavailable(error),
       ping: () => ping(db),
@@ -185,6 +182,7 @@ async function loadKeys(db: Database, sealer: Sealer): Promise<Keys> {
     oneTimePasswords: deriveKey(root, 'one-time-passwords'),
     throttles: deriveKey(root, 'throttles'),
     refreshTokens: deriveKey(root, 'refresh-tokens'),
+    outbox: { id: '00000000', bytes: deriveKey(root, 'outbox') },
     signing: await importSigningKey(newest.id, open(newest).toString()),
     verification: await Promise.all(accessTokenKeys.map(({ id, publicJwk }) => importVerificationKey(id, publicJwk!))),
   };

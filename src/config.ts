@@ -174,7 +174,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
   for (const needed of ['VONAGE_API_SECRET', 'SMS_FROM'])
     if (given.VONAGE_API_KEY !== undefined && given[needed] === undefined)
       faults.push(`${needed} is required with VONAGE_API_KEY`);
-  if (parsed.success && parsed.data.SESSION_IDLE_TTL_SECONDS > parsed.data.SESSION_TTL_SECONDS)
+  if (Number(given.SESSION_IDLE_TTL_SECONDS) > Number(given.SESSION_TTL_SECONDS))
     faults.push('SESSION_IDLE_TTL_SECONDS must not be more than SESSION_TTL_SECONDS');
   if (!parsed.success || faults.length > 0) throw new ConfigError([...new Set(faults)]);
 

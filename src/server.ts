@@ -42,6 +42,11 @@ export async function createServer(app: App): Promise<Server> {
       maxAge: 7200,
     });
 
+  let closing = false;
+  // Else the connection of a request that was under way stays open for as long as its client may use it again.
+  http.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close');
+  });
   const graphql = await createGraphQLService(app);
   http.route({
     method: ['GET', 'POST'],
@@ -71,6 +76,7 @@ export async function createServer(app: App): Promise<Server> {
   return {
     listen: () => http.listen({ host: config.host, port: config.port }),
     async close() {
+      closing = true;
       await http.close();
       await graphql.stop();
       await app.close();

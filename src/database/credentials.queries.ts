@@ -1,5 +1,5 @@
 /** Statements about the throttle of sign-ins. */
-import { inArray, sql } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import { type Reservation, reservation } from './attempts.js';
 import type { Database } from './database.js';
 import { signInThrottles } from './schema.js';
@@ -26,6 +26,7 @@ export async function reserveSignIn(
   return reservations;
 }
 
+/** @param keys in the same order as for {@link reserveSignIn} */
 export async function clearSignInThrottles(tx: Database, keys: Buffer[]): Promise<void> {
-  await tx.delete(signInThrottles).where(inArray(signInThrottles.key, keys));
+  for (const key of keys) await tx.delete(signInThrottles).where(eq(signInThrottles.key, key));
 }

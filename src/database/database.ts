@@ -27,7 +27,7 @@ export interface DatabaseOptions {
   url: string | undefined;
   poolSize: number;
   dataDir: string;
-  /** told of connections that break while nobody uses them */
+  /** told of connections that break while no statement waits for them */
   onIdleError: (error: Error) => void;
 }
 
@@ -59,10 +59,13 @@ function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): 
     application_name: 'flex-identity',
   });
   pool.on('error', onIdleError);
+  // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
+  pool.on('connect', (client) => client.on('error', onIdleError));
   return {
     db: drizzlePg(pool) as unknown as Database,
     async migrate() {
       const client = new pg.Client({ connectionString: url, application_name: 'flex-identity migrate' });
+      client.on('error', onIdleError);
       await client.connect();
       try {
         // Held until the connection ends, and so also let go by a migrator that is killed.

@@ -139,16 +139,19 @@ export async function findSecurityTokens(
 /** Takes an unverified address from an account that has had a verified one beside it for a day, where it is such a one. */
 export async function releaseUnprovenAddress(tx: Database, tokenId: string): Promise<void> {
   const day = sql`${now} - interval '1 day'`;
+  const isReleasable = and(
+    eq(securityTokens.id, tokenId),
+    isNull(securityTokens.verifiedAt),
+    sql`${securityTokens.createdAt} <= ${day}`,
+    sql`exists (select from security_tokens other where other.user_id = ${securityTokens.userId} and other.verified_at <= ${day})`,
+  );
+  const [token] = await tx.select().from(securityTokens).where(isReleasable);
+  if (token === undefined) return;
+  // The user before the token, as everybody locks them who is about to verify it; then judged again.
+  await lockUser(tx, token.userId);
   const [released] = await tx
     .delete(securityTokens)
-    .where(
-      and(
-        eq(securityTokens.id, tokenId),
-        isNull(securityTokens.verifiedAt),
-        sql`${securityTokens.createdAt} <= ${day}`,
-        sql`exists (select from security_tokens other where other.user_id = ${securityTokens.userId} and other.verified_at <= ${day})`,
-      ),
-    )
+    .where(and(isReleasable, eq(securityTokens.userId, token.userId)))
     .returning();
   if (released !== undefined && !released.pending) await updateAddress(tx, released.userId, released.kind, null);
 }

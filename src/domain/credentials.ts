@@ -144,7 +144,7 @@ async function reserve(app: App, typed: Typed[], client: Client, knownNetwork: b
   const { throttles } = app.keys;
   const byClient = waitSchedule({ maxWaitSeconds: 3600, maxFailures: null });
   const byAll = waitSchedule({ maxWaitSeconds: 60, maxFailures: null });
-  const all = typed.flatMap(({ kind, key, text }) => {
+  const throttlesOf = typed.flatMap(({ kind, key, text }) => {
     const subject = key === null ? hmac(throttles, 'no-identifier', text) : hmac(throttles, 'identifier', key);
     return [
       { key: hmac(throttles, 'sign-in-by-client', kind, subject, client.network), schedule: byClient, binding: true },
@@ -152,9 +152,11 @@ async function reserve(app: App, typed: Typed[], client: Client, knownNetwork: b
       { key: hmac(throttles, 'sign-in', kind, subject), schedule: byAll, binding: !knownNetwork },
     ];
   });
+  // In one order for all, here and where they are cleared, so that no two transactions wait for each other.
+  const all = throttlesOf.sort((a, b) => a.key.compare(b.key));
   await reserveAll(
     app,
-    all.filter(({ binding }) => binding).sort((a, b) => a.key.compare(b.key)),
+    all.filter(({ binding }) => binding),
   );
   return all.map(({ key }) => key);
 }

@@ -7,9 +7,9 @@ import { connect } from '../support/replicas.js';
 import { createDatabase } from '../support/service.js';
 
 const url = await createDatabase();
-/** Two pools, as two processes have them. */
+/** Two pools, as two processes have them, with a connection for each of those who ask at once. */
 const pools = await Promise.all(
-  [1, 2].map(() => openDatabase({ url, poolSize: 10, dataDir: '', onIdleError: () => {} })),
+  [1, 2].map(() => openDatabase({ url, poolSize: 20, dataDir: '', onIdleError: () => {} })),
 );
 after(() => Promise.all(pools.map((pool) => pool.close())));
 const { query, advance } = await connect(url);
@@ -125,10 +125,10 @@ test('keys are counted apart', async () => {
   assert.equal(await isTaken(one), false);
 });
 
-test('of 60 at once over two pools as many are counted as may be', async () => {
+test('of 40 at once over two pools as many are counted as may be', async () => {
   const limit = limitOf({ count: 7, seconds: 3600 });
   const answers = await Promise.all(
-    Array.from({ length: 60 }, (_, index) => limitedIn(index % 2 === 0 ? db : otherDb, limit)),
+    Array.from({ length: 40 }, (_, index) => limitedIn(index % 2 === 0 ? db : otherDb, limit)),
   );
   assert.equal(answers.filter((refused) => refused === undefined).length, 7);
   assert.equal(await countOf(limit), 7);
@@ -138,7 +138,7 @@ test('of 60 at once over two pools as many are counted as may be', async () => {
 test('limits named in opposite orders at once do not wait for each other in a circle', async () => {
   const limits = Array.from({ length: 3 }, () => limitOf({ count: 10, seconds: 3600 }));
   const answers = await Promise.all(
-    Array.from({ length: 60 }, (_, index) =>
+    Array.from({ length: 40 }, (_, index) =>
       limitedIn(index % 2 === 0 ? db : otherDb, ...(index % 4 < 2 ? limits : limits.toReversed())),
     ),
   );

@@ -58,7 +58,7 @@ test('the service is not started on a database whose keys were sealed with anoth
   assert.deepEqual(await operations(after).signOut(root.tokens.refreshToken), { signedOut: true });
 });
 
-test('messages of before are still in the outbox when the SECRET_KEY of then is gone', async () => {
+test('the outbox shows the messages of before when the SECRET_KEY of then is gone', async () => {
   const secrets: Record<string, string> = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
   const replacement = secret();
   const before = await startService(secrets);
@@ -67,11 +67,13 @@ test('messages of before are still in the outbox when the SECRET_KEY of then is 
   const messages = await outbox(before);
   assert.equal(messages.length, 1);
   await before.stop();
-  for (const SECRET_KEY of [`${replacement},${secrets.SECRET_KEY}`, replacement]) {
-    const service = await startService({ ...secrets, SECRET_KEY });
-    assert.deepEqual(await outbox(service), messages);
-    await service.stop();
-  }
+
+  const during = await startService({ ...secrets, SECRET_KEY: `${replacement},${secrets.SECRET_KEY}` });
+  assert.deepEqual(await outbox(during), messages);
+  await during.stop();
+
+  const afterwards = await startService({ ...secrets, SECRET_KEY: replacement });
+  assert.deepEqual(await outbox(afterwards), messages);
 });
 
 test('a password is hashed with the new PASSWORD_PEPPER at the next sign-in, and then the old one can go', async () => {

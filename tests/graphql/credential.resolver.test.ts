@@ -285,6 +285,25 @@ describe('after a wrong password', () => {
     assert.equal((await anonymous.authenticate(both)).__typename, 'AuthenticateSuccess');
   });
 
+  test('who names several that wait is told of the longest wait', async () => {
+    for (const name of ['alice', 'bob', 'carol', 'dave']) {
+      const username = name;
+      const email = `${name}@example.com`;
+      const fail = async (identifier: string) => {
+        const { code } = await anonymous.authenticate({ identifier, password });
+        assert.equal(code, 'INVALID_CREDENTIALS');
+      };
+      for (const wait of [1, 2, 4]) {
+        await fail(username);
+        await advance(service, wait);
+      }
+      await fail(email);
+      await fail(username);
+      const early = await anonymous.authenticate({ username, email, password });
+      assert.deepEqual([early.failureCount, early.retryAfterSeconds], [4, 8]);
+    }
+  });
+
   test('each of the identifiers that were named is counted', async () => {
     await anonymous.authenticate({ username: 'alice', email: 'alice@example.com', password });
     for (const identifier of ['alice', 'alice@example.com'])
@@ -355,6 +374,18 @@ describe('the count of failed sign-ins', () => {
     assert.equal(await from('203.0.113.67').fail(), 'InvalidCredentialsError');
     const early = await from('203.0.113.68').authenticate({ username: 'alice', password });
     assert.deepEqual([early.failureCount, early.retryAfterSeconds], [1, 1]);
+  });
+
+  test('of all clients together is cleared by a success from where it does not bind, too', async () => {
+    await signUp(proxied, { username: 'alice', password }, { headers: { 'x-forwarded-for': '203.0.113.1' } });
+    for (const wait of [1, 2, 4]) {
+      assert.equal(await from('203.0.113.66').fail(), 'InvalidCredentialsError');
+      await advance(proxied, wait);
+    }
+    assert.equal(await from('203.0.113.66').fail(), 'InvalidCredentialsError');
+    assert.equal(await from('203.0.113.2').signIn(), 'TimeoutError');
+    assert.equal(await from('203.0.113.1').signIn(), 'AuthenticateSuccess');
+    assert.equal(await from('203.0.113.2').signIn(), 'AuthenticateSuccess');
   });
 
   test('does not take an address that one user knows for one that another does', async () => {

@@ -213,6 +213,44 @@ describe('a request that is none', () => {
     }
   });
 
+  test('that holds more than one mutation is refused, however it is written, and nothing is done', async () => {
+    const alice = await signUp(service, { username: 'alice', password });
+    const guess = (nth: number) =>
+      `a${nth}: authenticate(input: { username: "alice", password: "${nth}" }) { __typename }`;
+    const guesses = (count: number) => Array.from({ length: count }, (_, nth) => guess(nth)).join(' ');
+    const documents = [
+      `mutation { ${guesses(2)} }`,
+      `mutation { ${guesses(100)} }`,
+      `mutation { ${guess(0)} ... { ${guess(1)} } }`,
+      `mutation { ...A ...B } fragment A on Mutation { ${guess(0)} } fragment B on Mutation { ${guess(1)} }`,
+      `mutation { ${guess(0)} ...A } fragment A on Mutation { ... on Mutation { ${guess(1)} } }`,
+      `mutation { ${guess(0)} ... @skip(if: true) { ${guess(1)} } }`,
+      `mutation { signOut { signedOut } ${guess(0)} }`,
+    ];
+    for (const document of documents) {
+      const { data, errors } = await alice.ask(document);
+      assert.ok(!data, document);
+      assert.equal(errors?.[0]?.extensions.code, 'GRAPHQL_VALIDATION_FAILED', document);
+    }
+    const batch = await post(
+      JSON.stringify([{ query: `mutation { ${guess(0)} }` }, { query: `mutation { ${guess(1)} }` }]),
+    );
+    assert.equal(batch.status, 400);
+    assert.equal((await alice.me()).username, 'alice');
+    assert.equal((await alice.authenticate({ username: 'alice', password })).__typename, 'AuthenticateSuccess');
+  });
+
+  test('by GET carries queries only, and only from who could not be a page of another origin', async () => {
+    const get = (query: string, headers: Record<string, string> = {}) =>
+      fetch(`${service.url}/graphql?query=${encodeURIComponent(query)}`, { headers });
+    const preflighted = { 'apollo-require-preflight': 'true' };
+    const answer = await get('{ policy { defaultRegion } }', preflighted);
+    assert.deepEqual(await answer.json(), { data: { policy: { defaultRegion: 'US' } } });
+    assert.equal((await get('{ policy { defaultRegion } }')).status, 400);
+    assert.equal((await get(signUpDocument, preflighted)).status, 405);
+    assert.equal((await anonymous.createUser({ username: 'carol' })).__typename, 'CreateUserSuccess');
+  });
+
   test('is refused where its body is no JSON, of another type, or too large', async () => {
     const bodies: [string, Record<string, string>, number[]][] = [
       ['{', {}, [400]],

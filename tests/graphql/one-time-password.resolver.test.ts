@@ -24,7 +24,11 @@ const email = 'alice@example.com';
 const phone = '+12025550123';
 const nobody = 'nobody@example.com';
 
-beforeEach(() => clear(service));
+beforeEach(async () => {
+  // What is sent for a stranger is not waited for: it must not arrive in the next test.
+  await service.app.outbox();
+  await clear(service);
+});
 
 async function tokenIdOf(identifier: string): Promise<string> {
   const [token] = await anonymous.securityTokens(identifier);
@@ -198,6 +202,9 @@ describe('securityTokens', () => {
     assert.deepEqual(await seenBy(bob, phone), [shown[1]]);
     const root = await makeSuperuser(service);
     assert.deepEqual(await seenBy(root, 'alice'), shown);
+    // What is obscured is what was asked for: alike for everyone, and it never tells how the owner spells it.
+    for (const by of [anonymous, bob, alice])
+      assert.equal((await by.securityTokens('ALICE@EXAMPLE.com'))[0].name, 'AL***@ex*****.***');
   });
 
   test('shows the owner also an address that does not prove them yet', async () => {
@@ -307,9 +314,12 @@ describe('sendOneTimePassword', () => {
   });
 
   /** Sends as a stranger, with each outcome as text; how long a wait is may differ by the second that passes. */
-  async function outcomes(identifier: string): Promise<string[]> {
+  async function outcomes(
+    identifier: string,
+    purposes: ('AUTHENTICATION' | 'PASSWORD_RESET')[] = ['AUTHENTICATION', 'PASSWORD_RESET'],
+  ): Promise<string[]> {
     const seen: string[] = [];
-    for (const purpose of ['AUTHENTICATION', 'PASSWORD_RESET'] as const)
+    for (const purpose of purposes)
       for (let round = 0; round < 3; round += 1) {
         const { expiresAt, retryAt, retryAfterSeconds, message, ...rest } = await anonymous.sendOneTimePassword(
           await tokenIdOf(identifier),
@@ -333,7 +343,7 @@ describe('sendOneTimePassword', () => {
       await clear(service);
       await prepare();
       const before = (await outbox(service)).length;
-      assert.deepEqual(await outcomes(email), known, what);
+      assert.deepEqual(await outcomes(email, ['AUTHENTICATION']), known.slice(0, 3), what);
       assert.equal((await outbox(service)).length, before, what);
     }
   });
@@ -629,6 +639,23 @@ describe('checkOneTimePassword', () => {
     }
   });
 
+  test('takes none that was moved in the database: what is stored is bound to its token and purpose', async () => {
+    const [alice, bob] = [await signUp(service, { email }), await signUp(service, { email: 'bob@example.com' })];
+    const oneTimePassword = await receive(alice.emailToken);
+    await receive(bob.emailToken);
+    await receive(alice.emailToken, 'VERIFICATION', alice);
+    // Whoever can write to the table has put the digest of the one that they know in the place of all others.
+    await db.execute(sql`update one_time_passwords set code_digest =
+      (select code_digest from one_time_passwords where token_id = ${alice.emailToken} and purpose = 'AUTHENTICATION')`);
+    const moved = [
+      await anonymous.checkOneTimePassword(bob.emailToken, oneTimePassword),
+      await alice.checkOneTimePassword(alice.emailToken, oneTimePassword, 'VERIFICATION'),
+    ];
+    for (const { code } of moved) assert.equal(code, 'INVALID_ONE_TIME_PASSWORD');
+    const { __typename } = await anonymous.checkOneTimePassword(alice.emailToken, oneTimePassword);
+    assert.equal(__typename, 'CheckOneTimePasswordSuccess');
+  });
+
   test('never takes one for PASSWORD_RESET, even for its purpose, and counts the attempt', async () => {
     await signUp(service, { email });
     const tokenId = await tokenIdOf(email);
@@ -640,10 +667,10 @@ describe('checkOneTimePassword', () => {
   });
 
   test('answers a stranger alike where nobody is proved: wrong ones, waits and all', async () => {
-    const attempts = async (address: string) => {
+    const attempts = async (address: string, waits = [1, 2, 4, 8, 16]) => {
       const tokenId = await tokenIdOf(address);
       const seen = [];
-      for (const wait of [1, 2, 4, 8, 16]) {
+      for (const wait of waits) {
         for (const purpose of ['AUTHENTICATION', 'PASSWORD_RESET'] as const) {
           const wrong = await anonymous.checkOneTimePassword(tokenId, 'BCDF2345', purpose);
           const { retryAt, ...early } = await anonymous.checkOneTimePassword(tokenId, 'BCDF2345', purpose);
@@ -661,7 +688,7 @@ describe('checkOneTimePassword', () => {
     for (const [what, prepare] of Object.entries(unproving)) {
       await clear(service);
       await prepare();
-      assert.deepEqual(await attempts(email), unknown, what);
+      assert.deepEqual(await attempts(email, [1, 2]), unknown.slice(0, 8), what);
     }
   });
 
