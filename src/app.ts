@@ -6,7 +6,8 @@ import { type Database, openDatabase, ping, takeLock } from './database/database
 import { isDatabaseUnavailable } from './database/failures.js';
 import { findKeys, insertKey, type KeyRow, updateSealedKey } from './database/keys.queries.js';
 import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queries.js';
-import { type Channel, createDelivery, type Deliver } from './delivery/delivery.js';
+import { createDelivery, type Deliver } from './delivery/delivery.js';
+import type { Channel } from './delivery/message.js';
 import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
 import { createSendGrid } from './delivery/sendgrid.js';
 import { createVonage } from './delivery/vonage.js';

@@ -62,6 +62,8 @@ describe('the configuration', () => {
         sendsPerHour: 5,
         sendsPerDay: 10,
       },
+      sendGrid: undefined,
+      vonage: undefined,
       sendsPerHour: 60,
       smsPrefixSendsPerHour: 20,
       smsDialCodes: undefined,

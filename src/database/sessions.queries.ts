@@ -116,7 +116,7 @@ export async function markAuthenticated(tx: Database, id: string, method: Authen
 /** Whether the user has signed in before, and never within 30 days by this program from this network. */
 export async function isNewDevice(
   tx: Database,
-  userId: string,
+  user: { id: string; lastLogin: Date | null },
   { userAgent, network }: { userAgent: string | null; network: string },
 ): Promise<boolean> {
   const [row] = await tx
@@ -125,6 +125,6 @@ export async function isNewDevice(
       known: sql<boolean>`coalesce(bool_or(${sessions.userAgent} is not distinct from ${userAgent} and ${sessions.ipAddress} <<= ${network}::inet), false)`,
     })
     .from(sessions)
-    .where(and(eq(sessions.userId, userId), sql`${sessions.createdAt} > ${now} - interval '30 days'`));
-  return row!.some && !row!.known;
+    .where(and(eq(sessions.userId, user.id), sql`${sessions.createdAt} > ${now} - interval '30 days'`));
+  return (user.lastLogin !== null || row!.some) && !row!.known;
 }

@@ -1,38 +1,7 @@
-/** What is sent to people, and how it gets to whoever carries it. */
+/** How a message gets to whoever carries it. */
 import type { Logger } from 'pino';
+import type { Addressed, Channel, Message } from './message.js';
 import { type WrittenMessage, writeMessage } from './messages.js';
-
-export type Channel = 'email' | 'sms';
-
-interface Addressed {
-  channel: Channel;
-  /** the address as stored */
-  to: string;
-}
-
-/** A one-time password for the holder of an address. */
-export interface OneTimePasswordMessage extends Addressed {
-  kind: 'one-time-password';
-  purpose: 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET';
-  tokenId: string;
-  oneTimePassword: string;
-  lifetimeSeconds: number;
-}
-
-/** What was done to an account. */
-export type NoticeEvent =
-  | { type: 'password-changed' }
-  | { type: 'address-changed'; field: 'email' | 'phone' }
-  | { type: 'new-device'; userAgent: string | null; ipAddress: string | null }
-  | { type: 'account-deleted' };
-
-/** Word to the owner of what was done to the account. */
-export interface NoticeMessage extends Addressed {
-  kind: 'notice';
-  event: NoticeEvent;
-}
-
-export type Message = OneTimePasswordMessage | NoticeMessage;
 
 /** Hands a message to whoever carries it. Rejects where it was not accepted; the reason is in the log by then. */
 export type Deliver = (message: Message) => Promise<void>;

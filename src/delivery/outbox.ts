@@ -1,5 +1,6 @@
 /** The outbox: keeps messages in place of sending them, for development and for whoever says that this is meant. */
-import type { Channel, Transport } from './delivery.js';
+import type { Transport } from './delivery.js';
+import type { Channel } from './message.js';
 
 /** A message as `/dev/outbox` shows it. */
 export interface OutboxMessage {

@@ -1,7 +1,7 @@
 /** Email by SendGrid. @see https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send */
 import sendGridClient from '@sendgrid/client';
 import sendGridMail from '@sendgrid/mail';
-import type { Transport } from './delivery.js';
+import { DeliveryError, type Transport } from './delivery.js';
 import { createTries, type Failure, retryAfterMilliseconds } from './tries.js';
 
 // Both modules export their class as a property of the instance that they export: their types say so in a way that no ES module can read.
@@ -14,32 +14,56 @@ export interface SendGridOptions {
   from: string;
 }
 
+/** The only status of a message that was taken. */
+const accepted = 202;
+
+/** A tracked link would hand the one-time password to the tracker; and these are no messages to unsubscribe from. */
+const noTracking = {
+  clickTracking: { enable: false, enableText: false },
+  openTracking: { enable: false },
+  subscriptionTracking: { enable: false },
+  ganalytics: { enable: false },
+};
+
 export function createSendGrid({ apiKey, baseUrl, from }: SendGridOptions): Transport {
   const withTries = createTries(describe);
-  return ({ to, subject, text, html }) =>
-    withTries(async (signal) => {
+  return (envelope) =>
+    withTries(envelope, async ({ signal }) => {
       const client = new Client();
       client.setApiKey(apiKey);
       // Axios, which the client hands them to, reads these; the types of the client do not list them.
       client.setDefaultRequest({ baseUrl: `${baseUrl}/`, signal, maxRedirects: 0, maxContentLength: 65_536 } as never);
       const mail = new MailService();
       mail.setClient(client);
-      await mail.send({
-        to,
+      const { to, subject, text, html } = envelope;
+      const [{ statusCode }] = await mail.send({
+        to: { email: to },
         from,
         subject: subject ?? '',
         text,
         html: html ?? '',
-        // A tracked link would hand the one-time password to the tracker.
-        trackingSettings: { clickTracking: { enable: false, enableText: false }, openTracking: { enable: false } },
+        trackingSettings: noTracking,
       });
+      if (statusCode !== accepted) throw new DeliveryError(`SendGrid: ${statusCode}`);
     });
 }
 
-/** The client rejects with the status as `code`, or with the error of the connection. */
+/** The client rejects with the status as `code` and the answer; or with the error of Axios below it. */
 function describe(error: unknown): Failure {
-  const { code, response } = error as { code?: unknown; response?: { headers?: Record<string, string> } };
-  const reason = `SendGrid: ${typeof code === 'number' || typeof code === 'string' ? code : (error as Error).name}`;
-  if (code !== 429) return { reason };
-  return { reason, repeatAfterMilliseconds: retryAfterMilliseconds(response?.headers?.['retry-after']) };
+  if (error instanceof DeliveryError) return { reason: error.message };
+  const { name, code, response } = error as {
+    name?: string;
+    code?: number | string;
+    response?: { status?: number; headers?: Record<string, string>; body?: unknown };
+  };
+  const reason = code === 'ERR_CANCELED' ? 'no answer in time' : `SendGrid: ${response?.status ?? code ?? name}`;
+  const words = wordsOf(response?.body);
+  if (code !== 429) return { reason, words };
+  return { reason, words, repeatAfterMilliseconds: retryAfterMilliseconds(response?.headers?.['retry-after']) };
+}
+
+function wordsOf(body: unknown): string | undefined {
+  const { errors } = (body ?? {}) as { errors?: unknown };
+  if (!Array.isArray(errors)) return undefined;
+  return errors.map((error) => [error?.field, error?.message].filter(Boolean).join(': ')).join('; ');
 }

@@ -1,5 +1,5 @@
 /** SMS by Vonage. @see https://developer.vonage.com/en/api/sms */
-import { MessageSendAllFailure, SMS } from '@vonage/sms';
+import { SMS, SMSFailure } from '@vonage/sms';
 import { DeliveryError, type Transport } from './delivery.js';
 import { createTries, type Failure, retryAfterMilliseconds } from './tries.js';
 
@@ -10,32 +10,63 @@ export interface VonageOptions {
   from: string;
 }
 
-/** The client's own limit of time, so that its socket is closed when ours has passed. */
-const timeoutMilliseconds = 5_000;
-
 /** Status of a message that was throttled, and so not taken. @see https://developer.vonage.com/en/messaging/sms/guides/troubleshooting-sms */
 const throttled = '1';
 
 export function createVonage({ apiKey, apiSecret, baseUrl, from }: VonageOptions): Transport {
-  const client = new SMS({ apiKey, apiSecret }, { restHost: baseUrl, timeout: timeoutMilliseconds });
   const withTries = createTries(describe);
-  return ({ to, text }) =>
-    withTries(async () => {
-      const { messages } = await client.send({ to: to.replace('+', ''), from, text });
+  return (envelope) =>
+    withTries(envelope, async ({ milliseconds }) => {
+      // One for each try, for the client takes its limit of time when it is made.
+      const client = new Client({ apiKey, apiSecret }, { restHost: baseUrl, timeout: milliseconds });
+      const { messages } = await client.send({ to: bare(envelope.to), from: bare(from), text: envelope.text });
       // The client takes an answer without messages for a success.
       if (messages === undefined || messages.length === 0) throw new DeliveryError('Vonage answered no message');
     });
 }
 
+/** A number as Vonage writes it; a name is left as it is. */
+function bare(number: string): string {
+  return number.replace(/^\+/, '');
+}
+
+/** An answer with a status of failure. */
+class StatusError extends Error {
+  override readonly name = 'StatusError';
+  constructor(
+    readonly status: number,
+    readonly retryAfter: string | null,
+    readonly body: string,
+  ) {
+    super(`status ${status}`);
+  }
+}
+
+class Client extends SMS {
+  /** Reads a refusal to its end while the limit of time still runs: what is not read holds its socket. */
+  protected override async parseResponse<T>(
+    ...[request, response]: Parameters<SMS['parseResponse']>
+  ): ReturnType<typeof SMS.prototype.sendRequest<T>> {
+    if (response.ok) return super.parseResponse(request, response);
+    throw new StatusError(response.status, response.headers.get('retry-after'), await response.text());
+  }
+}
+
 function describe(error: unknown): Failure {
   if (error instanceof DeliveryError) return { reason: error.message };
-  if (error instanceof MessageSendAllFailure) {
-    const statuses = error.getFailedMessages().map(({ status }) => String(status));
-    const reason = `Vonage: status ${statuses.join(', ')}`;
-    return statuses.every((status) => status === throttled) ? { reason, repeatAfterMilliseconds: 1000 } : { reason };
+  if (error instanceof SMSFailure) {
+    const messages = error.getMessages();
+    const reason = `Vonage: status ${messages.map(({ status }) => status).join(', ')}`;
+    const words = messages.flatMap(({ errorText }) => errorText ?? []).join('; ');
+    // One message in several parts: what has gone in part is not sent again.
+    const taken = messages.some(({ status }) => String(status) !== throttled);
+    return taken ? { reason, words } : { reason, words, repeatAfterMilliseconds: 1000 };
   }
-  const { response, name } = error as { response?: Response; name?: string };
-  const reason = `Vonage: ${response?.status ?? name}`;
-  if (response?.status !== 429) return { reason };
-  return { reason, repeatAfterMilliseconds: retryAfterMilliseconds(response.headers.get('retry-after')) };
+  if (!(error instanceof StatusError)) {
+    const { name, code } = error as { name?: string; code?: string };
+    return { reason: name === 'AbortError' ? 'no answer in time' : `Vonage: ${code ?? name}` };
+  }
+  const { status, retryAfter, body } = error;
+  const repeatAfterMilliseconds = status === 429 ? retryAfterMilliseconds(retryAfter) : undefined;
+  return { reason: `Vonage: ${status}`, words: body, repeatAfterMilliseconds };
 }

@@ -3,9 +3,9 @@ import type { App } from '../app.js';
 import type { AddressKind, SecurityTokenRow } from '../database/schema.js';
 import type { User } from '../database/users.queries.js';
 import { securityTokenId } from '../security/security-token-ids.js';
+import type { Caller, Viewer } from './caller.js';
 import { ForbiddenError, UnauthenticatedError } from './errors.js';
 import { comparisonKey } from './identifiers.js';
-import type { Caller, Viewer } from './sessions.js';
 
 /** @throws {UnauthenticatedError} */
 export function requireViewer({ viewer }: Caller): Viewer {

@@ -10,16 +10,10 @@ import {
   updatePasswordHash,
 } from '../database/users.queries.js';
 import { hmac } from '../security/hmac.js';
+import type { Caller, Client, Viewer } from './caller.js';
 import { InvalidCredentialsError, TimeoutError, ValidationError } from './errors.js';
 import { type Identifier, inferKind, parseEmail, parsePhone, parseUsername } from './identifiers.js';
-import {
-  type Caller,
-  type Client,
-  notifyOfNewDevice,
-  openSession,
-  type SessionTokens,
-  type Viewer,
-} from './sessions.js';
+import { notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
 import { waitSchedule } from './throttle.js';
 
 /** Either `identifier`, or any of the others, which must all name the same user. Null is the same as absent. */

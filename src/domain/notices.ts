@@ -1,7 +1,7 @@
 /** Notices: what an owner is told of what was done to the account, so that what was not their doing does not go unseen. */
 import type { App } from '../app.js';
 import type { User } from '../database/users.queries.js';
-import type { NoticeEvent } from '../delivery/delivery.js';
+import type { NoticeEvent } from '../delivery/message.js';
 import { isReachable } from './account-input.js';
 import { limitSmsPrefix } from './rate-limits.js';
 
@@ -20,7 +20,8 @@ export function provenAddresses(user: User): ProvenAddresses {
  * Addresses that nobody has proved are told nothing: they may be somebody else's.
  */
 export function notify(app: App, event: NoticeEvent, { email, phone }: ProvenAddresses): void {
-  if (email !== null) app.inBackground(app.deliver({ kind: 'notice', channel: 'email', to: email, event }));
+  if (email !== null && isReachable(app, 'email', email))
+    app.inBackground(app.deliver({ kind: 'notice', channel: 'email', to: email, event }));
   else if (phone !== null && isReachable(app, 'phone', phone))
     app.inBackground(
       limitSmsPrefix(app, phone).then(() => app.deliver({ kind: 'notice', channel: 'sms', to: phone, event })),

@@ -27,6 +27,7 @@ import { hmac, sameBytes } from '../security/hmac.js';
 import { randomText } from '../security/random.js';
 import { isReachable } from './account-input.js';
 import { ownsSecurityToken, provesUser, requireSuperuser, requireViewer } from './authority.js';
+import type { Caller } from './caller.js';
 import {
   ForbiddenError,
   InvalidOneTimePasswordError,
@@ -35,10 +36,10 @@ import {
   TransmissionError,
 } from './errors.js';
 import { comparisonKey } from './identifiers.js';
-import { notify, type ProvenAddresses } from './notices.js';
+import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
 import { limitSends, limitSmsPrefix } from './rate-limits.js';
 import { checkSecurityTokenId, inspect, type SecurityTokenView } from './security-tokens.js';
-import { type Caller, notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
+import { notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
 import { waitSchedule } from './throttle.js';
 
 export type { OneTimePasswordPurpose } from '../database/schema.js';
@@ -150,7 +151,11 @@ export async function checkOneTimePassword(
     const [verified] = await findSecurityTokens(tx, { id: tokenId });
     return { replaced, securityToken: inspect(verified!), user: verified!.user, tokens };
   });
-  if (replaced !== null) notify(app, { type: 'address-changed', field: replaced.field }, replaced);
+  if (replaced !== null) {
+    const event = { type: 'address-changed', field: replaced.field } as const;
+    notify(app, event, replaced);
+    notify(app, event, provenAddresses(proven.user));
+  }
   if (proven.tokens !== null) notifyOfNewDevice(app, proven.user, proven.tokens);
   return proven;
 }

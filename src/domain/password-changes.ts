@@ -6,12 +6,13 @@ import { revokeSessionsOf } from '../database/sessions.queries.js';
 import { findUser, lockUser, type User, updateLastLogin, updatePasswordHash } from '../database/users.queries.js';
 import { passwordIssue, refuseIssues } from './account-input.js';
 import { isId, requireSuperuser, requireViewer } from './authority.js';
+import type { Caller } from './caller.js';
 import { requireProof } from './credentials.js';
 import { ForbiddenError, InvalidCredentialsError, InvalidOneTimePasswordError, NotFoundError } from './errors.js';
 import { notify, provenAddresses } from './notices.js';
 import { attemptOneTimePassword, lockProvenUser, methodOf, verifyAddress } from './one-time-passwords.js';
 import { checkSecurityTokenId } from './security-tokens.js';
-import { type Caller, openSession, type SessionTokens } from './sessions.js';
+import { openSession, type SessionTokens } from './sessions.js';
 
 /**
  * Changes the caller's password and ends all their sessions but the one that asks.

@@ -2,8 +2,8 @@
 import type { App } from '../app.js';
 import { type RateLimit, takeRateLimits } from '../database/rate-limits.queries.js';
 import { hmac } from '../security/hmac.js';
+import type { Client } from './caller.js';
 import { TimeoutError } from './errors.js';
-import type { Client } from './sessions.js';
 
 /** @param windows of which those with a count or a length of zero do not limit */
 function limit(app: App, name: string, subject: string, windows: { count: number; seconds: number }[]): RateLimit {

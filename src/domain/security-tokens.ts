@@ -5,11 +5,11 @@ import type { AddressKind } from '../database/schema.js';
 import { findSecurityTokens, type SecurityToken } from '../database/users.queries.js';
 import { kindOfSecurityTokenId, securityTokenId } from '../security/security-token-ids.js';
 import { ownsSecurityToken, provesUser, requireViewer } from './authority.js';
+import type { Caller } from './caller.js';
 import { BadUserInputError, ForbiddenError, NotFoundError } from './errors.js';
 import { parseIdentifier } from './identifiers.js';
 import { obscureEmail, obscurePhone } from './masking.js';
 import { limitLookUps } from './rate-limits.js';
-import type { Caller } from './sessions.js';
 
 export interface SecurityTokenView {
   id: string;

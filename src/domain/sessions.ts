@@ -8,7 +8,6 @@ import {
   findSessions,
   insertSession,
   isNewDevice,
-  type LiveSession,
   revokeSession,
 } from '../database/sessions.queries.js';
 import type { User } from '../database/users.queries.js';
@@ -19,28 +18,11 @@ import {
   parseRefreshToken,
   refreshTokenHash,
 } from '../security/refresh-tokens.js';
+import type { Client, Viewer } from './caller.js';
 import { UnauthenticatedError } from './errors.js';
 import { notify, provenAddresses } from './notices.js';
 
 export type { AuthenticationMethod } from '../database/schema.js';
-
-/** Where a request comes from. */
-export interface Client {
-  /** null where a proxy does not tell it */
-  ipAddress: string | null;
-  /** what limits count: an IPv4 address or the /64 of an IPv6 one, in CIDR notation */
-  network: string;
-  userAgent: string | null;
-}
-
-/** Who is signed in, in which session. */
-export type Viewer = LiveSession;
-
-/** Who asks. */
-export interface Caller {
-  viewer: Viewer | null;
-  client: Client;
-}
 
 export interface SessionTokens {
   session: SessionRow;
@@ -63,11 +45,11 @@ const methodReferences: Record<AuthenticationMethod, string> = {
 export async function openSession(
   app: App,
   tx: Database,
-  user: Pick<User, 'id' | 'isStaff' | 'isSuperuser'>,
+  user: Pick<User, 'id' | 'isStaff' | 'isSuperuser' | 'lastLogin'>,
   methods: AuthenticationMethod[],
   client: Client,
 ): Promise<SessionTokens> {
-  const newDevice = await isNewDevice(tx, user.id, client);
+  const newDevice = await isNewDevice(tx, user, client);
   const refreshToken = newRefreshToken(randomUUID());
   const session = await insertSession(tx, {
     id: refreshToken.sessionId,

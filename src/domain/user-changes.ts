@@ -26,11 +26,11 @@ import {
   tokenIdOf,
 } from './account-input.js';
 import { isId, requireStaff, requireSuperuser, requireViewer } from './authority.js';
+import type { Caller, Viewer } from './caller.js';
 import { requireProof } from './credentials.js';
 import { ForbiddenError, NotFoundError, ValidationError, type ValidationIssue } from './errors.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
 import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
-import type { Caller, Viewer } from './sessions.js';
 
 /** An absent field is left as it is; null removes an identifier. */
 export interface UserChanges {

@@ -23,10 +23,11 @@ import {
   tokenIdOf,
 } from './account-input.js';
 import { isId, requireStaff, requireSuperuser } from './authority.js';
+import type { Caller } from './caller.js';
 import { BadUserInputError, ForbiddenError, UnauthenticatedError, type ValidationIssue } from './errors.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
 import { limitSignUps } from './rate-limits.js';
-import { type Caller, openSession, type SessionTokens } from './sessions.js';
+import { openSession, type SessionTokens } from './sessions.js';
 
 export type { User } from '../database/users.queries.js';
 

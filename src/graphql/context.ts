@@ -1,7 +1,8 @@
 /** What a request carries to the resolvers. */
 import ipaddr from 'ipaddr.js';
 import type { App } from '../app.js';
-import type { Caller, Client, SessionTokens, Viewer } from '../domain/sessions.js';
+import type { Caller, Client, Viewer } from '../domain/caller.js';
+import type { SessionTokens } from '../domain/sessions.js';
 
 export interface Context extends Caller {
   app: App;

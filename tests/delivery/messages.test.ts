@@ -1,12 +1,13 @@
 /** The wording of messages. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Message } from '../../src/delivery/delivery.js';
+import type { OneTimePasswordMessage } from '../../src/delivery/message.js';
 import { writeMessage } from '../../src/delivery/messages.js';
 
 const appUrl = 'https://app.example.com';
 const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
-const email: Message = {
+const email: OneTimePasswordMessage = {
+  kind: 'one-time-password',
   channel: 'email',
   to: 'alice@example.com',
   purpose: 'AUTHENTICATION',
@@ -14,7 +15,7 @@ const email: Message = {
   oneTimePassword: 'BCDF2345',
   lifetimeSeconds: 600,
 };
-const sms: Message = { ...email, channel: 'sms', to: '+12025550123', oneTimePassword: '012345' };
+const sms: OneTimePasswordMessage = { ...email, channel: 'sms', to: '+12025550123', oneTimePassword: '012345' };
 
 /** @see 3GPP TS 23.038, the default alphabet less its extension table */
 const gsm7 = /^[@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&'()*+,\-./0-9:;<=>?¡A-ZÄÖÑÜ§¿a-zäöñüà]*$/;

@@ -35,6 +35,12 @@ const identityError =
   '... on IdentityError { code message ... on ValidationError { issues { field code } } ... on TimeoutError { retryAt retryAfterSeconds failureCount } }';
 const user =
   'user { id username email phone emailVerified phoneVerified hasUsablePassword isActive isStaff isSuperuser dateJoined lastLogin securityTokens { __typename id name verified failureCount retryAt expiresAt } }';
+/** Nested, so that it may be spread in a union without these members too. */
+const refusal =
+  '... on IdentityError { code message ... on ValidationError { issues { field code } } ... on TimeoutError { retryAt retryAfterSeconds failureCount } }';
+const account = user
+  .replace('emailVerified', 'pendingEmail pendingPhone emailVerified')
+  .replace(/ }$/, ' sessions { id current } }');
 const tokens =
   'tokens { accessToken accessTokenExpiresAt refreshToken refreshTokenExpiresAt session { id current authenticationMethods userAgent ipAddress createdAt expiresAt } }';
 
@@ -94,6 +100,51 @@ export function operations(service: { url: string }, options: RequestOptions = {
       run('signOut', 'mutation ($refreshToken: String) { signOut(refreshToken: $refreshToken) { signedOut } }', {
         refreshToken,
       }),
+    updateUser: (input: Record<string, unknown>, proof: { id?: string; currentPassword?: string } = {}) =>
+      run(
+        'updateUser',
+        `mutation ($id: ID, $input: UpdateUserInput!, $currentPassword: String) { updateUser(id: $id, input: $input, currentPassword: $currentPassword) { __typename ... on UpdateUserSuccess { ${account} } ${refusal} } }`,
+        { input, ...proof },
+      ),
+    deleteUser: (proof: { id?: string; currentPassword?: string } = {}) =>
+      run(
+        'deleteUser',
+        `mutation ($id: ID, $currentPassword: String) { deleteUser(id: $id, currentPassword: $currentPassword) { __typename ... on DeleteUserSuccess { id } ${refusal} } }`,
+        proof,
+      ),
+    changePassword: (input: Record<string, unknown>) =>
+      run(
+        'changePassword',
+        `mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { __typename ... on ChangePasswordSuccess { ${account} } ${refusal} } }`,
+        { input },
+      ),
+    setUserPassword: (id: string, newPassword: string) =>
+      run(
+        'setUserPassword',
+        `mutation ($id: ID!, $newPassword: String!) { setUserPassword(id: $id, newPassword: $newPassword) { __typename ... on SetUserPasswordSuccess { ${account} } ${refusal} } }`,
+        { id, newPassword },
+      ),
+    resetPassword: (input: Record<string, unknown>) =>
+      run(
+        'resetPassword',
+        `mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { __typename ... on ResetPasswordSuccess { ${account} ${tokens} } ${refusal} } }`,
+        { input },
+      ),
+    unlockSecurityToken: (tokenId: string) =>
+      run(
+        'unlockSecurityToken',
+        `mutation ($tokenId: ID!) { unlockSecurityToken(tokenId: $tokenId) { __typename ... on UnlockSecurityTokenSuccess { securityToken { id name verified failureCount retryAt expiresAt } } ${refusal} } }`,
+        { tokenId },
+      ),
+    /** The caller with pending addresses and sessions, as `updateUser` answers it. */
+    account: () => run('me', `{ me { ${account.slice(7, -2)} } }`),
+    user: (id: string) => run('user', `query ($id: ID!) { user(id: $id) { ${account.slice(7, -2)} } }`, { id }),
+    users: (page: { first?: number | null; after?: string | null; search?: string | null } = {}) =>
+      run(
+        'users',
+        'query ($first: Int, $after: String, $search: String) { users(first: $first, after: $after, search: $search) { edges { cursor node { id } } nodes { id username email phone dateJoined } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }',
+        page,
+      ),
   };
 }
 
@@ -110,4 +161,20 @@ export interface OutboxEntry {
 export async function outbox({ url }: { url: string }): Promise<OutboxEntry[]> {
   const response = await fetch(`${url}/dev/outbox`, { headers: { accept: 'application/json' } });
   return (await response.json()) as OutboxEntry[];
+}
+
+/** The one-time password sent last to the address. */
+export async function oneTimePasswordSentTo(service: { url: string }, address: string): Promise<string> {
+  const messages = await outbox(service);
+  const message = messages.find(({ to, oneTimePassword }) => to === address && oneTimePassword !== null);
+  assert.ok(message, `no one-time password was sent to ${address}`);
+  return message.oneTimePassword;
+}
+
+/** Does the work for ten at a time. */
+export async function inTens<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let first = 0; first < items.length; first += 10)
+    results.push(...(await Promise.all(items.slice(first, first + 10).map(work))));
+  return results;
 }

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import { sql } from 'drizzle-orm';
+import {
+  keys,
+  oneTimePasswords,
+  outboxMessages,
+  rateLimitEvents,
+  securityTokens,
+  sessions,
+  signInThrottles,
+  users,
+} from '../../src/database/schema.js';
+import { prune } from '../../src/domain/administration.js';
+import { caller, password, signUp } from '../support/people.js';
+import { advance, clear, startService } from '../support/service.js';
+
+/** Sessions that may live for a year, so that old ones are not all dead. */
+const service = await startService({
+  SESSION_TTL_SECONDS: '31536000',
+  SESSION_IDLE_TTL_SECONDS: '31536000',
+  SIGN_UPS_PER_HOUR: '100',
+});
+const { db } = service.app;
+const anonymous = caller(service);
+const day = 86_400;
+const nothing = { sessions: 0, oneTimePasswords: 0, signInThrottles: 0, rateLimitEvents: 0, outboxMessages: 0 };
+
+beforeEach(() => clear(service));
+
+async function counts(): Promise<Record<keyof typeof nothing, number>> {
+  return {
+    sessions: await db.$count(sessions),
+    oneTimePasswords: await db.$count(oneTimePasswords),
+    signInThrottles: await db.$count(signInThrottles),
+    rateLimitEvents: await db.$count(rateLimitEvents),
+    outboxMessages: await db.$count(outboxMessages),
+  };
+}
+
+/** Prunes, and holds what is said of it against what is left. */
+async function pruned(): Promise<Record<string, number>> {
+  const before = await counts();
+  const told = await prune(service.app);
+  const left = await counts();
+  for (const [name, count] of Object.entries(left))
+    assert.equal(told[name], before[name as keyof typeof nothing] - count, name);
+  return told;
+}
+
+test('each thing goes when its time has come, and not a minute before', async () => {
+  const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
+  await anonymous.sendOneTimePassword(alice.emailToken);
+  await anonymous.checkOneTimePassword(alice.emailToken, 'WRONG');
+  await anonymous.authenticate({ username: 'alice', password: 'wrong' });
+  await caller(service, { token: alice.tokens.accessToken }).signOut();
+  const there = await counts();
+  for (const [name, count] of Object.entries(there)) assert.ok(count > 0, `there are no ${name}`);
+
+  const minute = 60;
+  const times: [days: number, gone: (keyof typeof nothing)[]][] = [
+    [1, ['rateLimitEvents']],
+    [7, ['outboxMessages']],
+    [30, ['sessions', 'oneTimePasswords', 'signInThrottles']],
+  ];
+  let passed = 0;
+  for (const [days, gone] of times) {
+    await advance(service, days * day - minute - passed);
+    assert.deepEqual(await pruned(), nothing, `a minute before ${days} days`);
+    await advance(service, 2 * minute);
+    passed = days * day + minute;
+    assert.deepEqual(
+      await pruned(),
+      { ...nothing, ...Object.fromEntries(gone.map((name) => [name, there[name]])) },
+      `a minute after ${days} days`,
+    );
+  }
+  assert.deepEqual(await counts(), nothing);
+});
+
+test('a session goes when it is over and was opened 30 days ago', async () => {
+  const names = ['alive', 'over', 'expired', 'idle'];
+  const people = [];
+  for (const username of names) people.push(await signUp(service, { username, password }));
+  const [, over, expired, idle] = people;
+  await caller(service, { token: over!.tokens.accessToken }).signOut();
+  await advance(service, 31 * day);
+  const late = await signUp(service, { username: 'late' });
+  await caller(service, { token: late.tokens.accessToken }).signOut();
+  await signUp(service, { username: 'young' });
+  await expire('expires_at', expired!.id);
+  await expire('idle_expires_at', idle!.id);
+  assert.deepEqual(await pruned(), { ...nothing, sessions: 3, rateLimitEvents: 4 });
+  const left = await db.select({ username: users.username }).from(sessions).innerJoin(users, sql`user_id = users.id`);
+  assert.deepEqual(left.map(({ username }) => username).sort(), ['alive', 'late', 'young']);
+  assert.equal((await people[0]!.me()).username, 'alive');
+
+  async function expire(column: string, userId: string): Promise<void> {
+    await db.execute(
+      sql`update sessions set ${sql.identifier(column)} = now() - interval '1 second' where user_id = ${userId}`,
+    );
+  }
+});
+
+test('what is still counted or still good stays, however long ago it began', async () => {
+  const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
+  await anonymous.checkOneTimePassword(alice.emailToken, 'WRONG');
+  await anonymous.authenticate({ username: 'alice', password: 'wrong' });
+  await advance(service, 29 * day);
+  await anonymous.checkOneTimePassword(alice.emailToken, 'WRONG');
+  await anonymous.authenticate({ username: 'alice', password: 'wrong' });
+  await anonymous.sendOneTimePassword(alice.emailToken, 'PASSWORD_RESET');
+  await advance(service, 2 * day);
+  await db.execute(
+    sql`update one_time_passwords set expires_at = now() + interval '1 minute' where code_digest is not null`,
+  );
+  const { oneTimePasswords: _, ...told } = await pruned();
+  assert.equal(told.signInThrottles, 0);
+  const early = await alice.account();
+  assert.equal(early.securityTokens[0].failureCount, 2, 'both failures are counted');
+  assert.notEqual(early.securityTokens[0].expiresAt, null, 'the reset is still good');
+});
+
+test('users, their addresses and the keys stay for ever', async () => {
+  const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', phone: '+12025550101', password });
+  await alice.sendOneTimePassword(alice.emailToken, 'VERIFICATION');
+  const before = [await db.$count(users), await db.$count(securityTokens), await db.$count(keys)];
+  await advance(service, 3650 * day);
+  await pruned();
+  assert.deepEqual([await db.$count(users), await db.$count(securityTokens), await db.$count(keys)], before);
+  assert.deepEqual(await counts(), nothing);
+  const signedIn = await anonymous.authenticate({ username: 'alice', password });
+  assert.equal(signedIn.__typename, 'AuthenticateSuccess');
+});
+
+test('more than one statement removes at a time are removed all the same', async () => {
+  await db.execute(
+    sql`insert into rate_limit_events (key, occurred_at) select 'x', now() - make_interval(hours => n % 48, mins => 30) from generate_series(0, 23999) n`,
+  );
+  assert.deepEqual(await pruned(), { ...nothing, rateLimitEvents: 12_000 });
+  assert.deepEqual(await pruned(), nothing);
+});

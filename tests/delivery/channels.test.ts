@@ -1,0 +1,247 @@
+/** Which addresses a message can reach: by what is configured, and by where numbers are. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { getExampleNumber } from 'libphonenumber-js/max';
+import examples from 'libphonenumber-js/mobile/examples';
+import { inTens, outbox } from '../support/client.js';
+import { caller, password, signUp } from '../support/people.js';
+import { oneTimePasswordInMail, sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
+import { clear, createDatabase, sharedSecrets, startService } from '../support/service.js';
+import { oneTimePasswordInSms, startVonage, vonageEnvironment } from '../support/vonage.js';
+
+const sendGrid = await startSendGrid();
+const vonage = await startVonage();
+const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
+const withBoth = await startService({ ...shared, ...sendGridEnvironment(sendGrid), ...vonageEnvironment(vonage) });
+const production = { ...shared, NODE_ENV: 'production', BCRYPT_COST: '10' };
+const address = { email: 'alice@example.com', phone: '+12025550123' };
+
+beforeEach(async () => {
+  await clear(withBoth);
+  sendGrid.clear();
+  vonage.clear();
+});
+
+async function sentBy(
+  person: { sendOneTimePassword: (id: string, purpose: 'VERIFICATION') => Promise<{ __typename: string }> },
+  token: string,
+) {
+  return (await person.sendOneTimePassword(token, 'VERIFICATION')).__typename;
+}
+
+describe('outside production', () => {
+  test('a channel without credentials falls back to the outbox, and the other sends', async () => {
+    const service = await startService({ ...shared, ...vonageEnvironment(vonage) });
+    const owner = await signUp(service, address);
+    assert.equal(await sentBy(owner, owner.emailToken), 'SendOneTimePasswordSuccess');
+    assert.equal(await sentBy(owner, owner.phoneToken), 'SendOneTimePasswordSuccess');
+    assert.deepEqual(
+      (await outbox(service)).map(({ channel, to }) => [channel, to]),
+      [['email', address.email]],
+    );
+    await vonage.messageTo('12025550123');
+  });
+
+  test('with both there is nothing in the outbox', async () => {
+    const owner = await signUp(withBoth, address);
+    for (const token of [owner.emailToken, owner.phoneToken])
+      assert.equal(await sentBy(owner, token), 'SendOneTimePasswordSuccess');
+    await sendGrid.messageTo(address.email);
+    await vonage.messageTo('12025550123');
+    assert.deepEqual(await outbox(withBoth), []);
+  });
+
+  test('DELIVERY_OUTBOX=false leaves a channel without credentials out', async () => {
+    const service = await startService({ ...shared, ...sendGridEnvironment(sendGrid), DELIVERY_OUTBOX: 'false' });
+    const refused = await caller(service).createUser(address);
+    assert.deepEqual(refused.issues, [{ field: 'phone', code: 'INVALID' }]);
+    await signUp(service, { email: address.email });
+  });
+});
+
+describe('in production', () => {
+  test('an address is refused on its field where its channel has no credentials', async () => {
+    const service = await startService({ ...production, ...vonageEnvironment(vonage) });
+    const anonymous = caller(service);
+    const refused = await anonymous.createUser(address);
+    assert.equal(refused.__typename, 'ValidationError');
+    assert.deepEqual(refused.issues, [{ field: 'email', code: 'INVALID' }]);
+    const owner = await signUp(service, { phone: address.phone });
+    assert.deepEqual((await owner.updateUser({ email: address.email })).issues, [{ field: 'email', code: 'INVALID' }]);
+  });
+
+  test('without any credentials only a username is left', async () => {
+    const service = await startService(production);
+    const refused = await caller(service).createUser({ username: 'alice', ...address });
+    assert.deepEqual(refused.issues, [
+      { field: 'email', code: 'INVALID' },
+      { field: 'phone', code: 'INVALID' },
+    ]);
+    await signUp(service, { username: 'alice', password });
+  });
+
+  test('DELIVERY_OUTBOX=true says that keeping messages is meant', async () => {
+    const service = await startService({ ...production, DELIVERY_OUTBOX: 'true' });
+    const owner = await signUp(service, address);
+    for (const token of [owner.emailToken, owner.phoneToken])
+      assert.equal(await sentBy(owner, token), 'SendOneTimePasswordSuccess');
+    assert.deepEqual(
+      (await service.app.outbox()).map(({ to }) => to),
+      [address.phone, address.email],
+    );
+  });
+
+  test('an address of a channel that is gone is told to its owner, and to nobody else', async () => {
+    await signUp(withBoth, { ...address, password });
+    const service = await startService({ ...production, ...vonageEnvironment(vonage) });
+    const { user, tokens } = await caller(service).authenticate({ email: address.email, password });
+    const owner = caller(service, { token: tokens.accessToken });
+    const [emailToken] = user.securityTokens;
+    assert.equal(await sentBy(owner, emailToken.id), 'TransmissionError');
+    assert.equal((await caller(service).sendOneTimePassword(emailToken.id)).__typename, 'SendOneTimePasswordSuccess');
+    assert.deepEqual(await service.app.outbox(), []);
+    assert.deepEqual(sendGrid.requests, []);
+  });
+});
+
+test('a notice goes by the channel that is left where that of the email is gone', async () => {
+  const owner = await signUp(withBoth, { ...address, password });
+  for (const [token, request] of [
+    [owner.emailToken, () => sendGrid.messageTo(address.email).then(oneTimePasswordInMail)],
+    [owner.phoneToken, () => vonage.messageTo('12025550123').then(oneTimePasswordInSms)],
+  ] as const) {
+    await owner.sendOneTimePassword(token, 'VERIFICATION');
+    const checked = await owner.checkOneTimePassword(token, await request(), 'VERIFICATION');
+    assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
+  }
+  vonage.clear();
+  const service = await startService({ ...production, ...vonageEnvironment(vonage) });
+  const { tokens } = await caller(service).authenticate({ email: address.email, password });
+  const changed = { currentPassword: password, newPassword: 'another horse battery' };
+  const { __typename } = await caller(service, { token: tokens.accessToken }).changePassword(changed);
+  assert.equal(__typename, 'ChangePasswordSuccess');
+  assert.deepEqual(await service.app.outbox(), []);
+  assert.match((await vonage.messageTo('12025550123')).body.text, /^Your password was changed/);
+});
+
+describe('SMS_DIAL_CODES', () => {
+  const codes = { SMS_DIAL_CODES: '1,44' };
+  const german = '+4915123456789';
+  const british = '+447400123456';
+
+  test('keeps other numbers from being given at sign-up', async () => {
+    const service = await startService({ ...shared, ...codes });
+    const refused = await caller(service).createUser({ phone: german });
+    assert.equal(refused.__typename, 'ValidationError');
+    assert.deepEqual(refused.issues, [{ field: 'phone', code: 'INVALID' }]);
+    await signUp(service, { phone: british });
+  });
+
+  test('keeps other numbers from being given later', async () => {
+    const service = await startService({ ...shared, ...codes });
+    const owner = await signUp(service, { username: 'alice', password });
+    const refused = await owner.updateUser({ phone: german }, { currentPassword: password });
+    assert.deepEqual(refused.issues, [{ field: 'phone', code: 'INVALID' }]);
+    assert.equal((await owner.updateUser({ phone: british })).__typename, 'UpdateUserSuccess');
+  });
+
+  test('is shown by the policy', async () => {
+    const service = await startService({ ...shared, ...codes });
+    const { data } = await caller(service).ask('{ policy { smsDialCodes } }');
+    assert.deepEqual(data.policy.smsDialCodes, ['1', '44']);
+  });
+
+  test('tells the owner of a number that is stored already, gives strangers the usual answer, and sends nothing', async () => {
+    await signUp(withBoth, { phone: german, username: 'alice', password });
+    const service = await startService({ ...shared, ...vonageEnvironment(vonage), ...codes });
+    const anonymous = caller(service);
+    const { user, tokens } = await anonymous.authenticate({ username: 'alice', password });
+    const owner = caller(service, { token: tokens.accessToken });
+    const [token] = user.securityTokens;
+    const start = performance.now();
+    assert.equal(await sentBy(owner, token.id), 'TransmissionError');
+    assert.ok(performance.now() - start < 2_000);
+    // It does not count either: the next answer is the same, and no TimeoutError.
+    assert.equal(await sentBy(owner, token.id), 'TransmissionError');
+
+    const [unknown] = await anonymous.securityTokens('+4915123456780');
+    const answers = [];
+    for (const id of [token.id, unknown.id]) {
+      const sent = await anonymous.sendOneTimePassword(id);
+      const again = await anonymous.sendOneTimePassword(id);
+      answers.push([Object.keys(sent).sort(), sent.__typename, again.__typename]);
+    }
+    assert.deepEqual(answers[0], [['__typename', 'expiresAt'], 'SendOneTimePasswordSuccess', 'TimeoutError']);
+    assert.deepEqual(answers[0], answers[1]);
+    await service.app.outbox();
+    assert.deepEqual(vonage.requests, []);
+  });
+
+  test('lets through, of fifty countries, the numbers of its own', async () => {
+    const countries = [
+      'US',
+      'CA',
+      'GB',
+      'DE',
+      'FR',
+      'ES',
+      'IT',
+      'NL',
+      'BE',
+      'AT',
+      'CH',
+      'SE',
+      'NO',
+      'DK',
+      'FI',
+      'IE',
+      'PT',
+      'GR',
+      'PL',
+      'CZ',
+      'SK',
+      'HU',
+      'RO',
+      'BG',
+      'HR',
+      'SI',
+      'LT',
+      'LV',
+      'EE',
+      'TR',
+      'UA',
+      'IL',
+      'AE',
+      'SA',
+      'EG',
+      'ZA',
+      'NG',
+      'KE',
+      'IN',
+      'PK',
+      'BD',
+      'TH',
+      'VN',
+      'MY',
+      'SG',
+      'JP',
+      'KR',
+      'AU',
+      'NZ',
+      'BR',
+    ] as const;
+    assert.equal(countries.length, 50);
+    const phones = countries.map((country) => getExampleNumber(country, examples)!.number);
+    await inTens(phones, (phone) => caller(withBoth).createUser({ phone }));
+    const service = await startService({ ...shared, ...vonageEnvironment(vonage), ...codes });
+    const anonymous = caller(service);
+    await inTens(phones, async (phone) => {
+      const [token] = await anonymous.securityTokens(phone);
+      assert.equal((await anonymous.sendOneTimePassword(token.id)).__typename, 'SendOneTimePasswordSuccess');
+    });
+    await service.app.outbox();
+    const reached = vonage.requests.map(({ body }) => `+${body.to}`).sort();
+    assert.deepEqual(reached, phones.slice(0, 3).sort());
+    for (const request of vonage.requests) assert.match(oneTimePasswordInSms(request), /^\d{6}$/);
+  });
+});

@@ -1,0 +1,207 @@
+/** Who gets a message, and where its link leads, whatever a request tries to make of it. */
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { beforeEach, describe, test } from 'node:test';
+import { caller, password, signUp } from '../support/people.js';
+import { contentOf, sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
+import { advance, clear, startService } from '../support/service.js';
+import { startVonage, vonageEnvironment } from '../support/vonage.js';
+
+const sendGrid = await startSendGrid();
+const vonage = await startVonage();
+const service = await startService({
+  ...sendGridEnvironment(sendGrid),
+  ...vonageEnvironment(vonage),
+  PUBLIC_URL: 'https://identity.example.com',
+  APP_URL: 'https://app.example.com',
+});
+const anonymous = caller(service);
+
+beforeEach(async () => {
+  await clear(service);
+  sendGrid.clear();
+  vonage.clear();
+});
+
+/** Asks like a client that lies about where it came from. */
+function askAsEvil(path: string, token: string, tokenId: string, headers: Record<string, string>): Promise<string> {
+  const query =
+    'mutation ($tokenId: ID!) { sendOneTimePassword(tokenId: $tokenId, purpose: VERIFICATION) { __typename ... on IdentityError { message } } }';
+  const { hostname, port } = new URL(service.url);
+  return new Promise((resolve, reject) => {
+    const options = {
+      hostname,
+      port,
+      method: 'POST',
+      path,
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
+    };
+    request(options, (response) => {
+      response.setEncoding('utf8');
+      let text = '';
+      response.on('data', (chunk) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(text));
+    })
+      .on('error', reject)
+      .end(JSON.stringify({ query, variables: { tokenId } }));
+  });
+}
+
+describe('links hold APP_URL and nothing of the request:', () => {
+  for (const [name, path, headers] of [
+    ['Host', '/graphql', { host: 'evil.test' }],
+    ['X-Forwarded-Host', '/graphql', { 'x-forwarded-host': 'evil.test', 'x-forwarded-proto': 'http' }],
+    ['Forwarded', '/graphql', { forwarded: 'for=192.0.2.1;host=evil.test;proto=http' }],
+    [
+      'X-Original-URL and the like',
+      '/graphql',
+      { 'x-original-url': 'https://evil.test/', 'x-rewrite-url': '/evil.test' },
+    ],
+    ['Origin and Referer', '/graphql', { origin: 'https://evil.test', referer: 'https://evil.test/' }],
+    ['an absolute URI', 'http://evil.test/graphql', { host: 'evil.test' }],
+  ] as const)
+    test(name, async () => {
+      const owner = await signUp(service, { email: 'alice@example.com', phone: '+12025550123' });
+      for (const tokenId of [owner.emailToken, owner.phoneToken])
+        assert.match(await askAsEvil(path, owner.tokens.accessToken, tokenId, headers), /SendOneTimePasswordSuccess/);
+      const mail = await sendGrid.messageTo('alice@example.com');
+      const sms = await vonage.messageTo('12025550123');
+      assert.ok(!JSON.stringify([mail.body, sms.body]).includes('evil.test'));
+      const links = [...contentOf(mail, 'text/plain').matchAll(/https?:\/\/[^\s/]+/g)];
+      const references = [...contentOf(mail, 'text/html').matchAll(/(?:href|src)="([^"]*)"/g)];
+      assert.ok(links.length > 0 && references.length > 0);
+      for (const [link] of links) assert.equal(link, 'https://app.example.com');
+      for (const [, reference] of references) assert.match(reference!, /^https:\/\/app\.example\.com\//);
+      assert.match(sms.body.text, /\n@app\.example\.com #\d{6}$/);
+    });
+});
+
+describe('a look-up by another spelling', () => {
+  for (const [stored, typed] of [
+    ['Mike@Example.com', 'MIKE@EXAMPLE.COM'],
+    ['mike@example.com', 'mIKE@ｅｘａｍｐｌｅ.com'],
+    ['mike@fish.example.com', 'Mike@ﬁsh.example.com'],
+    ['info@cüre53.example', 'INFO@CÜRE53.example'],
+  ] as const)
+    test(`${typed} of one address sends to the one that is stored, byte for byte`, async () => {
+      const { user } = await anonymous.createUser({ email: stored });
+      const [token] = await anonymous.securityTokens(typed);
+      assert.equal(token.id, user.securityTokens[0].id);
+      await anonymous.sendOneTimePassword(token.id);
+      await sendGrid.messageTo(user.email);
+      assert.equal(sendGrid.requests.length, 1);
+    });
+
+  for (const [stored, typed] of [
+    ['mike@example.com', 'mıke@example.com'],
+    ['mike@example.com', 'MİKE@example.com'],
+    ['mike@example.com', 'ｍｉｋｅ@example.com'],
+    ['mike@example.com', 'mike@exаmple.com'],
+    ['strasse@example.com', 'straße@example.com'],
+    ['info@cure53.example', 'info@cüre53.example'],
+    ['info@strasse.example', 'info@straße.example'],
+    ['kate@example.com', '\u212aate@example.com'],
+    ['sam@example.com', 'ſam@example.com'],
+  ] as const)
+    test(`${typed}, which looks like ${stored}, sends nothing`, async () => {
+      await anonymous.createUser({ email: stored });
+      for (const token of await anonymous.securityTokens(typed)) await anonymous.sendOneTimePassword(token.id);
+      await service.app.outbox();
+      assert.deepEqual(sendGrid.requests, []);
+    });
+
+  test('of a number sends to the one that is stored', async () => {
+    await anonymous.createUser({ phone: '+12025550123' });
+    for (const typed of ['(202) 555-0123', '１２０２５５５０１２３', '001 202 555 0123']) {
+      for (const token of await anonymous.securityTokens(typed)) await anonymous.sendOneTimePassword(token.id);
+      await advance(service, 60);
+    }
+    await service.app.outbox();
+    assert.ok(vonage.requests.length > 0);
+    for (const { body } of vonage.requests) assert.equal(body.to, '12025550123');
+  });
+});
+
+const hostileEmails = [
+  '"e@attacker.test"@victim.example.com',
+  '"e,attacker"@victim.example.com',
+  'alice@victim.example.com,evil@attacker.test',
+  'alice@victim.example.com, evil@attacker.test',
+  'alice@victim.example.com;evil@attacker.test',
+  'evil@attacker.test alice@victim.example.com',
+  'Alice <alice@victim.example.com>',
+  '<alice@victim.example.com>',
+  'alice@victim.example.com<evil@attacker.test>',
+  'alice@victim.example.com\r\nBcc: evil@attacker.test',
+  'alice\r\nBcc: evil@attacker.test\r\n@victim.example.com',
+  'alice@victim.example.com\n',
+  'alice@victim.example.com\r',
+  '\talice@victim.example.com',
+  ' alice@victim.example.com',
+  'alice@victim.example.com\u2028evil@attacker.test',
+  'alice@victim.example.com\0',
+  'alice%0d%0aBcc:evil@attacker.test@victim.example.com',
+  'alice@victim.example.com%0a',
+  'alice(comment)@victim.example.com',
+  'alice@victim.example.com(evil@attacker.test)',
+  'alice@attacker.test@victim.example.com',
+  'alice@[192.0.2.1]',
+  '=?utf-8?q?evil=40attacker.test?=@victim.example.com,',
+  `${'a'.repeat(255 - '@victim.example.com'.length)}@victim.example.com`,
+  `alice@${'a'.repeat(60)}.${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.example`,
+];
+
+describe('an email that is more than one address', () => {
+  test('is refused at sign-up, alone and beside what is good', async () => {
+    for (const email of hostileEmails) {
+      for (const input of [{ email }, { username: 'alice', email }]) {
+        const refused = await anonymous.createUser(input);
+        assert.equal(refused.__typename, 'ValidationError', email);
+        assert.deepEqual(refused.issues, [{ field: 'email', code: 'INVALID' }], email);
+      }
+    }
+  });
+
+  test('is refused when it is changed, and the address stays', async () => {
+    const owner = await signUp(service, { email: 'alice@example.com', password });
+    for (const email of hostileEmails) {
+      const refused = await owner.updateUser({ email }, { currentPassword: password });
+      assert.equal(refused.__typename, 'ValidationError', email);
+      assert.deepEqual(refused.issues, [{ field: 'email', code: 'INVALID' }], email);
+    }
+    const { email, pendingEmail } = await owner.account();
+    assert.deepEqual([email, pendingEmail], ['alice@example.com', null]);
+  });
+
+  test('is found nowhere, and nothing is sent', async () => {
+    await anonymous.createUser({ email: 'alice@victim.example.com' });
+    for (const email of hostileEmails) assert.deepEqual(await anonymous.securityTokens(email), [], email);
+  });
+
+  test('of the greatest length is good, and the provider sees one recipient', async () => {
+    const email = `${'a'.repeat(254 - '@victim.example.com'.length)}@victim.example.com`;
+    const owner = await signUp(service, { email });
+    await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
+    const { body } = await sendGrid.messageTo(email);
+    assert.deepEqual(body.personalizations, [{ to: [{ email }] }]);
+  });
+
+  test('by its signs alone, but one address to the rules, has one recipient: that address', async () => {
+    for (const email of [
+      "o'hara@example.com",
+      'a{b}c@example.com',
+      'a=?b?=c@example.com',
+      '{{name}}@example.com',
+      '-sub-@example.com',
+    ]) {
+      const owner = await signUp(service, { email });
+      assert.equal(
+        (await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION')).__typename,
+        'SendOneTimePasswordSuccess',
+      );
+      assert.deepEqual((await sendGrid.messageTo(email)).body.personalizations, [{ to: [{ email }] }]);
+    }
+  });
+});

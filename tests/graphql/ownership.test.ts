@@ -1,0 +1,456 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { type Answer, oneTimePasswordSentTo, outbox } from '../support/client.js';
+import { type Caller, caller, makeSuperuser, type Person, password, signUp, verify } from '../support/people.js';
+import { advance, clear, startService } from '../support/service.js';
+
+// The proxy lets a test come from several places.
+const service = await startService({ TRUST_PROXY: '127.0.0.1', OTP_MAX_FAILURES: '6' });
+const anonymous = caller(service);
+const hour = 3600;
+const newPassword = 'another horse battery';
+
+type Purpose = 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET';
+
+/** What belongs to whom: the victim reads one address, the stranger the other. */
+const kinds = [
+  { kind: 'email', victims: 'victim@a.test', strangers: 'mallory@b.test' },
+  { kind: 'phone', victims: '+12025550101', strangers: '+12025550102' },
+] as const;
+
+beforeEach(() => clear(service));
+
+const other = (kind: 'email' | 'phone') => (kind === 'email' ? 'phone' : 'email');
+const addressOf = (kind: 'email' | 'phone', whose: 'victims' | 'strangers') =>
+  kinds.find((one) => one.kind === kind)![whose];
+
+async function tokenOf(address: string): Promise<string> {
+  const [token] = await anonymous.securityTokens(address);
+  return token.id;
+}
+
+async function receive(asker: Caller, address: string, purpose: Purpose): Promise<string> {
+  const sent = await asker.sendOneTimePassword(await tokenOf(address), purpose);
+  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess', JSON.stringify(sent));
+  const code = await oneTimePasswordSentTo(service, address);
+  await advance(service, 30);
+  return code;
+}
+
+/** Whether anything arrives where somebody who is not signed in asks for it. */
+async function reaches(address: string, purpose: Purpose): Promise<boolean> {
+  const before = (await codesTo(address)).length;
+  const sent = await anonymous.sendOneTimePassword(await tokenOf(address), purpose);
+  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess', JSON.stringify(sent));
+  await advance(service, 30);
+  return (await codesTo(address)).length > before;
+}
+
+async function codesTo(address: string): Promise<string[]> {
+  const messages = await outbox(service);
+  return messages
+    .filter(({ to, oneTimePassword }) => to === address && oneTimePassword !== null)
+    .map(({ oneTimePassword }) => oneTimePassword);
+}
+
+async function signInBy(address: string, code: string) {
+  return anonymous.checkOneTimePassword(await tokenOf(address), code);
+}
+
+async function resetBy(address: string, oneTimePassword: string) {
+  return anonymous.resetPassword({ tokenId: await tokenOf(address), oneTimePassword, newPassword });
+}
+
+async function verifyOwn(owner: Person, address: string): Promise<void> {
+  await verify(service, owner, await tokenOf(address));
+}
+
+async function isSignedIn(session: Caller): Promise<boolean> {
+  const { data, errors } = await session.ask('{ me { id } }');
+  if (errors) assert.equal(errors[0]?.extensions.code, 'UNAUTHENTICATED');
+  return data?.me?.id !== undefined;
+}
+
+/** The answer to the check of a verification, by whomever. */
+function checkVerification(asker: Caller, tokenId: string, oneTimePassword: string): Promise<Answer> {
+  return asker.ask(
+    'mutation ($tokenId: ID!, $oneTimePassword: String!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: $oneTimePassword, purpose: VERIFICATION) { __typename ... on IdentityError { code } } }',
+    { tokenId, oneTimePassword },
+  );
+}
+
+const codeOf = ({ errors, data }: Answer) => errors?.[0]?.extensions.code ?? JSON.stringify(data);
+
+const isTaken = (result: { issues?: { code: string }[] }) => result.issues?.[0]?.code === 'TAKEN';
+
+describe('an account that was made with somebody else’s address', () => {
+  for (const { kind, victims } of kinds) {
+    test(`is the victim’s who signs in by the ${kind}: the stranger’s password and sessions are gone`, async () => {
+      const stranger = await signUp(service, { username: 'mallory', [kind]: victims, password });
+      const { tokens } = await anonymous.authenticate({ username: 'mallory', password });
+      const sessions = [stranger, caller(service, { token: tokens.accessToken })];
+      const signedIn = await signInBy(victims, await receive(anonymous, victims, 'AUTHENTICATION'));
+      assert.deepEqual([signedIn.user.id, signedIn.user.hasUsablePassword], [stranger.id, false]);
+      for (const session of sessions) assert.equal(await isSignedIn(session), false);
+      const again = await anonymous.authenticate({ username: 'mallory', password });
+      assert.equal(again.__typename, 'InvalidCredentialsError');
+      const victim = caller(service, { token: signedIn.tokens.accessToken });
+      assert.equal((await victim.account()).sessions.length, 1);
+      assert.equal((await victim.changePassword({ newPassword })).__typename, 'ChangePasswordSuccess');
+    });
+
+    test(`keeps its password where its signed-in owner verifies the ${kind}, and at later sign-ins by it`, async () => {
+      const owner = await signUp(service, { [kind]: victims, password });
+      await verifyOwn(owner, victims);
+      const signedIn = await signInBy(victims, await receive(anonymous, victims, 'AUTHENTICATION'));
+      assert.equal(signedIn.user.hasUsablePassword, true);
+      assert.equal(await isSignedIn(owner), true);
+    });
+
+    test(`is not the victim’s by a ${kind} after the stranger has proved another address: a code asked for before is void`, async () => {
+      const strangers = addressOf(other(kind), 'strangers');
+      const stranger = await signUp(service, { [kind]: victims, [other(kind)]: strangers, password });
+      const signIn = await receive(anonymous, victims, 'AUTHENTICATION');
+      const reset = await receive(anonymous, victims, 'PASSWORD_RESET');
+      await verifyOwn(stranger, strangers);
+      assert.equal((await signInBy(victims, signIn)).__typename, 'InvalidOneTimePasswordError');
+      assert.equal((await resetBy(victims, reset)).__typename, 'InvalidOneTimePasswordError');
+      assert.equal(await reaches(victims, 'AUTHENTICATION'), false);
+      assert.equal(await isSignedIn(stranger), true);
+    });
+
+    test(`is not the stranger’s after the victim has proved the ${kind}: a code asked for before is void`, async () => {
+      const strangers = addressOf(other(kind), 'strangers');
+      const stranger = await signUp(service, { [kind]: victims, [other(kind)]: strangers, password });
+      const signIn = await receive(anonymous, strangers, 'AUTHENTICATION');
+      const reset = await receive(anonymous, strangers, 'PASSWORD_RESET');
+      const verification = await receive(stranger, strangers, 'VERIFICATION');
+      const code = await receive(anonymous, victims, 'AUTHENTICATION');
+      assert.equal((await signInBy(victims, code)).__typename, 'CheckOneTimePasswordSuccess');
+
+      assert.equal((await signInBy(strangers, signIn)).__typename, 'InvalidOneTimePasswordError');
+      assert.equal((await resetBy(strangers, reset)).__typename, 'InvalidOneTimePasswordError');
+      const late = await checkVerification(stranger, await tokenOf(strangers), verification);
+      assert.equal(codeOf(late), 'UNAUTHENTICATED');
+      assert.equal(await reaches(strangers, 'AUTHENTICATION'), false);
+      assert.equal(await reaches(strangers, 'PASSWORD_RESET'), false);
+    });
+  }
+
+  test('is not the victim’s where it has the role of staff', async () => {
+    const root = await makeSuperuser(service);
+    const stranger = await signUp(service, { email: 'victim@a.test', password });
+    const code = await receive(anonymous, 'victim@a.test', 'AUTHENTICATION');
+    await root.updateUser({ isStaff: true }, { id: stranger.id });
+    assert.equal((await signInBy('victim@a.test', code)).__typename, 'InvalidOneTimePasswordError');
+    assert.equal(await reaches('victim@a.test', 'AUTHENTICATION'), false);
+  });
+});
+
+describe('a mistyped address', () => {
+  for (const { kind, victims: own, strangers: mistyped } of kinds)
+    for (const proven of [true, false])
+      test(`a ${kind} added to an old account ${proven ? 'with' : 'without'} a verified address opens it to nobody`, async () => {
+        const owner = await signUp(service, {
+          username: 'owner',
+          [other(kind)]: addressOf(other(kind), 'victims'),
+          password,
+        });
+        if (proven) await verifyOwn(owner, addressOf(other(kind), 'victims'));
+        await advance(service, 7 * 24 * hour);
+        await owner.updateUser({ [kind]: mistyped }, { currentPassword: password });
+        const code = await receive(owner, mistyped, 'VERIFICATION');
+        await assertUselessTo(code, mistyped);
+
+        const { user } = await owner.updateUser({ [kind]: own }, { currentPassword: password });
+        assert.equal(user[kind], own);
+        await verifyOwn(owner, own);
+        assert.equal((await owner.account())[`${kind}Verified`], true);
+        await signUp(service, { [kind]: mistyped });
+      });
+
+  for (const { kind, victims: own, strangers: mistyped } of kinds)
+    test(`a ${kind} that is to replace a verified one locks nobody out and lets nobody in`, async () => {
+      const owner = await signUp(service, { [kind]: own, password });
+      await verifyOwn(owner, own);
+      await owner.updateUser({ [kind]: mistyped });
+      const code = await receive(owner, mistyped, 'VERIFICATION');
+      await assertUselessTo(code, mistyped);
+
+      const signedIn = await signInBy(own, await receive(anonymous, own, 'AUTHENTICATION'));
+      assert.equal(signedIn.user.id, owner.id);
+      const reset = await resetBy(own, await receive(anonymous, own, 'PASSWORD_RESET'));
+      assert.equal(reset.user?.id, owner.id);
+      const session = caller(service, { token: reset.tokens.accessToken });
+      const late = await checkVerification(session, await tokenOf(mistyped), code);
+      assert.match(codeOf(late), /INVALID_ONE_TIME_PASSWORD/, 'the reset has made it void');
+      const { user } = await session.updateUser({ [kind]: own });
+      assert.deepEqual([user[kind], user.pendingEmail, user.pendingPhone], [own, null, null]);
+    });
+
+  /** The stranger who reads what is sent to the mistyped address. */
+  async function assertUselessTo(code: string, address: string): Promise<void> {
+    const tokenId = await tokenOf(address);
+    const stranger = await signUp(service, { username: 'stranger' });
+    assert.equal(codeOf(await checkVerification(anonymous, tokenId, code)), 'UNAUTHENTICATED');
+    assert.equal(codeOf(await checkVerification(stranger, tokenId, code)), 'FORBIDDEN');
+    assert.equal((await signInBy(address, code)).__typename, 'InvalidOneTimePasswordError');
+    assert.equal((await resetBy(address, code)).__typename, 'InvalidOneTimePasswordError');
+    assert.equal(await reaches(address, 'AUTHENTICATION'), false);
+    assert.equal(await reaches(address, 'PASSWORD_RESET'), false);
+  }
+});
+
+describe('an address squatted beside a verified one', () => {
+  /** The ways to keep somebody else’s address: beside a verified one of the other kind, or waiting to replace one of its own. */
+  const squats: { name: string; squat: (kind: 'email' | 'phone', address: string) => Promise<Person> }[] = [
+    {
+      name: 'added beside a verified address of the other kind',
+      async squat(kind, address) {
+        const mallory = await signUp(service, { [other(kind)]: addressOf(other(kind), 'strangers') });
+        await verifyOwn(mallory, addressOf(other(kind), 'strangers'));
+        await mallory.updateUser({ [kind]: address });
+        return mallory;
+      },
+    },
+    {
+      name: 'given at sign-up beside one that was verified',
+      async squat(kind, address) {
+        const identifiers = { [kind]: address, [other(kind)]: addressOf(other(kind), 'strangers') };
+        const mallory = await signUp(service, identifiers);
+        await verifyOwn(mallory, addressOf(other(kind), 'strangers'));
+        return mallory;
+      },
+    },
+    {
+      name: 'pending',
+      async squat(kind, address) {
+        const mallory = await signUp(service, { [kind]: addressOf(kind, 'strangers') });
+        await verifyOwn(mallory, addressOf(kind, 'strangers'));
+        await mallory.updateUser({ [kind]: address });
+        return mallory;
+      },
+    },
+  ];
+
+  for (const { kind, victims } of kinds)
+    for (const { name, squat } of squats) {
+      test(`is released after a day to whoever signs up with it: a ${kind} ${name}`, async () => {
+        const mallory = await squat(kind, victims);
+        const kept = await mallory.account();
+        const code = await receive(mallory, victims, 'VERIFICATION');
+        assert.equal(await reaches(victims, 'AUTHENTICATION'), false);
+        await advance(service, 23 * hour);
+        assert.ok(isTaken(await anonymous.createUser({ [kind]: victims })));
+        await advance(service, hour);
+        const victim = await signUp(service, { [kind]: victims });
+        assert.deepEqual(
+          (await victim.account()).securityTokens.map(({ id }: { id: string }) => id),
+          [await tokenOf(victims)],
+        );
+
+        const left = await mallory.account();
+        const expected = { ...kept, pendingEmail: null, pendingPhone: null };
+        if (kept[kind] === victims) Object.assign(expected, { [kind]: null, [`${kind}Verified`]: null });
+        const { securityTokens, sessions: _, lastLogin: __, dateJoined: ___, ...account } = left;
+        for (const [field, value] of Object.entries(account)) assert.deepEqual(value, expected[field], field);
+        assert.deepEqual(
+          securityTokens.map(({ verified }: { verified: boolean }) => verified),
+          [true],
+        );
+        assert.equal(codeOf(await checkVerification(mallory, await tokenOf(victims), code)), 'FORBIDDEN');
+        assert.match(
+          codeOf(await checkVerification(victim, await tokenOf(victims), code)),
+          /INVALID_ONE_TIME_PASSWORD/,
+        );
+        await advance(service, 30);
+        assert.equal((await signInBy(victims, await receive(anonymous, victims, 'AUTHENTICATION'))).user.id, victim.id);
+      });
+
+      test(`is released after a day to whoever adds it: a ${kind} ${name}`, async () => {
+        await squat(kind, victims);
+        await advance(service, 23 * hour);
+        const victim = await signUp(service, { username: 'victim' });
+        assert.ok(isTaken(await victim.updateUser({ [kind]: victims })));
+        await advance(service, hour);
+        const { __typename, user } = await victim.updateUser({ [kind]: victims }, {});
+        assert.equal(__typename, 'InvalidCredentialsError', 'an hour has passed for the victim too');
+        assert.equal(user, undefined);
+        const fresh = await signUp(service, { username: 'fresh' });
+        const added = await fresh.updateUser({ [kind]: victims });
+        assert.equal(added.user?.[kind], victims);
+        await verifyOwn(fresh, victims);
+      });
+    }
+
+  test('is kept by whoever verifies it within the day', async () => {
+    const mallory = await signUp(service, { phone: '+12025550102' });
+    await verifyOwn(mallory, '+12025550102');
+    await mallory.updateUser({ email: 'mallory@b.test' });
+    await verifyOwn(mallory, 'mallory@b.test');
+    await advance(service, 48 * hour);
+    assert.ok(isTaken(await anonymous.createUser({ email: 'mallory@b.test' })));
+  });
+
+  test('has stood beside a verified one for a day only when the other has been verified for a day', async () => {
+    const mallory = await signUp(service, { email: 'victim@a.test', phone: '+12025550102' });
+    await advance(service, 23 * hour);
+    await verifyOwn(mallory, '+12025550102');
+    await advance(service, 23 * hour);
+    assert.ok(isTaken(await anonymous.createUser({ email: 'victim@a.test' })));
+    await advance(service, hour);
+    await signUp(service, { email: 'victim@a.test' });
+  });
+
+  test('is not released where the sign-up is refused for something else', async () => {
+    const mallory = await signUp(service, { phone: '+12025550102' });
+    await verifyOwn(mallory, '+12025550102');
+    await mallory.updateUser({ email: 'victim@a.test' });
+    await signUp(service, { username: 'taken' });
+    await advance(service, 24 * hour);
+    const refused = await anonymous.createUser({ username: 'taken', email: 'victim@a.test' });
+    assert.equal(refused.__typename, 'ValidationError');
+    assert.equal((await mallory.account()).email, 'victim@a.test');
+  });
+
+  test('is not released where no verified one stands beside it: whoever reads it proves it', async () => {
+    await signUp(service, { username: 'mallory', email: 'victim@a.test', password });
+    await advance(service, 48 * hour);
+    assert.ok(isTaken(await anonymous.createUser({ email: 'victim@a.test' })));
+    const signedIn = await signInBy('victim@a.test', await receive(anonymous, 'victim@a.test', 'AUTHENTICATION'));
+    assert.equal(signedIn.user.username, 'mallory');
+  });
+});
+
+describe('a stranger', () => {
+  for (const { kind, victims } of kinds) {
+    test(`does not spend the owner’s sends: ${kind}`, async () => {
+      const owner = await signUp(service, { [kind]: victims });
+      const tokenId = await tokenOf(victims);
+      // As many as the limits allow in a day, and then some that they do not.
+      for (let sent = 0; sent < 10; sent += 1) {
+        const { __typename } = await anonymous.sendOneTimePassword(tokenId);
+        assert.equal(__typename, 'SendOneTimePasswordSuccess');
+        await advance(service, 720);
+      }
+      assert.equal((await anonymous.sendOneTimePassword(tokenId)).__typename, 'TimeoutError');
+      assert.equal((await anonymous.sendOneTimePassword(tokenId, 'PASSWORD_RESET')).__typename, 'TimeoutError');
+      const before = (await codesTo(victims)).length;
+      await verifyOwn(owner, victims);
+      assert.equal((await codesTo(victims)).length, before + 1);
+    });
+
+    test(`does not make the owner wait to verify: ${kind}`, async () => {
+      const owner = await signUp(service, { [kind]: victims });
+      const tokenId = await tokenOf(victims);
+      const code = await receive(owner, victims, 'VERIFICATION');
+      for (const wait of [1, 2, 4, 8, 16]) {
+        await signInBy(victims, 'WRONG');
+        await resetBy(victims, 'WRONG');
+        await advance(service, wait);
+      }
+      await signInBy(victims, 'WRONG');
+      assert.equal((await signInBy(victims, 'WRONG')).__typename, 'TimeoutError');
+      const verified = await owner.checkOneTimePassword(tokenId, code, 'VERIFICATION');
+      assert.equal(verified.__typename, 'CheckOneTimePasswordSuccess');
+    });
+  }
+
+  test('who fails to sign in keeps the owner out nowhere near, and elsewhere a minute at most', async () => {
+    const from = (ipAddress: string) => caller(service, { headers: { 'x-forwarded-for': ipAddress } });
+    await from('192.0.2.1').createUser({ username: 'alice', password });
+    const stranger = from('198.51.100.1');
+    for (let failures = 0; failures < 12; failures += 1) {
+      await stranger.authenticate({ username: 'alice', password: 'wrong' });
+      await advance(service, 3600);
+    }
+    await stranger.authenticate({ username: 'alice', password: 'wrong' });
+    const own = await from('192.0.2.1').authenticate({ username: 'alice', password: 'wrong' });
+    assert.equal(own.__typename, 'InvalidCredentialsError', 'evaluated');
+    await advance(service, 1);
+    const elsewhere = await from('203.0.113.1').authenticate({ username: 'alice', password });
+    assert.equal(elsewhere.__typename, 'TimeoutError');
+    assert.ok(elsewhere.retryAfterSeconds <= 60);
+    const near = await from('192.0.2.1').authenticate({ username: 'alice', password });
+    assert.equal(near.__typename, 'AuthenticateSuccess');
+  });
+});
+
+describe('unlockSecurityToken', () => {
+  const email = 'alice@a.test';
+  const document =
+    'mutation ($tokenId: ID!) { unlockSecurityToken(tokenId: $tokenId) { __typename ... on IdentityError { code } } }';
+
+  /** Fails until the address is closed for a day. */
+  async function lock(address: string): Promise<void> {
+    for (const wait of [1, 2, 4, 8, 16, 0]) {
+      assert.equal((await signInBy(address, 'WRONG')).__typename, 'InvalidOneTimePasswordError');
+      await advance(service, wait);
+    }
+    const closed = await signInBy(address, 'WRONG');
+    assert.deepEqual([closed.failureCount, closed.retryAfterSeconds > 86_390], [6, true]);
+  }
+
+  test('its owner frees it, and what is live stays so', async () => {
+    const alice = await signUp(service, { email });
+    await verifyOwn(alice, email);
+    await advance(service, 30);
+    await lock(email);
+    const code = await receive(anonymous, email, 'AUTHENTICATION');
+    assert.equal((await signInBy(email, code)).__typename, 'TimeoutError');
+    const { __typename, securityToken } = await alice.unlockSecurityToken(alice.emailToken);
+    assert.equal(__typename, 'UnlockSecurityTokenSuccess');
+    assert.deepEqual(
+      [securityToken.id, securityToken.failureCount, securityToken.retryAt],
+      [alice.emailToken, 0, null],
+    );
+    assert.notEqual(securityToken.expiresAt, null);
+    assert.equal((await signInBy(email, code)).__typename, 'CheckOneTimePasswordSuccess');
+  });
+
+  test('the waits begin anew after it', async () => {
+    const alice = await signUp(service, { email });
+    await lock(email);
+    await alice.unlockSecurityToken(alice.emailToken);
+    assert.equal((await signInBy(email, 'WRONG')).__typename, 'InvalidOneTimePasswordError');
+    const early = await signInBy(email, 'WRONG');
+    assert.deepEqual([early.failureCount, early.retryAfterSeconds], [1, 1]);
+  });
+
+  test('it frees the token for every purpose, and no other token', async () => {
+    const alice = await signUp(service, { email, phone: '+12025550101' });
+    await lock(email);
+    await lock('+12025550101');
+    await resetBy(email, 'WRONG');
+    await alice.unlockSecurityToken(alice.emailToken);
+    const [emailToken, phoneToken] = (await alice.account()).securityTokens;
+    assert.deepEqual([emailToken.failureCount, phoneToken.failureCount], [0, 6]);
+    assert.equal((await resetBy(email, 'WRONG')).__typename, 'InvalidOneTimePasswordError');
+  });
+
+  test('its owner frees a pending one too', async () => {
+    const alice = await signUp(service, { email });
+    await verifyOwn(alice, email);
+    await alice.updateUser({ email: 'new@a.test' });
+    const { __typename, securityToken } = await alice.unlockSecurityToken(await tokenOf('new@a.test'));
+    assert.deepEqual([__typename, securityToken.verified], ['UnlockSecurityTokenSuccess', false]);
+  });
+
+  test('its owner has to have authenticated lately', async () => {
+    const alice = await signUp(service, { email, password });
+    await lock(email);
+    await advance(service, 601);
+    assert.equal(codeOf(await alice.ask(document, { tokenId: alice.emailToken })), 'FORBIDDEN');
+    const { tokens } = await anonymous.authenticate({ email, password });
+    const session = caller(service, { token: tokens.accessToken });
+    assert.equal((await session.unlockSecurityToken(alice.emailToken)).__typename, 'UnlockSecurityTokenSuccess');
+  });
+
+  test('a superuser frees anybody’s; where nobody has the address there is nothing to free', async () => {
+    const root = await makeSuperuser(service);
+    await signUp(service, { email });
+    await lock(email);
+    assert.equal((await root.unlockSecurityToken(await tokenOf(email))).securityToken?.failureCount, 0);
+    assert.equal((await root.unlockSecurityToken(await tokenOf('nobody@a.test'))).__typename, 'NotFoundError');
+  });
+});

@@ -1,0 +1,316 @@
+import assert from 'node:assert/strict';
+import { before, beforeEach, describe, test } from 'node:test';
+import { sql } from 'drizzle-orm';
+import { operations } from '../support/client.js';
+import { type Caller, makeSuperuser, type Person, signUp } from '../support/people.js';
+import { clear, startService } from '../support/service.js';
+
+const service = await startService();
+
+interface Page {
+  edges: { cursor: string; node: { id: string } }[];
+  nodes: { id: string; username: string | null; email: string | null; phone: string | null; dateJoined: string }[];
+  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
+}
+
+type Reader = ReturnType<typeof operations>;
+
+let root: Person;
+let reader: Reader;
+
+async function start(): Promise<void> {
+  await clear(service);
+  root = await makeSuperuser(service);
+  reader = operations(service, { token: root.tokens.accessToken });
+}
+
+/** Signs up that many, who are called the same but for a number behind. */
+async function signUpMany(count: number, name: string): Promise<Person[]> {
+  const people: Person[] = [];
+  for (let index = 0; index < count; index += 1) people.push(await signUp(service, { username: `${name}${index}` }));
+  return people;
+}
+
+/** Every page from the first to the last, with what is done between two of them. */
+async function walk(
+  args: { first: number; search?: string },
+  between: (seen: string[]) => Promise<unknown> = async () => {},
+): Promise<Page[]> {
+  const pages: Page[] = [];
+  for (let after: string | null = null; ; ) {
+    const page: Page = await reader.users({ ...args, after });
+    pages.push(page);
+    if (!page.pageInfo.hasNextPage) return pages;
+    after = page.pageInfo.endCursor;
+    await between(pages.flatMap(idsOf));
+  }
+}
+
+const idsOf = ({ nodes }: Page) => nodes.map(({ id }) => id);
+
+async function codeOf(asker: Caller, args: Record<string, unknown>): Promise<string | undefined> {
+  const document =
+    'query ($first: Int, $after: String, $search: String) { users(first: $first, after: $after, search: $search) { nodes { id } } }';
+  const { errors } = await asker.ask(document, args);
+  return errors?.[0]?.extensions.code;
+}
+
+describe('users', () => {
+  beforeEach(start);
+
+  test('gives everybody exactly once, the newest first, whatever the size of the pages', async () => {
+    const people = await signUpMany(23, 'person');
+    const expected = [...people.map(({ id }) => id).reverse(), root.id];
+    for (const first of [1, 2, 7, 23, 24, 100]) {
+      const pages = await walk({ first });
+      assert.deepEqual(pages.flatMap(idsOf), expected, `first: ${first}`);
+      assert.equal(pages.length, Math.ceil(expected.length / first));
+      for (const [index, { edges, nodes, pageInfo }] of pages.entries()) {
+        assert.deepEqual(
+          edges.map(({ node }) => node.id),
+          nodes.map(({ id }) => id),
+        );
+        assert.deepEqual(pageInfo, {
+          hasNextPage: index < pages.length - 1,
+          hasPreviousPage: index > 0,
+          startCursor: edges[0]!.cursor,
+          endCursor: edges.at(-1)!.cursor,
+        });
+      }
+    }
+  });
+
+  test('gives everybody exactly once where many have joined at the same instant', async () => {
+    const people = await signUpMany(20, 'person');
+    await service.app.db.execute(sql`update users set date_joined = '2020-02-29T12:34:56.789Z' where not is_superuser`);
+    const expected = new Set([root.id, ...people.map(({ id }) => id)]);
+    for (const first of [1, 3, 20]) {
+      const ids = (await walk({ first })).flatMap(idsOf);
+      assert.equal(ids.length, expected.size, `first: ${first}`);
+      assert.deepEqual(new Set(ids), expected);
+      assert.equal(ids[0], root.id);
+    }
+  });
+
+  test('gives everybody who begins so exactly once, whatever the size of the pages', async () => {
+    const people = await signUpMany(20, 'person');
+    await signUpMany(3, 'other');
+    const expected = people.map(({ id }) => id).sort();
+    for (const first of [1, 6, 20, 100]) {
+      const pages = await walk({ first, search: 'person' });
+      assert.deepEqual(pages.flatMap(idsOf), expected, `first: ${first}`);
+      assert.equal(pages.length, Math.ceil(expected.length / first));
+    }
+  });
+
+  for (const search of [undefined, 'person'])
+    test(`${search ? 'a search' : 'the list'} repeats nobody and misses nobody while others come and go`, async () => {
+      const people = await signUpMany(20, 'person');
+      const gone = new Set<string>();
+      let round = 0;
+      const pages = await walk({ first: 4, ...(search && { search }) }, async (seen) => {
+        round += 1;
+        await signUp(service, { username: `personnew${round}` });
+        const unseen = people.map(({ id }) => id).filter((id) => !seen.includes(id) && !gone.has(id));
+        // The one that the next page begins behind, one before it, and one still to come.
+        for (const id of [seen.at(-1)!, seen.at(-3)!, unseen.at(-1)])
+          if (id !== undefined && id !== root.id) {
+            if (!seen.includes(id)) gone.add(id);
+            assert.equal((await root.deleteUser({ id })).__typename, 'DeleteUserSuccess');
+          }
+      });
+      assert.ok(round >= 3, 'there were too few pages');
+      const ids = pages.flatMap(idsOf);
+      assert.equal(new Set(ids).size, ids.length, 'somebody came twice');
+      for (const { id } of people) assert.equal(ids.includes(id), !gone.has(id));
+    });
+
+  test('an empty page has no cursors', async () => {
+    const { edges, nodes, pageInfo } = await reader.users({ search: 'nobody' });
+    assert.deepEqual([edges, nodes], [[], []]);
+    assert.deepEqual(pageInfo, { hasNextPage: false, hasPreviousPage: false, startCursor: null, endCursor: null });
+  });
+
+  test('a page has 20 where nothing is said, and 1 to 100 where something is', async () => {
+    await service.app.db.execute(
+      sql`insert into users (username, username_key) select 'many' || n, 'many' || n from generate_series(1, 120) n`,
+    );
+    for (const [args, length] of [
+      [{}, 20],
+      [{ first: null }, 20],
+      [{ first: 1 }, 1],
+      [{ first: 100 }, 100],
+    ] as const)
+      assert.equal((await reader.users(args)).nodes.length, length);
+    for (const first of [0, -1, 101, 2 ** 31 - 1, -(2 ** 31), 2 ** 31, 1.5, '20'])
+      assert.equal(await codeOf(root, { first }), 'BAD_USER_INPUT', `first: ${first}`);
+  });
+
+  test('a cursor that was never given out is refused', async () => {
+    const forge = (text: string) => Buffer.from(text).toString('base64url');
+    const id = root.id;
+    const cursors = [
+      '',
+      ' ',
+      'no cursor',
+      id,
+      forge('no cursor'),
+      forge(id),
+      forge(`2024-01-01T00:00:00.000Z`),
+      forge(`2024-01-01T00:00:00.000Z no-id`),
+      forge(`yesterday ${id}`),
+      forge(`2024-01-01 ${id}`),
+      forge(`2024-13-01T00:00:00.000Z ${id}`),
+      forge(`2024-02-31T00:00:00.000Z ${id}`),
+      forge(`2024-01-01T24:00:00.000Z ${id}`),
+      forge(`0000-01-01T00:00:00.000Z ${id}`),
+      forge(`-000001-01-01T00:00:00.000Z ${id}`),
+      forge(`+275760-09-13T00:00:00.000Z ${id}`),
+      forge(`2024-01-01T00:00:00.000Z ${id}\0`),
+      forge(`2024-01-01T00:00:00.000Z' or true -- ${id}`),
+      'A'.repeat(10_000),
+    ];
+    for (const after of cursors)
+      for (const search of [null, 'a']) assert.equal(await codeOf(root, { after, search }), 'BAD_USER_INPUT', after);
+  });
+
+  test('a cursor is good after its user is gone', async () => {
+    const people = await signUpMany(3, 'person');
+    const { pageInfo } = await reader.users({ first: 1 });
+    await root.deleteUser({ id: people[2]!.id });
+    const { nodes } = await reader.users({ after: pageInfo.endCursor });
+    assert.deepEqual(
+      nodes.map(({ id }: { id: string }) => id),
+      [people[1]!.id, people[0]!.id, root.id],
+    );
+  });
+});
+
+describe('users by search', () => {
+  const people = {
+    alice: { username: 'Alice', email: 'Alice@Wonderland.example', phone: '+12025550101' },
+    alan: { username: 'alan_turing', email: '1936@bletchley.example', phone: '+442079460123' },
+    bob: { username: 'bob', email: 'ALONZO@church.example', phone: '+12025550202' },
+    plus: { username: 'élodie', email: '+tagged@example.example' },
+    percent: { username: 'ΟΔΟΣΑ', email: '%_@percent.example' },
+  };
+  const names = new Map<string, string>();
+
+  before(async () => {
+    await start();
+    for (const [name, input] of Object.entries(people)) names.set((await signUp(service, input)).id, name);
+    // Whom no search below is meant to find but by a fault.
+    names.set(root.id, 'root');
+  });
+
+  async function find(search: string): Promise<string[]> {
+    const { nodes } = await reader.users({ search, first: 100 });
+    return nodes.map(({ id }: { id: string }) => names.get(id)!).sort();
+  }
+
+  const searches: [search: string, found: string[]][] = [
+    ['a', ['alan', 'alice', 'bob']],
+    ['AL', ['alan', 'alice', 'bob']],
+    ['alice', ['alice']],
+    ['ALICE', ['alice']],
+    ['ＡＬＩＣＥ', ['alice']],
+    ['alice@w', ['alice']],
+    ['Alice@WONDERLAND.example', ['alice']],
+    ['alonzo@', ['bob']],
+    ['Élodie', ['plus']],
+    ['ÉLO', ['plus']],
+    ['οδο', ['percent']],
+    ['ΟΔΟΣ', ['percent']],
+    // Only how it begins.
+    ['lice', []],
+    ['wonderland', []],
+    ['turing', []],
+    ['alice ', []],
+    [' alice', []],
+    // By phone, in whatever format.
+    ['+1202', ['alice', 'bob']],
+    ['1202', ['alice', 'bob']],
+    ['+1 (202) 555-01', ['alice']],
+    ['+44', ['alan']],
+    ['+12025550101', ['alice']],
+    ['+', ['alan', 'alice', 'bob', 'plus']],
+    ['5550101', []],
+    // What begins like a number may be an email.
+    ['1936@', ['alan']],
+    ['1', ['alan', 'alice', 'bob']],
+    ['1936@bletchley.example', ['alan']],
+    ['+tagged', ['plus']],
+    ['1x', []],
+    ['+1x', []],
+    ['(', []],
+    ['-', []],
+    // Nothing stands for anything else.
+    ['%', ['percent']],
+    ['%_', ['percent']],
+    ['_', []],
+    ['a%', []],
+    ['al_ce', []],
+    ['\\', []],
+    ["'", []],
+    ["' or true --", []],
+    ['a\0', []],
+    ['\0', []],
+    ['\ud800', []],
+    ['\u{10ffff}', []],
+    ['a'.repeat(300), []],
+    ['a'.repeat(10_000), []],
+  ];
+
+  for (const [search, found] of searches)
+    test(`finds ${found.join(', ') || 'nobody'} by ${JSON.stringify(search.slice(0, 40))}`, async () => {
+      assert.deepEqual(await find(search), found);
+    });
+
+  test('finds everybody by nothing', async () => {
+    assert.equal((await find('')).length, 6);
+  });
+
+  test('looks at what is an identifier now, and not at what is still to become one', async () => {
+    const carol = await signUp(service, { username: 'carol', phone: '+12025550303' });
+    names.set(carol.id, 'carol');
+    const { oneTimePassword } = await root.generateOneTimePassword(carol.phoneToken, 'VERIFICATION');
+    await carol.checkOneTimePassword(carol.phoneToken, oneTimePassword, 'VERIFICATION');
+    await carol.updateUser({ phone: '+12025550404', username: 'karol' });
+    assert.deepEqual(await find('+12025550303'), ['carol']);
+    assert.deepEqual(await find('+12025550404'), []);
+    assert.deepEqual(await find('carol'), []);
+    assert.deepEqual(await find('karol'), ['carol']);
+  });
+});
+
+describe('user', () => {
+  beforeEach(start);
+
+  test('gives somebody by id, with tokens and sessions', async () => {
+    const alice = await signUp(service, { username: 'alice', email: 'alice@a.test' });
+    const found = await reader.user(alice.id);
+    assert.deepEqual([found.id, found.username, found.email], [alice.id, 'alice', 'alice@a.test']);
+    assert.deepEqual([found.securityTokens[0].verified, found.securityTokens[0].failureCount], [false, 0]);
+    assert.deepEqual(
+      found.sessions.map(({ current }: { current: boolean }) => current),
+      [false],
+    );
+  });
+
+  test('is null for whatever is no id of anybody', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    await root.deleteUser({ id: alice.id });
+    const ids = [
+      alice.id,
+      '',
+      ' ',
+      '0',
+      'alice',
+      '00000000-0000-0000-0000-000000000000',
+      `${root.id}\0`,
+      `{${root.id}}`,
+    ];
+    for (const id of [...ids, root.id.replaceAll('-', ''), "' or true --", 'a'.repeat(10_000)])
+      assert.equal(await reader.user(id), null, id);
+  });
+});

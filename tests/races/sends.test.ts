@@ -1,0 +1,213 @@
+/** The limits of sends, asked for at once from two processes, and what of it arrives at the providers. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inTens, type RequestOptions } from '../support/client.js';
+import { caller, signUp } from '../support/people.js';
+import type { StubProvider, StubRequest } from '../support/provider.js';
+import { oneTimePasswordInMail, sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
+import { advance, clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
+import { oneTimePasswordInSms, startVonage, vonageEnvironment } from '../support/vonage.js';
+
+const sendGrid = await startSendGrid();
+const vonage = await startVonage();
+const environment = {
+  ...sharedSecrets(),
+  ...sendGridEnvironment(sendGrid),
+  ...vonageEnvironment(vonage),
+  DATABASE_URL: await createDatabase(),
+  LOG_LEVEL: 'silent',
+};
+const processes = await Promise.all([spawnService(environment), spawnService(environment)]);
+/** Lets time pass, and is asked where nothing is raced. */
+const inside = await startService(environment);
+const anonymous = caller(inside);
+
+beforeEach(async () => {
+  await clear(inside);
+  sendGrid.clear();
+  vonage.clear();
+});
+
+interface Sent {
+  __typename: string;
+  failureCount?: number | null;
+  retryAfterSeconds?: number;
+}
+
+/** Asks both processes in turn, all at once. */
+function atOnce(
+  tokenIds: string[],
+  options: RequestOptions = {},
+  purpose: 'AUTHENTICATION' | 'VERIFICATION' | 'PASSWORD_RESET' = 'AUTHENTICATION',
+  services = processes,
+): Promise<Sent[]> {
+  const both = services.map((service) => caller(service, options));
+  return Promise.all(tokenIds.map((tokenId, index) => both[index % 2]!.sendOneTimePassword(tokenId, purpose)));
+}
+
+function count(answers: Sent[], name: string): number {
+  return answers.filter(({ __typename }) => __typename === name).length;
+}
+
+async function tokenOf(identifier: string): Promise<string> {
+  const [token] = await anonymous.securityTokens(identifier);
+  return token.id;
+}
+
+/** Everything that has been sent, once as much as is expected has come and nothing more comes for a while: strangers' messages are sent after the answer. */
+async function arrivals<Body>({ requests }: StubProvider<Body>, expected: number): Promise<StubRequest<Body>[]> {
+  for (const deadline = performance.now() + 10_000; requests.length < expected; await delay(20))
+    assert.ok(performance.now() < deadline, `${requests.length} of ${expected} messages have come`);
+  for (let before = -1; before < requests.length; await delay(300)) before = requests.length;
+  return requests;
+}
+
+describe('50 sends at once for one token', () => {
+  test('by strangers are one message, and 49 answers that say when the next may be asked for', async () => {
+    const { user } = await anonymous.createUser({ email: 'alice@example.com' });
+    const { id } = user.securityTokens[0];
+    const answers = await atOnce(Array(50).fill(id));
+    assert.equal(count(answers, 'SendOneTimePasswordSuccess'), 1);
+    const refused = answers.filter(({ __typename }) => __typename === 'TimeoutError');
+    assert.equal(refused.length, 49);
+    for (const { failureCount, retryAfterSeconds } of refused) {
+      assert.equal(failureCount, null);
+      assert.ok(retryAfterSeconds! >= 1 && retryAfterSeconds! <= 30);
+    }
+    const [message, ...others] = await arrivals(sendGrid, 1);
+    assert.deepEqual(others, []);
+    const checked = await anonymous.checkOneTimePassword(id, oneTimePasswordInMail(message!));
+    assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
+  });
+
+  test('by its owner are one message', async () => {
+    const owner = await signUp(inside, { phone: '+12025550123' });
+    const answers = await atOnce(Array(50).fill(owner.phoneToken), { token: owner.tokens.accessToken }, 'VERIFICATION');
+    assert.deepEqual([count(answers, 'SendOneTimePasswordSuccess'), count(answers, 'TimeoutError')], [1, 49]);
+    const [message, ...others] = await arrivals(vonage, 1);
+    assert.deepEqual(others, []);
+    const checked = await owner.checkOneTimePassword(owner.phoneToken, oneTimePasswordInSms(message!), 'VERIFICATION');
+    assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
+  });
+
+  test('of several purposes are one message too', async () => {
+    const { user } = await anonymous.createUser({ email: 'alice@example.com' });
+    const { id } = user.securityTokens[0];
+    const answers = await Promise.all([
+      atOnce(Array(25).fill(id), {}, 'AUTHENTICATION'),
+      atOnce(Array(25).fill(id), {}, 'PASSWORD_RESET'),
+    ]);
+    assert.equal(count(answers.flat(), 'SendOneTimePasswordSuccess'), 1);
+    assert.equal((await arrivals(sendGrid, 1)).length, 1);
+  });
+
+  test('by strangers do not stand in the way of its owner', async () => {
+    const owner = await signUp(inside, { email: 'alice@example.com' });
+    await atOnce(Array(50).fill(owner.emailToken));
+    const sent = await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
+    assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
+    assert.equal((await arrivals(sendGrid, 2)).length, 2);
+  });
+
+  test('that nobody has are answered alike, and nothing is sent', async () => {
+    const answers = await atOnce(Array(50).fill(await tokenOf('nobody@example.com')));
+    assert.deepEqual([count(answers, 'SendOneTimePasswordSuccess'), count(answers, 'TimeoutError')], [1, 49]);
+    assert.deepEqual(await arrivals(sendGrid, 0), []);
+  });
+});
+
+test('1000 sends to one number are 5 messages in an hour and 10 in a day', async () => {
+  const { user } = await anonymous.createUser({ phone: '+12025550123' });
+  const { id } = user.securityTokens[0];
+  const sentInHours: number[] = [];
+  for (let hour = 0; hour < 4; hour += 1) {
+    let sent = 0;
+    for (let burst = 0; burst < 8; burst += 1) {
+      sent += count(await atOnce(Array(32).fill(id)), 'SendOneTimePasswordSuccess');
+      await advance(inside, 31);
+    }
+    sentInHours.push(sent);
+    await advance(inside, 3_600 - 8 * 31);
+  }
+  assert.deepEqual(sentInHours, [5, 5, 0, 0]);
+  assert.equal((await arrivals(vonage, 10)).length, 10);
+  await advance(inside, 86_400);
+  assert.equal(count(await atOnce(Array(32).fill(id)), 'SendOneTimePasswordSuccess'), 1);
+  assert.equal((await arrivals(vonage, 11)).length, 11);
+});
+
+describe('numbers of one prefix', () => {
+  const numbers = (prefix: string, howMany: number) =>
+    Array.from({ length: howMany }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
+  const signUpAll = (phones: string[]) => inTens(phones, (phone) => signUp(inside, { phone }));
+
+  test('get 20 messages in an hour, however many are asked for; strangers are told nothing of it', async () => {
+    const own = await Promise.all([spawnService(environment), spawnService(environment)]);
+    const tokens = (await signUpAll(numbers('+1202555', 200))).map(({ phoneToken }) => phoneToken);
+    for (const expected of [20, 40]) {
+      const answers = await atOnce(tokens, {}, 'AUTHENTICATION', own);
+      assert.equal(count(answers, 'SendOneTimePasswordSuccess'), 200);
+      assert.equal((await arrivals(vonage, expected)).length, expected);
+      await advance(inside, 3_601);
+    }
+    // They stop when what goes on in the background is done.
+    assert.deepEqual(await Promise.all(own.map((service) => service.kill('SIGTERM'))), [0, 0]);
+    assert.equal(vonage.requests.length, 40);
+  });
+
+  test('that nobody has do not count', async () => {
+    const unknown = await inTens(numbers('+1212555', 30), tokenOf);
+    assert.equal(count(await atOnce(unknown), 'SendOneTimePasswordSuccess'), 30);
+    const owner = await signUp(inside, { phone: '+12125559999' });
+    const sent = await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
+    assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
+    assert.equal((await arrivals(vonage, 1)).length, 1);
+  });
+
+  test('of other prefixes are not in the way, and their owners are told when to ask again', async () => {
+    const owners = await signUpAll(numbers('+1213555', 21));
+    const answers: Sent[] = [];
+    for (const owner of owners) answers.push(await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION'));
+    const [last] = answers.slice(20);
+    assert.equal(count(answers.slice(0, 20), 'SendOneTimePasswordSuccess'), 20);
+    assert.equal(last!.__typename, 'TimeoutError');
+    assert.equal(last!.failureCount, null);
+    assert.ok(last!.retryAfterSeconds! > 3_500 && last!.retryAfterSeconds! <= 3_600);
+
+    const other = await signUp(inside, { phone: '+12145550123' });
+    const sent = await other.sendOneTimePassword(other.phoneToken, 'VERIFICATION');
+    assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
+    // What was refused by the prefix is not counted by the token: an hour later the first is let through.
+    await advance(inside, 3_600);
+    const again = await owners[20]!.sendOneTimePassword(owners[20]!.phoneToken, 'VERIFICATION');
+    assert.equal(again.__typename, 'SendOneTimePasswordSuccess');
+    assert.equal((await arrivals(vonage, 22)).length, 22);
+  });
+});
+
+test('one client gets SENDS_PER_HOUR through, to whatever addresses and by whichever process', async () => {
+  const limited = await Promise.all([
+    spawnService({ ...environment, SENDS_PER_HOUR: '20' }),
+    spawnService({ ...environment, SENDS_PER_HOUR: '20' }),
+  ]);
+  const emails = Array.from({ length: 60 }, (_, index) => `someone-${index}@example.com`);
+  // Every other one has an account: that makes no difference to the count.
+  await inTens(
+    emails.filter((_, index) => index % 2 === 0),
+    (email) => signUp(inside, { email }),
+  );
+  const tokens = await inTens(emails, tokenOf);
+  const answers = await atOnce(tokens, {}, 'AUTHENTICATION', limited);
+  assert.deepEqual([count(answers, 'SendOneTimePasswordSuccess'), count(answers, 'TimeoutError')], [20, 40]);
+  assert.ok((await arrivals(sendGrid, 1)).length <= 20);
+});
+
+test('a send that fails at one process is given back for the other', async () => {
+  const owner = await signUp(inside, { email: 'alice@example.com' });
+  sendGrid.behave('alice@example.com', { status: 500 }, 'accept');
+  const [first, second] = processes.map((service) => caller(service, { token: owner.tokens.accessToken }));
+  assert.equal((await first!.sendOneTimePassword(owner.emailToken, 'VERIFICATION')).__typename, 'TransmissionError');
+  const sent = await second!.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
+  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
+});
