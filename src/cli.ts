@@ -44,9 +44,9 @@ program
 program
   .command('create-superuser')
   .description('make a superuser; asks for what it is not given')
-  .option('--username <username>')
-  .option('--email <email>')
-  .option('--phone <phone>')
+  .option('--username <username>', 'their username')
+  .option('--email <email>', 'their email address')
+  .option('--phone <phone>', 'their phone number')
   .option('--password-stdin', 'read the password from standard input')
   .option('--json', 'answer in JSON')
   .action((options: { username?: string; email?: string; phone?: string; passwordStdin?: boolean; json?: boolean }) =>
@@ -135,6 +135,8 @@ async function run(
   } catch (error) {
     if (error instanceof ConfigError)
       complain(exitCodes.misconfigured, { code: 'CONFIGURATION', faults: error.faults }, error.message);
+    else if (error instanceof Error && error.name === 'SealedByAnotherKeyError')
+      complain(exitCodes.misconfigured, { code: 'CONFIGURATION', faults: [error.message] }, error.message);
     else if (error instanceof Refusal)
       complain(exitCodes.refused, { code: error.code, message: error.message }, error.message);
     else if (error instanceof Error && error.name === 'ExitPromptError')

@@ -122,9 +122,9 @@ export async function isNewDevice(
   const [row] = await tx
     .select({
       some: sql<boolean>`count(*) > 0`,
-      known: sql<boolean>`coalesce(bool_or(${sessions.userAgent} is not distinct from ${userAgent} and ${sessions.ipAddress} <<= ${network}::inet), false)`,
+      known: sql<boolean>`coalesce(bool_or(${sessions.createdAt} > ${now} - interval '30 days' and ${sessions.userAgent} is not distinct from ${userAgent} and ${sessions.ipAddress} <<= ${network}::inet), false)`,
     })
     .from(sessions)
-    .where(and(eq(sessions.userId, user.id), sql`${sessions.createdAt} > ${now} - interval '30 days'`));
+    .where(eq(sessions.userId, user.id));
   return (user.lastLogin !== null || row!.some) && !row!.known;
 }

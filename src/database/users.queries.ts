@@ -58,16 +58,16 @@ export async function insertSecurityTokens(
   if (rows.length > 0) await db.insert(securityTokens).values(rows);
 }
 
-/** Which of the identifiers somebody has. */
+/** Which of the identifiers somebody has, other than the user of `exceptId`. */
 export async function findTaken(
   db: Database,
-  keys: { username: string | null; emailTokenId: string | null; phoneTokenId: string | null },
+  keys: { username: string | null; emailTokenId: string | null; phoneTokenId: string | null; exceptId: string },
 ): Promise<{ username: boolean; email: boolean; phone: boolean }> {
   const [row] = await db
     .select({
-      username: sql<boolean>`exists (select from users where username_key = ${keys.username}::text)`,
-      email: sql<boolean>`exists (select from security_tokens where id = ${keys.emailTokenId}::text)`,
-      phone: sql<boolean>`exists (select from security_tokens where id = ${keys.phoneTokenId}::text)`,
+      username: sql<boolean>`exists (select from users where username_key = ${keys.username}::text and id <> ${keys.exceptId}::uuid)`,
+      email: sql<boolean>`exists (select from security_tokens where id = ${keys.emailTokenId}::text and user_id <> ${keys.exceptId}::uuid)`,
+      phone: sql<boolean>`exists (select from security_tokens where id = ${keys.phoneTokenId}::text and user_id <> ${keys.exceptId}::uuid)`,
     })
     .from(sql`(select) as nothing`);
   return row!;
@@ -77,6 +77,9 @@ export async function findUser(db: Database, id: string): Promise<User | undefin
   const [row] = await db.select(userColumns).from(users).where(eq(users.id, id));
   return row;
 }
+
+/** An id that no user has. */
+export const nobody = '00000000-0000-0000-0000-000000000000';
 
 /**
  * The user, whom no other transaction that comes this way changes until this one has ended.
@@ -153,29 +156,20 @@ export async function releaseUnprovenAddress(tx: Database, tokenId: string): Pro
     .delete(securityTokens)
     .where(and(isReleasable, eq(securityTokens.userId, token.userId)))
     .returning();
-  if (released !== undefined && !released.pending) await updateAddress(tx, released.userId, released.kind, null);
+  if (released !== undefined && !released.pending) {
+    await updateUserRow(tx, released.userId, addressColumns(released.kind, null));
+  }
 }
 
-/** Sets or, by null, removes the address that is shown and signed in by. Its token is the business of who calls. */
-export async function updateAddress(
-  tx: Database,
-  userId: string,
-  kind: AddressKind,
-  address: { value: string; key: string } | null,
-): Promise<void> {
-  const values =
-    kind === 'email'
-      ? { email: address?.value ?? null, emailKey: address?.key ?? null }
-      : { phone: address?.value ?? null };
-  await tx.update(users).set(values).where(eq(users.id, userId));
+/** What is written to `users` for an address that is shown and signed in by, or by null for none. Its token is the business of who writes. */
+export function addressColumns(kind: AddressKind, address: { value: string; key: string } | null) {
+  return kind === 'email'
+    ? { email: address?.value ?? null, emailKey: address?.key ?? null }
+    : { phone: address?.value ?? null };
 }
 
-/** Sets columns of the user that stand by themselves. */
-export async function updateUserRow(
-  tx: Database,
-  id: string,
-  values: Partial<Pick<UserRow, 'username' | 'usernameKey' | 'isActive' | 'isStaff' | 'isSuperuser'>>,
-): Promise<void> {
+/** Sets columns of the user, all at once: in between an account might be left without an identifier. */
+export async function updateUserRow(tx: Database, id: string, values: Partial<Omit<UserRow, 'id'>>): Promise<void> {
   if (Object.keys(values).length > 0) await tx.update(users).set(values).where(eq(users.id, id));
 }
 

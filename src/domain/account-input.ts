@@ -3,7 +3,7 @@ import type { App } from '../app.js';
 import type { Database } from '../database/database.js';
 import { violatedConstraint } from '../database/failures.js';
 import type { AddressKind } from '../database/schema.js';
-import { findTaken, releaseUnprovenAddress } from '../database/users.queries.js';
+import { findTaken, nobody, releaseUnprovenAddress } from '../database/users.queries.js';
 import { securityTokenId } from '../security/security-token-ids.js';
 import { ValidationError, type ValidationIssue } from './errors.js';
 import {
@@ -100,12 +100,14 @@ export function tokenIdOf(app: App, { kind, key }: { kind: AddressKind; key: str
 /**
  * Runs a transaction that writes these identifiers; the constraint decides, and what is taken becomes the refusal.
  * An address that stands unproven beside a proven one is let go to who comes next: tried only when something was taken.
- * @throws {ValidationError} `TAKEN` for each of the identifiers that somebody has
+ * @param ownId whose they may be already
+ * @throws {ValidationError} `TAKEN` for each of the identifiers that somebody else has
  */
 export async function claimIdentifiers<T>(
   app: App,
   identifiers: Identifier[],
   work: (tx: Database) => Promise<T>,
+  ownId: string = nobody,
 ): Promise<T> {
   const addresses = identifiers.flatMap(({ kind, key }) =>
     kind === 'username' ? [] : [{ kind, id: tokenIdOf(app, { kind, key }) }],
@@ -126,6 +128,7 @@ export async function claimIdentifiers<T>(
       username: identifiers.find(({ kind }) => kind === 'username')?.key ?? null,
       emailTokenId: addresses.find(({ kind }) => kind === 'email')?.id ?? null,
       phoneTokenId: addresses.find(({ kind }) => kind === 'phone')?.id ?? null,
+      exceptId: ownId,
     });
     refuseIssues(identifierFields.filter((field) => taken[field]).map(takenIssue));
     throw error;

@@ -13,15 +13,17 @@ import { giveBackRateLimits } from '../database/rate-limits.queries.js';
 import type { AddressKind, AuthenticationMethod, OneTimePasswordPurpose } from '../database/schema.js';
 import { markAuthenticated, revokeSessionsOf } from '../database/sessions.queries.js';
 import {
+  addressColumns,
   deleteSecurityTokens,
   findSecurityTokens,
   lockUser,
   markVerified,
+  nobody,
   type SecurityToken,
   type User,
-  updateAddress,
   updateLastLogin,
   updatePasswordHash,
+  updateUserRow,
 } from '../database/users.queries.js';
 import { hmac, sameBytes } from '../security/hmac.js';
 import { randomText } from '../security/random.js';
@@ -219,7 +221,7 @@ export async function verifyAddress(
   if (verifiedAt !== null) return null;
   if (pending) {
     await deleteSecurityTokens(tx, { userId: user.id, kind, pending: false });
-    await updateAddress(tx, user.id, kind, { value: address, key: comparisonKey(address) });
+    await updateUserRow(tx, user.id, addressColumns(kind, { value: address, key: comparisonKey(address) }));
   }
   await markVerified(tx, id, user.id);
   await voidOneTimePasswords(tx, user.id);
@@ -258,9 +260,6 @@ async function makeOneTimePassword(
     return { oneTimePassword, codeDigest, expiresAt, live };
   });
 }
-
-/** An id that no user has. */
-const nobody = '00000000-0000-0000-0000-000000000000';
 
 /** Bound to token and purpose. Case, spaces and dashes do not count. */
 function digestOf(app: App, tokenId: string, purpose: OneTimePasswordPurpose, oneTimePassword: string): Buffer {

@@ -53,7 +53,7 @@ export async function setUserPassword(
   { id, newPassword }: { id: string; newPassword: string },
 ): Promise<{ user: User }> {
   const viewer = requireSuperuser(caller);
-  if (id === viewer.user.id) throw new ForbiddenError('Change your own password by changePassword.');
+  if (id.toLowerCase() === viewer.user.id) throw new ForbiddenError('Change your own password by changePassword.');
   return { user: await setPassword(app, isId(id) ? await findUser(app.db, id) : undefined, newPassword) };
 }
 

@@ -5,6 +5,7 @@ import { voidOneTimePasswords } from '../database/one-time-passwords.queries.js'
 import type { AddressKind } from '../database/schema.js';
 import { revokeSessionsOf } from '../database/sessions.queries.js';
 import {
+  addressColumns,
   deleteSecurityTokens,
   deleteUserRow,
   findUser,
@@ -12,7 +13,6 @@ import {
   insertSecurityTokens,
   lockUser,
   type User,
-  updateAddress,
   updateTokenAddress,
   updateUserRow,
 } from '../database/users.queries.js';
@@ -64,7 +64,7 @@ export async function updateUser(
   currentPassword: string | null,
 ): Promise<{ user: User }> {
   const viewer = requireViewer(caller);
-  const self = id === null || id === viewer.user.id;
+  const self = id === null || id.toLowerCase() === viewer.user.id;
   const given = <Field extends keyof UserChanges>(fields: readonly Field[]) =>
     fields.filter((field) => input[field] !== undefined);
   if (self && given(flagFields).length > 0) throw new ForbiddenError('Nobody changes their own state or roles.');
@@ -75,17 +75,15 @@ export async function updateUser(
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
   const claimed = [...identifiers.values()].filter((identifier) => identifier !== null);
-  const { before, user } = await claimIdentifiers(app, claimed, async (tx) => {
+  const change = async (tx: Database) => {
     if (Object.keys(flags).length > 0) await takeLock(tx, 'superusers');
     const before = await lockUser(tx, targetId);
     if (before === undefined || (!self && !isWithinReach(viewer, before))) throw new NotFoundError();
     await applyFlags(tx, before, flags);
     await applyIdentifiers(app, tx, before, identifiers);
-    const user = (await findUser(tx, targetId))!;
-    if (user.username === null && user.email === null && user.phone === null)
-      throw new ValidationError([identifierRequired()]);
-    return { before, user };
-  });
+    return { before, user: (await findUser(tx, targetId))! };
+  };
+  const { before, user } = await claimIdentifiers(app, claimed, change, targetId);
   const lost = lostAddresses(before, user);
   for (const field of ['email', 'phone'] as const)
     if (lost[field] !== null) {
@@ -111,7 +109,7 @@ export async function deleteUser(
   currentPassword: string | null,
 ): Promise<{ id: string }> {
   const viewer = requireViewer(caller);
-  const self = id === null || id === viewer.user.id;
+  const self = id === null || id.toLowerCase() === viewer.user.id;
   if (self) await requireProof(app, viewer, currentPassword);
   else requireSuperuser(caller);
   const targetId = self ? viewer.user.id : id;
@@ -179,22 +177,32 @@ async function refuseLastSuperuser(tx: Database, user: User, field: string | nul
 }
 
 async function applyIdentifiers(app: App, tx: Database, user: User, changes: IdentifierChanges): Promise<void> {
+  const columns: Partial<User> = {};
   let addressChanged = false;
   for (const [kind, identifier] of changes) {
     if (kind === 'username')
-      await updateUserRow(tx, user.id, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
-    else if (await changeAddress(app, tx, user, kind, identifier)) addressChanged = true;
+      Object.assign(columns, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
+    else if (await changeAddress(app, tx, user, kind, identifier, columns)) addressChanged = true;
   }
+  const after = { ...user, ...columns };
+  if (after.username === null && after.email === null && after.phone === null)
+    throw new ValidationError([identifierRequired()]);
+  await updateUserRow(tx, user.id, columns);
   if (addressChanged) await voidOneTimePasswords(tx, user.id);
 }
 
-/** @returns whether another address is the user's now, or waits to be */
+/**
+ * Changes the tokens of an address.
+ * @param columns what is to be written to the user is put here
+ * @returns whether another address is the user's now, or waits to be
+ */
 async function changeAddress(
   app: App,
   tx: Database,
   user: User,
   kind: AddressKind,
   address: Identifier | null,
+  columns: Partial<User>,
 ): Promise<boolean> {
   const [current, pending, verified] =
     kind === 'email'
@@ -203,7 +211,7 @@ async function changeAddress(
   const isSame = (other: string | null) => address !== null && other !== null && comparisonKey(other) === address.key;
   if (address === null) {
     await deleteSecurityTokens(tx, { userId: user.id, kind });
-    await updateAddress(tx, user.id, kind, null);
+    Object.assign(columns, addressColumns(kind, null));
     return current !== null;
   }
   const id = tokenIdOf(app, { kind, key: address.key });
@@ -215,12 +223,12 @@ async function changeAddress(
   if (isSame(current)) {
     // The same mailbox in another spelling: nothing is to be proved again. What was waiting to take its place is not wanted any more.
     await updateTokenAddress(tx, id, address.value);
-    await updateAddress(tx, user.id, kind, address);
+    Object.assign(columns, addressColumns(kind, address));
     return pending !== null;
   }
   if (verified !== true) {
     await deleteSecurityTokens(tx, { userId: user.id, kind });
-    await updateAddress(tx, user.id, kind, address);
+    Object.assign(columns, addressColumns(kind, address));
   }
   const token = { id, userId: user.id, kind, address: address.value, givenAtSignUp: false, pending: verified === true };
   await insertSecurityTokens(tx, [token]);

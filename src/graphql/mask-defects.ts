@@ -27,9 +27,19 @@ export function formatError(app: App): (formatted: GraphQLFormattedError, error:
   return (formatted, error) => {
     const { code, errorId } = formatted.extensions ?? {};
     const { stacktrace: _, ...extensions } = formatted.extensions ?? {};
-    if (code !== 'INTERNAL_SERVER_ERROR' || errorId !== undefined) return { ...formatted, extensions };
+    if (code !== 'INTERNAL_SERVER_ERROR' || errorId !== undefined)
+      return { ...formatted, message: withoutValues(formatted.message), extensions };
     const masked = toGraphQLError(app, unwrapResolverError(error));
     const { http: __, ...facts } = masked.extensions;
     return { ...formatted, message: masked.message, extensions: facts };
   };
+}
+
+/** What graphql-js says of a value of the wrong type, without the value: it may be a password in the wrong place. */
+function withoutValues(message: string): string {
+  const [, variable] = /^Variable "\$(\w+)" got invalid value /.exec(message) ?? [];
+  if (variable === undefined) return message.replace(/( cannot represent [^:]*): .*/s, '$1');
+  const at = message.match(/ at "[\w.[\]]+"/g)?.at(-1) ?? '';
+  const [, why = ''] = /^.*(; (?:Field "\w+" |Expected (?:non-nullable )?type ).*)$/s.exec(message) ?? [];
+  return `Variable "$${variable}" got an invalid value${at}${why || '.'}`;
 }

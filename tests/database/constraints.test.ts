@@ -134,7 +134,7 @@ for (const { name, db } of databases) {
     const { id } = await makeToken(one);
     await makeToken(one, { kind: 'phone' });
     await assertViolates('security_tokens_pkey', () => makeToken(other, { id }));
-    await assertViolates('security_tokens_user_kind_unique', () => makeToken(one));
+    await assertViolates('security_tokens_user_kind_pending_unique', () => makeToken(one));
     await assertViolates('security_tokens_user_id_users_id_fk', () => makeToken({ id: randomUUID() }));
   });
 

@@ -16,6 +16,8 @@ const environment = {
   ...sendGridEnvironment(sendGrid),
   ...vonageEnvironment(vonage),
   DATABASE_URL: await createDatabase(),
+  // A connection for each of the requests that are made at once: waiting for one is not what is raced here.
+  DATABASE_POOL_SIZE: '30',
   LOG_LEVEL: 'silent',
 };
 const processes = await Promise.all([spawnService(environment), spawnService(environment)]);
@@ -146,10 +148,12 @@ describe('numbers of one prefix', () => {
     const own = await Promise.all([spawnService(environment), spawnService(environment)]);
     const tokens = (await signUpAll(numbers('+1202555', 200))).map(({ phoneToken }) => phoneToken);
     for (const expected of [20, 40]) {
-      const answers = await atOnce(tokens, {}, 'AUTHENTICATION', own);
-      assert.equal(count(answers, 'SendOneTimePasswordSuccess'), 200);
+      if (expected > 20) await advance(inside, 3_601);
+      for (let first = 0; first < tokens.length; first += 50) {
+        const answers = await atOnce(tokens.slice(first, first + 50), {}, 'AUTHENTICATION', own);
+        assert.equal(count(answers, 'SendOneTimePasswordSuccess'), 50);
+      }
       assert.equal((await arrivals(vonage, expected)).length, expected);
-      await advance(inside, 3_601);
     }
     // They stop when what goes on in the background is done.
     assert.deepEqual(await Promise.all(own.map((service) => service.kill('SIGTERM'))), [0, 0]);
