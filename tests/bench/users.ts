@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import type { Database } from '../../src/database/database.js';
-import type { Caller } from '../../src/domain/sessions.js';
+import type { Caller } from '../../src/domain/caller.js';
 import { listUsers } from '../../src/domain/users.js';
 import { startPostgres } from '../support/postgres.js';
 
