@@ -141,9 +141,10 @@ async function run(
       complain(exitCodes.refused, { code: error.code, message: error.message }, error.message);
     else if (error instanceof Error && error.name === 'ExitPromptError')
       complain(exitCodes.failed, { code: 'ABORTED' }, 'Nothing was done.');
-    else if (app === undefined || app.isUnavailable(error))
-      complain(exitCodes.failed, { code: 'SERVICE_UNAVAILABLE' }, `The database could not be used: ${reasonOf(error)}`);
-    else throw error;
+    else if (app === undefined || app.isUnavailable(error)) {
+      const message = `The database could not be used: ${reasonOf(error)}`;
+      complain(exitCodes.failed, { code: 'SERVICE_UNAVAILABLE', message }, message);
+    } else throw error;
   } finally {
     await app?.close();
   }

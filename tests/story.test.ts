@@ -80,7 +80,11 @@ for (const [name, url] of Object.entries(databases))
     const notices = (await outbox(service)).filter((message) => message.oneTimePassword === null);
     assert.deepEqual(
       new Set(notices.map(({ to, subject }) => `${to} ${subject}`)),
-      new Set(['Robin@sherwood.example Your password was changed', `${phone} null`]),
+      new Set([
+        'Robin@sherwood.example Your password was changed',
+        'Robin@sherwood.example Your phone number was changed',
+        `${phone} null`,
+      ]),
     );
 
     // Deletes it: nobody is there any more, and the addresses are free.

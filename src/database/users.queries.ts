@@ -248,6 +248,7 @@ export async function findUsersByPrefix(
   limit: number,
   afterId: string | null,
 ): Promise<User[]> {
+  if (prefixes.length === 0) return [];
   const column = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
   return db
     .select(userColumns)

@@ -210,21 +210,23 @@ export async function listUsers(
   };
 }
 
-/** What begins with `+` or a digit may only be a phone; everything else may be a username or an email. */
+/** What may be the beginning of a phone is looked for among phones and emails, anything else among usernames and emails. */
 function searchPrefixes(search: string): { kind: Identifier['kind']; key: string }[] {
-  const text = search.slice(0, 254);
-  if (/^[+\d(]/.test(text)) {
-    const digits = text.replace(/\D/g, '');
-    return [
-      { kind: 'phone', key: `+${digits}` },
-      { kind: 'email', key: comparisonKey(text) },
-    ];
-  }
-  const key = comparisonKey(text);
-  return [
-    { kind: 'username', key },
-    { kind: 'email', key },
-  ];
+  // No identifier is longer, and none holds NUL, which PostgreSQL has no text for.
+  if (search.length > 254 || search.includes('\0')) return [];
+  const digits = search.replace(/\D/g, '');
+  if (/^[+\d\s().-]*[+\d][+\d\s().-]*$/.test(search))
+    return [{ kind: 'phone', key: `+${digits}` }, ...keysOf(search).map((key) => ({ kind: 'email' as const, key }))];
+  return keysOf(search).flatMap((key) => [
+    { kind: 'username' as const, key },
+    { kind: 'email' as const, key },
+  ]);
+}
+
+/** A Σ at the end is another small letter than one within a word, and where the rest of the identifier goes on is not known. */
+function keysOf(search: string): string[] {
+  const key = comparisonKey(search);
+  return /[σς]$/.test(key) ? [`${key.slice(0, -1)}σ`, `${key.slice(0, -1)}ς`] : [key];
 }
 
 function cursorOf({ dateJoined, id }: User): string {
@@ -233,7 +235,12 @@ function cursorOf({ dateJoined, id }: User): string {
 
 function readCursor(cursor: string): UserPosition {
   const [dateJoined = '', id = ''] = Buffer.from(cursor, 'base64url').toString().split(' ');
-  if (!isId(id) || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(dateJoined) || Number.isNaN(Date.parse(dateJoined)))
-    throw new BadUserInputError('This is not a cursor of this list.');
+  if (!isId(id) || !isInstant(dateJoined)) throw new BadUserInputError('This is not a cursor of this list.');
   return { dateJoined, id };
+}
+
+/** Whether it is the text of an instant that a user can have joined at: not of the 31st of February. */
+function isInstant(text: string): boolean {
+  const instant = new Date(text);
+  return !Number.isNaN(instant.getTime()) && instant.getUTCFullYear() >= 1970 && instant.toISOString() === text;
 }
