@@ -242,5 +242,5 @@ function readCursor(cursor: string): UserPosition {
 /** Whether it is the text of an instant that a user can have joined at: not of the 31st of February. */
 function isInstant(text: string): boolean {
   const instant = new Date(text);
-  return !Number.isNaN(instant.getTime()) && instant.getUTCFullYear() >= 1970 && instant.toISOString() === text;
+  return /^[12]\d{3}-/.test(text) && !Number.isNaN(instant.getTime()) && instant.toISOString() === text;
 }
