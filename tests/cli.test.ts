@@ -394,6 +394,43 @@ test('the embedded database belongs to one process: another is told so, and the 
   assert.deepEqual([freed.code, freed.stderr], [0, '']);
 });
 
+test('of several that reach at once for a folder whose holder was killed, one gets it', async () => {
+  const folder = temporaryFolder();
+  const reach = `
+    const { takeExclusively } = await import(${JSON.stringify(join(cli, '../database/exclusive-use.js'))});
+    process.on('message', () => takeExclusively(process.argv[1]).then(
+      () => process.send('taken'),
+      (error) => process.send(error.name),
+    ));
+    process.send('ready');`;
+  for (let round = 0; round < 15; round += 1) {
+    const many = Array.from({ length: 4 }, () => {
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', reach, folder], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
+      after(() => child.kill('SIGKILL'));
+      return child;
+    });
+    const hear = (child: ChildProcess) => new Promise((resolve) => child.once('message', resolve));
+    await Promise.all(many.map(hear));
+    const outcomes = many.map(hear);
+    for (const child of many) child.send('now');
+    assert.deepEqual((await Promise.all(outcomes)).sort(), [
+      'DatabaseInUseError',
+      'DatabaseInUseError',
+      'DatabaseInUseError',
+      'taken',
+    ]);
+    await Promise.all(
+      many.map((child) => {
+        const exited = new Promise((resolve) => child.once('exit', resolve));
+        child.kill('SIGKILL');
+        return exited;
+      }),
+    );
+  }
+});
+
 async function ready(port: number): Promise<void> {
   for (;;) {
     try {
