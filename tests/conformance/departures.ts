@@ -65,7 +65,7 @@ const deviations = /[ßς]/;
 
 /** As the original reads an extension: behind its own mark, at the end. */
 const extensionOf = /(x|ext\.?|#|,,|~|;ext=)\s*\d+$/i;
-const hasMoreThanANumber = (text: string) =>
+export const hasMoreThanANumber = (text: string) =>
   /[^\p{Nd}\s\p{Cf}+＋()（）［］[\]*./／．\-\u2010-\u2015\u2212ー－\u2053\u223C]/u.test(text);
 
 export const usernameValidator: Departure<string, Verdict, string>[] = [
@@ -231,8 +231,9 @@ export interface Identifiers {
   phone?: string | null;
 }
 
-const canonicalEmail = (email: string) => email.slice(0, email.lastIndexOf('@') + 1) + domainToASCII(domainOf(email));
-const e164 = (phone: string) => parsePhoneNumberFromString(phone, 'US')?.number ?? null;
+export const canonicalEmail = (email: string) =>
+  email.slice(0, email.lastIndexOf('@') + 1) + domainToASCII(domainOf(email));
+export const e164 = (phone: string) => parsePhoneNumberFromString(phone, 'US')?.number ?? null;
 const inOneCase = (text: string) => nfkc(text).toLowerCase().normalize('NFC');
 
 /** What uniqueness is decided by. */
@@ -241,7 +242,7 @@ const keyRules: Record<keyof Identifiers, (typed: string) => string | null> = {
   email: (typed) => inOneCase(canonicalEmail(typed)),
   phone: e164,
 };
-const keyOf = (kind: keyof Identifiers, typed: string | null | undefined) =>
+export const keyOf = (kind: keyof Identifiers, typed: string | null | undefined) =>
   typed == null ? null : keyRules[kind](typed);
 
 export interface SignUp {
@@ -366,6 +367,24 @@ export const createUser: Amendment<SignUp, SignUpAnswer>[] = [
     amend: (input, due) =>
       !isFaulty(due) && isTakenHere('username', input) && !isSaidTaken('username', due)
         ? withIssue(due, 'username', 'TAKEN')
+        : due,
+  },
+];
+
+export interface Update {
+  user: Identifiers & { password: string };
+  existing: Identifiers[];
+  set: Identifiers;
+}
+
+export const updateUser: Amendment<Update, SignUpAnswer>[] = [
+  {
+    name: 'email-without-case',
+    rule: 'An email is unique without regard to case.',
+    reason: 'Alice@ and alice@ are one mailbox; the original compares the local part with case.',
+    amend: ({ set, existing }, due) =>
+      !isFaulty(due) && isTakenHere('email', { args: { ...set }, existing }) && !isSaidTaken('email', due)
+        ? withIssue(due, 'email', 'TAKEN')
         : due,
   },
 ];
@@ -525,5 +544,52 @@ export const oneTimePasswordTrace: TraceDeparture[] = [
     name: 'entry-forgives',
     rule: 'Case, spaces and dashes of a one-time password do not count.',
     reason: "The original's are printable characters of every sort; ours are for people to copy by eye.",
+  },
+];
+
+/** A rule by which what becomes of tokens differs while addresses change. */
+export interface ChangeDeparture {
+  name:
+    | 'generating-keeps-the-count'
+    | 'counters-belong-to-the-address'
+    | 'verified-address-stays'
+    | 'one-door'
+    | 'email-without-case'
+    | 'phone-is-one-number';
+  rule: string;
+  reason: string;
+}
+
+export const tokenOnChange: ChangeDeparture[] = [
+  {
+    name: 'generating-keeps-the-count',
+    rule: 'Generating lowers neither the failure count nor the wait.',
+    reason: 'The original clears both, so that guessing is unlimited: generate, guess, generate …',
+  },
+  {
+    name: 'counters-belong-to-the-address',
+    rule: 'Failures are counted by address: another address has its own count, and one put back has the one it had.',
+    reason:
+      'What an address answers is the same whether somebody has it or nobody; the original carries the count along.',
+  },
+  {
+    name: 'verified-address-stays',
+    rule: 'A verified address stays until the new one is verified.',
+    reason: 'In the original a typing error locks its owner out.',
+  },
+  {
+    name: 'one-door',
+    rule: 'Every change is validated, normalised, and moves the token along with the address.',
+    reason: 'In the original what is saved without validation, or by a query, leaves user and token in disagreement.',
+  },
+  {
+    name: 'email-without-case',
+    rule: 'An email in another case is the same address, and stays verified.',
+    reason: 'Alice@ and alice@ are one mailbox; the original compares the local part with case.',
+  },
+  {
+    name: 'phone-is-one-number',
+    rule: 'The whole string is one number: no words around it, no letters for digits, no extension.',
+    reason: 'The original takes a number out of any text and drops its extension; a guess is a message to a stranger.',
   },
 ];
