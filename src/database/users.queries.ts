@@ -1,5 +1,5 @@
 /** Statements about users and the security tokens of their addresses. */
-import { and, asc, desc, eq, getTableColumns, gt, gte, isNull, lt, ne, or, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, isNull, ne, or, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import {
   type AddressKind,
@@ -238,45 +238,82 @@ export async function findUsersByAge(db: Database, limit: number, after: UserPos
     .limit(limit);
 }
 
+/** How a key of comparison begins. */
+export interface Prefix {
+  kind: 'username' | 'email' | 'phone';
+  key: string;
+}
+
+const keyColumns = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
+
+/** A user, and the first of the identifiers by which they were found. */
+export interface Match {
+  user: User;
+  key: string;
+}
+
 /**
- * Users of whom an identifier begins so, in the order of their ids. That order has no meaning, and that is why it is quick:
- * it cannot go along with the alphabet, so whatever is looked for is spread evenly over it.
+ * Users of whom an identifier begins so, in the order of those identifiers, behind the key of `after`. Each prefix is followed along the index of its column,
+ * whatever the planner thinks of how many there are; one who is found by several identifiers is passed over at all but the first.
  */
 export async function findUsersByPrefix(
   db: Database,
-  prefixes: { kind: 'username' | 'email' | 'phone'; key: string }[],
+  prefixes: Prefix[],
   limit: number,
-  afterId: string | null,
-): Promise<User[]> {
-  if (prefixes.length === 0) return [];
-  const column = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
-  return db
-    .select(userColumns)
-    .from(users)
-    .where(
-      and(
-        afterId === null ? undefined : gt(users.id, afterId),
-        // Compared byte by byte, so everything that begins so lies below the same text with the last code point of all behind it.
-        or(...prefixes.map(({ kind, key }) => and(gte(column[kind], key), lt(column[kind], `${key}\u{10FFFF}`)))),
-      ),
-    )
-    .orderBy(asc(users.id))
-    .limit(limit);
+  after: string,
+): Promise<Match[]> {
+  const found: Match[] = [];
+  let [position, width] = [after, limit * prefixes.length];
+  for (let more = prefixes.length > 0; more && found.length < limit; width *= 4) {
+    const matches = await findMatches(db, prefixes, width, position);
+    for (const { user, key } of matches) if (user !== null) found.push({ user, key });
+    position = matches.at(-1)?.key ?? position;
+    more = matches.length === width;
+  }
+  return found.slice(0, limit);
+}
+
+/** Identifiers that begin so, in their order; the user of each that is the first of the user's that do. */
+async function findMatches(
+  db: Database,
+  prefixes: Prefix[],
+  limit: number,
+  after: string,
+): Promise<{ user: User | null; key: string }[]> {
+  // Compared byte by byte, so everything that begins so lies below the same text with the last code point of all behind it.
+  const begins = ({ kind, key }: Prefix) =>
+    sql`${keyColumns[kind]} >= ${key} and ${keyColumns[kind]} < ${`${key}\u{10FFFF}`}`;
+  const first = sql.join(
+    prefixes.map((prefix) => sql`case when ${begins(prefix)} then ${keyColumns[prefix.kind]} end`),
+    sql`, `,
+  );
+  const matches = prefixes.map((prefix) => {
+    const column = keyColumns[prefix.kind];
+    return sql`(select ${users.id}, ${column} as key, ${column} = least(${first}) as is_first
+      from ${users} where ${begins(prefix)} and ${column} > ${after} order by ${column} limit ${limit})`;
+  });
+  return (
+    db
+      .select({ user: userColumns, key: sql<string>`matches.key` })
+      .from(sql`(${sql.join(matches, sql` union all `)} order by key limit ${limit}) as matches`)
+      // Nothing more is read of those who are passed over.
+      .leftJoin(users, sql`${users.id} = case when matches.is_first then matches.id end`)
+      .orderBy(sql`matches.key`)
+  );
 }
 
 /** The users that the keys name: nobody, one, or several who are not the same; and whether each has signed in from that network within 30 days. */
 export async function findUsersByKeys(
   db: Database,
-  keys: { kind: 'username' | 'email' | 'phone'; key: string }[],
+  keys: Prefix[],
   network: string,
 ): Promise<{ user: User; knownNetwork: boolean }[]> {
   if (keys.length === 0) return [];
-  const column = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
   return db
     .select({
       user: userColumns,
       knownNetwork: sql<boolean>`exists (select from sessions s where s.user_id = users.id and s.ip_address <<= ${network}::inet and s.created_at > statement_timestamp() - interval '30 days')`,
     })
     .from(users)
-    .where(or(...keys.map(({ kind, key }) => eq(column[kind], key))));
+    .where(or(...keys.map(({ kind, key }) => eq(keyColumns[kind], key))));
 }

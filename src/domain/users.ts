@@ -8,6 +8,7 @@ import {
   hasSuperuser,
   insertSecurityTokens,
   insertUser,
+  type Prefix,
   type User,
   type UserPosition,
 } from '../database/users.queries.js';
@@ -186,7 +187,7 @@ export interface UserPage {
 const maxPageSize = 100;
 
 /**
- * A page of users: the newest first, or those of whom an identifier begins like `search`, in an order that is stable and means nothing.
+ * A page of users: the newest first, or those of whom an identifier begins like `search`, in the order of those identifiers.
  * @throws {ForbiddenError} for anyone but staff
  * @throws {BadUserInputError} for a page size out of 1–100, and for a cursor that was not given out for this list
  */
@@ -197,21 +198,28 @@ export async function listUsers(
 ): Promise<UserPage> {
   requireStaff(caller);
   if (first < 1 || first > maxPageSize) throw new BadUserInputError(`first must be from 1 to ${maxPageSize}.`);
-  const position = after === null ? null : readCursor(after);
-  const prefixes = search === null || search === '' ? null : searchPrefixes(search);
-  const found =
-    prefixes === null
-      ? await findUsersByAge(app.db, first + 1, position)
-      : await findUsersByPrefix(app.db, prefixes, first + 1, position?.id ?? null);
+  const found = search ? await searchUsers(app, search, first + 1, after) : await listByAge(app, first + 1, after);
   return {
-    edges: found.slice(0, first).map((node) => ({ cursor: cursorOf(node), node })),
+    edges: found.slice(0, first),
     hasNextPage: found.length > first,
-    hasPreviousPage: position !== null,
+    hasPreviousPage: after !== null,
   };
 }
 
+async function listByAge(app: App, limit: number, after: string | null): Promise<UserPage['edges']> {
+  const position = after === null ? null : readPosition(after);
+  const found = await findUsersByAge(app.db, limit, position);
+  return found.map((node) => ({ cursor: cursorOf(`${node.dateJoined.toISOString()} ${node.id}`), node }));
+}
+
+async function searchUsers(app: App, search: string, limit: number, after: string | null): Promise<UserPage['edges']> {
+  const key = after === null ? '' : readKey(after);
+  const found = await findUsersByPrefix(app.db, searchPrefixes(search), limit, key);
+  return found.map(({ user, key }) => ({ cursor: cursorOf(`:${key}`), node: user }));
+}
+
 /** What may be the beginning of a phone is looked for among phones and emails, anything else among usernames and emails. */
-function searchPrefixes(search: string): { kind: Identifier['kind']; key: string }[] {
+function searchPrefixes(search: string): Prefix[] {
   // No identifier is longer, and none holds NUL, which PostgreSQL has no text for.
   if (search.length > 254 || search.includes('\0')) return [];
   const digits = search.replace(/\D/g, '');
@@ -229,15 +237,27 @@ function keysOf(search: string): string[] {
   return /[σς]$/.test(key) ? [`${key.slice(0, -1)}σ`, `${key.slice(0, -1)}ς`] : [key];
 }
 
-function cursorOf({ dateJoined, id }: User): string {
-  return Buffer.from(`${dateJoined.toISOString()} ${id}`).toString('base64url');
+function cursorOf(position: string): string {
+  return Buffer.from(position).toString('base64url');
 }
 
-function readCursor(cursor: string): UserPosition {
-  const [dateJoined = '', id = ''] = Buffer.from(cursor, 'base64url').toString().split(' ');
-  if (!isId(id) || !isInstant(dateJoined)) throw new BadUserInputError('This is not a cursor of this list.');
+function readCursor(cursor: string): string {
+  return Buffer.from(cursor, 'base64url').toString();
+}
+
+function readPosition(cursor: string): UserPosition {
+  const [dateJoined = '', id = ''] = readCursor(cursor).split(' ');
+  if (!isId(id) || !isInstant(dateJoined)) throw new BadUserInputError(notOfThisList);
   return { dateJoined, id };
 }
+
+function readKey(cursor: string): string {
+  const key = /^:([^\0]{1,254})$/.exec(readCursor(cursor))?.[1];
+  if (key === undefined) throw new BadUserInputError(notOfThisList);
+  return key;
+}
+
+const notOfThisList = 'This is not a cursor of this list.';
 
 /** Whether it is the text of an instant that a user can have joined at: not of the 31st of February. */
 function isInstant(text: string): boolean {

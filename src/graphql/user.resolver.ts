@@ -56,7 +56,7 @@ export class UserResolver {
 
   @Query(() => UserConnectionType, {
     description:
-      'Users, the newest first; with `search`, those of whom an identifier begins so, in an order that is stable and means nothing. Staff only.',
+      'Users, the newest first; with `search`, those of whom an identifier begins so, in the order of those identifiers. Staff only.',
   })
   async users(
     @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, 1–100.' }) first:

@@ -111,6 +111,17 @@ describe('users', () => {
     assert.equal(orders.size, 1, 'the order is the same for every size');
   });
 
+  test('a search gives everybody once, by the first identifier that begins so, however far the others lie', async () => {
+    // All emails come before all usernames, so that whole pages of usernames are of people who have been listed.
+    const ids: string[] = [];
+    for (let index = 10; index < 30; index += 1)
+      ids.push((await signUp(service, { username: `late_${index}`, email: `late.${index}@a.test` })).id);
+    const last = await signUp(service, { username: 'late_last' });
+    for (const first of [1, 3, 20, 21])
+      assert.deepEqual((await walk({ first, search: 'late' })).flatMap(idsOf), [...ids, last.id], `first: ${first}`);
+    assert.deepEqual((await walk({ first: 6, search: 'late_' })).flatMap(idsOf), [...ids, last.id]);
+  });
+
   for (const search of [undefined, 'person'])
     test(`${search ? 'a search' : 'the list'} repeats nobody and misses nobody while others come and go`, async () => {
       const people = await signUpMany(20, 'person');
@@ -177,6 +188,9 @@ describe('users', () => {
       forge(`2024-01-01T00:00:00.000Z ${id}\0`),
       forge(`2024-01-01T00:00:00.000Z' or true -- ${id}`),
       'A'.repeat(10_000),
+      forge(':'),
+      forge(':a\0'),
+      forge(`:${'a'.repeat(255)}`),
     ];
     for (const after of cursors)
       for (const search of [null, 'a']) assert.equal(await codeOf(root, { after, search }), 'BAD_USER_INPUT', after);
