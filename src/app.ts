@@ -6,7 +6,7 @@ import { type Database, openDatabase, ping, takeLock } from './database/database
 import { isDatabaseUnavailable } from './database/failures.js';
 import { findKeys, insertKey, type KeyRow, updateSealedKey } from './database/keys.queries.js';
 import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queries.js';
-import { createDelivery, type Deliver } from './delivery/delivery.js';
+import { createDelivery, type Deliver, DeliveryError } from './delivery/delivery.js';
 import type { Channel } from './delivery/message.js';
 import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
 import { createSendGrid } from './delivery/sendgrid.js';
@@ -34,7 +34,7 @@ export interface App {
   channels: ReadonlySet<Channel>;
   /** lets the first superuser be made; null where there is none */
   bootstrapSecret: string | null;
-  /** Does work that the answer does not wait for; what it rejects with is logged. */
+  /** Does work that the answer does not wait for; what it fails of is logged. */
   inBackground(work: Promise<void>): void;
   /** The messages kept in place of sending, newest first, those under way included. */
   outbox(): Promise<(OutboxMessage & { sentAt: Date })[]>;
@@ -102,7 +102,10 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       bootstrapSecret: config.bootstrapSecret ?? (config.production ? null : randomToken(32)),
       inBackground(work) {
         const logged = work
-          .catch((error) => log.warn({ err: error }, 'work in the background failed'))
+          .catch((error) => {
+            // A message that was not accepted has been logged where that was seen.
+            if (!(error instanceof DeliveryError)) log.warn({ err: error }, 'work in the background failed');
+          })
           .finally(() => background.delete(logged));
         background.add(logged);
       },

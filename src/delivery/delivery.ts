@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Addressed, Channel, Message } from './message.js';
 import { type WrittenMessage, writeMessage } from './messages.js';
 
-/** Hands a message to whoever carries it. Rejects where it was not accepted; the reason is in the log by then. */
+/** Hands a message to whoever carries it. Rejects with a {@link DeliveryError} where it was not accepted; the reason is in the log by then. */
 export type Deliver = (message: Message) => Promise<void>;
 
 /** A message in words, on its way. */
@@ -28,7 +28,9 @@ export function createDelivery(transports: Record<Channel, Transport>, appUrl: s
       await transports[channel]({ channel, to, oneTimePassword, ...writeMessage(message, appUrl) });
     } catch (error) {
       log.warn({ err: error, channel, kind: message.kind }, 'a message was not accepted');
-      throw error;
+      throw error instanceof DeliveryError
+        ? error
+        : new DeliveryError('The message was not accepted.', { cause: error });
     }
   };
 }

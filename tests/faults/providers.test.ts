@@ -325,6 +325,19 @@ describe('to a stranger', () => {
     assert.equal(next.__typename, 'TimeoutError');
     assert.equal(next.failureCount, null);
   });
+
+  test('a message that is not accepted is logged once', async () => {
+    const anonymous = caller(service);
+    sendGrid.behave('once@example.com', sendGridRefusal(400, 'told once'));
+    await anonymous.createUser({ email: 'once@example.com' });
+    const [token] = await anonymous.securityTokens('once@example.com');
+    const before = service.output().length;
+    await anonymous.sendOneTimePassword(token.id);
+    await logged('email', /told once/);
+    await delay(100);
+    const lines = service.output().slice(before).trim().split('\n');
+    assert.equal(lines.length, 1, lines.join('\n'));
+  });
 });
 
 test('a provider that hangs ties up a bounded number of sockets, and nothing else', async () => {
