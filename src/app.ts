@@ -1,27 +1,18 @@
 /** The one place where implementations are chosen: everything that the domain works with, made from the configuration. */
-import { randomUUID } from 'node:crypto';
 import { type Logger, pino } from 'pino';
 import type { Config } from './config.js';
-import { type Database, openDatabase, ping, takeLock } from './database/database.js';
+import { type Database, openDatabase, ping } from './database/database.js';
 import { isDatabaseUnavailable } from './database/failures.js';
-import { findKeys, insertKey, type KeyRow, updateSealedKey } from './database/keys.queries.js';
 import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queries.js';
 import { createDelivery, type Deliver, DeliveryError } from './delivery/delivery.js';
 import type { Channel } from './delivery/message.js';
 import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
 import { createSendGrid } from './delivery/sendgrid.js';
 import { createVonage } from './delivery/vonage.js';
-import {
-  importSigningKey,
-  importVerificationKey,
-  newSigningKey,
-  type SigningKey,
-  type VerificationKey,
-} from './security/access-tokens.js';
-import { deriveKey } from './security/hmac.js';
+import { type Keys, openKeys } from './keys.js';
 import { createPasswords, PasswordPoolBusyError, type Passwords } from './security/passwords.js';
 import { randomToken } from './security/random.js';
-import { createSealer, SealedByAnotherKeyError, type Sealer } from './security/sealing.js';
+import { createSealer } from './security/sealing.js';
 
 export interface App {
   config: Config;
@@ -46,19 +37,6 @@ export interface App {
   close(): Promise<void>;
 }
 
-/** Keys by purpose. All but those of access tokens are derived from one that the database keeps sealed, so that they outlive a replacement of `SECRET_KEY`. */
-export interface Keys {
-  securityTokenIds: Buffer;
-  oneTimePasswords: Buffer;
-  throttles: Buffer;
-  refreshTokens: Buffer;
-  outbox: { id: string; bytes: Buffer };
-  /** signs access tokens */
-  signing: SigningKey;
-  /** verify them, and are published */
-  verification: VerificationKey[];
-}
-
 /**
  * Opens and migrates the database, reads or makes its keys, starts the worker threads.
  * @throws {SealedByAnotherKeyError} when the database was used with another `SECRET_KEY`
@@ -74,7 +52,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
   try {
     await database.migrate();
     const sealer = createSealer(config.secretKeys);
-    const keys = await loadKeys(db, sealer);
+    const keys = await openKeys(db, sealer, { accessTokenTtlSeconds: config.accessTokenTtlSeconds, log });
     const outboxSealer = createSealer([keys.outbox]);
     const passwords = createPasswords({
       peppers: config.passwordPeppers,
@@ -120,6 +98,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       isUnavailable: (error) => error instanceof PasswordPoolBusyError || isDatabaseUnavailable(error),
       ping: () => ping(db),
       async close() {
+        keys.close();
         await Promise.all(background);
         await passwords.end();
         await database.close();
@@ -147,58 +126,4 @@ function describeError(error: unknown): object {
     stack: error.stack?.match(/^ {4}at .*$/gm)?.join('\n'),
     ...(error.cause !== undefined && { cause: describeError(error.cause) }),
   };
-}
-
-async function loadKeys(db: Database, sealer: Sealer): Promise<Keys> {
-  const rows = await db.transaction(async (tx) => {
-    await takeLock(tx, 'keys');
-    let found = await findKeys(tx);
-    if (!found.some(({ purpose }) => purpose === 'root')) {
-      await insertKey(tx, {
-        id: randomUUID(),
-        purpose: 'root',
-        sealedKey: sealer.seal(Buffer.from(randomToken(32), 'base64url')),
-        publicJwk: null,
-      });
-    }
-    if (!found.some(({ purpose }) => purpose === 'access-token')) {
-      const id = randomUUID();
-      const { pkcs8, publicJwk } = await newSigningKey(id);
-      await insertKey(tx, {
-        id,
-        purpose: 'access-token',
-        sealedKey: sealer.seal(Buffer.from(pkcs8)),
-        publicJwk: publicJwk as Record<string, string>,
-      });
-    }
-    // What an outgoing SECRET_KEY sealed is sealed anew, so that the old one can be taken off the list.
-    found = await findKeys(tx);
-    for (const { id, sealedKey } of found)
-      if (!sealer.isCurrent(sealedKey)) await updateSealedKey(tx, id, sealer.seal(openKey(sealer, sealedKey)));
-    return found;
-  });
-  const open = (row: KeyRow) => openKey(sealer, row.sealedKey);
-  const root = open(rows.find(({ purpose }) => purpose === 'root')!);
-  const accessTokenKeys = rows.filter(({ purpose }) => purpose === 'access-token');
-  const newest = accessTokenKeys.at(-1)!;
-  return {
-    securityTokenIds: deriveKey(root, 'security-token-ids'),
-    oneTimePasswords: deriveKey(root, 'one-time-passwords'),
-    throttles: deriveKey(root, 'throttles'),
-    refreshTokens: deriveKey(root, 'refresh-tokens'),
-    outbox: { id: '00000000', bytes: deriveKey(root, 'outbox') },
-    signing: await importSigningKey(newest.id, open(newest).toString()),
-    verification: await Promise.all(accessTokenKeys.map(({ id, publicJwk }) => importVerificationKey(id, publicJwk!))),
-  };
-}
-
-function openKey(sealer: Sealer, sealed: Buffer): Buffer {
-  try {
-    return sealer.open(sealed);
-  } catch (error) {
-    if (!(error instanceof SealedByAnotherKeyError)) throw error;
-    throw new SealedByAnotherKeyError(
-      `The keys in this database were ${error.message}. Give the SECRET_KEY that it was first used with (outside production it is in DATA_DIR).`,
-    );
-  }
 }

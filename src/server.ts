@@ -1,4 +1,5 @@
 /** HTTP: the routes, and starting and stopping. */
+import cookies from '@fastify/cookie';
 import cors from '@fastify/cors';
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
 import type { App } from './app.js';
@@ -47,11 +48,13 @@ export async function createServer(app: App): Promise<Server> {
   http.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close');
   });
+  await http.register(cookies);
+
   const graphql = await createGraphQLService(app);
   http.route({
     method: ['GET', 'POST'],
     url: '/graphql',
-    async handler({ method, headers, url, body, ip }, reply) {
+    async handler({ method, headers, url, body, ip, cookies }, reply) {
       const question = url.indexOf('?');
       const response = await graphql.execute({
         method,
@@ -60,16 +63,17 @@ export async function createServer(app: App): Promise<Server> {
         body,
         ipAddress: ip,
         header: (name) => [headers[name]].flat()[0],
+        cookie: (name) => cookies[name],
+        setCookie: (name, value, options) => {
+          if (value === null) reply.clearCookie(name, options);
+          else reply.setCookie(name, value, options);
+        },
       });
       for (const [name, value] of response.headers) reply.header(name, value);
       return reply.code(response.status).header('cache-control', 'no-store').send(response.body);
     },
   });
-  http.get('/.well-known/jwks.json', (_request, reply) =>
-    reply
-      .header('cache-control', 'public, max-age=300')
-      .send({ keys: app.keys.verification.map(({ publicJwk }) => publicJwk) }),
-  );
+  addMetadata(http, app);
   addProbes(http, app);
   if (!config.production) addOutbox(http, app);
 
@@ -82,6 +86,28 @@ export async function createServer(app: App): Promise<Server> {
       await app.close();
     },
   };
+}
+
+/** Where others find the keys that verify access tokens. @see RFC 8414, RFC 7517 */
+function addMetadata(http: FastifyInstance, app: App): void {
+  // Both together are shorter than a key is published before it signs.
+  const caching = 'public, max-age=300, stale-if-error=1800';
+  const { publicUrl } = app.config;
+  const metadata = {
+    issuer: publicUrl,
+    jwks_uri: `${publicUrl}/.well-known/jwks.json`,
+    response_types_supported: [],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['ES256'],
+    claims_supported: ['iss', 'aud', 'sub', 'sid', 'iat', 'exp', 'auth_time', 'amr', 'roles'],
+  };
+  http.get('/.well-known/jwks.json', (_request, reply) =>
+    reply
+      .header('cache-control', caching)
+      .send({ keys: app.keys.accessTokens().verification.map(({ publicJwk }) => publicJwk) }),
+  );
+  for (const path of ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'])
+    http.get(path, (_request, reply) => reply.header('cache-control', caching).send(metadata));
 }
 
 function addProbes(http: FastifyInstance, app: App): void {

@@ -26,6 +26,7 @@ const modulesOfRooms: Record<string, Room> = {
   'server.ts': 'server',
   'outbox-page.ts': 'server',
   'app.ts': 'app',
+  'keys.ts': 'app',
   'config.ts': 'config',
 };
 

@@ -13,7 +13,7 @@ const root = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const readme = read('README.md');
-const documents = ['README.md', 'CHANGELOG.md', 'docs/architecture.md', 'docs/security.md'];
+const documents = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((file) => `docs/${file}`)];
 
 test('the requests of the README get the answers of the README, from a fresh start and as they stand', async () => {
   const blocks = fencedBlocks(readme).filter(({ language, text }) =>
@@ -229,8 +229,8 @@ function arrowsOfSource(): string[] {
   return [...byEdge].map(([edge, typeOnly]) => edge.replace(' ', typeOnly ? ' -.-> ' : ' --> '));
 }
 
-/** A folder is a room; of the modules beside them two belong to another's. */
+/** A folder is a room; of the modules beside them some belong to another's. */
 function roomOf(file: string): string {
   const name = file.includes('/') ? file.split('/')[0]! : file.replace(/\.[jt]s$/, '');
-  return { cli: 'main', 'outbox-page': 'server' }[name] ?? name;
+  return { cli: 'main', 'outbox-page': 'server', keys: 'app' }[name] ?? name;
 }

@@ -146,7 +146,12 @@ test('a mutation that selects its field twice is not carried out at all', async 
 
 // No document of more than one root field gets past the door; what merges the fields of one is still to be right.
 test('of a field selected twice either selection may ask for the refusal', async () => {
-  const contextValue = createContext(service.app, { ipAddress: '127.0.0.1', header: () => undefined });
+  const contextValue = createContext(service.app, {
+    ipAddress: '127.0.0.1',
+    header: () => undefined,
+    cookie: () => undefined,
+    setCookie: () => {},
+  });
   const run = async (first: string, second: string) => {
     const input = '(input: { password: "x" })';
     const source = `mutation { authenticate${input} { ${first} } authenticate${input} { ${second} } }`;
@@ -185,6 +190,7 @@ describe('each refusal of the domain has a face in the schema', () => {
     InvalidOneTimePasswordError: new errors.InvalidOneTimePasswordError(),
     TimeoutError: new errors.TimeoutError({ retryAt: new Date(), retryAfterSeconds: 1, failureCount: 1 }),
     TransmissionError: new errors.TransmissionError(),
+    InvalidSessionError: new errors.InvalidSessionError(),
     NotFoundError: new errors.NotFoundError(),
   };
   const classes = Object.entries(errors).filter(([, value]) => value.prototype instanceof errors.Refusal);

@@ -1,5 +1,5 @@
 /** Statements about sessions. */
-import { and, desc, eq, gt, isNull, ne, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gt, isNull, ne, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import { type Database, statement } from './database.js';
 import { type AuthenticationMethod, now, type SessionRow, sessions, users } from './schema.js';
 import { type User, userColumns } from './users.queries.js';
@@ -40,6 +40,8 @@ export interface LiveSession {
   recentlyAuthenticated: boolean;
   /** likewise, by a one-time password */
   recentlyProvedAddress: boolean;
+  /** last noted to be used more than a minute ago */
+  useIsDue: boolean;
 }
 
 /**
@@ -57,6 +59,7 @@ export async function findLiveSession(
         session: sessions,
         recentlyAuthenticated: sql<boolean>`${sessions.authenticatedAt} > ${now} - interval '10 minutes'`,
         recentlyProvedAddress: sql<boolean>`coalesce(${sessions.oneTimePasswordAt} > ${now} - interval '10 minutes', false)`,
+        useIsDue: sql<boolean>`${sessions.lastUsedAt} <= ${now} - interval '1 minute'`,
       })
       .from(sessions)
       .innerJoin(users, eq(users.id, sessions.userId))
@@ -83,22 +86,98 @@ export async function findSessions(db: Database, userId: string): Promise<Sessio
     .orderBy(desc(sessions.lastUsedAt), sessions.id);
 }
 
-/** Ends the session. @returns whether it lived */
-export async function revokeSession(db: Database, id: string): Promise<boolean> {
-  const revoked = await db
+/** Notes that the session is used, at most once a minute, and so puts off its end by idleness. */
+export async function touchSession(db: Database, id: string, idleTtlSeconds: number): Promise<void> {
+  await db
     .update(sessions)
-    .set({ revokedAt: now })
-    .where(and(eq(sessions.id, id), isLive))
-    .returning({ id: sessions.id });
-  return revoked.length > 0;
+    .set({ lastUsedAt: now, idleExpiresAt: idleEnd(idleTtlSeconds) })
+    .where(and(eq(sessions.id, id), isLive, sql`${sessions.lastUsedAt} <= ${now} - interval '1 minute'`));
 }
 
-/** Ends every session of the user, but for one where `exceptId` names it. */
-export async function revokeSessionsOf(tx: Database, userId: string, exceptId: string | null = null): Promise<void> {
-  await tx
+/** Never behind the end in all. */
+function idleEnd(idleTtlSeconds: number) {
+  return sql`least(${sessions.expiresAt}, ${now} + make_interval(secs => ${idleTtlSeconds}))`;
+}
+
+export interface Rotation {
+  session: SessionRow;
+  user: User;
+  /** false where the token was spent before: the session has ended by that */
+  rotated: boolean;
+  issuedAt: Date;
+}
+
+/**
+ * Spends a refresh token for its successor, in one statement. The current one is spent; the previous one gives the same successor once more as long as
+ * that is unused, for 10 s, because its answer may have been lost; any other is a copy, and ends the session.
+ * @returns undefined where the session does not live
+ */
+export async function rotateRefreshToken(
+  db: Database,
+  token: { sessionId: string; hash: Buffer; successorHash: Buffer; idleTtlSeconds: number },
+): Promise<Rotation | undefined> {
+  const prepared = statement(db, 'rotate_refresh_token', (db) => {
+    const hash = sql`${sql.placeholder('hash')}::bytea`;
+    const successorHash = sql`${sql.placeholder('successorHash')}::bytea`;
+    const isCurrent = sql`${sessions.refreshTokenHash} = ${hash}`;
+    const isPrevious = sql`coalesce(${sessions.previousRefreshTokenHash} = ${hash} and ${sessions.refreshTokenHash} = ${successorHash} and ${sessions.refreshedAt} > ${now} - interval '10 seconds', false)`;
+    const ifCurrent = (value: SQL, otherwise: SQLWrapper) =>
+      sql`case when ${isCurrent} then ${value} else ${otherwise} end`;
+    return db
+      .update(sessions)
+      .set({
+        previousRefreshTokenHash: ifCurrent(hash, sessions.previousRefreshTokenHash),
+        refreshTokenHash: ifCurrent(successorHash, sessions.refreshTokenHash),
+        refreshedAt: ifCurrent(now, sessions.refreshedAt),
+        lastUsedAt: ifCurrent(now, sessions.lastUsedAt),
+        idleExpiresAt: ifCurrent(
+          sql`least(${sessions.expiresAt}, ${now} + make_interval(secs => ${sql.placeholder('idleTtlSeconds')}::int))`,
+          sessions.idleExpiresAt,
+        ),
+        revokedAt: sql`case when ${isCurrent} or ${isPrevious} then ${sessions.revokedAt} else ${now} end`,
+      })
+      .from(users)
+      .where(
+        and(
+          eq(sessions.id, sql.placeholder('sessionId')),
+          eq(users.id, sessions.userId),
+          isLive,
+          eq(users.isActive, true),
+        ),
+      )
+      .returning({
+        session: getTableColumns(sessions),
+        user: userColumns,
+        rotated: sql<boolean>`${sessions.revokedAt} is null`,
+        issuedAt: sql<Date>`${now}`.mapWith(sessions.createdAt),
+      });
+  });
+  const [row] = await prepared.execute(token);
+  return row as Rotation | undefined;
+}
+
+/** Ends the session, of one user where `userId` names them. @returns it, if it lived */
+export async function revokeSession(
+  db: Database,
+  id: string,
+  userId: string | null = null,
+): Promise<SessionRow | undefined> {
+  const [revoked] = await db
     .update(sessions)
     .set({ revokedAt: now })
-    .where(and(eq(sessions.userId, userId), exceptId === null ? undefined : ne(sessions.id, exceptId), isLive));
+    .where(and(eq(sessions.id, id), userId === null ? undefined : eq(sessions.userId, userId), isLive))
+    .returning();
+  return revoked;
+}
+
+/** Ends every session of the user, but for one where `exceptId` names it. @returns how many lived */
+export async function revokeSessionsOf(tx: Database, userId: string, exceptId: string | null = null): Promise<number> {
+  const revoked = await tx
+    .update(sessions)
+    .set({ revokedAt: now })
+    .where(and(eq(sessions.userId, userId), exceptId === null ? undefined : ne(sessions.id, exceptId), isLive))
+    .returning({ id: sessions.id });
+  return revoked.length;
 }
 
 /** Notes in a session that its user has proved to be there once more, by a one-time password. */
@@ -108,7 +187,7 @@ export async function markAuthenticated(tx: Database, id: string, method: Authen
     .set({
       authenticatedAt: now,
       oneTimePasswordAt: now,
-      authenticationMethods: sql`array(select distinct unnest(array_append(${sessions.authenticationMethods}, ${method}::authentication_method)))`,
+      authenticationMethods: sql`array(select distinct unnest(array_append(${sessions.authenticationMethods}, ${method}::authentication_method)) order by 1)`,
     })
     .where(eq(sessions.id, id));
 }

@@ -22,6 +22,7 @@ export type NoticeEvent =
   | { type: 'password-changed' }
   | { type: 'address-changed'; field: 'email' | 'phone' }
   | { type: 'new-device'; userAgent: string | null; ipAddress: string | null }
+  | { type: 'session-copied'; userAgent: string | null }
   | { type: 'account-deleted' };
 
 /** Word to the owner of what was done to the account. */

@@ -128,6 +128,16 @@ function describeNotice(event: NoticeEvent): Notice {
         ],
         ...resetPassword,
       };
+    case 'session-copied':
+      return {
+        subject: 'A session of your account was ended',
+        what: [
+          `A session of your account (${nameOfProgram(event.userAgent)}) was ended: its key was used twice, so somebody may have copied it.`,
+        ],
+        unasked: 'Sign in again. If you have lost a device, reset your password: that ends every session.',
+        unaskedShort: 'If you have lost a device, reset your password.',
+        where: resetPassword.where,
+      };
     case 'account-deleted':
       return {
         subject: 'Your account was deleted',

@@ -85,6 +85,15 @@ export class TransmissionError extends Refusal {
   }
 }
 
+/** Alike for a refresh token that is unknown, spent, revoked or expired. */
+export class InvalidSessionError extends Refusal {
+  override readonly name = 'InvalidSessionError';
+  override readonly code = 'INVALID_SESSION';
+  constructor() {
+    super('This session has ended. Sign in again.');
+  }
+}
+
 /** The thing is absent, or beyond what the caller may reach: it does not say which. */
 export class NotFoundError extends Refusal {
   override readonly name = 'NotFoundError';

@@ -41,7 +41,7 @@ import { comparisonKey } from './identifiers.js';
 import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
 import { limitSends, limitSmsPrefix } from './rate-limits.js';
 import { checkSecurityTokenId, inspect, type SecurityTokenView } from './security-tokens.js';
-import { notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
+import { logEnds, notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
 import { waitSchedule } from './throttle.js';
 
 export type { OneTimePasswordPurpose } from '../database/schema.js';
@@ -138,21 +138,23 @@ export async function checkOneTimePassword(
   const attempt = await attemptOneTimePassword(app, tokenId, typed, purpose);
   if (!(await spendOneTimePassword(app.db, attempt))) throw new InvalidOneTimePasswordError();
 
-  const { replaced, ...proven } = await app.db.transaction(async (tx) => {
+  const { replaced, ended, ...proven } = await app.db.transaction(async (tx) => {
     const { user, token } = await lockProvenUser(tx, attempt);
     const session = caller.viewer?.user.id === user.id ? caller.viewer.session : null;
+    let ended = 0;
     if (session === null && user.firstVerifiedAt === null) {
       // Until now nobody had proved to be the owner: whoever came before may have signed up with somebody else's address.
       await updatePasswordHash(tx, user.id, null);
-      await revokeSessionsOf(tx, user.id);
+      ended = await revokeSessionsOf(tx, user.id);
     }
     const replaced = await verifyAddress(tx, user, token);
     if (session === null) await updateLastLogin(tx, user.id);
     else await markAuthenticated(tx, session.id, methodOf(token));
     const tokens = session === null ? await openSession(app, tx, user, [methodOf(token)], caller.client) : null;
     const [verified] = await findSecurityTokens(tx, { id: tokenId });
-    return { replaced, securityToken: inspect(verified!), user: verified!.user, tokens };
+    return { replaced, ended, securityToken: inspect(verified!), user: verified!.user, tokens };
   });
+  logEnds(app, proven.user.id, 'address proved by its owner', ended);
   if (replaced !== null) {
     const event = { type: 'address-changed', field: replaced.field } as const;
     notify(app, event, replaced);

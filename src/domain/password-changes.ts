@@ -12,7 +12,7 @@ import { ForbiddenError, InvalidCredentialsError, InvalidOneTimePasswordError, N
 import { notify, provenAddresses } from './notices.js';
 import { attemptOneTimePassword, lockProvenUser, methodOf, verifyAddress } from './one-time-passwords.js';
 import { checkSecurityTokenId } from './security-tokens.js';
-import { openSession, type SessionTokens } from './sessions.js';
+import { logEnds, openSession, type SessionTokens } from './sessions.js';
 
 /**
  * Changes the caller's password and ends all their sessions but the one that asks.
@@ -30,13 +30,14 @@ export async function changePassword(
   await refusePassword(app, input.newPassword, viewer.user);
   await requireProof(app, viewer, input.currentPassword ?? null, viewer.recentlyProvedAddress);
   const passwordHash = await app.passwords.hash(input.newPassword);
-  const user = await app.db.transaction(async (tx) => {
+  const { user, ended } = await app.db.transaction(async (tx) => {
     const locked = await lockUser(tx, viewer.user.id);
     // Changed by somebody else since it was compared.
     if (locked?.passwordHash !== viewer.user.passwordHash) throw new InvalidCredentialsError();
-    await replacePassword(tx, locked.id, passwordHash, viewer.session.id);
-    return { ...locked, passwordHash };
+    const ended = await replacePassword(tx, locked.id, passwordHash, viewer.session.id);
+    return { user: { ...locked, passwordHash }, ended };
   });
+  logEnds(app, user.id, 'password changed', ended);
   notify(app, { type: 'password-changed' }, provenAddresses(user));
   return { user };
 }
@@ -66,12 +67,13 @@ export async function setPassword(app: App, target: User | undefined, newPasswor
   if (target === undefined) throw new NotFoundError();
   await refusePassword(app, newPassword, target);
   const passwordHash = await app.passwords.hash(newPassword);
-  const user = await app.db.transaction(async (tx) => {
+  const { user, ended } = await app.db.transaction(async (tx) => {
     const locked = await lockUser(tx, target.id);
     if (locked === undefined) throw new NotFoundError();
-    await replacePassword(tx, locked.id, passwordHash);
-    return { ...locked, passwordHash };
+    const ended = await replacePassword(tx, locked.id, passwordHash);
+    return { user: { ...locked, passwordHash }, ended };
   });
+  logEnds(app, user.id, 'password set', ended);
   notify(app, { type: 'password-changed' }, provenAddresses(user));
   return user;
 }
@@ -102,15 +104,16 @@ export async function resetPassword(
     throw error;
   }
   const passwordHash = await app.passwords.hash(newPassword);
-  const { tokens, user } = await app.db.transaction(async (tx) => {
+  const { tokens, user, ended } = await app.db.transaction(async (tx) => {
     const { user, token } = await lockProvenUser(tx, attempt);
     if (!(await spendOneTimePassword(tx, attempt))) throw new InvalidOneTimePasswordError();
     await verifyAddress(tx, user, token);
-    await replacePassword(tx, user.id, passwordHash);
+    const ended = await replacePassword(tx, user.id, passwordHash);
     await updateLastLogin(tx, user.id);
     const tokens = await openSession(app, tx, user, [methodOf(token)], caller.client);
-    return { tokens, user: (await findUser(tx, user.id))! };
+    return { tokens, user: (await findUser(tx, user.id))!, ended };
   });
+  logEnds(app, user.id, 'password reset', ended);
   notify(app, { type: 'password-changed' }, provenAddresses(user));
   return { user, tokens };
 }
@@ -125,13 +128,14 @@ async function refusePassword(app: App, password: string, user: User | null): Pr
   if (issue !== undefined) refuseIssues([issue]);
 }
 
+/** @returns how many sessions have ended by it */
 async function replacePassword(
   tx: Database,
   userId: string,
   passwordHash: string,
   exceptSessionId: string | null = null,
-): Promise<void> {
+): Promise<number> {
   await updatePasswordHash(tx, userId, passwordHash);
-  await revokeSessionsOf(tx, userId, exceptSessionId);
   await voidOneTimePasswords(tx, userId);
+  return revokeSessionsOf(tx, userId, exceptSessionId);
 }

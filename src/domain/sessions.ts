@@ -9,17 +9,23 @@ import {
   insertSession,
   isNewDevice,
   revokeSession,
+  revokeSessionsOf,
+  rotateRefreshToken,
+  touchSession,
 } from '../database/sessions.queries.js';
-import type { User } from '../database/users.queries.js';
-import { signAccessToken, verifyAccessToken } from '../security/access-tokens.js';
+import { findUser, type User } from '../database/users.queries.js';
+import { signAccessToken, type VerifiedAccessToken, verifyAccessToken } from '../security/access-tokens.js';
 import {
   formatRefreshToken,
   newRefreshToken,
   parseRefreshToken,
+  type RefreshToken,
   refreshTokenHash,
+  successorOf,
 } from '../security/refresh-tokens.js';
-import type { Client, Viewer } from './caller.js';
-import { UnauthenticatedError } from './errors.js';
+import { isId, requireSuperuser, requireViewer } from './authority.js';
+import type { Caller, Client, Viewer } from './caller.js';
+import { InvalidSessionError, NotFoundError, UnauthenticatedError } from './errors.js';
 import { notify, provenAddresses } from './notices.js';
 
 export type { AuthenticationMethod } from '../database/schema.js';
@@ -28,10 +34,9 @@ export interface SessionTokens {
   session: SessionRow;
   accessToken: string;
   accessTokenExpiresAt: Date;
-  refreshToken: string;
+  /** null where it travels in a cookie */
+  refreshToken: string | null;
   refreshTokenExpiresAt: Date;
-  /** whether its user has signed in before, but not from such a device */
-  newDevice: boolean;
 }
 
 /** @see RFC 8176 and, for the names that it lacks, what others have registered by use */
@@ -41,14 +46,14 @@ const methodReferences: Record<AuthenticationMethod, string> = {
   PHONE_ONE_TIME_PASSWORD: 'sms',
 };
 
-/** Opens a session. Nobody is asked for a proof here: that is the caller's business. */
+/** Opens a session. Nobody is asked for a proof here: that is the caller's business. `newDevice`: its user has signed in before, but not from such a device. */
 export async function openSession(
   app: App,
   tx: Database,
-  user: Pick<User, 'id' | 'isStaff' | 'isSuperuser' | 'lastLogin'>,
+  user: SessionUser & Pick<User, 'lastLogin'>,
   methods: AuthenticationMethod[],
   client: Client,
-): Promise<SessionTokens> {
+): Promise<SessionTokens & { newDevice: boolean }> {
   const newDevice = await isNewDevice(tx, user, client);
   const refreshToken = newRefreshToken(randomUUID());
   const session = await insertSession(tx, {
@@ -61,29 +66,70 @@ export async function openSession(
     idleTtlSeconds: app.config.sessionIdleTtlSeconds,
     ttlSeconds: app.config.sessionTtlSeconds,
   });
-  // Whole seconds, as in the token; the instant is the database's.
-  const issuedAt = new Date(Math.floor(session.createdAt.getTime() / 1000) * 1000);
+  return { ...(await issueTokens(app, user, session, refreshToken, session.createdAt)), newDevice };
+}
+
+type SessionUser = Pick<User, 'id' | 'isStaff' | 'isSuperuser'>;
+
+/** @param now the database's */
+async function issueTokens(
+  app: App,
+  user: SessionUser,
+  session: SessionRow,
+  refreshToken: RefreshToken,
+  now: Date,
+): Promise<SessionTokens> {
+  // Whole seconds, as in the token.
+  const issuedAt = new Date(Math.floor(now.getTime() / 1000) * 1000);
   const accessTokenExpiresAt = new Date(issuedAt.getTime() + app.config.accessTokenTtlSeconds * 1000);
   return {
     session,
-    accessToken: await signAccessToken(app.keys.signing, app.config.publicUrl, {
+    accessToken: await signAccessToken(app.keys.accessTokens().signing, app.config.publicUrl, {
       userId: user.id,
       sessionId: session.id,
       issuedAt,
       expiresAt: accessTokenExpiresAt,
       authenticatedAt: session.authenticatedAt,
-      methods: methods.map((method) => methodReferences[method]),
+      methods: session.authenticationMethods.map((method) => methodReferences[method]),
       roles: [...(user.isStaff ? ['staff'] : []), ...(user.isSuperuser ? ['superuser'] : [])],
     }),
     accessTokenExpiresAt,
     refreshToken: formatRefreshToken(app.keys.refreshTokens, refreshToken),
     refreshTokenExpiresAt: session.idleExpiresAt,
-    newDevice,
   };
 }
 
+/**
+ * Gives new tokens for a refresh token, which is spent by that. The answer to the one spent last can be had once more within 10 s; any other that was
+ * spent before is a copy in somebody's hands: it ends the session, and the owner is told.
+ * @throws {InvalidSessionError}
+ */
+export async function refreshSession(app: App, token: string | null): Promise<{ user: User; tokens: SessionTokens }> {
+  const refreshToken = token === null ? undefined : parseRefreshToken(app.keys.refreshTokens, token);
+  if (refreshToken === undefined) throw new InvalidSessionError();
+  const successor = successorOf(app.keys.refreshTokens, refreshToken);
+  const rotation = await rotateRefreshToken(app.db, {
+    sessionId: refreshToken.sessionId,
+    hash: refreshTokenHash(refreshToken),
+    successorHash: refreshTokenHash(successor),
+    idleTtlSeconds: app.config.sessionIdleTtlSeconds,
+  });
+  if (rotation === undefined) throw new InvalidSessionError();
+  const { session, user, issuedAt } = rotation;
+  if (!rotation.rotated) {
+    logEnd(app, user.id, 'refresh token used again', session.id);
+    notify(app, { type: 'session-copied', userAgent: session.userAgent }, provenAddresses(user));
+    throw new InvalidSessionError();
+  }
+  return { user, tokens: await issueTokens(app, user, session, successor, issuedAt) };
+}
+
 /** Tells the owner of a session that was opened from a device that none was opened from before. */
-export function notifyOfNewDevice(app: App, user: User, { newDevice, session }: SessionTokens): void {
+export function notifyOfNewDevice(
+  app: App,
+  user: User,
+  { newDevice, session }: { newDevice: boolean; session: SessionRow },
+): void {
   if (!newDevice) return;
   const { userAgent, ipAddress } = session;
   notify(app, { type: 'new-device', userAgent, ipAddress }, provenAddresses(user));
@@ -94,29 +140,80 @@ export function notifyOfNewDevice(app: App, user: User, { newDevice, session }: 
  * @throws {UnauthenticatedError} for a token that is invalid, expired or revoked
  */
 export async function getViewer(app: App, accessToken: string): Promise<Viewer> {
-  const token = await verifyAccessToken(app.keys.verification, app.config.publicUrl, accessToken);
+  const token = await readAccessToken(app, accessToken);
   const viewer = token && (await findLiveSession(app.db, token));
   if (viewer === undefined) throw new UnauthenticatedError('The access token is invalid, expired or revoked.');
+  if (viewer.useIsDue) app.inBackground(touchSession(app.db, viewer.session.id, app.config.sessionIdleTtlSeconds));
   return viewer;
 }
 
+function readAccessToken(app: App, accessToken: string): Promise<VerifiedAccessToken | undefined> {
+  return verifyAccessToken(app.keys.accessTokens().verification, app.config.publicUrl, accessToken);
+}
+
 /**
- * Ends the session of the refresh token or else of the access token, also of one that is spent or has expired.
+ * Ends the session of the refresh token, also of a spent one; or else, where that ends none, of the access token, also of one that has expired.
  * @returns whether there was one to end
  */
 export async function signOut(
   app: App,
-  tokens: { refreshToken: string | null; accessToken: string | null },
+  { refreshToken, accessToken }: { refreshToken: string | null; accessToken: string | null },
 ): Promise<boolean> {
-  if (tokens.refreshToken !== null) {
-    const refreshToken = parseRefreshToken(app.keys.refreshTokens, tokens.refreshToken);
-    return refreshToken !== undefined && revokeSession(app.db, refreshToken.sessionId);
+  const named = [
+    refreshToken === null ? undefined : parseRefreshToken(app.keys.refreshTokens, refreshToken),
+    accessToken === null ? undefined : await readAccessToken(app, accessToken),
+  ];
+  for (const token of named) {
+    const session = token && (await revokeSession(app.db, token.sessionId));
+    if (session === undefined) continue;
+    logEnd(app, session.userId, 'signed out', session.id);
+    return true;
   }
-  if (tokens.accessToken === null) return false;
-  const accessToken = await verifyAccessToken(app.keys.verification, app.config.publicUrl, tokens.accessToken);
-  return accessToken !== undefined && revokeSession(app.db, accessToken.sessionId);
+  return false;
 }
 
 export async function listSessions(app: App, userId: string): Promise<SessionRow[]> {
   return findSessions(app.db, userId);
+}
+
+/**
+ * Ends one session: one's own, or for superusers anybody's.
+ * @throws {NotFoundError} for one that does not live, or is another's
+ */
+export async function endSession(app: App, caller: Caller, id: string): Promise<{ session: SessionRow }> {
+  const { user } = requireViewer(caller);
+  const session = isId(id) ? await revokeSession(app.db, id, user.isSuperuser ? null : user.id) : undefined;
+  if (session === undefined) throw new NotFoundError();
+  logEnd(app, session.userId, 'revoked', id);
+  return { session };
+}
+
+/** Ends every session of the caller but the one that asks. */
+export async function endOtherSessions(app: App, caller: Caller): Promise<{ revokedCount: number }> {
+  const { user, session } = requireViewer(caller);
+  const revokedCount = await revokeSessionsOf(app.db, user.id, session.id);
+  logEnds(app, user.id, 'revoked by another session', revokedCount);
+  return { revokedCount };
+}
+
+/**
+ * Ends every session of a user.
+ * @throws {ForbiddenError} for anyone but superusers
+ * @throws {NotFoundError}
+ */
+export async function endSessionsOf(app: App, caller: Caller, userId: string): Promise<{ revokedCount: number }> {
+  requireSuperuser(caller);
+  if (!isId(userId) || (await findUser(app.db, userId)) === undefined) throw new NotFoundError();
+  const revokedCount = await revokeSessionsOf(app.db, userId);
+  logEnds(app, userId, 'revoked by a superuser', revokedCount);
+  return { revokedCount };
+}
+
+function logEnd(app: App, userId: string, reason: string, sessionId: string): void {
+  app.log.info({ event: 'session-ended', userId, sessionId, reason }, 'session ended');
+}
+
+/** Notes in the log that several sessions of a user have ended, if there were any; to be called once that is committed. */
+export function logEnds(app: App, userId: string, reason: string, count: number): void {
+  if (count > 0) app.log.info({ event: 'session-ended', userId, count, reason }, 'sessions ended');
 }

@@ -31,6 +31,7 @@ import { requireProof } from './credentials.js';
 import { ForbiddenError, NotFoundError, ValidationError, type ValidationIssue } from './errors.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
 import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
+import { logEnds } from './sessions.js';
 
 /** An absent field is left as it is; null removes an identifier. */
 export interface UserChanges {
@@ -79,11 +80,12 @@ export async function updateUser(
     if (Object.keys(flags).length > 0) await takeLock(tx, 'superusers');
     const before = await lockUser(tx, targetId);
     if (before === undefined || (!self && !isWithinReach(viewer, before))) throw new NotFoundError();
-    await applyFlags(tx, before, flags);
+    const ended = await applyFlags(tx, before, flags);
     await applyIdentifiers(app, tx, before, identifiers);
-    return { before, user: (await findUser(tx, targetId))! };
+    return { before, user: (await findUser(tx, targetId))!, ended };
   };
-  const { before, user } = await claimIdentifiers(app, claimed, change, targetId);
+  const { before, user, ended } = await claimIdentifiers(app, claimed, change, targetId);
+  logEnds(app, user.id, 'deactivated', ended);
   const lost = lostAddresses(before, user);
   for (const field of ['email', 'phone'] as const)
     if (lost[field] !== null) {
@@ -114,15 +116,17 @@ export async function deleteUser(
   else requireSuperuser(caller);
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
-  const deleted = await app.db.transaction(async (tx) => {
+  const { deleted, ended } = await app.db.transaction(async (tx) => {
     await takeLock(tx, 'superusers');
     const user = await lockUser(tx, targetId);
     if (user === undefined) throw new NotFoundError();
     await refuseLastSuperuser(tx, user, null);
     await voidOneTimePasswords(tx, targetId);
+    const ended = await revokeSessionsOf(tx, targetId);
     await deleteUserRow(tx, targetId);
-    return user;
+    return { deleted: user, ended };
   });
+  logEnds(app, targetId, 'user deleted', ended);
   notify(app, { type: 'account-deleted' }, provenAddresses(deleted));
   return { id: targetId };
 }
@@ -159,15 +163,16 @@ function readChanges(app: App, input: UserChanges): { flags: Flags; identifiers:
   return { flags, identifiers };
 }
 
-async function applyFlags(tx: Database, user: User, flags: Flags): Promise<void> {
+/** @returns how many sessions have ended by it */
+async function applyFlags(tx: Database, user: User, flags: Flags): Promise<number> {
   const changed = flagFields.filter((field) => flags[field] !== undefined && flags[field] !== user[field]);
-  if (changed.length === 0) return;
+  if (changed.length === 0) return 0;
   const after = { ...user, ...flags };
   if (!after.isActive || !after.isSuperuser)
     await refuseLastSuperuser(tx, user, after.isActive ? 'isSuperuser' : 'isActive');
   await updateUserRow(tx, user.id, flags);
-  if (!after.isActive) await revokeSessionsOf(tx, user.id);
   await voidOneTimePasswords(tx, user.id);
+  return after.isActive ? 0 : revokeSessionsOf(tx, user.id);
 }
 
 /** Asked under the lock `superusers`, so that of two who demote each other at once one stays. */

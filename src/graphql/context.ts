@@ -3,6 +3,7 @@ import ipaddr from 'ipaddr.js';
 import type { App } from '../app.js';
 import type { Caller, Client, Viewer } from '../domain/caller.js';
 import type { SessionTokens } from '../domain/sessions.js';
+import { type CookieJar, createSessionCookie, type SessionCookie } from './session-cookie.js';
 
 export interface Context extends Caller {
   app: App;
@@ -10,37 +11,42 @@ export interface Context extends Caller {
   accessToken: string | null;
   /** of `X-Bootstrap-Secret` */
   bootstrapSecret: string | null;
-}
-
-export interface RequestFacts {
-  ipAddress: string;
+  cookie: SessionCookie;
   header(name: string): string | undefined;
 }
 
+export interface RequestFacts extends CookieJar {
+  ipAddress: string;
+}
+
 /** The context of a request. Nobody is signed in yet: `viewer-plugin.ts` asks for the session once the operation is known. */
-export function createContext(app: App, { ipAddress, header }: RequestFacts): Context {
+export function createContext(app: App, { ipAddress, ...jar }: RequestFacts): Context {
+  const { header } = jar;
   return {
     app,
     viewer: null,
     client: clientOf(ipAddress, header('user-agent')?.slice(0, 512) ?? null),
     accessToken: bearerOf(header('authorization')),
     bootstrapSecret: header('x-bootstrap-secret') ?? null,
+    cookie: createSessionCookie(app.config, jar),
+    header,
   };
 }
 
-/** From here on the request is that of the session that it has just opened: the rest of the answer is for its owner. */
+/**
+ * From here on the request is that of the session that it has just opened or refreshed: the rest of the answer is for its owner.
+ * @param inCookie whether the refresh token is to travel in the cookie
+ */
 export function signedIn<T extends { user: Viewer['user']; tokens: SessionTokens | null }>(
   context: Context,
   result: T,
+  inCookie: boolean = context.cookie.requested,
 ): T {
-  if (result.tokens !== null)
-    context.viewer = {
-      user: result.user,
-      session: result.tokens.session,
-      recentlyAuthenticated: true,
-      recentlyProvedAddress: false,
-    };
-  return result;
+  const { user, tokens } = result;
+  if (tokens === null) return result;
+  const { session } = tokens;
+  context.viewer = { user, session, recentlyAuthenticated: true, recentlyProvedAddress: false, useIsDue: false };
+  return inCookie ? { ...result, tokens: context.cookie.keep(tokens) } : result;
 }
 
 /** One with nothing behind it is not good either, which is another thing than none. */
@@ -51,7 +57,10 @@ function bearerOf(authorization: string | undefined): string | null {
 
 function clientOf(address: string, userAgent: string | null): Client {
   // Behind a trusted proxy this is whatever the proxy says: `unknown`, an address with its port, one with a zone.
-  const text = address.replace(/%.*$/, '').replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1');
+  const text = address
+    .replace(/^\[(.+)\](?::\d+)?$/, '$1')
+    .replace(/^([\d.]+):\d+$/, '$1')
+    .replace(/%.*$/, '');
   if (!ipaddr.isValid(text)) return { ipAddress: null, network: '0.0.0.0/32', userAgent };
   const ip = ipaddr.process(text);
   const ipAddress = ip.toString();

@@ -116,6 +116,13 @@ export class TimeoutErrorType extends IdentityErrorType {
 })
 export class TransmissionErrorType extends IdentityErrorType {}
 
+@ObjectType('InvalidSessionError', {
+  implements: IdentityErrorType,
+  description: 'The refresh token is unknown, spent, revoked or expired. It does not say which.',
+  simpleResolvers: true,
+})
+export class InvalidSessionErrorType extends IdentityErrorType {}
+
 @ObjectType('NotFoundError', {
   implements: IdentityErrorType,
   description: 'The thing is absent, or beyond the reach of the caller. It does not say which.',

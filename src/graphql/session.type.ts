@@ -1,8 +1,10 @@
 /** Sessions and the tokens that stand for them. */
 import { GraphQLDateTime } from 'graphql-scalars';
-import { Field, ID, ObjectType } from 'type-graphql';
+import { Field, ID, Int, ObjectType } from 'type-graphql';
 import type { AuthenticationMethod } from '../domain/sessions.js';
 import { enumOf } from './enum-of.js';
+import { NotFoundErrorType } from './error.type.js';
+import { resultUnion } from './refusals.js';
 
 const AuthenticationMethodEnum = enumOf<AuthenticationMethod>(
   'AuthenticationMethod',
@@ -74,3 +76,31 @@ export class SignOutSuccessType {
   @Field(() => Boolean, { description: 'False where there was no session to end.' })
   signedOut!: boolean;
 }
+
+@ObjectType('RevokeSessionSuccess', { description: 'The session has ended.', simpleResolvers: true })
+class RevokeSessionSuccessType {
+  @Field(() => SessionType, { description: 'As it was.' })
+  session!: SessionType;
+}
+
+@ObjectType('RevokeOtherSessionsSuccess', {
+  description: 'The caller is signed in here and nowhere else.',
+  simpleResolvers: true,
+})
+export class RevokeOtherSessionsSuccessType {
+  @Field(() => Int, { description: 'How many sessions were ended.' })
+  revokedCount!: number;
+}
+
+@ObjectType('RevokeUserSessionsSuccess', { description: 'The user is signed in nowhere.', simpleResolvers: true })
+class RevokeUserSessionsSuccessType {
+  @Field(() => Int, { description: 'How many sessions were ended.' })
+  revokedCount!: number;
+}
+
+export const RevokeSessionResult = resultUnion(RevokeSessionSuccessType, [NotFoundErrorType], 'revokeSession');
+export const RevokeUserSessionsResult = resultUnion(
+  RevokeUserSessionsSuccessType,
+  [NotFoundErrorType],
+  'revokeUserSessions',
+);

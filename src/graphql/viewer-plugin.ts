@@ -6,6 +6,7 @@ import { getViewer } from '../domain/sessions.js';
 import type { Context } from './context.js';
 import { rootFields } from './limits.js';
 import { toGraphQLError } from './mask-defects.js';
+import { requireListedOrigin } from './session-cookie.js';
 
 /** These are for people whose access token may have expired: they do not read it, or read it as it is. */
 const withoutViewer = new Set(['signOut', 'refreshSession']);
@@ -14,11 +15,20 @@ export const viewerPlugin: ApolloServerPlugin<Context> = {
   async requestDidStart() {
     return {
       async didResolveOperation({ contextValue, operation, document }) {
-        if (contextValue.accessToken === null || (operation && isWithoutViewer(operation, document))) return;
+        const { app, accessToken, cookie, header } = contextValue;
         try {
-          contextValue.viewer = await getViewer(contextValue.app, contextValue.accessToken);
+          // Before anything is done: what is done then would answer to a page that may not have it.
+          if (cookie.requested) requireListedOrigin(app.config, { header });
         } catch (error) {
-          if (!(error instanceof UnauthenticatedError)) throw toGraphQLError(contextValue.app, error);
+          const refused = toGraphQLError(app, error);
+          // Nothing has been executed: without a status of its own Apollo would call it a failure of the server.
+          throw new GraphQLError(refused.message, { extensions: { ...refused.extensions, http: { status: 403 } } });
+        }
+        if (accessToken === null || (operation && isWithoutViewer(operation, document))) return;
+        try {
+          contextValue.viewer = await getViewer(app, accessToken);
+        } catch (error) {
+          if (!(error instanceof UnauthenticatedError)) throw toGraphQLError(app, error);
           throw new GraphQLError(error.message, {
             extensions: {
               code: error.code,

@@ -19,6 +19,11 @@ export function newRefreshToken(sessionId: string): RefreshToken {
   return { sessionId, secret: randomBytes(secretLength) };
 }
 
+/** The one that follows: the same however often it is asked for, and nothing that could be told without the key. */
+export function successorOf(key: Buffer, { sessionId, secret }: RefreshToken): RefreshToken {
+  return { sessionId, secret: hmac(key, 'refresh-token-successor', sessionId, secret) };
+}
+
 export function formatRefreshToken(key: Buffer, { sessionId, secret }: RefreshToken): string {
   const id = Buffer.from(sessionId.replaceAll('-', ''), 'hex');
   return prefix + Buffer.concat([id, secret, checkPart(key, id, secret)]).toString('base64url');

@@ -44,6 +44,8 @@ const account = user
 const tokens =
   'tokens { accessToken accessTokenExpiresAt refreshToken refreshTokenExpiresAt session { id current authenticationMethods userAgent ipAddress createdAt expiresAt } }';
 
+const session = 'session { id current createdAt lastUsedAt expiresAt userAgent ipAddress authenticationMethods }';
+
 /** One function for each operation: gives what its field answers, with every member selected, and asserts that there was no top-level error. */
 export function operations(service: { url: string }, options: RequestOptions = {}) {
   const run = async (field: string, document: string, variables: Record<string, unknown> = {}) => {
@@ -100,6 +102,27 @@ export function operations(service: { url: string }, options: RequestOptions = {
       run('signOut', 'mutation ($refreshToken: String) { signOut(refreshToken: $refreshToken) { signedOut } }', {
         refreshToken,
       }),
+    refreshSession: (refreshToken?: string) =>
+      run(
+        'refreshSession',
+        `mutation ($refreshToken: String) { refreshSession(refreshToken: $refreshToken) { __typename ... on RefreshSessionSuccess { ${user} ${tokens} } ... on IdentityError { code message } } }`,
+        { refreshToken },
+      ),
+    revokeSession: (id: string) =>
+      run(
+        'revokeSession',
+        `mutation ($id: ID!) { revokeSession(id: $id) { __typename ... on RevokeSessionSuccess { ${session} } ... on IdentityError { code message } } }`,
+        { id },
+      ),
+    revokeOtherSessions: () => run('revokeOtherSessions', 'mutation { revokeOtherSessions { revokedCount } }'),
+    revokeUserSessions: (id: string) =>
+      run(
+        'revokeUserSessions',
+        `mutation ($id: ID!) { revokeUserSessions(id: $id) { __typename ... on RevokeUserSessionsSuccess { revokedCount } ... on IdentityError { code message } } }`,
+        { id },
+      ),
+    /** The caller's own, with every field. */
+    sessions: async () => (await run('me', `{ me { ${session.replace('session', 'sessions')} } }`)).sessions,
     updateUser: (input: Record<string, unknown>, proof: { id?: string; currentPassword?: string } = {}) =>
       run(
         'updateUser',

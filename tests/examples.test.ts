@@ -1,0 +1,172 @@
+/** The examples of docs/sessions.md: quoted as they are, run against the service, and the requests that gateways make. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { buildSchema, parse, validate } from 'graphql';
+import { operations } from './support/client.js';
+import { freePort } from './support/postgres.js';
+import { advance, type Service, startService } from './support/service.js';
+import { databaseSeconds, type Holder, resigned, signUp, whoIs } from './support/sessions.js';
+
+const root = join(import.meta.dirname, '..');
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+const document = read('docs/sessions.md');
+const blocks = [...document.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) => ({
+  language,
+  text: text!,
+}));
+const inLanguage = (name: string) => blocks.filter(({ language }) => language === name).map(({ text }) => text);
+
+const port = await freePort();
+const service: Service = await startService({
+  PORT: String(port),
+  PUBLIC_URL: `http://localhost:${port}`,
+  HOST: 'localhost',
+});
+
+const running: ChildProcess[] = [];
+after(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+test('docs/sessions.md quotes the examples as they are run', () => {
+  const examples = ['apollo-server', 'fastify'].map((name) => read(`tests/examples/${name}.ts`));
+  assert.deepEqual(inLanguage('ts'), examples);
+});
+
+test('the GraphQL of docs/sessions.md is valid', () => {
+  const schema = buildSchema(read('schema.graphql'));
+  const found = inLanguage('graphql');
+  assert.ok(found.length >= 3);
+  for (const text of found) assert.deepEqual(validate(schema, parse(text)), []);
+});
+
+/** How each example is asked who calls, and what it says where nobody does. */
+const examples = {
+  'apollo-server': {
+    path: '/?query=%7BwhoAmI%7D',
+    // biome-ignore lint/suspicious/noExplicitAny: an answer
+    idIn: (answer: any) => answer.data?.whoAmI ?? null,
+    anonymous: 200,
+  },
+  fastify: {
+    path: '/who-am-i',
+    // biome-ignore lint/suspicious/noExplicitAny: likewise
+    idIn: (answer: any) => answer.id ?? null,
+    anonymous: 401,
+  },
+};
+
+for (const [name, { path, idIn, anonymous }] of Object.entries(examples))
+  describe(`the example for ${name}`, () => {
+    let url: string;
+    let alice: Holder;
+    const ask = async (authorization?: string) => {
+      const response = await fetch(`${url}${path}`, {
+        headers: { 'apollo-require-preflight': 'true', ...(authorization !== undefined && { authorization }) },
+      });
+      return { status: response.status, id: idIn(await response.json()) };
+    };
+
+    before(async () => {
+      url = await startExample(name);
+      alice = await signUp(service, { username: name.replace('-', '') });
+    });
+
+    test('knows a caller by the access token', async () => {
+      assert.deepEqual(await ask(`Bearer ${alice.tokens.accessToken}`), { status: 200, id: alice.user.id });
+    });
+
+    test(`answers nobody with ${anonymous}`, async () => {
+      assert.deepEqual(await ask(), { status: anonymous, id: null });
+    });
+
+    test('refuses a token that is not good', async () => {
+      const { accessToken, refreshToken } = alice.tokens;
+      const refused = {
+        'changed on its way': `${accessToken.slice(0, -10)}AAAAAAAAAA`,
+        'a refresh token': refreshToken,
+        expired: await resigned(service, accessToken, { payload: { exp: (await databaseSeconds(service)) - 1 } }),
+        'without an exp': await resigned(service, accessToken, { payload: { exp: undefined } }),
+        'for another audience': await resigned(service, accessToken, { payload: { aud: 'https://other.example' } }),
+        'of another issuer': await resigned(service, accessToken, { payload: { iss: 'https://other.example' } }),
+        'of another type': await resigned(service, accessToken, { header: { typ: 'JWT' } }),
+        empty: '',
+      };
+      for (const [about, token] of Object.entries(refused))
+        assert.deepEqual(await ask(`Bearer ${token}`), { status: 401, id: null }, about);
+    });
+
+    test('takes the token of a session that has ended until it expires, where this API does not', async () => {
+      await operations(service).signOut(alice.tokens.refreshToken);
+      assert.equal(await whoIs(service, alice.tokens.accessToken), 'UNAUTHENTICATED');
+      assert.deepEqual(await ask(`Bearer ${alice.tokens.accessToken}`), { status: 200, id: alice.user.id });
+    });
+
+    test('knows the keys of before and after a rotation', async () => {
+      const bob = await signUp(service, { username: `${name.replace('-', '')}2` });
+      for (const seconds of [86_400, 3600]) {
+        await advance(service, seconds);
+        await service.app.keys.refresh();
+      }
+      const rotated = await resigned(service, bob.tokens.accessToken, {});
+      assert.notEqual(rotated.split('.')[0], bob.tokens.accessToken.split('.')[0], 'another kid');
+      // Started anew, for jose asks for the keys once in half a minute at most.
+      url = await startExample(name);
+      assert.deepEqual(await ask(`Bearer ${rotated}`), { status: 200, id: bob.user.id });
+      assert.deepEqual(await ask(`Bearer ${bob.tokens.accessToken}`), { status: 200, id: bob.user.id });
+    });
+  });
+
+test('the question that nginx asks in docs/sessions.md is answered with 200 for a session that lives, and with 401 for one that does not', async () => {
+  const [nginx] = inLanguage('nginx');
+  const search = /proxy_pass \S+\/graphql(\?\S+);/.exec(nginx!)![1]!;
+  const headers = Object.fromEntries(
+    [...nginx!.matchAll(/proxy_set_header (\S+) ([^;"]+);/g)].map(([, name, value]) => [name!, value!]),
+  );
+  assert.deepEqual(Object.keys(headers), ['Accept', 'Apollo-Require-Preflight']);
+  const ask = async (authorization: string) =>
+    (await fetch(`${service.url}/graphql${search}`, { headers: { ...headers, authorization } })).status;
+  const alice = await signUp(service, { username: 'nginx' });
+  assert.equal(await ask(`Bearer ${alice.tokens.accessToken}`), 200);
+  assert.equal(await ask(`Bearer ${alice.tokens.refreshToken}`), 401);
+  await operations(service).signOut(alice.tokens.refreshToken);
+  assert.equal(await ask(`Bearer ${alice.tokens.accessToken}`), 401);
+});
+
+test('the addresses and values that docs/sessions.md gives to gateways are those of the service', async () => {
+  const here = (text: string) => text.replaceAll('https://id.example.com', `http://localhost:${port}`);
+  const [router, envoy] = inLanguage('yaml').map(here) as [string, string];
+  const metadata = (await (await fetch(`${service.url}/.well-known/openid-configuration`)).json()) as {
+    issuer: string;
+    jwks_uri: string;
+    id_token_signing_alg_values_supported: string[];
+  };
+  assert.equal(/url: (\S+)/.exec(router)![1], metadata.jwks_uri);
+  assert.equal(/issuers: \[(.+)\]/.exec(router)![1], metadata.issuer);
+  assert.equal(/algorithms: \[(.+)\]/.exec(router)![1], metadata.id_token_signing_alg_values_supported.join());
+  assert.equal(/uri: (http[^,\s]+)/.exec(envoy)![1], metadata.jwks_uri);
+  assert.equal(/issuer: (\S+)/.exec(envoy)![1], metadata.issuer);
+  for (const yaml of [router, envoy]) assert.equal(/audiences: \[(.+)\]/.exec(yaml)![1], metadata.issuer);
+});
+
+/** Runs an example in a process of its own, as its reader would, and gives its address. Ended after the tests of this file. */
+async function startExample(name: string): Promise<string> {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'tests/examples', `${name}.ts`)], {
+    cwd: root,
+    env: { PATH: process.env.PATH, IDENTITY_URL: `http://localhost:${port}`, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  running.push(child);
+  let output = '';
+  return new Promise((resolve, reject) => {
+    child.on('exit', (code) => reject(new Error(`the example has ended with ${code}:\n${output}`)));
+    child.stdout.on('data', (chunk) => {
+      output += chunk;
+      const url = /listening at (http:\S+?)\/?\n/.exec(output)?.[1];
+      if (url !== undefined) resolve(url);
+    });
+  });
+}

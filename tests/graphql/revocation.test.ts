@@ -1,0 +1,433 @@
+/** Sessions as their owner sees them, and their end: by signing out, one by one, or all at once. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { beforeEach, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { operations, outbox, send } from '../support/client.js';
+import { advance, clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
+import {
+  assertRefreshRefused,
+  codeOf,
+  databaseSeconds,
+  type Holder,
+  lastMessageTo,
+  makeSuperuser,
+  password,
+  refreshed,
+  resigned,
+  signIn,
+  signUp,
+  signUpVerified,
+  whoIs,
+} from '../support/sessions.js';
+
+const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
+const service = await startService({ ...environment, TRUST_PROXY: '127.0.0.1,198.51.100.0/24' });
+const anonymous = operations(service);
+const nobodysId = '00000000-0000-4000-8000-000000000000';
+
+beforeEach(() => clear(service));
+
+describe('signOut', () => {
+  test('ends the session of the refresh token, once', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    const other = await signIn(service, 'alice');
+    assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: true });
+    await assertDead(alice);
+    assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: false });
+    await assertAlive(other);
+  });
+
+  test('ends the session of a refresh token that is spent', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    const next = await refreshed(service, alice.tokens.refreshToken);
+    await advance(service, 60);
+    assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: true });
+    await assertRefreshRefused(service, next.refreshToken);
+  });
+
+  test('ends the session of the access token, also of one that has expired', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    assert.deepEqual(await alice.as.signOut(), { signedOut: true });
+    await assertDead(alice);
+    const again = await signIn(service, 'alice');
+    const expired = await resigned(service, again.tokens.accessToken, { payload: { exp: 1 } });
+    assert.deepEqual(await operations(service, { token: expired }).signOut(), { signedOut: true });
+    await assertDead(again);
+  });
+
+  test('ends no session by an access token that is forged', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    const bob = await signUp(service, { username: 'bob' });
+    const [header, payload] = alice.tokens.accessToken.split('.');
+    const forged = [header, payload, bob.tokens.accessToken.split('.')[2]].join('.');
+    assert.deepEqual(await operations(service, { token: forged }).signOut(), { signedOut: false });
+    await assertAlive(alice);
+  });
+
+  test('says that there was nothing to end where there was nothing', async () => {
+    assert.deepEqual(await anonymous.signOut(), { signedOut: false });
+    assert.deepEqual(await anonymous.signOut('frt_made-up'), { signedOut: false });
+  });
+
+  test('ends the session that the argument names and no other, also where that one is over', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    const other = await signIn(service, 'alice');
+    for (const signedOut of [true, false])
+      assert.deepEqual(await alice.as.signOut(other.tokens.refreshToken), { signedOut });
+    assert.deepEqual(await alice.as.signOut('frt_made-up'), { signedOut: false });
+    await assertAlive(alice);
+  });
+});
+
+describe('User.sessions', () => {
+  test('shows each device by its user agent and address, the one used last first', async () => {
+    const phone = await signUp(service, { username: 'alice' }, from('Phone/1', '203.0.113.7'));
+    const laptop = await signIn(service, 'alice', from('Laptop/2', '2001:db8::7'));
+    await operations(service, { token: phone.tokens.accessToken }).signOut();
+    await advance(service, 61);
+    const tablet = await signIn(service, 'alice', from('Tablet/3', '203.0.113.8, 198.51.100.77'));
+    await laptop.as.me();
+    await outbox(service);
+    const shown = (await tablet.as.sessions()).map((session: Record<string, unknown>) => [
+      session.userAgent,
+      session.ipAddress,
+      session.current,
+    ]);
+    assert.deepEqual(shown, [
+      ['Laptop/2', '2001:db8::7', false],
+      ['Tablet/3', '203.0.113.8', true],
+    ]);
+    const [first] = await laptop.as.sessions();
+    assert.deepEqual([first.id, first.current], [laptop.tokens.session.id, true]);
+    assert.deepEqual(first.authenticationMethods, ['PASSWORD']);
+  });
+
+  test('shows the address of a proxy that is not trusted, not the one that it names', async () => {
+    const strict = await startService({ ...environment });
+    const alice = await signUp(strict, { username: 'alice' }, from('Phone/1', '203.0.113.7'));
+    assert.equal(alice.tokens.session.ipAddress, '127.0.0.1');
+    // The leftmost is whatever the client says: the first from the right that is no proxy of ours counts.
+    const bob = await signUp(service, { username: 'bob' }, from('Phone/1', '192.0.2.1, 203.0.113.7'));
+    assert.equal(bob.tokens.session.ipAddress, '203.0.113.7');
+  });
+
+  test('shows an address without the port that some proxies add, and is opened whatever a proxy passes on', async () => {
+    for (const [index, [forwardedFor, shown]] of [
+      ['203.0.113.7:51234', '203.0.113.7'],
+      ['[2001:db8::7]:51234', '2001:db8::7'],
+      ['[2001:db8::7]', '2001:db8::7'],
+      ['::ffff:203.0.113.7', '203.0.113.7'],
+      ['unknown', undefined],
+      ['999.1.1.1', undefined],
+    ].entries()) {
+      const { tokens } = await signUp(service, { username: `alice${index}` }, from('Phone/1', forwardedFor!));
+      if (shown !== undefined) assert.equal(tokens.session.ipAddress, shown, forwardedFor);
+    }
+  });
+
+  test('keeps 512 characters of a user agent, and null where there is none', async () => {
+    const alice = await signUp(service, { username: 'alice' }, { headers: { 'user-agent': 'x'.repeat(2000) } });
+    assert.equal(alice.tokens.session.userAgent, 'x'.repeat(512));
+    const query =
+      'mutation { createUser(input: { username: "bob" }) { ... on CreateUserSuccess { tokens { session { userAgent } } } } }';
+    const body = await bareRequest(JSON.stringify({ query }));
+    assert.equal(body.data.createUser.tokens.session.userAgent, null);
+  });
+
+  test('shows no session that has ended or run out', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    const ended = await signIn(service, 'alice');
+    await ended.as.signOut();
+    assert.deepEqual(ids(await alice.as.sessions()), [alice.tokens.session.id]);
+    await advance(service, 14 * 86_400 + 1);
+    const back = await signIn(service, 'alice');
+    assert.deepEqual(ids(await back.as.sessions()), [back.tokens.session.id]);
+  });
+
+  test('marks as current the session that the answer opens or refreshes', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    await signIn(service, 'alice');
+    const query =
+      'mutation ($refreshToken: String) { refreshSession(refreshToken: $refreshToken) { ... on RefreshSessionSuccess { user { sessions { id current } } } } }';
+    const { data } = await send(service, query, { refreshToken: alice.tokens.refreshToken });
+    const current = data.refreshSession.user.sessions.filter((session: { current: boolean }) => session.current);
+    assert.deepEqual(ids(current), [alice.tokens.session.id]);
+  });
+});
+
+describe('revokeSession', () => {
+  test("ends another of one's own sessions at once, and no other", async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    const [lost, kept] = [await signIn(service, 'alice'), await signIn(service, 'alice')];
+    const revoked = await alice.as.revokeSession(lost.tokens.session.id);
+    assert.equal(revoked.__typename, 'RevokeSessionSuccess');
+    assert.equal(revoked.session.id, lost.tokens.session.id);
+    await assertDead(lost);
+    await assertAlive(kept);
+    await assertAlive(alice);
+  });
+
+  test('ends the one that asks', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    const revoked = await alice.as.revokeSession(alice.tokens.session.id);
+    assert.equal(revoked.session.current, true);
+    await assertDead(alice);
+  });
+
+  test("finds nothing in another's session, a made-up one, one that has ended, and what is no id", async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    const bob = await signUp(service, { username: 'bob' });
+    const ended = await signIn(service, 'bob');
+    await ended.as.signOut();
+    for (const id of [alice.tokens.session.id, nobodysId, ended.tokens.session.id, 'x', ''])
+      assert.equal((await bob.as.revokeSession(id)).__typename, 'NotFoundError', id);
+    await assertAlive(alice);
+  });
+
+  test("ends anybody's for a superuser, and not for staff", async () => {
+    const root = await makeSuperuser(service);
+    const staff = await makeStaff(root);
+    const alice = await signUp(service, { username: 'alice' });
+    assert.equal((await staff.as.revokeSession(alice.tokens.session.id)).__typename, 'NotFoundError');
+    await assertAlive(alice);
+    assert.equal((await root.as.revokeSession(alice.tokens.session.id)).__typename, 'RevokeSessionSuccess');
+    await assertDead(alice);
+  });
+});
+
+describe('revokeOtherSessions', () => {
+  test("ends every session of one's own but the one that asks, and says how many", async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    const bob = await signUp(service, { username: 'bob' });
+    const others = [await signIn(service, 'alice'), await signIn(service, 'alice')];
+    const gone = await signIn(service, 'alice');
+    await gone.as.signOut();
+    assert.deepEqual(await alice.as.revokeOtherSessions(), { revokedCount: 2 });
+    for (const other of others) await assertDead(other);
+    await assertAlive(bob);
+    assert.deepEqual(await alice.as.revokeOtherSessions(), { revokedCount: 0 });
+    await assertAlive(alice);
+  });
+});
+
+describe('revokeUserSessions', () => {
+  test('ends every session of a user for a superuser, and nobody else’s', async () => {
+    const root = await makeSuperuser(service);
+    const alice = await signUp(service, { username: 'alice' });
+    const more = await signIn(service, 'alice');
+    const bob = await signUp(service, { username: 'bob' });
+    const revoked = await root.as.revokeUserSessions(alice.user.id);
+    assert.deepEqual(revoked, { __typename: 'RevokeUserSessionsSuccess', revokedCount: 2 });
+    await assertDead(alice);
+    await assertDead(more);
+    await assertAlive(bob);
+    assert.equal((await root.as.revokeUserSessions(alice.user.id)).revokedCount, 0);
+  });
+
+  test('finds nobody under a made-up id', async () => {
+    const root = await makeSuperuser(service);
+    for (const id of [nobodysId, 'x']) assert.equal((await root.as.revokeUserSessions(id)).__typename, 'NotFoundError');
+  });
+
+  test('is forbidden to everybody else, whatever the id', async () => {
+    const root = await makeSuperuser(service);
+    const staff = await makeStaff(root);
+    const alice = await signUp(service, { username: 'alice' });
+    const query = 'mutation ($id: ID!) { revokeUserSessions(id: $id) { __typename } }';
+    for (const { tokens } of [staff, alice])
+      for (const id of [alice.user.id, root.user.id, nobodysId, 'x'])
+        assert.equal(codeOf(await send(service, query, { id }, { token: tokens.accessToken })), 'FORBIDDEN');
+    await assertAlive(alice);
+    await assertAlive(root);
+  });
+});
+
+test('nobody ends sessions without being signed in', async () => {
+  for (const field of [
+    `revokeSession(id: "${nobodysId}") { __typename }`,
+    'revokeOtherSessions { revokedCount }',
+    `revokeUserSessions(id: "${nobodysId}") { __typename }`,
+  ])
+    assert.equal(codeOf(await send(service, `mutation { ${field} }`)), 'UNAUTHENTICATED', field);
+});
+
+test('a bearer that is none is refused, and never anonymous', async () => {
+  for (const authorization of ['Bearer', 'Bearer x', 'bearer x.y.z', 'Bearer  '])
+    assert.equal(
+      codeOf(await send(service, '{ me { id } }', {}, { headers: { authorization } })),
+      'UNAUTHENTICATED',
+      `"${authorization}"`,
+    );
+});
+
+test('who asks, and whether the session lives, is one round trip to the database', async () => {
+  const alice = await signUp(service, { username: 'alice' });
+  const pool = (service.app.db as unknown as { $client: { query: (...args: unknown[]) => unknown } }).$client;
+  const { query } = pool;
+  let count = 0;
+  pool.query = function counting(...args) {
+    count += 1;
+    return query.apply(pool, args);
+  };
+  try {
+    assert.equal(await whoIs(service, alice.tokens.accessToken), alice.user.id);
+  } finally {
+    pool.query = query;
+  }
+  assert.equal(count, 1);
+});
+
+test('prune removes sessions that are over once they are a month old, and no other', async () => {
+  const count = async () =>
+    ((await service.app.db.execute('select from sessions')) as unknown as { rowCount: number }).rowCount;
+  const prune = () =>
+    promisify(execFile)(process.execPath, [join(import.meta.dirname, '../../dist/cli.js'), 'prune', '--json'], {
+      env: { PATH: process.env.PATH, NODE_ENV: 'test', ...environment },
+    });
+  const alice = await signUp(service, { username: 'alice' });
+  const ended = await signIn(service, 'alice');
+  await ended.as.signOut();
+  await advance(service, 10 * 86_400);
+  let { refreshToken } = await refreshed(service, alice.tokens.refreshToken);
+  await advance(service, 10 * 86_400);
+  ({ refreshToken } = await refreshed(service, refreshToken));
+  await advance(service, 10 * 86_400 - 10);
+  await prune();
+  assert.equal(await count(), 2, 'the one that has ended still tells where its user has signed in from');
+  await refreshed(service, refreshToken);
+  await advance(service, 20);
+  const young = await signIn(service, 'alice');
+  const { stdout } = await prune();
+  assert.equal(JSON.parse(stdout).deleted.sessions, 2);
+  assert.equal(await count(), 1);
+  await assertAlive(young);
+});
+
+test('the end of a session is one line in the log, which holds no token', async () => {
+  const logged = await spawnService({ ...environment, LOG_LEVEL: 'info' });
+  const root = await makeSuperuser(service);
+  const alice = await signUpVerified(service, 'alice@example.com');
+  const { id } = alice.user;
+  const asRoot = operations(logged, { token: root.tokens.accessToken });
+  const ask = (by: Holder, query: string, variables: Record<string, unknown> = {}) =>
+    send(logged, query, variables, { token: by.tokens.accessToken });
+  const byId = async (by: Holder, session: Holder) => {
+    await operations(logged, { token: by.tokens.accessToken }).revokeSession(session.tokens.session.id);
+  };
+  const secrets: string[] = [];
+  const ends: Record<string, (session: Holder) => Promise<unknown>> = {
+    'signed out': (session) => operations(logged).signOut(session.tokens.refreshToken),
+    'used again': async ({ tokens }) => {
+      const { refreshToken } = await refreshed(logged, (await refreshed(logged, tokens.refreshToken)).refreshToken);
+      secrets.push(refreshToken);
+      await assertRefreshRefused(logged, tokens.refreshToken);
+    },
+    revoked: (session) => byId(alice, session),
+    'revoked by a superuser': (session) => byId(root, session),
+    'the others revoked': () => operations(logged, { token: alice.tokens.accessToken }).revokeOtherSessions(),
+    'password changed': () =>
+      ask(
+        alice,
+        'mutation ($password: String!) { changePassword(input: { currentPassword: $password, newPassword: $password }) { __typename } }',
+        { password },
+      ),
+    'all revoked by a superuser': () => asRoot.revokeUserSessions(id),
+    'password set': () =>
+      ask(
+        root,
+        'mutation ($id: ID!, $password: String!) { setUserPassword(id: $id, newPassword: $password) { __typename } }',
+        {
+          id,
+          password,
+        },
+      ),
+    'password reset': async () => {
+      const tokenId = alice.user.securityTokens[0].id;
+      await send(
+        logged,
+        `mutation { sendOneTimePassword(tokenId: "${tokenId}", purpose: PASSWORD_RESET) { __typename } }`,
+      );
+      const { oneTimePassword } = await lastMessageTo(logged, 'alice@example.com');
+      const input = { tokenId, oneTimePassword, newPassword: password };
+      await send(logged, 'mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { __typename } }', {
+        input,
+      });
+    },
+    deactivated: () =>
+      ask(root, 'mutation ($id: ID!) { updateUser(id: $id, input: { isActive: false }) { __typename } }', { id }),
+    'activated again': () =>
+      ask(root, 'mutation ($id: ID!) { updateUser(id: $id, input: { isActive: true }) { __typename } }', { id }),
+    deleted: () => ask(root, 'mutation ($id: ID!) { deleteUser(id: $id) { __typename } }', { id }),
+  };
+  for (const [about, end] of Object.entries(ends)) {
+    const ending = about === 'activated again' ? null : await signIn(service, 'alice@example.com');
+    if (ending) secrets.push(ending.tokens.accessToken, ending.tokens.refreshToken);
+    const before = endsIn(logged.output()).length;
+    await end(ending!);
+    const linesSince = () => endsIn(logged.output()).slice(before);
+    // What a process prints arrives a little behind its answer.
+    for (let tries = 0; ending && linesSince().length === 0 && tries < 50; tries += 1) await delay(20);
+    const lines = linesSince();
+    assert.equal(lines.length, ending ? 1 : 0, `${about}: ${JSON.stringify(lines)}`);
+    if (ending) assert.equal(lines[0].userId, id, about);
+  }
+  assert.ok(secrets.length > 10);
+  for (const secret of secrets) assert.equal(logged.output().includes(secret), false);
+  assert.doesNotMatch(logged.output(), /frt_|eyJ/);
+});
+
+/** The lines of a log that tell of an end. */
+// biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
+function endsIn(log: string): any[] {
+  return log
+    .split('\n')
+    .filter((line) => line.includes('"session-ended"'))
+    .map((line) => JSON.parse(line));
+}
+
+async function makeStaff(root: Holder): Promise<Holder> {
+  const staff = await signUp(service, { username: 'staff' });
+  const query = 'mutation ($id: ID!) { updateUser(id: $id, input: { isStaff: true }) { __typename } }';
+  const { data } = await send(service, query, { id: staff.user.id }, { token: root.tokens.accessToken });
+  assert.equal(data.updateUser.__typename, 'UpdateUserSuccess');
+  return staff;
+}
+
+function from(userAgent: string, forwardedFor: string) {
+  return { headers: { 'user-agent': userAgent, 'x-forwarded-for': forwardedFor } };
+}
+
+function ids(sessions: { id: string }[]): string[] {
+  return sessions.map(({ id }) => id);
+}
+
+async function assertDead({ tokens }: Holder): Promise<void> {
+  assert.equal(await whoIs(service, tokens.accessToken), 'UNAUTHENTICATED');
+  await assertRefreshRefused(service, tokens.refreshToken);
+}
+
+/** By its access token with more time to live, which spends nothing. */
+async function assertAlive({ user, tokens }: Holder): Promise<void> {
+  const accessToken = await resigned(service, tokens.accessToken, {
+    payload: { exp: (await databaseSeconds(service)) + 60 },
+  });
+  assert.equal(await whoIs(service, accessToken), user.id);
+}
+
+/** A request with no header but what it needs; fetch names itself in every one. */
+// biome-ignore lint/suspicious/noExplicitAny: an answer
+function bareRequest(body: string): Promise<any> {
+  return new Promise((resolve, reject) => {
+    const sent = request(`${service.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' } });
+    sent.on('error', reject).on('response', async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve(JSON.parse(text));
+    });
+    sent.end(body);
+  });
+}

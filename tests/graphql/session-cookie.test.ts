@@ -1,0 +1,354 @@
+/** The refresh token in a cookie: its attributes, and whose pages may use it. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { type Answer, operations, send } from '../support/client.js';
+import { advance, clear, createDatabase, type Service, sharedSecrets, startService } from '../support/service.js';
+import { assertRefreshRefused, codeOf, lastMessageTo, password, signUp, verify, whoIs } from '../support/sessions.js';
+
+const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
+const service = await startService(shared);
+const secure = await startService({
+  ...shared,
+  PUBLIC_URL: 'https://id.example.com',
+  APP_URL: 'https://app.example.com/account',
+  CORS_ORIGINS: 'https://front.example.org,https://other.example.org:8443',
+});
+const inCookie = { 'x-session-transport': 'cookie' };
+
+const authenticate = `mutation ($input: AuthenticateInput!) {
+  authenticate(input: $input) { ... on AuthenticateSuccess { user { id } tokens { accessToken refreshToken } } }
+}`;
+const refreshSession =
+  'mutation ($refreshToken: String) { refreshSession(refreshToken: $refreshToken) { __typename ... on RefreshSessionSuccess { tokens { accessToken refreshToken session { id } } } ... on IdentityError { code } } }';
+const signOut = 'mutation { signOut { signedOut } }';
+
+beforeEach(() => clear(service));
+
+describe('the cookie', () => {
+  test('has the __Host- prefix and is for this host, over https, out of reach of scripts and of posts from other sites', async () => {
+    const { name, value, attributes } = await signInByCookie(secure);
+    assert.equal(name, '__Host-refresh_token');
+    assert.match(value, /^frt_[\w-]{86}$/);
+    const { Expires, ...rest } = attributes;
+    assert.deepEqual(rest, { Path: '/', HttpOnly: true, Secure: true, SameSite: 'Lax' });
+    const seconds = (Date.parse(Expires as string) - Date.now()) / 1000;
+    assert.ok(Math.abs(seconds - 14 * 86_400) < 10, `expires in ${seconds} s`);
+  });
+
+  test('goes by its plain name where the service is reached by http on localhost', async () => {
+    const { name, attributes } = await signInByCookie(service);
+    assert.equal(name, 'refresh_token');
+    const { Expires, ...rest } = attributes;
+    assert.ok(Expires);
+    assert.deepEqual(rest, { Path: '/', HttpOnly: true, SameSite: 'Lax' });
+  });
+
+  test('is asked for by X-Session-Transport: cookie in any case, and by nothing else', async () => {
+    await operations(service).createUser({ username: 'alice', password });
+    for (const [transport, expected] of [
+      ['Cookie', true],
+      ['COOKIE', true],
+      ['body', false],
+      ['', false],
+    ] as const) {
+      const variables = { input: { username: 'alice', password } };
+      const answer = await send(service, authenticate, variables, { headers: { 'x-session-transport': transport } });
+      assert.equal(cookieOf(answer) !== undefined, expected, `"${transport}"`);
+      assert.equal(answer.data.authenticate.tokens.refreshToken === null, expected, `"${transport}"`);
+    }
+  });
+
+  test('holds the refresh token of every operation that opens a session, whose answer has null in its place', async () => {
+    const tokens = '{ tokens { accessToken refreshToken } }';
+    const owner = await signUp(service, { email: 'alice@example.com' });
+    const [{ id: tokenId }] = owner.user.securityTokens;
+    await verify(service, owner, tokenId, 'alice@example.com');
+    const sendOneTimePassword = async (purpose: string) => {
+      await advance(service, 60);
+      await send(
+        service,
+        `mutation { sendOneTimePassword(tokenId: "${tokenId}", purpose: ${purpose}) { __typename } }`,
+      );
+      return (await lastMessageTo(service, 'alice@example.com')).oneTimePassword;
+    };
+    const documents = {
+      createUser: `createUser(input: { username: "bob" }) { ... on CreateUserSuccess ${tokens} }`,
+      authenticate: `authenticate(input: { email: "alice@example.com", password: "${password}" }) { ... on AuthenticateSuccess ${tokens} }`,
+      checkOneTimePassword: `checkOneTimePassword(tokenId: "${tokenId}", oneTimePassword: "${await sendOneTimePassword('AUTHENTICATION')}") { ... on CheckOneTimePasswordSuccess ${tokens} }`,
+      resetPassword: `resetPassword(input: { tokenId: "${tokenId}", oneTimePassword: "${await sendOneTimePassword('PASSWORD_RESET')}", newPassword: "${password}" }) { ... on ResetPasswordSuccess ${tokens} }`,
+    };
+    for (const [field, document] of Object.entries(documents)) {
+      const answer = await send(service, `mutation { ${document} }`, {}, { headers: inCookie });
+      assert.deepEqual(Object.keys(answer.data[field].tokens ?? {}), ['accessToken', 'refreshToken'], field);
+      assert.equal(answer.data[field].tokens.refreshToken, null, field);
+      const cookie = cookieOf(answer);
+      assert.ok(cookie, field);
+      assert.notEqual((await refreshBy(service, cookie)).data.refreshSession.tokens, undefined, field);
+    }
+  });
+
+  test('alone refreshes, and is replaced', async () => {
+    const cookie = await signInByCookie(secure);
+    const answer = await refreshBy(secure, cookie);
+    const { tokens } = answer.data.refreshSession;
+    assert.equal(tokens.refreshToken, null);
+    assert.equal(await whoIs(secure, tokens.accessToken), cookie.userId);
+    const next = cookieOf(answer)!;
+    assert.equal(next.name, cookie.name);
+    assert.notEqual(next.value, cookie.value);
+    assert.equal((await refreshBy(secure, next)).data.refreshSession.__typename, 'RefreshSessionSuccess');
+  });
+
+  test('may be read under its own name only', async () => {
+    const { value } = await signInByCookie(secure);
+    for (const name of ['refresh_token', '__Secure-refresh_token', '__host-refresh_token'])
+      assert.equal(
+        (await refreshBy(secure, { name, value })).data.refreshSession.__typename,
+        'InvalidSessionError',
+        name,
+      );
+  });
+
+  test('takes over from a refresh token in the body, when asked to', async () => {
+    const { tokens } = await signUp(service, { username: 'alice' });
+    const variables = { refreshToken: tokens.refreshToken };
+    const answer = await send(service, refreshSession, variables, { headers: inCookie });
+    assert.equal(answer.data.refreshSession.tokens.refreshToken, null);
+    assert.equal(
+      (await refreshBy(service, cookieOf(answer)!)).data.refreshSession.tokens.session.id,
+      tokens.session.id,
+    );
+  });
+
+  test('signs nobody in: it is good for refreshing and signing out alone', async () => {
+    const cookie = await signInByCookie(service);
+    const answer = await send(service, '{ me { id } }', {}, { headers: headersOf(cookie) });
+    assert.deepEqual(answer.data, { me: null });
+    const revoke = await send(
+      service,
+      'mutation { revokeOtherSessions { revokedCount } }',
+      {},
+      { headers: headersOf(cookie) },
+    );
+    assert.equal(codeOf(revoke), 'UNAUTHENTICATED');
+  });
+});
+
+describe('signing out', () => {
+  test('by the cookie alone ends its session and clears it', async () => {
+    for (const at of [service, secure]) {
+      const cookie = await signInByCookie(at);
+      const answer = await send(at, signOut, {}, { headers: headersOf(cookie) });
+      assert.deepEqual(answer.data, { signOut: { signedOut: true } });
+      assertCleared(answer, cookie.name);
+      await assertRefreshRefused(at, cookie.value);
+      assert.equal(await whoIs(at, cookie.accessToken), 'UNAUTHENTICATED');
+    }
+  });
+
+  test('clears a cookie whose session is over', async () => {
+    const cookie = await signInByCookie(service);
+    await send(service, signOut, {}, { headers: headersOf(cookie) });
+    const answer = await send(service, signOut, {}, { headers: headersOf(cookie) });
+    assert.deepEqual(answer.data, { signOut: { signedOut: false } });
+    assertCleared(answer, cookie.name);
+  });
+
+  test('is not kept from the session of the access token by a cookie that names none', async () => {
+    const over = await signInByCookie(service);
+    await send(service, signOut, {}, { headers: headersOf(over) });
+    for (const value of ['something-else', over.value]) {
+      const cookie = await signInByCookie(service);
+      const headers = { cookie: `refresh_token=${value}` };
+      const answer = await send(service, signOut, {}, { headers, token: cookie.accessToken });
+      assert.deepEqual(answer.data, { signOut: { signedOut: true } });
+      assert.equal(await whoIs(service, cookie.accessToken), 'UNAUTHENTICATED');
+    }
+  });
+
+  test('sets no cookie where none came', async () => {
+    const { tokens } = await signUp(service, { username: 'alice' });
+    const answer = await send(service, signOut, {}, { token: tokens.accessToken });
+    assert.deepEqual(answer.data, { signOut: { signedOut: true } });
+    assert.equal(answer.headers.getSetCookie().length, 0);
+  });
+});
+
+describe('a page', () => {
+  const unlisted = [
+    'https://evil.test',
+    'null',
+    'http://front.example.org',
+    'https://front.example.org:444',
+    'https://front.example.org.evil.test',
+    'https://evil.front.example.org',
+    'https://other.example.org',
+    'https://id.example.com.evil.test',
+    'https://example.com',
+    'file://',
+    '',
+  ];
+  const listed = {
+    PUBLIC_URL: 'https://id.example.com',
+    APP_URL: 'https://app.example.com',
+    CORS_ORIGINS: 'https://front.example.org',
+    'CORS_ORIGINS with a port': 'https://other.example.org:8443',
+  };
+
+  test('of an origin that is not listed neither refreshes nor signs out by the cookie', async () => {
+    for (const origin of unlisted) {
+      const cookie = await signInByCookie(secure);
+      for (const document of [refreshSession, signOut]) {
+        const answer = await send(secure, document, {}, { headers: { ...headersOf(cookie), origin } });
+        assert.equal(codeOf(answer), 'FORBIDDEN', origin);
+        assert.equal(answer.headers.getSetCookie().length, 0, origin);
+      }
+      // Had it been spent, it would end the session by now.
+      await advance(service, 11);
+      const answer = await refreshBy(secure, cookie);
+      assert.equal(answer.data.refreshSession.__typename, 'RefreshSessionSuccess', origin);
+    }
+  });
+
+  test('of an origin that is not listed is given no cookie, and nothing is done', async () => {
+    await operations(secure).createUser({ username: 'alice', password });
+    for (const origin of unlisted) {
+      const headers = { ...inCookie, origin };
+      const signIn = await send(secure, authenticate, { input: { username: 'alice', password } }, { headers });
+      assert.equal(codeOf(signIn), 'FORBIDDEN', origin);
+      assert.equal(signIn.headers.getSetCookie().length, 0, origin);
+      assert.ok(signIn.status < 500, `${origin}: ${signIn.status}`);
+      const signUp = await send(
+        secure,
+        'mutation { createUser(input: { username: "bob" }) { __typename } }',
+        {},
+        { headers },
+      );
+      assert.equal(codeOf(signUp), 'FORBIDDEN', origin);
+    }
+    const bob = await operations(secure).createUser({ username: 'bob', password });
+    assert.equal(bob.__typename, 'CreateUserSuccess', 'nobody has taken the name');
+    const alice = await operations(secure).authenticate({ username: 'alice', password });
+    const { sessions } = await operations(secure, { token: alice.tokens.accessToken }).me();
+    assert.equal(sessions.length, 2, 'the sign-up and the last sign-in');
+  });
+
+  test('of an origin that is listed signs in, refreshes and signs out', async () => {
+    for (const [about, origin] of Object.entries(listed)) {
+      const cookie = await signInByCookie(secure, { origin });
+      const answer = await refreshBy(secure, cookie, { origin });
+      assert.equal(answer.data.refreshSession.__typename, 'RefreshSessionSuccess', about);
+      const headers = { ...headersOf(cookieOf(answer)!), origin };
+      assert.deepEqual((await send(secure, signOut, {}, { headers })).data, { signOut: { signedOut: true } }, about);
+    }
+  });
+
+  test('may ask beforehand where its origin is in CORS_ORIGINS, and is refused by the browser elsewhere', async () => {
+    const preflight = (origin: string) =>
+      fetch(`${secure.url}/graphql`, {
+        method: 'OPTIONS',
+        headers: {
+          origin,
+          'access-control-request-method': 'POST',
+          'access-control-request-headers': 'content-type,authorization,x-session-transport',
+        },
+      });
+    for (const origin of ['https://front.example.org', 'https://other.example.org:8443']) {
+      const { status, headers } = await preflight(origin);
+      assert.equal(status, 204);
+      assert.equal(headers.get('access-control-allow-origin'), origin);
+      assert.equal(headers.get('access-control-allow-credentials'), 'true');
+      const allowed = headers.get('access-control-allow-headers')!.split(/, */);
+      assert.deepEqual(allowed.sort(), ['authorization', 'content-type', 'x-session-transport']);
+      assert.match(headers.get('access-control-allow-methods')!, /\bPOST\b/);
+      assert.match(headers.get('vary')!, /\bOrigin\b/i);
+    }
+    for (const origin of unlisted.filter(Boolean)) {
+      const { headers } = await preflight(origin);
+      assert.equal(headers.get('access-control-allow-origin'), null, origin);
+      const answer = await send(secure, '{ policy { passwordMinLength } }', {}, { headers: { origin } });
+      assert.equal(answer.headers.get('access-control-allow-origin'), null, origin);
+    }
+  });
+
+  test('is not spoken for by a link or a form: neither GET nor what a form can post reaches a mutation', async () => {
+    const cookie = await signInByCookie(service);
+    const attempts: [string, string, RequestInit][] = [
+      ['a link', `?query=${encodeURIComponent(signOut)}`, {}],
+      ['a link for scripts', `?query=${encodeURIComponent(signOut)}`, { headers: { 'apollo-require-preflight': '1' } }],
+      ...['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x', undefined].map(
+        (type): [string, string, RequestInit] => [
+          type ?? 'no type',
+          '',
+          {
+            method: 'POST',
+            headers: type === undefined ? {} : { 'content-type': type },
+            body: Buffer.from(JSON.stringify({ query: signOut })),
+          },
+        ],
+      ),
+    ];
+    for (const [about, search, init] of attempts) {
+      const response = await fetch(`${service.url}/graphql${search}`, {
+        ...init,
+        headers: { ...init.headers, ...headersOf(cookie) },
+      });
+      assert.ok(response.status >= 400 && response.status < 500, `${about}: ${response.status}`);
+      assert.equal(response.headers.getSetCookie().length, 0, about);
+    }
+    assert.equal((await refreshBy(service, cookie)).data.refreshSession.__typename, 'RefreshSessionSuccess');
+  });
+});
+
+interface Cookie {
+  name: string;
+  value: string;
+  attributes: Record<string, string | true>;
+}
+
+/** The one cookie that an answer sets; undefined where it sets none. */
+function cookieOf({ headers }: Pick<Answer, 'headers'>): Cookie | undefined {
+  const set = headers.getSetCookie();
+  assert.ok(set.length <= 1, set.join('\n'));
+  if (set[0] === undefined) return undefined;
+  const [pair, ...rest] = set[0].split('; ').map((part) => part.split('=') as [string, string?]);
+  return {
+    name: pair![0],
+    value: pair![1]!,
+    attributes: Object.fromEntries(rest.map(([name, value]) => [name, value ?? true])),
+  };
+}
+
+let people = 0;
+
+/** Signs somebody up, and in with a cookie. */
+async function signInByCookie(at: Service, headers: Record<string, string> = {}) {
+  people += 1;
+  const username = `person${people}`;
+  await operations(at).createUser({ username, password });
+  const answer = await send(
+    at,
+    authenticate,
+    { input: { username, password } },
+    { headers: { ...inCookie, ...headers } },
+  );
+  const { user, tokens } = answer.data.authenticate;
+  assert.equal(tokens.refreshToken, null);
+  return { ...cookieOf(answer)!, userId: user.id as string, accessToken: tokens.accessToken as string };
+}
+
+function headersOf({ name, value }: Pick<Cookie, 'name' | 'value'>): Record<string, string> {
+  return { cookie: `theme=dark; ${name}=${value}` };
+}
+
+function refreshBy(at: Service, cookie: Pick<Cookie, 'name' | 'value'>, headers: Record<string, string> = {}) {
+  return send(at, refreshSession, {}, { headers: { ...headersOf(cookie), ...headers } });
+}
+
+/** With the attributes that it was set with, without which browsers would not take it for the same. */
+function assertCleared(answer: Answer, name: string): void {
+  const cookie = cookieOf(answer)!;
+  assert.deepEqual([cookie.name, cookie.value, cookie.attributes.Path], [name, '', '/']);
+  assert.equal(cookie.attributes.Secure ?? false, name.startsWith('__Host-'));
+  assert.equal(Date.parse(cookie.attributes.Expires as string), 0);
+}

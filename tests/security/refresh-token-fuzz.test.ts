@@ -1,0 +1,118 @@
+/** The parser of refresh tokens under fire: nothing that was changed on the way is taken, and no session ends by it. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  formatRefreshToken,
+  newRefreshToken,
+  parseRefreshToken,
+  successorOf,
+} from '../../src/security/refresh-tokens.js';
+import { operations, send } from '../support/client.js';
+import { startService } from '../support/service.js';
+import { refreshed, signUp, whoIs } from '../support/sessions.js';
+
+const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** What the text may become on its way, by accident or on purpose; `other` is one that is good as well. */
+function mutantsOf(text: string, other: string): fc.Arbitrary<string> {
+  const bytesOf = (token: string) => Buffer.from(token.slice(4), 'base64url');
+  const format = (bytes: Buffer) => `frt_${bytes.toString('base64url')}`;
+  const character = fc.constantFrom(...base64url, '=', '+', '/', ' ', '\n', '\0', '\uD800', '👍');
+  const at = fc.nat({ max: text.length - 1 });
+  return fc
+    .oneof(
+      fc
+        .tuple(at, fc.nat({ max: 3 }), fc.array(character, { maxLength: 3 }))
+        .map(([from, removed, inserted]) => text.slice(0, from) + inserted.join('') + text.slice(from + removed)),
+      fc.array(fc.tuple(fc.nat({ max: 63 }), fc.nat({ max: 7 })), { minLength: 1, maxLength: 4 }).map((flips) => {
+        const bytes = bytesOf(text);
+        for (const [index, bit] of flips) bytes[index]! ^= 1 << bit;
+        return format(bytes);
+      }),
+      // Cut anywhere and joined to what follows in another good one: the session of one with the secret of the other, and so on.
+      fc.tuple(fc.nat({ max: 64 }), fc.boolean()).map(([cut, swapped]) => {
+        const [head, tail] = swapped ? [other, text] : [text, other];
+        return format(Buffer.concat([bytesOf(head).subarray(0, cut), bytesOf(tail).subarray(cut)]));
+      }),
+      fc
+        .uint8Array({ minLength: 48, maxLength: 48 })
+        .map((rest) => format(Buffer.concat([bytesOf(text).subarray(0, 16), rest]))),
+      fc.string({ unit: 'binary', maxLength: 200 }),
+      fc.stringMatching(/^frt_[\w-]{86}$/),
+      fc.constantFrom(text.toUpperCase(), text.repeat(2), `FRT_${text.slice(4)}`, 'frt_', '', 'x'.repeat(50_000)),
+    )
+    .filter((mutant) => mutant !== text && mutant !== other);
+}
+
+test('a refresh token that was changed is not read', () => {
+  const key = randomBytes(32);
+  const [text, other] = [newToken(key), newToken(key)];
+  fc.assert(
+    fc.property(mutantsOf(text, other), (mutant) => {
+      assert.equal(parseRefreshToken(key, mutant), undefined);
+    }),
+    { numRuns: 5000 },
+  );
+  assert.ok(parseRefreshToken(key, text));
+});
+
+test('the successor of a refresh token is the same each time, another for each token and key, and good itself', () => {
+  fc.assert(
+    fc.property(fc.uuid(), (sessionId) => {
+      const [key, otherKey] = [randomBytes(32), randomBytes(32)];
+      const token = newRefreshToken(sessionId);
+      const successor = successorOf(key, token);
+      assert.deepEqual(successorOf(key, token), successor);
+      assert.equal(successor.sessionId, sessionId);
+      const others = [
+        successorOf(otherKey, token),
+        successorOf(key, newRefreshToken(sessionId)),
+        successorOf(key, successor),
+        token,
+      ];
+      for (const { secret } of others) assert.notDeepEqual(secret, successor.secret);
+      assert.deepEqual(parseRefreshToken(key, formatRefreshToken(key, successor)), successor);
+    }),
+  );
+});
+
+test('over HTTP a changed refresh token is refused by refreshing and by signing out, and ends no session', async () => {
+  const service = await startService();
+  const anonymous = operations(service);
+  const [alice, bob] = [await signUp(service, { username: 'alice' }), await signUp(service, { username: 'bob' })];
+  await fc.assert(
+    fc.asyncProperty(mutantsOf(alice.tokens.refreshToken, bob.tokens.refreshToken), async (mutant) => {
+      assert.equal((await anonymous.refreshSession(mutant)).__typename, 'InvalidSessionError');
+      assert.deepEqual(await anonymous.signOut(mutant), { signedOut: false });
+    }),
+    { numRuns: 150 },
+  );
+  for (const { user, tokens } of [alice, bob]) {
+    assert.equal(await whoIs(service, tokens.accessToken), user.id);
+    await refreshed(service, tokens.refreshToken);
+  }
+});
+
+test('in a cookie it is no different', async () => {
+  const service = await startService();
+  const [alice, bob] = [await signUp(service, { username: 'alice' }), await signUp(service, { username: 'bob' })];
+  const query = 'mutation { refreshSession { __typename ... on IdentityError { code } } }';
+  // What fits into a header: fetch refuses the rest by itself. A space around the value is none of it.
+  const mutant = mutantsOf(alice.tokens.refreshToken, bob.tokens.refreshToken)
+    .filter((text) => /^[\x21-\x7e]*$/.test(text) && text.length < 10_000)
+    .filter((text) => ![alice, bob].some(({ tokens }) => text.startsWith(`${tokens.refreshToken};`)));
+  await fc.assert(
+    fc.asyncProperty(mutant, async (text) => {
+      const answer = await send(service, query, {}, { headers: { cookie: `refresh_token=${text}` } });
+      assert.equal(answer.data?.refreshSession.__typename, 'InvalidSessionError', JSON.stringify(answer.errors));
+    }),
+    { numRuns: 100 },
+  );
+  for (const { tokens } of [alice, bob]) await refreshed(service, tokens.refreshToken);
+});
+
+function newToken(key: Buffer): string {
+  return formatRefreshToken(key, newRefreshToken('01234567-89ab-4cde-8f01-23456789abcd'));
+}
