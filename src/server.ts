@@ -1,6 +1,8 @@
 /** HTTP: the routes, and starting and stopping. */
+import { isUtf8 } from 'node:buffer';
 import cookies from '@fastify/cookie';
 import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
 import type { App } from './app.js';
 import { createGraphQLService } from './graphql/apollo.js';
@@ -22,11 +24,11 @@ export async function createServer(app: App): Promise<Server> {
     bodyLimit: bodyLimitBytes,
     trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
     requestTimeout: 30_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
   });
-  // `text/plain` needs no preflight from another origin; nothing here reads it.
-  http.removeContentTypeParser('text/plain');
+  readJsonOnly(http);
   http.setErrorHandler<FastifyError>((error, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) app.log.error({ err: error }, 'defect');
@@ -34,6 +36,19 @@ export async function createServer(app: App): Promise<Server> {
     return reply
       .code(status)
       .send({ errors: [{ message, extensions: { code: status >= 500 ? 'INTERNAL_SERVER_ERROR' : 'BAD_REQUEST' } }] });
+  });
+  await http.register(helmet, {
+    // What is not a page needs nothing, and pages say what they need.
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+    strictTransportSecurity: config.publicUrl.startsWith('https:') && { maxAge: 31_536_000, includeSubDomains: false },
   });
   if (config.corsOrigins.length > 0)
     await http.register(cors, {
@@ -47,6 +62,7 @@ export async function createServer(app: App): Promise<Server> {
   // Else the connection of a request that was under way stays open for as long as its client may use it again.
   http.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close');
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });
   await http.register(cookies);
 
@@ -70,6 +86,9 @@ export async function createServer(app: App): Promise<Server> {
         },
       });
       for (const [name, value] of response.headers) reply.header(name, value);
+      // The explorer's page names its own sources, with a nonce of its own.
+      if (reply.getHeader('content-type')?.toString().startsWith('text/html'))
+        reply.header('content-security-policy', "base-uri 'none'; object-src 'none'; frame-ancestors 'none'");
       return reply.code(response.status).header('cache-control', 'no-store').send(response.body);
     },
   });
@@ -86,6 +105,19 @@ export async function createServer(app: App): Promise<Server> {
       await app.close();
     },
   };
+}
+
+/** A body is JSON in UTF-8: `text/plain` needs no preflight from another origin, and a second encoding is a second reading of what is allowed. */
+function readJsonOnly(http: FastifyInstance): void {
+  const refuse = (statusCode: number, message: string) => Object.assign(new Error(message), { statusCode });
+  const parseJson = http.getDefaultJsonParser('error', 'error');
+  http.removeAllContentTypeParsers();
+  http.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
+    if (!/^utf-?8$/i.test(charset)) return done(refuse(415, 'A body is in UTF-8.'));
+    if (!isUtf8(body as Buffer)) return done(refuse(400, 'The body is not UTF-8.'));
+    return parseJson(request, body.toString(), done);
+  });
 }
 
 /** Where others find the keys that verify access tokens. @see RFC 8414, RFC 7517 */
@@ -126,7 +158,6 @@ function addProbes(http: FastifyInstance, app: App): void {
 function addOutbox(http: FastifyInstance, app: App): void {
   http.get('/dev/outbox', async ({ headers }, reply) => {
     const messages = await app.outbox();
-    reply.header('cache-control', 'no-store');
     if (headers.accept?.includes('application/json')) return messages;
     return reply
       .type('text/html; charset=utf-8')

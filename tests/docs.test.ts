@@ -126,6 +126,7 @@ const asInDevelopment = {
   PASSWORD_THREADS: '',
   SIGN_UPS_PER_HOUR: '',
   LOOK_UPS_PER_MINUTE: '',
+  GUESSES_PER_HOUR: '',
   SENDS_PER_HOUR: '',
 };
 

@@ -1,5 +1,5 @@
 /** The limits of a rate: so many events of a key in so many seconds, in every window of that length. */
-import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { now, rateLimitEvents, storedNow } from './schema.js';
 
@@ -54,6 +54,45 @@ export async function takeRateLimits(
       .returning({ id: rateLimitEvents.id });
     return { events: events.map(({ id }) => id) };
   });
+}
+
+/** The limit of the guesses of a client, over all accounts. */
+export interface GuessLimit {
+  key: Buffer;
+  /** in an hour; 0: no limit */
+  count: number;
+}
+
+/**
+ * Parts of a statement that counts a guess where it is made: `guesses_reached` has a row where no more are allowed, and that row says when the next one is.
+ * What others count at the same instant is not seen, so as many more may get through as there are connections.
+ */
+export function guessesReached({ key, count }: Record<keyof GuessLimit, SQL>): SQL {
+  return sql`select ${rateLimitEvents.occurredAt} + interval '1 hour' as retry_at,
+      greatest(1, ceil(extract(epoch from ${rateLimitEvents.occurredAt} + interval '1 hour' - ${now})))::int as retry_after_seconds
+    from ${rateLimitEvents}
+    where ${count} > 0 and ${rateLimitEvents.key} = ${key} and ${rateLimitEvents.occurredAt} > ${now} - interval '1 hour'
+    order by ${rateLimitEvents.occurredAt} desc offset greatest(${count} - 1, 0) limit 1`;
+}
+
+/** Counts a guess. @returns what to give back where it was right, or when the next one is allowed */
+export async function takeGuess(
+  tx: Database,
+  limit: GuessLimit,
+): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
+  if (limit.count === 0) return { events: [] };
+  const [reached] = await tx
+    .select({
+      retryAt: sql`retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date>,
+      retryAfterSeconds: sql<number>`retry_after_seconds`,
+    })
+    .from(sql`(${guessesReached({ key: sql`${limit.key}`, count: sql`${limit.count}::int` })}) as guesses_reached`);
+  if (reached !== undefined) return { limited: reached };
+  const events = await tx
+    .insert(rateLimitEvents)
+    .values({ key: limit.key, occurredAt: storedNow })
+    .returning({ id: rateLimitEvents.id });
+  return { events: events.map(({ id }) => id) };
 }
 
 /** Gives back what was counted for something that did not take place. */

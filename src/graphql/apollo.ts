@@ -8,7 +8,14 @@ import {
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import type { App } from '../app.js';
 import { type Context, createContext, type RequestFacts } from './context.js';
-import { oneRootFieldPerMutation } from './limits.js';
+import {
+  boundedDepth,
+  boundedDirectives,
+  maxErrors,
+  maxSelections,
+  maxTokens,
+  oneRootFieldPerMutation,
+} from './limits.js';
 import { formatError } from './mask-defects.js';
 import { createSchema } from './schema.js';
 import { viewerPlugin } from './viewer-plugin.js';
@@ -37,7 +44,10 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
   const apollo = new ApolloServer<Context>({
     schema: createSchema(),
     introspection,
-    validationRules: [oneRootFieldPerMutation],
+    parseOptions: { maxTokens },
+    maxRecursiveSelections: maxSelections,
+    validationRules: [oneRootFieldPerMutation, boundedDepth, boundedDirectives],
+    validationOptions: { maxErrors },
     formatError: formatError(app),
     hideSchemaDetailsFromClientErrors: production,
     includeStacktraceInErrorResponses: false,
@@ -46,6 +56,7 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
     logger: app.log,
     plugins: [
       viewerPlugin,
+      firstErrors,
       statusOfRefusedRequest,
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginInlineTraceDisabled(),
@@ -78,6 +89,17 @@ function headerMap(headers: GraphQLRequest['headers']): HeaderMap {
     if (value !== undefined) map.set(name, Array.isArray(value) ? value.join(', ') : value);
   return map;
 }
+
+/** Variables and fields can be wrong as often as a document has them. */
+const firstErrors: ApolloServerPlugin<Context> = {
+  async requestDidStart() {
+    return {
+      async willSendResponse({ response: { body } }) {
+        if (body.kind === 'single') body.singleResult.errors &&= body.singleResult.errors.slice(0, maxErrors);
+      },
+    };
+  },
+};
 
 /**
  * A document that is refused before it runs is a 400 in `application/graphql-response+json` and a 200 in `application/json`, whose clients look into the body.

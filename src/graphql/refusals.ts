@@ -14,6 +14,8 @@ import {
   getDirectiveValues,
   getNamedType,
   isAbstractType,
+  isIntrospectionType,
+  isObjectType,
   isUnionType,
   Kind,
   type SelectionSetNode,
@@ -41,12 +43,27 @@ export function factsOf(refusal: Refusal): Record<string, unknown> {
   return { ...facts, message: refusal.message };
 }
 
-/** Makes every operation of the schema answer its refusals by way of this module, and its failures by way of `mask-defects.ts`. */
+/** Makes every operation of the schema answer its refusals by way of this module, and whatever is resolved its failures by way of `mask-defects.ts`. */
 export function discloseRefusals(schema: GraphQLSchema): GraphQLSchema {
-  for (const type of [schema.getQueryType(), schema.getMutationType()])
-    for (const field of Object.values((type as GraphQLObjectType).getFields()))
-      field.resolve = disclosing(field.resolve!);
+  const operations: unknown[] = [schema.getQueryType(), schema.getMutationType()];
+  // Those of introspection belong to every schema.
+  const own = Object.values(schema.getTypeMap()).filter((type) => isObjectType(type) && !isIntrospectionType(type));
+  for (const type of own as GraphQLObjectType[])
+    for (const field of Object.values(type.getFields())) {
+      if (operations.includes(type)) field.resolve = disclosing(field.resolve!);
+      else if (field.resolve) field.resolve = masking(field.resolve);
+    }
   return schema;
+}
+
+function masking(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
+  return async (source, args, context, info) => {
+    try {
+      return await resolve(source, args, context, info);
+    } catch (error) {
+      throw toGraphQLError(context.app, error);
+    }
+  };
 }
 
 function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
