@@ -25,8 +25,7 @@ export async function createServer(app: App): Promise<Server> {
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
   });
-  // `text/plain` needs no preflight from another origin; nothing here reads it.
-  http.removeContentTypeParser('text/plain');
+  takeJsonInUtf8Only(http);
   http.setErrorHandler<FastifyError>((error, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) app.log.error({ err: error }, 'defect');
@@ -86,6 +85,30 @@ export async function createServer(app: App): Promise<Server> {
       await app.close();
     },
   };
+}
+
+/** Every other content type is a 415, also one that names another character set: two could read two things in such a body. */
+function takeJsonInUtf8Only(http: FastifyInstance): void {
+  const jsonInUtf8 = /^application\/json\s*(;\s*charset=("utf-8"|utf-8)\s*)?$/i;
+  const parse = http.getDefaultJsonParser('error', 'error');
+  // Else broken bytes become a sign that stands for all of them: passwords that differ would be the same.
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  http.removeAllContentTypeParsers();
+  http.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    // What Fastify makes of the header leaves out what it does not understand.
+    if (!jsonInUtf8.test(request.headers['content-type'] ?? '')) return done(refusal(415, 'Unsupported Media Type'));
+    let text: string;
+    try {
+      text = decoder.decode(body);
+    } catch {
+      return done(refusal(400, 'The body is not UTF-8.'));
+    }
+    parse(request, text, done);
+  });
+}
+
+function refusal(statusCode: number, message: string): FastifyError {
+  return Object.assign(new Error(message), { statusCode, code: 'REFUSED' });
 }
 
 /** Where others find the keys that verify access tokens. @see RFC 8414, RFC 7517 */
