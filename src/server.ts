@@ -1,5 +1,4 @@
 /** HTTP: the routes, and starting and stopping. */
-import { isUtf8 } from 'node:buffer';
 import cookies from '@fastify/cookie';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
@@ -28,7 +27,7 @@ export async function createServer(app: App): Promise<Server> {
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
   });
-  readJsonOnly(http);
+  takeJsonInUtf8Only(http);
   http.setErrorHandler<FastifyError>((error, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) app.log.error({ err: error }, 'defect');
@@ -107,17 +106,28 @@ export async function createServer(app: App): Promise<Server> {
   };
 }
 
-/** A body is JSON in UTF-8: `text/plain` needs no preflight from another origin, and a second encoding is a second reading of what is allowed. */
-function readJsonOnly(http: FastifyInstance): void {
-  const refuse = (statusCode: number, message: string) => Object.assign(new Error(message), { statusCode });
-  const parseJson = http.getDefaultJsonParser('error', 'error');
+/** Every other content type is a 415, also one that names another character set: two could read two things in such a body. */
+function takeJsonInUtf8Only(http: FastifyInstance): void {
+  const jsonInUtf8 = /^application\/json\s*(;\s*charset=("utf-8"|utf-8)\s*)?$/i;
+  const parse = http.getDefaultJsonParser('error', 'error');
+  // Else broken bytes become a sign that stands for all of them: passwords that differ would be the same.
+  const decoder = new TextDecoder('utf-8', { fatal: true });
   http.removeAllContentTypeParsers();
-  http.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
-    if (!/^utf-?8$/i.test(charset)) return done(refuse(415, 'A body is in UTF-8.'));
-    if (!isUtf8(body as Buffer)) return done(refuse(400, 'The body is not UTF-8.'));
-    return parseJson(request, body.toString(), done);
+  http.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    // What Fastify makes of the header leaves out what it does not understand.
+    if (!jsonInUtf8.test(request.headers['content-type'] ?? '')) return done(refusal(415, 'Unsupported Media Type'));
+    let text: string;
+    try {
+      text = decoder.decode(body);
+    } catch {
+      return done(refusal(400, 'The body is not UTF-8.'));
+    }
+    parse(request, text, done);
   });
+}
+
+function refusal(statusCode: number, message: string): FastifyError {
+  return Object.assign(new Error(message), { statusCode, code: 'REFUSED' });
 }
 
 /** Where others find the keys that verify access tokens. @see RFC 8414, RFC 7517 */

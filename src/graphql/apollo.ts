@@ -6,6 +6,7 @@ import {
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
+import type { GraphQLFormattedError } from 'graphql';
 import type { App } from '../app.js';
 import { type Context, createContext, type RequestFacts } from './context.js';
 import {
@@ -57,7 +58,6 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
     plugins: [
       viewerPlugin,
       firstErrors,
-      statusOfRefusedRequest,
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginInlineTraceDisabled(),
       production
@@ -77,7 +77,7 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
         context: async () => createContext(app, facts),
       });
       if (answer.kind !== 'complete') throw new Error('nothing here is answered in parts');
-      return { status: status ?? 200, headers: answered, body: answer.string };
+      return { status: statusOf(status ?? 200, answered, answer.string), headers: answered, body: answer.string };
     },
     stop: () => apollo.stop(),
   };
@@ -101,17 +101,20 @@ const firstErrors: ApolloServerPlugin<Context> = {
   },
 };
 
+const refusedDocument = new Set([
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+  'BAD_USER_INPUT',
+  'OPERATION_RESOLUTION_FAILURE',
+]);
+
 /**
  * A document that is refused before it runs is a 400 in `application/graphql-response+json` and a 200 in `application/json`, whose clients look into the body.
+ * Which of the two the client takes is known only when Apollo has chosen.
  * @see https://graphql.github.io/graphql-over-http/draft/#sec-application-json
  */
-const statusOfRefusedRequest: ApolloServerPlugin<Context> = {
-  async requestDidStart() {
-    return {
-      async willSendResponse({ response: { http }, document }) {
-        const legacy = http.headers.get('content-type')?.startsWith('application/json');
-        if (legacy && document !== undefined && (http.status === 400 || http.status === 401)) http.status = 200;
-      },
-    };
-  },
-};
+function statusOf(status: number, headers: HeaderMap, body: string): number {
+  if (status !== 400 || !headers.get('content-type')?.startsWith('application/json')) return status;
+  const { errors } = JSON.parse(body) as { errors?: readonly GraphQLFormattedError[] };
+  return errors?.some(({ extensions }) => refusedDocument.has(String(extensions?.code))) ? 200 : 400;
+}
