@@ -12,6 +12,7 @@ import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
 import { createSendGrid } from './delivery/sendgrid.js';
 import { createVonage } from './delivery/vonage.js';
 import { type Keys, openKeys } from './keys.js';
+import { createMetrics, type Metrics } from './metrics.js';
 import { createPasswords, PasswordPoolBusyError, type Passwords } from './security/passwords.js';
 import { randomToken } from './security/random.js';
 import { createSealer } from './security/sealing.js';
@@ -22,6 +23,7 @@ export interface App {
   db: Database;
   keys: Keys;
   passwords: Passwords;
+  metrics: Metrics;
   deliver: Deliver;
   /** the channels that a message can take: an address of any other kind is refused when it is given */
   channels: ReadonlySet<Channel>;
@@ -63,6 +65,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       cost: config.bcryptCost,
       threads: config.passwordThreads,
     });
+    const metrics = createMetrics({ hashesWaiting: passwords.waiting, pool: database.connections });
     const sendGrid = config.sendGrid && createSendGrid(config.sendGrid);
     const vonage = config.vonage && createVonage(config.vonage);
     const outbox = createOutbox(async (message) => {
@@ -85,7 +88,13 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       db,
       keys,
       passwords,
-      deliver: createDelivery({ email: sendGrid ?? outbox, sms: vonage ?? outbox }, config.appUrl, log),
+      metrics,
+      deliver: createDelivery(
+        { email: sendGrid ?? outbox, sms: vonage ?? outbox },
+        config.appUrl,
+        log,
+        metrics.delivered,
+      ),
       channels: new Set<Channel>([
         ...(sendGrid || config.outboxAllowed ? ['email' as const] : []),
         ...(vonage || config.outboxAllowed ? ['sms' as const] : []),

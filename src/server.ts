@@ -93,6 +93,10 @@ export async function createServer(app: App): Promise<Server> {
   });
   addMetadata(http, app);
   addProbes(http, app);
+  http.get('/metrics', async (_request, reply) => {
+    const { text, contentType } = await app.metrics.expose();
+    return reply.header('content-type', contentType).send(text);
+  });
   if (!config.production) addOutbox(http, app);
 
   return {

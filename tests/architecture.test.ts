@@ -27,6 +27,7 @@ const modulesOfRooms: Record<string, Room> = {
   'outbox-page.ts': 'server',
   'app.ts': 'app',
   'keys.ts': 'app',
+  'metrics.ts': 'app',
   'config.ts': 'config',
 };
 

@@ -68,10 +68,20 @@ function masking(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldR
 
 function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
   return async (source, args, context, info) => {
+    const start = performance.now();
+    const answered = (outcome: string) =>
+      context.app.metrics.answered(info.fieldName, outcome, (performance.now() - start) / 1000);
     try {
-      return await resolve(source, args, context, info);
+      const answer = await resolve(source, args, context, info);
+      answered('ok');
+      return answer;
     } catch (error) {
-      if (!(error instanceof Refusal)) throw toGraphQLError(context.app, error);
+      if (!(error instanceof Refusal)) {
+        const masked = toGraphQLError(context.app, error);
+        answered(String(masked.extensions.code));
+        throw masked;
+      }
+      answered(error.code);
       const type = getNamedType(info.returnType);
       if (!isUnionType(type) || !type.getTypes().some(({ name }) => name === error.name)) throw outsideOfData(error);
       if (!isSelected(info, type, error.name)) throw topLevel(error);
