@@ -80,8 +80,14 @@ test(`${count} generated documents are answered, none of them by a defect`, { ti
       const found = await Promise.all(all.map(([request, who, cookie]) => check(request, tokens[who], cookie)));
       for (const outcome of found) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }),
-    // The one document that failed is in the message: to make the other 49 smaller would take longer than everything else.
-    { numRuns: count / batch, endOnFailure: true },
+    {
+      numRuns: count / batch,
+      // The one document that failed is in the message: to make the other 49 smaller would take longer than everything else.
+      endOnFailure: true,
+      reporter({ failed, seed, counterexamplePath, errorInstance }) {
+        if (failed) throw new Error(`{ seed: ${seed}, path: "${counterexamplePath}" }`, { cause: errorInstance });
+      },
+    },
   );
   t.diagnostic(JSON.stringify(outcomes));
   // Else nothing was tried but what the parser refuses.
