@@ -1,0 +1,185 @@
+/** That no hot statement grows with the tables: how PostgreSQL runs each of them among twenty thousand users. */
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import pg from 'pg';
+import { clearSignInThrottles, reserveSignIn } from '../../src/database/credentials.queries.js';
+import type { Database } from '../../src/database/database.js';
+import {
+  putOneTimePassword,
+  reserveCheck,
+  spendOneTimePassword,
+} from '../../src/database/one-time-passwords.queries.js';
+import { giveBackRateLimits, takeGuess, takeRateLimits } from '../../src/database/rate-limits.queries.js';
+import {
+  findLiveSession,
+  findSessions,
+  isNewDevice,
+  rotateRefreshToken,
+  touchSession,
+} from '../../src/database/sessions.queries.js';
+import {
+  findSecurityTokens,
+  findUser,
+  findUsersByAge,
+  findUsersByKeys,
+  lockUser,
+} from '../../src/database/users.queries.js';
+import { createDatabase } from '../support/service.js';
+
+const count = 20_000;
+const pool = new pg.Pool({ connectionString: await createDatabase(), max: 1 });
+after(() => pool.end());
+const sent: { query: string; params: unknown[] }[] = [];
+const logger = { logQuery: (query: string, params: unknown[]) => void sent.push({ query, params }) };
+const db = drizzle(pool, { logger }) as unknown as Database;
+
+const hash = Buffer.alloc(32, 7);
+const bytes = `decode(lpad(to_hex(n), 64, '0'), 'hex')`;
+const numbers = `generate_series(1, ${count}) n`;
+for (const statement of [
+  `insert into users (username, username_key, email, email_key) select 'user' || n, 'user' || n, n || '@a.test', n || '@a.test' from ${numbers}`,
+  `insert into security_tokens (id, user_id, kind, address, given_at_sign_up) select 'e' || email, id, 'email', email, true from users`,
+  `insert into one_time_passwords (token_id, purpose, user_id) select 'e' || email, 'AUTHENTICATION', id from users`,
+  `insert into sessions (user_id, refresh_token_hash, idle_expires_at, expires_at, authentication_methods, ip_address, user_agent)
+   select id, sha256(email::bytea), now() + interval '1 day', now() + interval '1 day', '{PASSWORD}', '192.0.2.1', 'Phone/1' from users`,
+  `insert into rate_limit_events (key) select ${bytes} from ${numbers}`,
+  `insert into rate_limit_events (key, occurred_at) select '\\x${hash.toString('hex')}', now() - make_interval(hours => n) from ${numbers}`,
+  `insert into sign_in_throttles (key, failure_count) select ${bytes}, 1 from ${numbers}`,
+])
+  await pool.query(statement);
+await pool.query('vacuum analyze');
+const { rows } = await pool.query(
+  `select u.id, 'e' || u.email as "tokenId", s.id as "sessionId", sha256(u.email::bytea) as hash from users u join sessions s on s.user_id = u.id where u.username_key = 'user777'`,
+);
+const someone = rows[0] as { id: string; tokenId: string; sessionId: string; hash: Buffer };
+
+interface Plan {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Actual Rows': number;
+  'Actual Loops': number;
+  'Rows Removed by Filter'?: number;
+  Plans?: Plan[];
+}
+
+function nodesOf(plan: Plan): Plan[] {
+  return [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
+}
+
+const { tokenId, sessionId, id } = someone;
+const schedule = [1, 2, 4];
+const day = new Date(Date.now() + 86_400_000);
+/** What each does, how many round trips it makes, and how many rows a plan may touch where one is not enough. */
+const hot: [about: string, statements: number, run: () => Promise<unknown>, rows?: number][] = [
+  ['a session is found', 1, () => findLiveSession(db, { sessionId, userId: id, expiresAt: day })],
+  ['a session is touched', 1, () => touchSession(db, sessionId, 3600)],
+  [
+    'a refresh token is spent',
+    1,
+    () => rotateRefreshToken(db, { sessionId, hash: someone.hash, successorHash: someone.hash, idleTtlSeconds: 3600 }),
+  ],
+  [
+    'an attempt at a one-time password is reserved',
+    1,
+    () =>
+      reserveCheck(db, {
+        tokenId,
+        purpose: 'AUTHENTICATION',
+        schedule,
+        attemptId: crypto.randomUUID(),
+        guesses: { key: hash, count: 100 },
+      }),
+  ],
+  [
+    'a one-time password is spent',
+    1,
+    () => spendOneTimePassword(db, { tokenId, purpose: 'AUTHENTICATION', codeDigest: hash }),
+  ],
+  [
+    'a one-time password is made',
+    1,
+    () =>
+      putOneTimePassword(db, {
+        tokenId,
+        purpose: 'AUTHENTICATION',
+        ttlSeconds: 600,
+        live: { userId: id, codeDigest: hash },
+      }),
+  ],
+  ['a security token is found', 1, () => findSecurityTokens(db, { id: tokenId })],
+  ['the security tokens of a user are found', 1, () => findSecurityTokens(db, { userId: id })],
+  [
+    'users are found by what was typed',
+    1,
+    () =>
+      findUsersByKeys(
+        db,
+        [
+          { kind: 'username', key: 'user777' },
+          { kind: 'email', key: '777@a.test' },
+        ],
+        '192.0.2.1/32',
+      ),
+  ],
+  ['a user is found', 1, () => findUser(db, id)],
+  ['a user is locked', 1, () => lockUser(db, id)],
+  [
+    'a sign-in is reserved',
+    2,
+    () =>
+      reserveSignIn(
+        db,
+        [hash, someone.hash].map((key) => ({ key, schedule })),
+        crypto.randomUUID(),
+      ),
+  ],
+  ['the throttles of a sign-in are cleared', 2, () => clearSignInThrottles(db, [hash, someone.hash])],
+  [
+    'a limit of a rate is taken',
+    2,
+    () =>
+      takeRateLimits(db, [
+        {
+          key: hash,
+          windows: [
+            { count: 5, seconds: 3600 },
+            { count: 10, seconds: 86_400 },
+          ],
+        },
+      ]),
+    12,
+  ],
+  ['a guess is taken', 2, () => takeGuess(db, { key: hash, count: 100 })],
+  ['a limit of a rate is given back', 1, () => giveBackRateLimits(db, [1n])],
+  [
+    'a device is looked for',
+    1,
+    () => isNewDevice(db, { id, lastLogin: day }, { network: '192.0.2.9/32', userAgent: 'Phone/2' }),
+  ],
+  ['the sessions of a user are listed', 1, () => findSessions(db, id)],
+  ['a page of users is listed', 1, () => findUsersByAge(db, 21, null), 21],
+];
+
+describe('where there are twenty thousand users', () => {
+  for (const [about, statements, run, rows = 2] of hot)
+    test(`${about} by an index, in ${statements} statement${statements > 1 ? 's' : ''}`, async () => {
+      sent.length = 0;
+      await run();
+      const asked = sent.filter(({ query }) => !/^(begin|commit|rollback)/i.test(query));
+      assert.equal(asked.length, statements, asked.map(({ query }) => query).join('\n'));
+      for (const { query, params } of asked) {
+        await pool.query('begin');
+        const explained = await pool.query(`explain (analyze, format json) ${query}`, params as unknown[]);
+        await pool.query('rollback');
+        for (const node of nodesOf(explained.rows[0]['QUERY PLAN'][0].Plan)) {
+          const touched = (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops'];
+          assert.ok(
+            !node['Node Type'].includes('Seq Scan'),
+            `reads ${node['Relation Name']} from end to end:\n${query}`,
+          );
+          assert.ok(touched <= rows, `${node['Node Type']} touches ${touched} rows:\n${query}`);
+        }
+      }
+    });
+});
