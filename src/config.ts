@@ -118,7 +118,7 @@ const variables = z.object({
     .optional(),
   SIGN_UPS_PER_HOUR: wholeNumber(20, 0, 1_000_000),
   LOOK_UPS_PER_MINUTE: wholeNumber(30, 0, 1_000_000),
-  GUESSES_PER_HOUR: wholeNumber(100, 0, 1_000_000),
+  GUESSES_PER_HOUR: wholeNumber(180, 0, 1_000_000),
   AUDIT_DAYS: wholeNumber(365, 1, 36_500),
   ACCESS_TOKEN_TTL_SECONDS: wholeNumber(300, 1, 3600),
   SESSION_IDLE_TTL_SECONDS: wholeNumber(1_209_600, 1, 31_536_000),

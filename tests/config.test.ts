@@ -69,7 +69,7 @@ describe('the configuration', () => {
       smsDialCodes: undefined,
       signUpsPerHour: 20,
       lookUpsPerMinute: 30,
-      guessesPerHour: 100,
+      guessesPerHour: 180,
       auditDays: 365,
       accessTokenTtlSeconds: 300,
       sessionIdleTtlSeconds: 14 * 24 * 60 * 60,
