@@ -1,4 +1,5 @@
 /** The one place where implementations are chosen: everything that the domain works with, made from the configuration. */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import type { Config } from './config.js';
@@ -144,8 +145,15 @@ function createAuditTrail(db: Database, log: Logger, inBackground: App['inBackgr
   };
 }
 
+/** The request that is being answered; whatever is logged meanwhile carries its id. */
+export const currentRequest = new AsyncLocalStorage<{ requestId: string }>();
+
 export function createLogger(config: Pick<Config, 'logLevel'>): Logger {
-  return pino({ level: config.logLevel, serializers: { err: describeError } });
+  return pino({
+    level: config.logLevel,
+    serializers: { err: describeError },
+    mixin: () => currentRequest.getStore() ?? {},
+  });
 }
 
 /** An error without what it quotes: a failed statement's message and detail hold its parameters, among them digests and addresses. */

@@ -142,6 +142,7 @@ const variables = z.object({
   VONAGE_API_SECRET: z.string().optional(),
   VONAGE_BASE_URL: httpUrl.default('https://rest.nexmo.com'),
   DELIVERY_OUTBOX: flag.optional(),
+  DRAIN_SECONDS: wholeNumber(0, 0, 60),
   LOG_LEVEL: z
     .enum(
       ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
@@ -235,6 +236,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
         ? undefined
         : { apiKey: v.VONAGE_API_KEY, apiSecret: v.VONAGE_API_SECRET!, baseUrl: v.VONAGE_BASE_URL, from: v.SMS_FROM! },
     outboxAllowed: v.DELIVERY_OUTBOX ?? !production,
+    drainSeconds: given.DRAIN_SECONDS === undefined && production ? 5 : v.DRAIN_SECONDS,
     logLevel: v.LOG_LEVEL,
   });
 }

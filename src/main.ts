@@ -10,7 +10,7 @@ import { createServer } from './server.js';
 const exitConfig = 78;
 
 /** What whoever starts the service can put right by themselves, and so is told in one line. */
-const knownFaults = new Set(['SealedByAnotherKeyError', 'DatabaseInUseError']);
+const knownFaults = new Set(['SealedByAnotherKeyError', 'DatabaseInUseError', 'DatabaseIsNewerError']);
 
 await start();
 

@@ -1,9 +1,11 @@
 /** HTTP: the routes, and starting and stopping. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import cookies from '@fastify/cookie';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
-import type { App } from './app.js';
+import { type App, currentRequest } from './app.js';
 import { createGraphQLService } from './graphql/apollo.js';
 import { outboxContentSecurityPolicy, outboxPage } from './outbox-page.js';
 
@@ -26,6 +28,14 @@ export async function createServer(app: App): Promise<Server> {
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
+    },
+  });
+  http.addHook('onRequest', ({ id }, reply, done) => {
+    reply.header('x-request-id', id);
+    currentRequest.run({ requestId: id }, done);
   });
   takeJsonInUtf8Only(http);
   http.setErrorHandler<FastifyError>((error, _request, reply) => {
@@ -92,7 +102,7 @@ export async function createServer(app: App): Promise<Server> {
     },
   });
   addMetadata(http, app);
-  addProbes(http, app);
+  addProbes(http, app, () => closing);
   http.get('/metrics', async (_request, reply) => {
     const { text, contentType } = await app.metrics.expose();
     return reply.header('content-type', contentType).send(text);
@@ -103,6 +113,8 @@ export async function createServer(app: App): Promise<Server> {
     listen: () => http.listen({ host: config.host, port: config.port }),
     async close() {
       closing = true;
+      // Whoever hands out requests is to see that this process is not ready before it takes none any more.
+      await delay(config.drainSeconds * 1000);
       await http.close();
       await graphql.stop();
       await app.close();
@@ -156,9 +168,10 @@ function addMetadata(http: FastifyInstance, app: App): void {
     http.get(path, (_request, reply) => reply.header('cache-control', caching).send(metadata));
 }
 
-function addProbes(http: FastifyInstance, app: App): void {
+function addProbes(http: FastifyInstance, app: App, isClosing: () => boolean): void {
   http.get('/healthz', () => ({ status: 'ok' }));
   http.get('/readyz', async (_request, reply) => {
+    if (isClosing()) return reply.code(503).send({ status: 'draining' });
     try {
       await app.ping();
       return { status: 'ready' };

@@ -70,6 +70,7 @@ describe('the configuration', () => {
       signUpsPerHour: 20,
       lookUpsPerMinute: 30,
       guessesPerHour: 180,
+      drainSeconds: 0,
       auditDays: 365,
       accessTokenTtlSeconds: 300,
       sessionIdleTtlSeconds: 14 * 24 * 60 * 60,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
 import { sql } from 'drizzle-orm';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle as drizzlePg } from 'drizzle-orm/node-postgres';
 import { migrate as migratePg } from 'drizzle-orm/node-postgres/migrator';
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
@@ -34,6 +35,24 @@ export interface DatabaseOptions {
 }
 
 const migrationsFolder = fileURLToPath(new URL('../../drizzle/migrations', import.meta.url));
+
+/** The database has been migrated by a newer program, and this one does not know what its tables mean. */
+class DatabaseIsNewerError extends Error {
+  override readonly name = 'DatabaseIsNewerError';
+}
+
+/** @throws {DatabaseIsNewerError} */
+async function refuseNewer(db: Database): Promise<void> {
+  const applied = sql`to_regclass('drizzle.__drizzle_migrations') is not null`;
+  const [table] = await db.select({ exists: sql<boolean>`${applied}` }).from(sql`(select) as one`);
+  if (!table?.exists) return;
+  const newest = readMigrationFiles({ migrationsFolder }).at(-1)!.folderMillis;
+  const [found] = await db
+    .select({ isNewer: sql<boolean>`coalesce(max(created_at) > ${newest}, false)` })
+    .from(sql`drizzle.__drizzle_migrations`);
+  if (found?.isNewer)
+    throw new DatabaseIsNewerError('The database was migrated by a newer version of this program. Start that one.');
+}
 
 /** Advisory locks by which processes wait for each other, in a space of numbers that is this program's own. */
 const lockSpace = 7_213_550;
@@ -72,7 +91,9 @@ function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): 
       try {
         // Held until the connection ends, and so also let go by a migrator that is killed.
         await client.query('select pg_advisory_lock($1, $2)', [lockSpace, lockNumbers.migration]);
-        await migratePg(drizzlePg(client), { migrationsFolder });
+        const db = drizzlePg(client);
+        await refuseNewer(db as unknown as Database);
+        await migratePg(db, { migrationsFolder });
       } finally {
         await client.end();
       }
@@ -91,7 +112,10 @@ async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDataba
   const db = drizzlePglite(client);
   return {
     db: db as unknown as Database,
-    migrate: () => migratePglite(db, { migrationsFolder }),
+    async migrate() {
+      await refuseNewer(db as unknown as Database);
+      await migratePglite(db, { migrationsFolder });
+    },
     async close() {
       await client.close();
       await release();

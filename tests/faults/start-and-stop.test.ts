@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import pg from 'pg';
+import { openDatabase } from '../../src/database/database.js';
 import { operations, send } from '../support/client.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, runToExit, sharedSecrets, spawnService, temporaryFolder } from '../support/service.js';
@@ -153,4 +154,68 @@ test('told to end, the service takes no further request, answers the one under w
   assert.equal(await service.exited, 0);
   assert.ok(Date.now() - told < 10_000);
   assert.deepEqual(await query('select username from users'), [{ username: 'alice' }]);
+});
+
+test('told to end, the service says that it is not ready, and serves until it is seen', async () => {
+  const service = await spawnService({
+    ...sharedSecrets(),
+    DATABASE_URL: await createDatabase(),
+    NODE_ENV: 'production',
+    BCRYPT_COST: '10',
+    DRAIN_SECONDS: '2',
+  });
+  service.process.kill('SIGTERM');
+  const ready = await fetch(`${service.url}/readyz`);
+  assert.deepEqual([ready.status, await ready.json()], [503, { status: 'draining' }]);
+  assert.equal((await fetch(`${service.url}/healthz`)).status, 200);
+  const { user } = await operations(service).createUser({ username: 'late' });
+  assert.equal(user.username, 'late');
+  assert.equal(await service.exited, 0);
+});
+
+for (const [name, environment] of [
+  ['PostgreSQL', async () => ({ DATABASE_URL: await createDatabase() })],
+  ['the embedded database', async () => ({ DATA_DIR: temporaryFolder() })],
+] as const)
+  test(`a service does not start on ${name} that a newer version has migrated`, async () => {
+    const own = { ...sharedSecrets(), ...(await environment()) };
+    const { DATABASE_URL: url, DATA_DIR: dataDir = '' }: Record<string, string> = own;
+    const database = await openDatabase({ url, dataDir, poolSize: 1, onIdleError: () => {} });
+    await database.migrate();
+    await database.db.execute(
+      "insert into drizzle.__drizzle_migrations (hash, created_at) values ('newer', 9999999999999)",
+    );
+    await database.close();
+    const { code, stderr } = await runToExit(own);
+    assert.deepEqual(
+      [code, stderr],
+      [1, 'The database was migrated by a newer version of this program. Start that one.\n'],
+    );
+  });
+
+test('a request has an id, its own or a new one, in the answer and in what is logged of it', async () => {
+  const service = await spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase(), LOG_LEVEL: 'info' });
+  const idOf = async (headers: Record<string, string>) => {
+    const { headers: answered } = await send(
+      service,
+      'mutation { authenticate(input: { username: "nobody", password: "wrong" }) { __typename } }',
+      {},
+      { headers },
+    );
+    const id = answered.get('x-request-id')!;
+    const line = () =>
+      service
+        .output()
+        .split('\n')
+        .find((each) => each.includes(`"requestId":"${id}"`));
+    for (let tries = 0; line() === undefined && tries < 50; tries += 1)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.match(line() ?? '', /SIGN_IN_(FAILED|TIMED_OUT)/);
+    return id;
+  };
+  assert.equal(await idOf({ 'x-request-id': 'from-the-proxy.1' }), 'from-the-proxy.1');
+  const [first, second] = [await idOf({}), await idOf({ 'x-request-id': 'two words' })];
+  assert.match(first, /^[\da-f-]{36}$/);
+  assert.match(second, /^[\da-f-]{36}$/);
+  assert.notEqual(first, second);
 });
