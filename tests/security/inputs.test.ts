@@ -208,7 +208,7 @@ describe('no text is dear', () => {
     }
     return Math.min(...times);
   }
-  const limitMilliseconds = 60;
+  const limitMilliseconds = 100;
 
   for (const { operation, leaf, name } of texts)
     test(`in ${name}`, async () => {
