@@ -97,6 +97,7 @@ const variables = z.object({
     )
     .default([]),
   GRAPHQL_INTROSPECTION: flag.optional(),
+  WEB: flag.optional(),
   BCRYPT_COST: wholeNumber(12, 4, 15),
   PASSWORD_THREADS: wholeNumber(availableParallelism(), 1, 256),
   PASSWORD_MIN_LENGTH: wholeNumber(8, 1, 128),
@@ -198,6 +199,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
       (production ? [] : ['https://studio.apollographql.com', 'https://sandbox.embed.apollographql.com']),
     trustProxy: v.TRUST_PROXY,
     introspection: v.GRAPHQL_INTROSPECTION ?? !production,
+    web: v.WEB ?? !production,
     bcryptCost: v.BCRYPT_COST,
     passwordThreads: v.PASSWORD_THREADS,
     passwordMinLength: v.PASSWORD_MIN_LENGTH,

@@ -47,6 +47,7 @@ describe('the configuration', () => {
       corsOrigins: ['https://studio.apollographql.com', 'https://sandbox.embed.apollographql.com'],
       trustProxy: [],
       introspection: true,
+      web: true,
       bcryptCost: 12,
       passwordThreads: availableParallelism(),
       passwordMinLength: 8,
@@ -133,6 +134,7 @@ describe('the configuration', () => {
     CORS_ORIGINS: ['*', 'https://app.example.com/path', 'app.example.com'],
     TRUST_PROXY: ['true', 'proxy.internal', 'cafe', '999.0.0.1', '10.0.0.0/33', '::1/129'],
     GRAPHQL_INTROSPECTION: ['yes'],
+    WEB: ['1'],
     BCRYPT_COST: ['3', '16'],
     PASSWORD_THREADS: ['0'],
     PASSWORD_MIN_LENGTH: ['0'],
@@ -195,14 +197,16 @@ describe('in production', () => {
     const config = readConfig({ ...production(), BOOTSTRAP_SECRET: '', DATA_DIR });
     assert.equal(config.production, true);
     assert.equal(config.introspection, false);
+    assert.equal(config.web, false);
     assert.equal(config.outboxAllowed, false);
     assert.equal(config.bootstrapSecret, undefined);
     assert.deepEqual(config.corsOrigins, []);
     assert.deepEqual(readdirSync(DATA_DIR), []);
   });
 
-  test('the outbox and introspection are there for whoever asks for them', () => {
-    const config = read({ ...production(), DELIVERY_OUTBOX: 'true', GRAPHQL_INTROSPECTION: 'true' });
+  test('the outbox, introspection and the pages are there for whoever asks for them', () => {
+    const config = read({ ...production(), DELIVERY_OUTBOX: 'true', GRAPHQL_INTROSPECTION: 'true', WEB: 'true' });
+    assert.equal(config.web, true);
     assert.equal(config.outboxAllowed, true);
     assert.equal(config.introspection, true);
   });
