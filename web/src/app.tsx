@@ -42,10 +42,10 @@ function Header() {
         <Mark /> flex-identity
       </Link>
       <nav aria-label="Main">
-        {staff && <Link to="/users">Users</Link>}
+        {staff && <NavLink to="/users">Users</NavLink>}
         {signedIn && (
           <>
-            <Link to="/account">Account</Link>
+            <NavLink to="/account">Account</NavLink>
             <button
               type="button"
               className="quiet"
@@ -62,8 +62,8 @@ function Header() {
         )}
         {session.status === 'out' && (
           <>
-            <Link to="/sign-in">Sign in</Link>
-            <Link to="/sign-up">Sign up</Link>
+            <NavLink to="/sign-in">Sign in</NavLink>
+            <NavLink to="/sign-up">Sign up</NavLink>
           </>
         )}
       </nav>
@@ -73,6 +73,15 @@ function Header() {
         </p>
       )}
     </header>
+  );
+}
+
+function NavLink({ to, children }: { to: string; children: string }) {
+  const { path } = useLocation();
+  return (
+    <Link to={to} {...(path === to && { 'aria-current': 'page' as const })}>
+      {children}
+    </Link>
   );
 }
 

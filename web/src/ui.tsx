@@ -138,7 +138,9 @@ export function Problems({ form, fields = [] }: { form: Form; fields?: string[] 
         </p>
       ))}
       {waiting && (
-        <p className="problem">Too many attempts. The next one opens in {inWords(announced > 0 ? announced : wait.seconds)}.</p>
+        <p className="problem">
+          Too many attempts. The next one opens in {inWords(announced > 0 ? announced : wait.seconds)}.
+        </p>
       )}
       {announced === -1 && <p className="note">You can try again now.</p>}
     </div>

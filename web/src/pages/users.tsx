@@ -74,11 +74,13 @@ export function UsersPage() {
                   <Link to={`/users/${user.id}`}>{nameOf(user)}</Link>
                 </th>
                 <td data-label="Email">{user.email}</td>
-                <td data-label="Phone">{user.phone}</td>
-                <td data-label="Joined">
+                <td className="short" data-label="Phone">
+                  {user.phone}
+                </td>
+                <td className="short" data-label="Joined">
                   <When at={user.dateJoined} />
                 </td>
-                <td data-label="State">
+                <td className="short" data-label="State">
                   {!user.isActive && <span className="badge bad">deactivated</span>}
                   {user.isSuperuser ? (
                     <span className="badge good">superuser</span>
