@@ -34,7 +34,9 @@ export function troubleOf(refusal: RefusalFragment): Trouble {
     case 'NotFoundError':
       return plain;
     default:
-      return refusal satisfies never;
+      // The service may be newer than the page: its words will do.
+      refusal satisfies never;
+      return plain;
   }
 }
 
