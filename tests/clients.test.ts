@@ -59,7 +59,7 @@ for (const [name, load] of Object.entries(clients))
   });
 
 describe('the link that refreshes a session', () => {
-  let sent: string[];
+  let sent: string[] = [];
   const fetchOf = globalThis.fetch;
   globalThis.fetch = (input, init) => {
     sent.push(/(?:query|mutation) (\w+)/.exec(String(init?.body ?? ''))?.[1] ?? String(input));
