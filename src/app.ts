@@ -1,6 +1,8 @@
 /** The one place where implementations are chosen: everything that the domain works with, made from the configuration. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import type { Config } from './config.js';
+import { insertAuditEvents, type NewAuditEvent } from './database/audit-events.queries.js';
 import { type Database, openDatabase, ping } from './database/database.js';
 import { isDatabaseUnavailable } from './database/failures.js';
 import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queries.js';
@@ -10,6 +12,7 @@ import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
 import { createSendGrid } from './delivery/sendgrid.js';
 import { createVonage } from './delivery/vonage.js';
 import { type Keys, openKeys } from './keys.js';
+import { createMetrics, type Metrics } from './metrics.js';
 import { createPasswords, PasswordPoolBusyError, type Passwords } from './security/passwords.js';
 import { randomToken } from './security/random.js';
 import { createSealer } from './security/sealing.js';
@@ -20,11 +23,14 @@ export interface App {
   db: Database;
   keys: Keys;
   passwords: Passwords;
+  metrics: Metrics;
   deliver: Deliver;
   /** the channels that a message can take: an address of any other kind is refused when it is given */
   channels: ReadonlySet<Channel>;
   /** lets the first superuser be made; null where there is none */
   bootstrapSecret: string | null;
+  /** Writes a security event to the log at once, and to the database soon, together with others. */
+  record(event: NewAuditEvent): void;
   /** Does work that the answer does not wait for; what it fails of is logged. */
   inBackground(work: Promise<void>): void;
   /** The messages kept in place of sending, newest first, those under way included. */
@@ -59,6 +65,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       cost: config.bcryptCost,
       threads: config.passwordThreads,
     });
+    const metrics = createMetrics({ hashesWaiting: passwords.waiting, pool: database.connections });
     const sendGrid = config.sendGrid && createSendGrid(config.sendGrid);
     const vonage = config.vonage && createVonage(config.vonage);
     const outbox = createOutbox(async (message) => {
@@ -66,27 +73,35 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       log.info({ channel: message.channel, subject: message.subject ?? undefined }, 'message kept in the outbox');
     });
     const background = new Set<Promise<void>>();
+    const inBackground = (work: Promise<void>) => {
+      const logged = work
+        .catch((error) => {
+          // A message that was not accepted has been logged where that was seen.
+          if (!(error instanceof DeliveryError)) log.warn({ err: error }, 'work in the background failed');
+        })
+        .finally(() => background.delete(logged));
+      background.add(logged);
+    };
     return {
       config,
       log,
       db,
       keys,
       passwords,
-      deliver: createDelivery({ email: sendGrid ?? outbox, sms: vonage ?? outbox }, config.appUrl, log),
+      metrics,
+      deliver: createDelivery(
+        { email: sendGrid ?? outbox, sms: vonage ?? outbox },
+        config.appUrl,
+        log,
+        metrics.delivered,
+      ),
       channels: new Set<Channel>([
         ...(sendGrid || config.outboxAllowed ? ['email' as const] : []),
         ...(vonage || config.outboxAllowed ? ['sms' as const] : []),
       ]),
       bootstrapSecret: config.bootstrapSecret ?? (config.production ? null : randomToken(32)),
-      inBackground(work) {
-        const logged = work
-          .catch((error) => {
-            // A message that was not accepted has been logged where that was seen.
-            if (!(error instanceof DeliveryError)) log.warn({ err: error }, 'work in the background failed');
-          })
-          .finally(() => background.delete(logged));
-        background.add(logged);
-      },
+      record: createAuditTrail(db, log, inBackground),
+      inBackground,
       async outbox() {
         await Promise.all(background);
         const rows = await findOutboxMessages(db, 100);
@@ -108,6 +123,25 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
     await database.close();
     throw error;
   }
+}
+
+/** How long events wait for others, and how many may wait: a flood of them is in the log, and must not take the connections of those who sign in. */
+const auditDelayMilliseconds = 50;
+const maxWaitingEvents = 1_000;
+
+function createAuditTrail(db: Database, log: Logger, inBackground: App['inBackground']): App['record'] {
+  let waiting: NewAuditEvent[] = [];
+  const write = async () => {
+    await delay(auditDelayMilliseconds);
+    const events = waiting;
+    waiting = [];
+    await insertAuditEvents(db, events);
+  };
+  return (event) => {
+    log.info({ audit: event }, 'security event');
+    if (waiting.length >= maxWaitingEvents) return;
+    if (waiting.push(event) === 1) inBackground(write());
+  };
 }
 
 export function createLogger(config: Pick<Config, 'logLevel'>): Logger {

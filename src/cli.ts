@@ -55,7 +55,7 @@ program
       const named = username ?? email ?? phone;
       const asked =
         named === undefined && isInteractive() ? await input({ message: 'Username', required: true }) : username;
-      const user = await makeSuperuser(app, {
+      const user = await makeSuperuser(app, null, {
         username: asked ?? null,
         email: email ?? null,
         phone: phone ?? null,
@@ -93,7 +93,7 @@ program
 
 program
   .command('prune')
-  .description('remove what has expired: sessions, one-time passwords, counters, kept messages')
+  .description('remove what has expired: sessions, one-time passwords, counters, kept messages, old audit events')
   .option('--json', 'answer in JSON')
   .action((options: { json?: boolean }) =>
     run(options, async (app) => {

@@ -79,7 +79,10 @@ async function greet(app: App, address: string): Promise<void> {
     `  Outbox    ${address}/dev/outbox`,
     `  Data      ${data}`,
     ...((await needsBootstrap(app))
-      ? [`  Bootstrap ${app.bootstrapSecret}`, '            (X-Bootstrap-Secret, for the first createSuperuser)']
+      ? [
+          `  Bootstrap ${app.config.bootstrapSecret === undefined ? app.bootstrapSecret : 'the value of BOOTSTRAP_SECRET'}`,
+          '            (X-Bootstrap-Secret, for the first createSuperuser)',
+        ]
       : []),
     '',
   ];

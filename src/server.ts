@@ -1,6 +1,7 @@
 /** HTTP: the routes, and starting and stopping. */
 import cookies from '@fastify/cookie';
 import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
 import type { App } from './app.js';
 import { createGraphQLService } from './graphql/apollo.js';
@@ -23,11 +24,11 @@ export async function createServer(app: App): Promise<Server> {
     bodyLimit: bodyLimitBytes,
     trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
     requestTimeout: 30_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
   });
-  // `text/plain` needs no preflight from another origin; nothing here reads it.
-  http.removeContentTypeParser('text/plain');
+  takeJsonInUtf8Only(http);
   http.setErrorHandler<FastifyError>((error, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) app.log.error({ err: error }, 'defect');
@@ -35,6 +36,19 @@ export async function createServer(app: App): Promise<Server> {
     return reply
       .code(status)
       .send({ errors: [{ message, extensions: { code: status >= 500 ? 'INTERNAL_SERVER_ERROR' : 'BAD_REQUEST' } }] });
+  });
+  await http.register(helmet, {
+    // What is not a page needs nothing, and pages say what they need.
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+    strictTransportSecurity: config.publicUrl.startsWith('https:') && { maxAge: 31_536_000, includeSubDomains: false },
   });
   if (config.corsOrigins.length > 0)
     await http.register(cors, {
@@ -48,6 +62,7 @@ export async function createServer(app: App): Promise<Server> {
   // Else the connection of a request that was under way stays open for as long as its client may use it again.
   http.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close');
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });
   await http.register(cookies);
 
@@ -71,11 +86,18 @@ export async function createServer(app: App): Promise<Server> {
         },
       });
       for (const [name, value] of response.headers) reply.header(name, value);
+      // The explorer's page names its own sources, with a nonce of its own.
+      if (reply.getHeader('content-type')?.toString().startsWith('text/html'))
+        reply.header('content-security-policy', "base-uri 'none'; object-src 'none'; frame-ancestors 'none'");
       return reply.code(response.status).header('cache-control', 'no-store').send(response.body);
     },
   });
   addMetadata(http, app);
   addProbes(http, app);
+  http.get('/metrics', async (_request, reply) => {
+    const { text, contentType } = await app.metrics.expose();
+    return reply.header('content-type', contentType).send(text);
+  });
   if (!config.production) addOutbox(http, app);
   if (config.web) addWebPages(http, app);
 
@@ -88,6 +110,30 @@ export async function createServer(app: App): Promise<Server> {
       await app.close();
     },
   };
+}
+
+/** Every other content type is a 415, also one that names another character set: two could read two things in such a body. */
+function takeJsonInUtf8Only(http: FastifyInstance): void {
+  const jsonInUtf8 = /^application\/json\s*(;\s*charset=("utf-8"|utf-8)\s*)?$/i;
+  const parse = http.getDefaultJsonParser('error', 'error');
+  // Else broken bytes become a sign that stands for all of them: passwords that differ would be the same.
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  http.removeAllContentTypeParsers();
+  http.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    // What Fastify makes of the header leaves out what it does not understand.
+    if (!jsonInUtf8.test(request.headers['content-type'] ?? '')) return done(refusal(415, 'Unsupported Media Type'));
+    let text: string;
+    try {
+      text = decoder.decode(body);
+    } catch {
+      return done(refusal(400, 'The body is not UTF-8.'));
+    }
+    parse(request, text, done);
+  });
+}
+
+function refusal(statusCode: number, message: string): FastifyError {
+  return Object.assign(new Error(message), { statusCode, code: 'REFUSED' });
 }
 
 /** Where others find the keys that verify access tokens. @see RFC 8414, RFC 7517 */
@@ -128,7 +174,6 @@ function addProbes(http: FastifyInstance, app: App): void {
 function addOutbox(http: FastifyInstance, app: App): void {
   http.get('/dev/outbox', async ({ headers }, reply) => {
     const messages = await app.outbox();
-    reply.header('cache-control', 'no-store');
     if (headers.accept?.includes('application/json')) return messages;
     return reply
       .type('text/html; charset=utf-8')

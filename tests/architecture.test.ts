@@ -28,6 +28,7 @@ const modulesOfRooms: Record<string, Room> = {
   'web-pages.ts': 'server',
   'app.ts': 'app',
   'keys.ts': 'app',
+  'metrics.ts': 'app',
   'config.ts': 'config',
 };
 

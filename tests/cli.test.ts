@@ -293,7 +293,14 @@ describe('flex-identity', { concurrency: 2 }, () => {
     const first = await run(['prune', '--json'], own);
     assert.equal(first.code, 0);
     assert.deepEqual(JSON.parse(first.stdout), {
-      deleted: { sessions: 0, oneTimePasswords: 0, signInThrottles: 0, rateLimitEvents: 1, outboxMessages: 1 },
+      deleted: {
+        sessions: 0,
+        oneTimePasswords: 0,
+        signInThrottles: 0,
+        rateLimitEvents: 1,
+        outboxMessages: 1,
+        auditEvents: 0,
+      },
     });
     assert.equal(await there.app.db.$count(outboxMessages), 0);
     const second = await run(['prune'], own);

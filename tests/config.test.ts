@@ -70,6 +70,8 @@ describe('the configuration', () => {
       smsDialCodes: undefined,
       signUpsPerHour: 20,
       lookUpsPerMinute: 30,
+      guessesPerHour: 100,
+      auditDays: 365,
       accessTokenTtlSeconds: 300,
       sessionIdleTtlSeconds: 14 * 24 * 60 * 60,
       sessionTtlSeconds: 30 * 24 * 60 * 60,

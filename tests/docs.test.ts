@@ -126,6 +126,7 @@ const asInDevelopment = {
   PASSWORD_THREADS: '',
   SIGN_UPS_PER_HOUR: '',
   LOOK_UPS_PER_MINUTE: '',
+  GUESSES_PER_HOUR: '',
   SENDS_PER_HOUR: '',
 };
 
@@ -232,5 +233,5 @@ function arrowsOfSource(): string[] {
 /** A folder is a room; of the modules beside them some belong to another's. */
 function roomOf(file: string): string {
   const name = file.includes('/') ? file.split('/')[0]! : file.replace(/\.[jt]s$/, '');
-  return { cli: 'main', 'outbox-page': 'server', 'web-pages': 'server', keys: 'app' }[name] ?? name;
+  return { cli: 'main', 'outbox-page': 'server', 'web-pages': 'server', keys: 'app', metrics: 'app' }[name] ?? name;
 }

@@ -20,6 +20,8 @@ export interface OpenDatabase {
   /** Applies the migrations that are missing; safe for several at once. */
   migrate(): Promise<void>;
   close(): Promise<void>;
+  /** the connections of the pool; null where there is none */
+  connections(): { total: number; idle: number; waiting: number } | null;
 }
 
 export interface DatabaseOptions {
@@ -76,6 +78,7 @@ function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): 
       }
     },
     close: () => pool.end(),
+    connections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
   };
 }
 
@@ -93,6 +96,7 @@ async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDataba
       await client.close();
       await release();
     },
+    connections: () => null,
   };
 }
 

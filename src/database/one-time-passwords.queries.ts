@@ -1,44 +1,95 @@
 /** Statements about one-time passwords: made, checked, spent, void. */
 import { and, eq, gt, isNotNull, type SQL, sql } from 'drizzle-orm';
-import { type Reservation, reservation } from './attempts.js';
+import { reservation } from './attempts.js';
 import { type Database, statement } from './database.js';
-import { now, type OneTimePasswordPurpose, oneTimePasswords, storedNow } from './schema.js';
+import { type GuessLimit, guessesReached } from './rate-limits.queries.js';
+import { now, type OneTimePasswordPurpose, oneTimePasswords, rateLimitEvents, storedNow } from './schema.js';
 
-export interface OneTimePasswordAttempt extends Reservation {
-  /** null where none is live */
-  codeDigest: Buffer | null;
-  userId: string | null;
-}
+/** An attempt that was reserved, or when the next one may be. */
+export type OneTimePasswordAttempt =
+  | {
+      reserved: true;
+      /** null where none is live */
+      codeDigest: Buffer | null;
+      userId: string | null;
+      /** what to give back of the client's guesses where it was right */
+      guesses: bigint[];
+    }
+  | {
+      reserved: false;
+      retryAt: Date;
+      retryAfterSeconds: number;
+      /** null where it is the guesses of the client that are too many */
+      failureCount: number | null;
+      userId: string | null;
+    };
 
 /**
- * Reserves an attempt at the one-time password of a token and purpose, in one statement and before anything is compared.
+ * Reserves an attempt at the one-time password of a token and purpose, and counts a guess of the client, in one statement and before anything is compared.
  * @param schedule seconds to wait after the first, second … failure
  */
 export async function reserveCheck(
   db: Database,
-  attempt: { tokenId: string; purpose: OneTimePasswordPurpose; schedule: number[]; attemptId: string },
+  attempt: {
+    tokenId: string;
+    purpose: OneTimePasswordPurpose;
+    schedule: number[];
+    attemptId: string;
+    guesses: GuessLimit;
+  },
 ): Promise<OneTimePasswordAttempt> {
   const prepared = statement(db, 'reserve_check', (db) => {
+    const given = (name: string) => sql.placeholder(name);
     const { first, further, returning } = reservation(
       oneTimePasswords,
-      sql`${sql.placeholder('schedule')}::int[]`,
-      sql`${sql.placeholder('attemptId')}`,
+      sql`${given('schedule')}::int[]`,
+      sql`${given('attemptId')}`,
     );
+    const guessKey = sql`${given('guessKey')}::bytea`;
+    const guessCount = sql`${given('guessCount')}::int`;
+    const table = oneTimePasswords;
+    // Whether the limit is reached is asked once, and the row is not touched where it is.
+    const reached = db
+      .$with('guesses_reached', { retryAt: sql`retry_at`, retryAfterSeconds: sql`retry_after_seconds` })
+      .as(guessesReached({ key: guessKey, count: guessCount }));
+    const reserved = db
+      .$with('attempt', {})
+      .as(sql`insert into ${table} (token_id, purpose, failure_count, retry_at, attempt_id)
+        select ${given('tokenId')}::text, ${given('purpose')}::one_time_password_purpose, 1, ${first.retryAt}, ${first.attemptId}
+        where not exists (select from guesses_reached)
+        on conflict (token_id, purpose) do update set failure_count = ${further.failureCount}, retry_at = ${further.retryAt},
+          attempt_id = ${further.attemptId}, updated_at = ${further.updatedAt}
+        returning ${returning.reserved} as reserved, ${table.failureCount} as failure_count, ${table.retryAt} as retry_at,
+          ${returning.retryAfterSeconds} as retry_after_seconds, ${table.userId} as user_id,
+          case when ${table.expiresAt} > ${now} then ${table.codeDigest} end as code_digest`);
+    const guess = db
+      .$with('guess', {})
+      .as(sql`insert into ${rateLimitEvents} (key, occurred_at) select ${guessKey}, ${storedNow} from attempt
+        where attempt.reserved and ${guessCount} > 0 returning ${rateLimitEvents.id} as id`);
     return db
-      .insert(oneTimePasswords)
-      .values({ tokenId: sql.placeholder('tokenId'), purpose: sql.placeholder('purpose'), ...first })
-      .onConflictDoUpdate({ target: [oneTimePasswords.tokenId, oneTimePasswords.purpose], set: further })
-      .returning({
-        ...returning,
-        userId: oneTimePasswords.userId,
-        codeDigest:
-          sql<Buffer | null>`case when ${oneTimePasswords.expiresAt} > ${now} then ${oneTimePasswords.codeDigest} end`.mapWith(
-            oneTimePasswords.codeDigest,
-          ),
-      });
+      .with(reached, reserved, guess)
+      .select({
+        reserved: sql<boolean>`coalesce(attempt.reserved, false)`,
+        failureCount: sql<number | null>`attempt.failure_count`,
+        retryAt: sql`coalesce(attempt.retry_at, guesses_reached.retry_at)`.mapWith(table.retryAt) as SQL<Date>,
+        retryAfterSeconds: sql<number>`coalesce(attempt.retry_after_seconds, guesses_reached.retry_after_seconds)`,
+        userId: sql<string | null>`attempt.user_id`,
+        codeDigest: sql`attempt.code_digest`.mapWith(table.codeDigest) as SQL<Buffer | null>,
+        guess: sql`guess.id`.mapWith(rateLimitEvents.id) as SQL<bigint | null>,
+      })
+      .from(sql`(select) as one left join attempt on true left join guess on true left join guesses_reached on true`);
   });
-  const [row] = await prepared.execute({ ...attempt, schedule: `{${attempt.schedule}}` });
-  return row as OneTimePasswordAttempt;
+  const { tokenId, purpose, attemptId, guesses } = attempt;
+  const [row] = await prepared.execute({
+    tokenId,
+    purpose,
+    attemptId,
+    schedule: `{${attempt.schedule}}`,
+    guessKey: guesses.key,
+    guessCount: guesses.count,
+  });
+  const { guess, ...rest } = row!;
+  return { ...rest, guesses: guess === null ? [] : [guess] } as OneTimePasswordAttempt;
 }
 
 /** Spends the one-time password and clears its count, if it is still the live one. @returns whether it was */

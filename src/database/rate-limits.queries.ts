@@ -1,5 +1,5 @@
 /** The limits of a rate: so many events of a key in so many seconds, in every window of that length. */
-import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
+import { inArray, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { now, rateLimitEvents, storedNow } from './schema.js';
 
@@ -25,35 +25,74 @@ export async function takeRateLimits(
   const effective = limits.filter(({ windows }) => windows.length > 0);
   if (effective.length === 0) return { events: [] };
   return db.transaction(async (tx) => {
-    // In the order of the numbers, so that no two wait for each other.
+    // In the order of the numbers, so that no two wait for each other; and before the statement that counts, which sees what was there when it began.
     const locks = effective.map(({ key }) => key.readBigInt64BE(0)).sort((a, b) => (a < b ? -1 : 1));
-    for (const lock of locks) await tx.execute(sql`select pg_advisory_xact_lock(${String(lock)}::bigint)`);
-    let limited: RateLimited | undefined;
-    for (const { key, windows } of effective) {
-      for (const { count, seconds } of windows) {
-        const since = sql`${now} - make_interval(secs => ${seconds})`;
-        const [nth] = await tx
-          .select({
-            retryAt: sql<Date>`${rateLimitEvents.occurredAt} + make_interval(secs => ${seconds})`.mapWith(
-              rateLimitEvents.occurredAt,
-            ),
-            retryAfterSeconds: sql<number>`greatest(1, ceil(extract(epoch from ${rateLimitEvents.occurredAt} - (${since}))))::int`,
-          })
-          .from(rateLimitEvents)
-          .where(and(eq(rateLimitEvents.key, key), gt(rateLimitEvents.occurredAt, since)))
-          .orderBy(desc(rateLimitEvents.occurredAt))
-          .offset(count - 1)
-          .limit(1);
-        if (nth !== undefined && (limited === undefined || nth.retryAt > limited.retryAt)) limited = nth;
-      }
-    }
-    if (limited !== undefined) return { limited };
-    const events = await tx
-      .insert(rateLimitEvents)
-      .values(effective.map(({ key }) => ({ key, occurredAt: storedNow })))
-      .returning({ id: rateLimitEvents.id });
-    return { events: events.map(({ id }) => id) };
+    await tx.execute(sql`select pg_advisory_xact_lock(lock) from unnest(${`{${locks}}`}::bigint[]) as lock`);
+    const windows = effective.flatMap(({ key, windows }) => windows.map((window) => ({ key, ...window })));
+    const reached = sql`select e.occurred_at + make_interval(secs => w.seconds) as retry_at
+      from unnest(${hexArray(windows)}::text[], ${`{${windows.map(({ count }) => count)}}`}::int[], ${`{${windows.map(({ seconds }) => seconds)}}`}::int[]) as w(key, count, seconds)
+      cross join lateral (
+        select occurred_at from ${rateLimitEvents}
+        where key = decode(w.key, 'hex') and occurred_at > ${now} - make_interval(secs => w.seconds)
+        order by occurred_at desc offset w.count - 1 limit 1
+      ) e order by retry_at desc limit 1`;
+    const taken = sql`insert into ${rateLimitEvents} (key, occurred_at)
+      select decode(key, 'hex'), ${storedNow} from unnest(${hexArray(effective)}::text[]) as key where not exists (select from reached) returning id`;
+    const rows = await tx
+      .with(tx.$with('reached', {}).as(reached), tx.$with('taken', {}).as(taken))
+      .select({
+        id: sql`taken.id`.mapWith(rateLimitEvents.id) as SQL<bigint | null>,
+        retryAt: sql`reached.retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date | null>,
+        retryAfterSeconds: sql<number>`greatest(1, ceil(extract(epoch from reached.retry_at - ${now})))::int`,
+      })
+      .from(sql`(select) as one left join taken on true left join reached on true`);
+    const [{ retryAt, retryAfterSeconds }] = rows as [(typeof rows)[number]];
+    if (retryAt !== null) return { limited: { retryAt, retryAfterSeconds } };
+    return { events: rows.flatMap(({ id }) => id ?? []) };
   });
+}
+
+function hexArray(keys: { key: Buffer }[]): string {
+  return `{${keys.map(({ key }) => key.toString('hex'))}}`;
+}
+
+/** The limit of the guesses of a client, over all accounts. */
+export interface GuessLimit {
+  key: Buffer;
+  /** in an hour; 0: no limit */
+  count: number;
+}
+
+/**
+ * Parts of a statement that counts a guess where it is made: `guesses_reached` has a row where no more are allowed, and that row says when the next one is.
+ * What others count at the same instant is not seen, so as many more may get through as there are connections.
+ */
+export function guessesReached({ key, count }: Record<keyof GuessLimit, SQL>): SQL {
+  return sql`select ${rateLimitEvents.occurredAt} + interval '1 hour' as retry_at,
+      greatest(1, ceil(extract(epoch from ${rateLimitEvents.occurredAt} + interval '1 hour' - ${now})))::int as retry_after_seconds
+    from ${rateLimitEvents}
+    where ${count} > 0 and ${rateLimitEvents.key} = ${key} and ${rateLimitEvents.occurredAt} > ${now} - interval '1 hour'
+    order by ${rateLimitEvents.occurredAt} desc offset greatest(${count} - 1, 0) limit 1`;
+}
+
+/** Counts a guess. @returns what to give back where it was right, or when the next one is allowed */
+export async function takeGuess(
+  tx: Database,
+  limit: GuessLimit,
+): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
+  if (limit.count === 0) return { events: [] };
+  const [reached] = await tx
+    .select({
+      retryAt: sql`retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date>,
+      retryAfterSeconds: sql<number>`retry_after_seconds`,
+    })
+    .from(sql`(${guessesReached({ key: sql`${limit.key}`, count: sql`${limit.count}::int` })}) as guesses_reached`);
+  if (reached !== undefined) return { limited: reached };
+  const events = await tx
+    .insert(rateLimitEvents)
+    .values({ key: limit.key, occurredAt: storedNow })
+    .returning({ id: rateLimitEvents.id });
+  return { events: events.map(({ id }) => id) };
 }
 
 /** Gives back what was counted for something that did not take place. */

@@ -47,6 +47,30 @@ export const authenticationMethod = pgEnum('authentication_method', [
   'PHONE_ONE_TIME_PASSWORD',
 ]);
 
+export const auditEventKinds = [
+  'SIGNED_UP',
+  'SUPERUSER_CREATED',
+  'SIGNED_IN',
+  'SIGN_IN_FAILED',
+  'SIGN_IN_TIMED_OUT',
+  'CURRENT_PASSWORD_REFUSED',
+  'ONE_TIME_PASSWORD_SENT',
+  'ONE_TIME_PASSWORD_GENERATED',
+  'ONE_TIME_PASSWORD_ACCEPTED',
+  'ONE_TIME_PASSWORD_REFUSED',
+  'ONE_TIME_PASSWORD_TIMED_OUT',
+  'SECURITY_TOKEN_UNLOCKED',
+  'PASSWORD_CHANGED',
+  'PASSWORD_RESET',
+  'PASSWORD_SET',
+  'IDENTIFIERS_CHANGED',
+  'STATE_CHANGED',
+  'ROLES_CHANGED',
+  'USER_DELETED',
+  'SESSION_ENDED',
+  'SESSION_COPIED',
+] as const;
+
 export const users = pgTable(
   'users',
   {
@@ -180,6 +204,29 @@ export const sessions = pgTable(
   (t) => [index('sessions_user').on(t.userId, t.createdAt), index('sessions_expires_at').on(t.expiresAt)],
 );
 
+/** What has happened that matters for safety. Without foreign keys: what is deleted is told of still. */
+export const auditEvents = pgTable(
+  'audit_events',
+  {
+    id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    kind: text('kind', { enum: auditEventKinds }).notNull(),
+    occurredAt: instant('occurred_at').notNull().default(now),
+    actorId: uuid('actor_id'),
+    subjectId: uuid('subject_id'),
+    sessionId: uuid('session_id'),
+    securityTokenId: text('security_token_id'),
+    detail: text('detail'),
+    ipAddress: ipAddress('ip_address'),
+    userAgent: text('user_agent'),
+  },
+  (t) => [
+    index('audit_events_actor').on(t.actorId, t.id),
+    index('audit_events_subject').on(t.subjectId, t.id),
+    index('audit_events_kind').on(t.kind, t.id),
+    index('audit_events_occurred_at').on(t.occurredAt),
+  ],
+);
+
 /** Keys that must outlive a replacement of `SECRET_KEY`, sealed with it. */
 export const keys = pgTable(
   'keys',
@@ -205,6 +252,8 @@ export const outboxMessages = pgTable(
   (t) => [index('outbox_messages_sent_at').on(t.sentAt)],
 );
 
+export type AuditEventRow = typeof auditEvents.$inferSelect;
+export type AuditEventKind = (typeof auditEventKinds)[number];
 export type UserRow = typeof users.$inferSelect;
 export type NewUserRow = typeof users.$inferInsert;
 export type SecurityTokenRow = typeof securityTokens.$inferSelect;

@@ -20,13 +20,21 @@ export class DeliveryError extends Error {
   override readonly name = 'DeliveryError';
 }
 
-export function createDelivery(transports: Record<Channel, Transport>, appUrl: string, log: Logger): Deliver {
+/** @param delivered is told of each message */
+export function createDelivery(
+  transports: Record<Channel, Transport>,
+  appUrl: string,
+  log: Logger,
+  delivered: (channel: Channel, outcome: 'sent' | 'failed') => void,
+): Deliver {
   return async (message) => {
     const { channel, to } = message;
     const oneTimePassword = message.kind === 'one-time-password' ? message.oneTimePassword : null;
     try {
       await transports[channel]({ channel, to, oneTimePassword, ...writeMessage(message, appUrl) });
+      delivered(channel, 'sent');
     } catch (error) {
+      delivered(channel, 'failed');
       log.warn({ err: error, channel, kind: message.kind }, 'a message was not accepted');
       throw error instanceof DeliveryError
         ? error

@@ -18,7 +18,7 @@ export async function setPasswordOf(app: App, identifier: string, newPassword: s
   const parsed = parseIdentifier(identifier, app.config.defaultRegion);
   if (typeof parsed === 'string') throw new NotFoundError();
   const [found] = await findUsersByKeys(app.db, [parsed], '0.0.0.0/32');
-  return setPassword(app, found?.user, newPassword);
+  return setPassword(app, null, found?.user, newPassword);
 }
 
 /**
@@ -34,10 +34,10 @@ export async function unlockAddressesOf(app: App, identifier: string): Promise<S
     kind === 'username' ? { usernameKey: key } : { id: tokenIdOf(app, { kind, key }) },
   );
   if (tokens.length === 0) throw new NotFoundError();
-  return Promise.all(tokens.map(({ id }) => freeSecurityToken(app, id)));
+  return Promise.all(tokens.map(({ id }) => freeSecurityToken(app, null, id)));
 }
 
 /** Removes what has expired. @returns how many rows, by table */
 export async function prune(app: App): Promise<Record<string, number>> {
-  return deleteExpired(app.db);
+  return deleteExpired(app.db, app.config.auditDays);
 }

@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app.js';
 import { clearSignInThrottles, reserveSignIn } from '../database/credentials.queries.js';
+import type { Database } from '../database/database.js';
+import { giveBackRateLimits, takeGuess } from '../database/rate-limits.queries.js';
 import {
   findUsersByKeys,
   lockUser,
@@ -10,10 +12,13 @@ import {
   updatePasswordHash,
 } from '../database/users.queries.js';
 import { hmac } from '../security/hmac.js';
-import type { Caller, Client, Viewer } from './caller.js';
+import { audit } from './audit.js';
+import { requireViewer } from './authority.js';
+import type { Caller, Client } from './caller.js';
 import { InvalidCredentialsError, TimeoutError, ValidationError } from './errors.js';
 import { type Identifier, inferKind, parseEmail, parsePhone, parseUsername } from './identifiers.js';
-import { notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
+import { guessLimit } from './rate-limits.js';
+import { auditSignIn, notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
 import { waitSchedule } from './throttle.js';
 
 /** Either `identifier`, or any of the others, which must all name the same user. Null is the same as absent. */
@@ -40,20 +45,28 @@ interface Typed {
  */
 export async function authenticate(
   app: App,
-  { client }: Caller,
+  caller: Caller,
   input: AuthenticateInput,
 ): Promise<{ user: User; tokens: SessionTokens }> {
+  const { client } = caller;
   const typed = readIdentifiers(app, input);
   const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [{ kind, key }]));
   const found = keys.length === typed.length ? await findUsersByKeys(app.db, keys, client.network) : [];
   const match =
     found.length === 1 && keys.every(({ kind, key }) => keyOf(found[0]!.user, kind) === key) ? found[0] : undefined;
 
-  const throttles = await reserve(app, typed, client, match?.knownNetwork ?? false);
+  const subjectId = match?.user.id ?? null;
+  const attempt = await reserve(app, typed, client, match?.knownNetwork ?? false).catch((error) => {
+    if (error instanceof TimeoutError) audit(app, caller, { kind: 'SIGN_IN_TIMED_OUT', subjectId });
+    throw error;
+  });
   // The empty password is nobody's, not even where a hash of it was brought along; it takes its time all the same.
   const rightPassword =
     (await app.passwords.verify(input.password, match?.user.passwordHash ?? null)) && input.password !== '';
-  if (match === undefined || !rightPassword || !match.user.isActive) throw new InvalidCredentialsError();
+  if (match === undefined || !rightPassword || !match.user.isActive) {
+    audit(app, caller, { kind: 'SIGN_IN_FAILED', subjectId });
+    throw new InvalidCredentialsError();
+  }
 
   const { passwordHash } = match.user;
   const upgradedHash = app.passwords.isOutdated(passwordHash!) ? await app.passwords.hash(input.password) : undefined;
@@ -61,11 +74,13 @@ export async function authenticate(
     const user = await lockUser(tx, match.user.id);
     // Judged again now that nobody can change it: what was right while it was hashed may have been changed since.
     if (user === undefined || !user.isActive || user.passwordHash !== passwordHash) throw new InvalidCredentialsError();
-    await clearSignInThrottles(tx, throttles);
+    await clearSignInThrottles(tx, attempt.keys);
+    await giveBackRateLimits(tx, attempt.guesses);
     if (upgradedHash !== undefined) await updatePasswordHash(tx, user.id, upgradedHash);
     const lastLogin = await updateLastLogin(tx, user.id);
     return { user: { ...user, lastLogin }, tokens: await openSession(app, tx, user, ['PASSWORD'], client) };
   });
+  auditSignIn(app, caller, signedIn.user.id, signedIn.tokens.session);
   notifyOfNewDevice(app, signedIn.user, signedIn.tokens);
   return signedIn;
 }
@@ -77,18 +92,22 @@ export async function authenticate(
  */
 export async function requireProof(
   app: App,
-  viewer: Viewer,
+  caller: Caller,
   currentPassword: string | null,
-  recent: boolean = viewer.recentlyAuthenticated,
+  recent: boolean = requireViewer(caller).recentlyAuthenticated,
 ): Promise<void> {
+  const { user } = requireViewer(caller);
   if (currentPassword === null) {
     if (!recent) throw new InvalidCredentialsError('Give the current password, or authenticate again first.');
     return;
   }
-  const key = hmac(app.keys.throttles, 'current-password', viewer.user.id);
-  await reserveAll(app, [{ key, schedule: waitSchedule({ maxWaitSeconds: 3600, maxFailures: null }) }]);
-  if (!(await app.passwords.verify(currentPassword, viewer.user.passwordHash)))
+  const key = hmac(app.keys.throttles, 'current-password', user.id);
+  const throttle = { key, schedule: waitSchedule({ maxWaitSeconds: 3600, maxFailures: null }) };
+  await app.db.transaction((tx) => reserveAll(tx, [throttle]));
+  if (!(await app.passwords.verify(currentPassword, user.passwordHash))) {
+    audit(app, caller, { kind: 'CURRENT_PASSWORD_REFUSED', subjectId: user.id });
     throw new InvalidCredentialsError('The current password is not right.');
+  }
   await clearSignInThrottles(app.db, [key]);
 }
 
@@ -131,10 +150,15 @@ function keyOf(user: User, kind: Identifier['kind']): string | null {
 }
 
 /**
- * Counts the attempt in advance, by identifier and client and by identifier alone, in one transaction or not at all.
- * @returns the keys to clear when the attempt succeeds
+ * Counts the attempt in advance, by identifier and client, by identifier alone, and as a guess of the client, in one transaction or not at all.
+ * @returns what to clear and give back when the attempt succeeds
  */
-async function reserve(app: App, typed: Typed[], client: Client, knownNetwork: boolean): Promise<Buffer[]> {
+async function reserve(
+  app: App,
+  typed: Typed[],
+  client: Client,
+  knownNetwork: boolean,
+): Promise<{ keys: Buffer[]; guesses: bigint[] }> {
   const { throttles } = app.keys;
   const byClient = waitSchedule({ maxWaitSeconds: 3600, maxFailures: null });
   const byAll = waitSchedule({ maxWaitSeconds: 60, maxFailures: null });
@@ -148,17 +172,21 @@ async function reserve(app: App, typed: Typed[], client: Client, knownNetwork: b
   });
   // In one order for all, here and where they are cleared, so that no two transactions wait for each other.
   const all = throttlesOf.sort((a, b) => a.key.compare(b.key));
-  await reserveAll(
-    app,
-    all.filter(({ binding }) => binding),
-  );
-  return all.map(({ key }) => key);
+  const guesses = await app.db.transaction(async (tx) => {
+    await reserveAll(
+      tx,
+      all.filter(({ binding }) => binding),
+    );
+    if (knownNetwork) return [];
+    const taken = await takeGuess(tx, guessLimit(app, client));
+    if (taken.limited !== undefined) throw new TimeoutError(taken.limited);
+    return taken.events;
+  });
+  return { keys: all.map(({ key }) => key), guesses };
 }
 
-async function reserveAll(app: App, throttles: { key: Buffer; schedule: number[] }[]): Promise<void> {
-  await app.db.transaction(async (tx) => {
-    const refused = (await reserveSignIn(tx, throttles, randomUUID())).filter(({ reserved }) => !reserved);
-    // Rolls back what the others have counted.
-    if (refused.length > 0) throw new TimeoutError(refused.reduce((a, b) => (b.retryAt > a.retryAt ? b : a)));
-  });
+/** @throws {TimeoutError} which rolls back what the others have counted */
+async function reserveAll(tx: Database, throttles: { key: Buffer; schedule: number[] }[]): Promise<void> {
+  const refused = (await reserveSignIn(tx, throttles, randomUUID())).filter(({ reserved }) => !reserved);
+  if (refused.length > 0) throw new TimeoutError(refused.reduce((a, b) => (b.retryAt > a.retryAt ? b : a)));
 }

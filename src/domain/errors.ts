@@ -67,7 +67,7 @@ export class TimeoutError extends Refusal {
   readonly retryAfterSeconds: number;
   /** null where the limit is not one of failures */
   readonly failureCount: number | null;
-  constructor(limit: { retryAt: Date; retryAfterSeconds: number; failureCount?: number }) {
+  constructor(limit: { retryAt: Date; retryAfterSeconds: number; failureCount?: number | null }) {
     super(
       `Too many attempts. Try again in ${limit.retryAfterSeconds} second${limit.retryAfterSeconds === 1 ? '' : 's'}.`,
     );

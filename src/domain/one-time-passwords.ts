@@ -28,6 +28,7 @@ import {
 import { hmac, sameBytes } from '../security/hmac.js';
 import { randomText } from '../security/random.js';
 import { isReachable } from './account-input.js';
+import { audit, auditEnds } from './audit.js';
 import { ownsSecurityToken, provesUser, requireSuperuser, requireViewer } from './authority.js';
 import type { Caller } from './caller.js';
 import {
@@ -39,9 +40,9 @@ import {
 } from './errors.js';
 import { comparisonKey } from './identifiers.js';
 import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
-import { limitSends, limitSmsPrefix } from './rate-limits.js';
+import { guessLimit, limitSends, limitSmsPrefix } from './rate-limits.js';
 import { checkSecurityTokenId, inspect, type SecurityTokenView } from './security-tokens.js';
-import { logEnds, notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
+import { auditSignIn, notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
 import { waitSchedule } from './throttle.js';
 
 export type { OneTimePasswordPurpose } from '../database/schema.js';
@@ -65,6 +66,12 @@ export async function generateOneTimePassword(
   if (token.user.isSuperuser && token.userId !== viewer.user.id) throw new NotFoundError();
   const { oneTimePassword, expiresAt, live } = await makeOneTimePassword(app, tokenId, kind, purpose, token);
   if (!live) throw new NotFoundError();
+  audit(app, caller, {
+    kind: 'ONE_TIME_PASSWORD_GENERATED',
+    subjectId: token.userId,
+    securityTokenId: tokenId,
+    detail: purpose,
+  });
   return { securityToken: inspect({ ...token, expiresAt }), oneTimePassword, expiresAt };
 }
 
@@ -92,8 +99,8 @@ export async function sendOneTimePassword(
   const made = await makeOneTimePassword(app, tokenId, kind, purpose, reachable ? token : undefined);
   const { oneTimePassword, codeDigest, expiresAt } = made;
   if (!made.live || token === undefined) return { expiresAt };
-  const deliver = () =>
-    app.deliver({
+  const deliver = async () => {
+    await app.deliver({
       kind: 'one-time-password',
       channel: token.kind === 'email' ? 'email' : 'sms',
       to: token.address,
@@ -102,6 +109,13 @@ export async function sendOneTimePassword(
       oneTimePassword,
       lifetimeSeconds: app.config.oneTimePassword.ttlSeconds,
     });
+    audit(app, caller, {
+      kind: 'ONE_TIME_PASSWORD_SENT',
+      subjectId: token.userId,
+      securityTokenId: tokenId,
+      detail: purpose,
+    });
+  };
   if (!own) {
     // Waiting for the provider, or saying that a limit on real messages is reached, would tell a stranger that somebody has the address.
     app.inBackground(token.kind === 'phone' ? limitSmsPrefix(app, token.address).then(deliver) : deliver());
@@ -135,11 +149,12 @@ export async function checkOneTimePassword(
   if (purpose === 'VERIFICATION') requireOwner(caller, ownsSecurityToken(app, caller, tokenId));
   // The empty text is never right: an attempt at the purpose that is not checked here is counted like any other.
   const typed = purpose === 'PASSWORD_RESET' ? '' : oneTimePassword;
-  const attempt = await attemptOneTimePassword(app, tokenId, typed, purpose);
+  const attempt = await attemptOneTimePassword(app, caller, tokenId, typed, purpose);
   if (!(await spendOneTimePassword(app.db, attempt))) throw new InvalidOneTimePasswordError();
 
   const { replaced, ended, ...proven } = await app.db.transaction(async (tx) => {
     const { user, token } = await lockProvenUser(tx, attempt);
+    await giveBackRateLimits(tx, attempt.guesses);
     const session = caller.viewer?.user.id === user.id ? caller.viewer.session : null;
     let ended = 0;
     if (session === null && user.firstVerifiedAt === null) {
@@ -154,7 +169,17 @@ export async function checkOneTimePassword(
     const [verified] = await findSecurityTokens(tx, { id: tokenId });
     return { replaced, ended, securityToken: inspect(verified!), user: verified!.user, tokens };
   });
-  logEnds(app, proven.user.id, 'address proved by its owner', ended);
+  const { id: userId } = proven.user;
+  audit(app, caller, {
+    kind: 'ONE_TIME_PASSWORD_ACCEPTED',
+    subjectId: userId,
+    actorId: userId,
+    securityTokenId: tokenId,
+    sessionId: (proven.tokens ?? caller.viewer)?.session.id,
+    detail: purpose,
+  });
+  if (proven.tokens !== null) auditSignIn(app, caller, userId, proven.tokens.session);
+  auditEnds(app, caller, userId, 'address proved by its owner', ended);
   if (replaced !== null) {
     const event = { type: 'address-changed', field: replaced.field } as const;
     notify(app, event, replaced);
@@ -172,6 +197,8 @@ export interface RightAttempt {
   codeDigest: Buffer;
   /** whom the one-time password was made for */
   userId: string;
+  /** to be given back, since it was none */
+  guesses: bigint[];
 }
 
 /**
@@ -181,6 +208,7 @@ export interface RightAttempt {
  */
 export async function attemptOneTimePassword(
   app: App,
+  caller: Caller,
   tokenId: string,
   oneTimePassword: string,
   purpose: OneTimePasswordPurpose,
@@ -188,12 +216,20 @@ export async function attemptOneTimePassword(
   const { maxWaitSeconds, maxFailures } = app.config.oneTimePassword;
   const attemptId = randomUUID();
   const schedule = waitSchedule({ maxWaitSeconds, maxFailures });
-  const attempt = await reserveCheck(app.db, { tokenId, purpose, schedule, attemptId });
-  if (!attempt.reserved) throw new TimeoutError(attempt);
+  const guesses = guessLimit(app, caller.client);
+  const attempt = await reserveCheck(app.db, { tokenId, purpose, schedule, attemptId, guesses });
+  const told = { subjectId: attempt.userId, securityTokenId: tokenId, detail: purpose };
+  if (!attempt.reserved) {
+    audit(app, caller, { kind: 'ONE_TIME_PASSWORD_TIMED_OUT', ...told });
+    throw new TimeoutError(attempt);
+  }
   const { codeDigest, userId } = attempt;
   const right = codeDigest !== null && sameBytes(codeDigest, digestOf(app, tokenId, purpose, oneTimePassword));
-  if (!right || userId === null) throw new InvalidOneTimePasswordError();
-  return { tokenId, purpose, attemptId, codeDigest, userId };
+  if (!right || userId === null) {
+    audit(app, caller, { kind: 'ONE_TIME_PASSWORD_REFUSED', ...told });
+    throw new InvalidOneTimePasswordError();
+  }
+  return { tokenId, purpose, attemptId, codeDigest, userId, guesses: attempt.guesses };
 }
 
 /**

@@ -2,9 +2,11 @@
 import type { App } from '../app.js';
 import type { Database } from '../database/database.js';
 import { returnAttempt, spendOneTimePassword, voidOneTimePasswords } from '../database/one-time-passwords.queries.js';
+import { giveBackRateLimits } from '../database/rate-limits.queries.js';
 import { revokeSessionsOf } from '../database/sessions.queries.js';
 import { findUser, lockUser, type User, updateLastLogin, updatePasswordHash } from '../database/users.queries.js';
 import { passwordIssue, refuseIssues } from './account-input.js';
+import { audit, auditEnds } from './audit.js';
 import { isId, requireSuperuser, requireViewer } from './authority.js';
 import type { Caller } from './caller.js';
 import { requireProof } from './credentials.js';
@@ -12,7 +14,7 @@ import { ForbiddenError, InvalidCredentialsError, InvalidOneTimePasswordError, N
 import { notify, provenAddresses } from './notices.js';
 import { attemptOneTimePassword, lockProvenUser, methodOf, verifyAddress } from './one-time-passwords.js';
 import { checkSecurityTokenId } from './security-tokens.js';
-import { logEnds, openSession, type SessionTokens } from './sessions.js';
+import { auditSignIn, openSession, type SessionTokens } from './sessions.js';
 
 /**
  * Changes the caller's password and ends all their sessions but the one that asks.
@@ -28,7 +30,7 @@ export async function changePassword(
 ): Promise<{ user: User }> {
   const viewer = requireViewer(caller);
   await refusePassword(app, input.newPassword, viewer.user);
-  await requireProof(app, viewer, input.currentPassword ?? null, viewer.recentlyProvedAddress);
+  await requireProof(app, caller, input.currentPassword ?? null, viewer.recentlyProvedAddress);
   const passwordHash = await app.passwords.hash(input.newPassword);
   const { user, ended } = await app.db.transaction(async (tx) => {
     const locked = await lockUser(tx, viewer.user.id);
@@ -37,7 +39,8 @@ export async function changePassword(
     const ended = await replacePassword(tx, locked.id, passwordHash, viewer.session.id);
     return { user: { ...locked, passwordHash }, ended };
   });
-  logEnds(app, user.id, 'password changed', ended);
+  audit(app, caller, { kind: 'PASSWORD_CHANGED', subjectId: user.id });
+  auditEnds(app, caller, user.id, 'password changed', ended);
   notify(app, { type: 'password-changed' }, provenAddresses(user));
   return { user };
 }
@@ -55,15 +58,21 @@ export async function setUserPassword(
 ): Promise<{ user: User }> {
   const viewer = requireSuperuser(caller);
   if (id.toLowerCase() === viewer.user.id) throw new ForbiddenError('Change your own password by changePassword.');
-  return { user: await setPassword(app, isId(id) ? await findUser(app.db, id) : undefined, newPassword) };
+  return { user: await setPassword(app, caller, isId(id) ? await findUser(app.db, id) : undefined, newPassword) };
 }
 
 /**
  * Sets a password for whoever has the right to, which is not asked here.
+ * @param caller null on the command line
  * @throws {NotFoundError} where there is no such user
  * @throws {ValidationError}
  */
-export async function setPassword(app: App, target: User | undefined, newPassword: string): Promise<User> {
+export async function setPassword(
+  app: App,
+  caller: Caller | null,
+  target: User | undefined,
+  newPassword: string,
+): Promise<User> {
   if (target === undefined) throw new NotFoundError();
   await refusePassword(app, newPassword, target);
   const passwordHash = await app.passwords.hash(newPassword);
@@ -73,7 +82,8 @@ export async function setPassword(app: App, target: User | undefined, newPasswor
     const ended = await replacePassword(tx, locked.id, passwordHash);
     return { user: { ...locked, passwordHash }, ended };
   });
-  logEnds(app, user.id, 'password set', ended);
+  audit(app, caller, { kind: 'PASSWORD_SET', subjectId: user.id });
+  auditEnds(app, caller, user.id, 'password set', ended);
   notify(app, { type: 'password-changed' }, provenAddresses(user));
   return user;
 }
@@ -94,26 +104,30 @@ export async function resetPassword(
   // First what can be said without knowing the user: the rest would tell whether somebody has the address.
   await refusePassword(app, newPassword, null);
   const purpose = 'PASSWORD_RESET';
-  const attempt = await attemptOneTimePassword(app, tokenId, oneTimePassword, purpose);
+  const attempt = await attemptOneTimePassword(app, caller, tokenId, oneTimePassword, purpose);
   const target = await findUser(app.db, attempt.userId);
   if (target === undefined) throw new InvalidOneTimePasswordError();
   try {
     await refusePassword(app, newPassword, target);
   } catch (error) {
     await returnAttempt(app.db, attempt);
+    await giveBackRateLimits(app.db, attempt.guesses);
     throw error;
   }
   const passwordHash = await app.passwords.hash(newPassword);
   const { tokens, user, ended } = await app.db.transaction(async (tx) => {
     const { user, token } = await lockProvenUser(tx, attempt);
     if (!(await spendOneTimePassword(tx, attempt))) throw new InvalidOneTimePasswordError();
+    await giveBackRateLimits(tx, attempt.guesses);
     await verifyAddress(tx, user, token);
     const ended = await replacePassword(tx, user.id, passwordHash);
     await updateLastLogin(tx, user.id);
     const tokens = await openSession(app, tx, user, [methodOf(token)], caller.client);
     return { tokens, user: (await findUser(tx, user.id))!, ended };
   });
-  logEnds(app, user.id, 'password reset', ended);
+  audit(app, caller, { kind: 'PASSWORD_RESET', subjectId: user.id, actorId: user.id, securityTokenId: tokenId });
+  auditSignIn(app, caller, user.id, tokens.session);
+  auditEnds(app, caller, user.id, 'password reset', ended);
   notify(app, { type: 'password-changed' }, provenAddresses(user));
   return { user, tokens };
 }

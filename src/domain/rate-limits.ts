@@ -1,6 +1,6 @@
 /** The limits of a rate, by what they protect. Zero in the configuration lifts a limit. */
 import type { App } from '../app.js';
-import { type RateLimit, takeRateLimits } from '../database/rate-limits.queries.js';
+import { type GuessLimit, type RateLimit, takeRateLimits } from '../database/rate-limits.queries.js';
 import { hmac } from '../security/hmac.js';
 import type { Client } from './caller.js';
 import { TimeoutError } from './errors.js';
@@ -55,6 +55,11 @@ export async function limitSmsPrefix(app: App, phone: string): Promise<void> {
 
 function smsPrefixLimit(app: App, phone: string): RateLimit {
   return limit(app, 'sms-prefix', phone.slice(0, -4), [{ count: app.config.smsPrefixSendsPerHour, seconds: 3600 }]);
+}
+
+/** Wrong passwords and one-time passwords from one client, whosever they are: else one guess at each of many accounts is within every other limit. */
+export function guessLimit(app: App, client: Client): GuessLimit {
+  return { key: hmac(app.keys.throttles, 'guess', client.network), count: app.config.guessesPerHour };
 }
 
 async function take(app: App, limits: RateLimit[]): Promise<bigint[]> {

@@ -4,6 +4,7 @@ import { clearFailures } from '../database/one-time-passwords.queries.js';
 import type { AddressKind } from '../database/schema.js';
 import { findSecurityTokens, type SecurityToken } from '../database/users.queries.js';
 import { kindOfSecurityTokenId, securityTokenId } from '../security/security-token-ids.js';
+import { audit } from './audit.js';
 import { ownsSecurityToken, provesUser, requireViewer } from './authority.js';
 import type { Caller } from './caller.js';
 import { BadUserInputError, ForbiddenError, NotFoundError } from './errors.js';
@@ -67,17 +68,19 @@ export async function unlockSecurityToken(
     if (!ownsSecurityToken(app, caller, tokenId)) throw new ForbiddenError();
     if (!viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
   }
-  return { securityToken: await freeSecurityToken(app, tokenId) };
+  return { securityToken: await freeSecurityToken(app, caller, tokenId) };
 }
 
 /**
  * Frees a security token for whoever has the right to, which is not asked here.
+ * @param caller null on the command line
  * @throws {NotFoundError} for an address that nobody has
  */
-export async function freeSecurityToken(app: App, tokenId: string): Promise<SecurityTokenView> {
+export async function freeSecurityToken(app: App, caller: Caller | null, tokenId: string): Promise<SecurityTokenView> {
   await clearFailures(app.db, tokenId);
   const [token] = await findSecurityTokens(app.db, { id: tokenId });
   if (token === undefined) throw new NotFoundError();
+  audit(app, caller, { kind: 'SECURITY_TOKEN_UNLOCKED', subjectId: token.userId, securityTokenId: tokenId });
   return inspect(token);
 }
 

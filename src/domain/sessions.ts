@@ -23,6 +23,7 @@ import {
   refreshTokenHash,
   successorOf,
 } from '../security/refresh-tokens.js';
+import { audit, auditEnds } from './audit.js';
 import { isId, requireSuperuser, requireViewer } from './authority.js';
 import type { Caller, Client, Viewer } from './caller.js';
 import { InvalidSessionError, NotFoundError, UnauthenticatedError } from './errors.js';
@@ -104,7 +105,11 @@ async function issueTokens(
  * spent before is a copy in somebody's hands: it ends the session, and the owner is told.
  * @throws {InvalidSessionError}
  */
-export async function refreshSession(app: App, token: string | null): Promise<{ user: User; tokens: SessionTokens }> {
+export async function refreshSession(
+  app: App,
+  caller: Caller,
+  token: string | null,
+): Promise<{ user: User; tokens: SessionTokens }> {
   const refreshToken = token === null ? undefined : parseRefreshToken(app.keys.refreshTokens, token);
   if (refreshToken === undefined) throw new InvalidSessionError();
   const successor = successorOf(app.keys.refreshTokens, refreshToken);
@@ -117,7 +122,7 @@ export async function refreshSession(app: App, token: string | null): Promise<{ 
   if (rotation === undefined) throw new InvalidSessionError();
   const { session, user, issuedAt } = rotation;
   if (!rotation.rotated) {
-    logEnd(app, user.id, 'refresh token used again', session.id);
+    audit(app, caller, { kind: 'SESSION_COPIED', subjectId: user.id, sessionId: session.id });
     notify(app, { type: 'session-copied', userAgent: session.userAgent }, provenAddresses(user));
     throw new InvalidSessionError();
   }
@@ -157,6 +162,7 @@ function readAccessToken(app: App, accessToken: string): Promise<VerifiedAccessT
  */
 export async function signOut(
   app: App,
+  caller: Caller,
   { refreshToken, accessToken }: { refreshToken: string | null; accessToken: string | null },
 ): Promise<boolean> {
   const named = [
@@ -166,7 +172,8 @@ export async function signOut(
   for (const token of named) {
     const session = token && (await revokeSession(app.db, token.sessionId));
     if (session === undefined) continue;
-    logEnd(app, session.userId, 'signed out', session.id);
+    const { id: sessionId, userId } = session;
+    audit(app, caller, { kind: 'SESSION_ENDED', subjectId: userId, actorId: userId, sessionId, detail: 'signed out' });
     return true;
   }
   return false;
@@ -184,7 +191,7 @@ export async function endSession(app: App, caller: Caller, id: string): Promise<
   const { user } = requireViewer(caller);
   const session = isId(id) ? await revokeSession(app.db, id, user.isSuperuser ? null : user.id) : undefined;
   if (session === undefined) throw new NotFoundError();
-  logEnd(app, session.userId, 'revoked', id);
+  audit(app, caller, { kind: 'SESSION_ENDED', subjectId: session.userId, sessionId: session.id, detail: 'revoked' });
   return { session };
 }
 
@@ -192,7 +199,7 @@ export async function endSession(app: App, caller: Caller, id: string): Promise<
 export async function endOtherSessions(app: App, caller: Caller): Promise<{ revokedCount: number }> {
   const { user, session } = requireViewer(caller);
   const revokedCount = await revokeSessionsOf(app.db, user.id, session.id);
-  logEnds(app, user.id, 'revoked by another session', revokedCount);
+  auditEnds(app, caller, user.id, 'revoked by another session', revokedCount);
   return { revokedCount };
 }
 
@@ -205,15 +212,12 @@ export async function endSessionsOf(app: App, caller: Caller, userId: string): P
   requireSuperuser(caller);
   if (!isId(userId) || (await findUser(app.db, userId)) === undefined) throw new NotFoundError();
   const revokedCount = await revokeSessionsOf(app.db, userId);
-  logEnds(app, userId, 'revoked by a superuser', revokedCount);
+  auditEnds(app, caller, userId, 'revoked by a superuser', revokedCount);
   return { revokedCount };
 }
 
-function logEnd(app: App, userId: string, reason: string, sessionId: string): void {
-  app.log.info({ event: 'session-ended', userId, sessionId, reason }, 'session ended');
-}
-
-/** Notes in the log that several sessions of a user have ended, if there were any; to be called once that is committed. */
-export function logEnds(app: App, userId: string, reason: string, count: number): void {
-  if (count > 0) app.log.info({ event: 'session-ended', userId, count, reason }, 'sessions ended');
+/** @param session the one that was opened */
+export function auditSignIn(app: App, caller: Caller, userId: string, session: SessionRow): void {
+  const detail = session.authenticationMethods.join(', ');
+  audit(app, caller, { kind: 'SIGNED_IN', subjectId: userId, actorId: userId, sessionId: session.id, detail });
 }

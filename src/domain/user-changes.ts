@@ -25,13 +25,13 @@ import {
   refuseIssues,
   tokenIdOf,
 } from './account-input.js';
+import { audit, auditEnds } from './audit.js';
 import { isId, requireStaff, requireSuperuser, requireViewer } from './authority.js';
 import type { Caller, Viewer } from './caller.js';
 import { requireProof } from './credentials.js';
 import { ForbiddenError, NotFoundError, ValidationError, type ValidationIssue } from './errors.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
 import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
-import { logEnds } from './sessions.js';
 
 /** An absent field is left as it is; null removes an identifier. */
 export interface UserChanges {
@@ -71,7 +71,7 @@ export async function updateUser(
   if (self && given(flagFields).length > 0) throw new ForbiddenError('Nobody changes their own state or roles.');
   if (!self) requireRoleFor(caller, given([...identifierFields, ...flagFields]));
   const { flags, identifiers } = readChanges(app, input);
-  if (self && identifiers.size > 0) await requireProof(app, viewer, currentPassword);
+  if (self && identifiers.size > 0) await requireProof(app, caller, currentPassword);
 
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
@@ -85,7 +85,8 @@ export async function updateUser(
     return { before, user: (await findUser(tx, targetId))!, ended };
   };
   const { before, user, ended } = await claimIdentifiers(app, claimed, change, targetId);
-  logEnds(app, user.id, 'deactivated', ended);
+  auditChanges(app, caller, before, user);
+  auditEnds(app, caller, user.id, 'deactivated', ended);
   const lost = lostAddresses(before, user);
   for (const field of ['email', 'phone'] as const)
     if (lost[field] !== null) {
@@ -112,7 +113,7 @@ export async function deleteUser(
 ): Promise<{ id: string }> {
   const viewer = requireViewer(caller);
   const self = id === null || id.toLowerCase() === viewer.user.id;
-  if (self) await requireProof(app, viewer, currentPassword);
+  if (self) await requireProof(app, caller, currentPassword);
   else requireSuperuser(caller);
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
@@ -126,9 +127,26 @@ export async function deleteUser(
     await deleteUserRow(tx, targetId);
     return { deleted: user, ended };
   });
-  logEnds(app, targetId, 'user deleted', ended);
+  audit(app, caller, { kind: 'USER_DELETED', subjectId: targetId });
+  auditEnds(app, caller, targetId, 'user deleted', ended);
   notify(app, { type: 'account-deleted' }, provenAddresses(deleted));
   return { id: targetId };
+}
+
+/** Which identifiers and flags are others than before; not what identifiers were and are. */
+function auditChanges(app: App, caller: Caller, before: User, after: User): void {
+  const subjectId = after.id;
+  const changed = (['username', 'email', 'phone', 'pendingEmail', 'pendingPhone'] as const).filter(
+    (field) => before[field] !== after[field],
+  );
+  if (changed.length > 0) audit(app, caller, { kind: 'IDENTIFIERS_CHANGED', subjectId, detail: changed.join(', ') });
+  const flags = flagFields.filter((field) => before[field] !== after[field]);
+  for (const field of flags)
+    audit(app, caller, {
+      kind: field === 'isActive' ? 'STATE_CHANGED' : 'ROLES_CHANGED',
+      subjectId,
+      detail: `${field}: ${after[field]}`,
+    });
 }
 
 /** @throws {ForbiddenError} for anyone but staff; and for staff, for anything but activating and deactivating */

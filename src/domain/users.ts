@@ -23,6 +23,7 @@ import {
   refuseIssues,
   tokenIdOf,
 } from './account-input.js';
+import { audit } from './audit.js';
 import { isId, requireStaff, requireSuperuser } from './authority.js';
 import type { Caller } from './caller.js';
 import { BadUserInputError, ForbiddenError, UnauthenticatedError, type ValidationIssue } from './errors.js';
@@ -58,11 +59,19 @@ export async function createUser(
   const account = await readAccount(app, input);
   await limitSignUps(app, caller.client);
   const passwordHash = account.password === null ? null : await app.passwords.hash(account.password);
-  return claimIdentifiers(app, account.identifiers, async (tx) => {
+  const made = await claimIdentifiers(app, account.identifiers, async (tx) => {
     const user = await insertAccount(app, tx, account.identifiers, { passwordHash });
     if (caller.viewer !== null) return { user, tokens: null };
     return { user, tokens: await openSession(app, tx, user, passwordHash === null ? [] : ['PASSWORD'], caller.client) };
   });
+  const { user, tokens } = made;
+  audit(app, caller, {
+    kind: 'SIGNED_UP',
+    subjectId: user.id,
+    sessionId: tokens?.session.id,
+    ...(tokens !== null && { actorId: user.id }),
+  });
+  return made;
 }
 
 /**
@@ -80,22 +89,31 @@ export async function createSuperuser(
   const bootstrap = caller.viewer === null;
   if (bootstrap) checkBootstrapSecret(app, bootstrapSecret);
   else requireSuperuser(caller);
-  return { user: await makeSuperuser(app, input, bootstrap) };
+  return { user: await makeSuperuser(app, caller, input, bootstrap) };
 }
 
 /**
  * Makes a superuser for whoever has the right to, which is not asked here.
+ * @param caller null on the command line
  * @param first whether there must be none yet
  */
-export async function makeSuperuser(app: App, input: NewAccountInput, first = false): Promise<User> {
+export async function makeSuperuser(
+  app: App,
+  caller: Caller | null,
+  input: NewAccountInput,
+  first = false,
+): Promise<User> {
   const { identifiers, password } = await readAccount(app, input);
   const passwordHash = password === null ? null : await app.passwords.hash(password);
-  return claimIdentifiers(app, identifiers, async (tx) => {
+  const user = await claimIdentifiers(app, identifiers, async (tx) => {
     await takeLock(tx, 'superusers');
     if (first && (await hasSuperuser(tx)))
       throw new ForbiddenError('There is a superuser already: the bootstrap secret has served.');
     return insertAccount(app, tx, identifiers, { passwordHash, isStaff: true, isSuperuser: true });
   });
+  const detail = caller === null ? 'command line' : first ? 'bootstrap secret' : 'by a superuser';
+  audit(app, caller, { kind: 'SUPERUSER_CREATED', subjectId: user.id, detail });
+  return user;
 }
 
 /** Whether the bootstrap secret still opens anything. */

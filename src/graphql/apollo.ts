@@ -6,9 +6,17 @@ import {
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
+import type { GraphQLFormattedError } from 'graphql';
 import type { App } from '../app.js';
 import { type Context, createContext, type RequestFacts } from './context.js';
-import { oneRootFieldPerMutation } from './limits.js';
+import {
+  boundedDepth,
+  boundedDirectives,
+  maxErrors,
+  maxSelections,
+  maxTokens,
+  oneRootFieldPerMutation,
+} from './limits.js';
 import { formatError } from './mask-defects.js';
 import { createSchema } from './schema.js';
 import { viewerPlugin } from './viewer-plugin.js';
@@ -37,7 +45,10 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
   const apollo = new ApolloServer<Context>({
     schema: createSchema(),
     introspection,
-    validationRules: [oneRootFieldPerMutation],
+    parseOptions: { maxTokens },
+    maxRecursiveSelections: maxSelections,
+    validationRules: [oneRootFieldPerMutation, boundedDepth, boundedDirectives],
+    validationOptions: { maxErrors },
     formatError: formatError(app),
     hideSchemaDetailsFromClientErrors: production,
     includeStacktraceInErrorResponses: false,
@@ -46,7 +57,7 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
     logger: app.log,
     plugins: [
       viewerPlugin,
-      statusOfRefusedRequest,
+      firstErrors,
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginInlineTraceDisabled(),
       production
@@ -66,7 +77,7 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
         context: async () => createContext(app, facts),
       });
       if (answer.kind !== 'complete') throw new Error('nothing here is answered in parts');
-      return { status: status ?? 200, headers: answered, body: answer.string };
+      return { status: statusOf(status ?? 200, answered, answer.string), headers: answered, body: answer.string };
     },
     stop: () => apollo.stop(),
   };
@@ -79,17 +90,31 @@ function headerMap(headers: GraphQLRequest['headers']): HeaderMap {
   return map;
 }
 
-/**
- * A document that is refused before it runs is a 400 in `application/graphql-response+json` and a 200 in `application/json`, whose clients look into the body.
- * @see https://graphql.github.io/graphql-over-http/draft/#sec-application-json
- */
-const statusOfRefusedRequest: ApolloServerPlugin<Context> = {
+/** Variables and fields can be wrong as often as a document has them. */
+const firstErrors: ApolloServerPlugin<Context> = {
   async requestDidStart() {
     return {
-      async willSendResponse({ response: { http }, document }) {
-        const legacy = http.headers.get('content-type')?.startsWith('application/json');
-        if (legacy && document !== undefined && (http.status === 400 || http.status === 401)) http.status = 200;
+      async willSendResponse({ response: { body } }) {
+        if (body.kind === 'single') body.singleResult.errors &&= body.singleResult.errors.slice(0, maxErrors);
       },
     };
   },
 };
+
+const refusedDocument = new Set([
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+  'BAD_USER_INPUT',
+  'OPERATION_RESOLUTION_FAILURE',
+]);
+
+/**
+ * A document that is refused before it runs is a 400 in `application/graphql-response+json` and a 200 in `application/json`, whose clients look into the body.
+ * Which of the two the client takes is known only when Apollo has chosen.
+ * @see https://graphql.github.io/graphql-over-http/draft/#sec-application-json
+ */
+function statusOf(status: number, headers: HeaderMap, body: string): number {
+  if (status !== 400 || !headers.get('content-type')?.startsWith('application/json')) return status;
+  const { errors } = JSON.parse(body) as { errors?: readonly GraphQLFormattedError[] };
+  return errors?.some(({ extensions }) => refusedDocument.has(String(extensions?.code))) ? 200 : 400;
+}

@@ -28,11 +28,16 @@ export function formatError(app: App): (formatted: GraphQLFormattedError, error:
     const { code, errorId } = formatted.extensions ?? {};
     const { stacktrace: _, ...extensions } = formatted.extensions ?? {};
     if (code !== 'INTERNAL_SERVER_ERROR' || errorId !== undefined)
-      return { ...formatted, message: withoutValues(formatted.message), extensions };
+      return { ...formatted, message: withoutHints(app, withoutValues(formatted.message)), extensions };
     const masked = toGraphQLError(app, unwrapResolverError(error));
     const { http: __, ...facts } = masked.extensions;
     return { ...formatted, message: masked.message, extensions: facts };
   };
+}
+
+/** In production without the names that graphql-js suggests: Apollo leaves them out of what is wrong with a document, but not of what is wrong with variables. */
+function withoutHints({ config }: App, message: string): string {
+  return config.production ? message.replace(/ ?Did you mean .*\?$/s, '') : message;
 }
 
 /** What graphql-js says of a value of the wrong type, without the value: it may be a password in the wrong place. */

@@ -14,6 +14,8 @@ import {
   getDirectiveValues,
   getNamedType,
   isAbstractType,
+  isIntrospectionType,
+  isObjectType,
   isUnionType,
   Kind,
   type SelectionSetNode,
@@ -41,20 +43,45 @@ export function factsOf(refusal: Refusal): Record<string, unknown> {
   return { ...facts, message: refusal.message };
 }
 
-/** Makes every operation of the schema answer its refusals by way of this module, and its failures by way of `mask-defects.ts`. */
+/** Makes every operation of the schema answer its refusals by way of this module, and whatever is resolved its failures by way of `mask-defects.ts`. */
 export function discloseRefusals(schema: GraphQLSchema): GraphQLSchema {
-  for (const type of [schema.getQueryType(), schema.getMutationType()])
-    for (const field of Object.values((type as GraphQLObjectType).getFields()))
-      field.resolve = disclosing(field.resolve!);
+  const operations: unknown[] = [schema.getQueryType(), schema.getMutationType()];
+  // Those of introspection belong to every schema.
+  const own = Object.values(schema.getTypeMap()).filter((type) => isObjectType(type) && !isIntrospectionType(type));
+  for (const type of own as GraphQLObjectType[])
+    for (const field of Object.values(type.getFields())) {
+      if (operations.includes(type)) field.resolve = disclosing(field.resolve!);
+      else if (field.resolve) field.resolve = masking(field.resolve);
+    }
   return schema;
 }
 
-function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
+function masking(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
   return async (source, args, context, info) => {
     try {
       return await resolve(source, args, context, info);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw toGraphQLError(context.app, error);
+      throw toGraphQLError(context.app, error);
+    }
+  };
+}
+
+function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
+  return async (source, args, context, info) => {
+    const start = performance.now();
+    const answered = (outcome: string) =>
+      context.app.metrics.answered(info.fieldName, outcome, (performance.now() - start) / 1000);
+    try {
+      const answer = await resolve(source, args, context, info);
+      answered('ok');
+      return answer;
+    } catch (error) {
+      if (!(error instanceof Refusal)) {
+        const masked = toGraphQLError(context.app, error);
+        answered(String(masked.extensions.code));
+        throw masked;
+      }
+      answered(error.code);
       const type = getNamedType(info.returnType);
       if (!isUnionType(type) || !type.getTypes().some(({ name }) => name === error.name)) throw outsideOfData(error);
       if (!isSelected(info, type, error.name)) throw topLevel(error);

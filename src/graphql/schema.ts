@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { type GraphQLSchema, printSchema } from 'graphql';
 import { buildSchemaSync } from 'type-graphql';
+import { AuditResolver } from './audit.resolver.js';
 import { CredentialResolver } from './credential.resolver.js';
 import { OneTimePasswordResolver } from './one-time-password.resolver.js';
 import { EmailTokenType, PhoneTokenType } from './one-time-password.type.js';
@@ -13,7 +14,14 @@ import { UserResolver } from './user.resolver.js';
 export function createSchema(): GraphQLSchema {
   return discloseRefusals(
     buildSchemaSync({
-      resolvers: [UserResolver, CredentialResolver, OneTimePasswordResolver, SessionResolver, PolicyResolver],
+      resolvers: [
+        UserResolver,
+        CredentialResolver,
+        OneTimePasswordResolver,
+        SessionResolver,
+        PolicyResolver,
+        AuditResolver,
+      ],
       orphanedTypes: [EmailTokenType, PhoneTokenType],
       // The domain reads its input itself and answers every fault at once.
       validate: false,

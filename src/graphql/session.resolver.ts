@@ -38,7 +38,7 @@ export class SessionResolver {
   ): Promise<typeof RefreshSessionResult> {
     const inCookie = (refreshToken ?? null) === null;
     const token = inCookie ? context.cookie.read() : refreshToken;
-    return signedIn(context, await refreshSession(context.app, token), inCookie || context.cookie.requested);
+    return signedIn(context, await refreshSession(context.app, context, token), inCookie || context.cookie.requested);
   }
 
   @Mutation(() => SignOutSuccessType, {
@@ -51,11 +51,12 @@ export class SessionResolver {
       description: 'Of the session to end; absent: the cookie tells, or else the access token.',
     })
     refreshToken: string | null,
-    @Ctx() { app, accessToken, cookie }: Context,
+    @Ctx() context: Context,
   ): Promise<SignOutSuccessType> {
+    const { app, accessToken, cookie } = context;
     // Who names a session means that one alone.
-    if (refreshToken != null) return { signedOut: await signOut(app, { refreshToken, accessToken: null }) };
-    const signedOut = await signOut(app, { refreshToken: cookie.read(), accessToken });
+    if (refreshToken != null) return { signedOut: await signOut(app, context, { refreshToken, accessToken: null }) };
+    const signedOut = await signOut(app, context, { refreshToken: cookie.read(), accessToken });
     cookie.clear();
     return { signedOut };
   }

@@ -4,6 +4,7 @@ import { listSecurityTokens } from '../domain/security-tokens.js';
 import { listSessions } from '../domain/sessions.js';
 import { deleteUser, updateUser } from '../domain/user-changes.js';
 import { createSuperuser, createUser, getUser, listUsers } from '../domain/users.js';
+import { connectionOf } from './connection.type.js';
 import { type Context, signedIn } from './context.js';
 import { SecurityTokenType } from './one-time-password.type.js';
 import { SessionType } from './session.type.js';
@@ -69,13 +70,7 @@ export class UserResolver {
     @Ctx() context: Context,
   ): Promise<UserConnectionType> {
     const query = { first: first ?? 20, after: after ?? null, search: search ?? null };
-    const { edges, hasNextPage, hasPreviousPage } = await listUsers(context.app, context, query);
-    const [startCursor, endCursor] = [edges[0]?.cursor ?? null, edges.at(-1)?.cursor ?? null];
-    return {
-      edges,
-      nodes: edges.map(({ node }) => node),
-      pageInfo: { hasNextPage, hasPreviousPage, startCursor, endCursor },
-    };
+    return connectionOf(await listUsers(context.app, context, query));
   }
 
   @Mutation(() => UpdateUserResult, {

@@ -1,6 +1,7 @@
 /** Users, and what the operations that make them answer. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
+import { PageInfoType } from './connection.type.js';
 import { InvalidCredentialsErrorType, NotFoundErrorType, TimeoutErrorType, ValidationErrorType } from './error.type.js';
 import { resultUnion } from './refusals.js';
 import { SessionTokensType } from './session.type.js';
@@ -128,21 +129,6 @@ export const DeleteUserResult = resultUnion(
   [ValidationErrorType, InvalidCredentialsErrorType, TimeoutErrorType, NotFoundErrorType],
   'deleteUser',
 );
-
-@ObjectType('PageInfo', { description: 'Where a page lies in its list.', simpleResolvers: true })
-class PageInfoType {
-  @Field(() => Boolean, { description: 'Whether something follows.' })
-  hasNextPage!: boolean;
-
-  @Field(() => Boolean, { description: 'Whether something comes before.' })
-  hasPreviousPage!: boolean;
-
-  @Field(() => String, { nullable: true, description: 'Of the first edge; null on an empty page.' })
-  startCursor!: string | null;
-
-  @Field(() => String, { nullable: true, description: 'Of the last edge, for `after`; null on an empty page.' })
-  endCursor!: string | null;
-}
 
 @ObjectType('UserEdge', { description: 'A user in a list.', simpleResolvers: true })
 class UserEdgeType {

@@ -78,8 +78,27 @@ export async function signAccessToken(key: SigningKey, issuer: string, claims: A
     .sign(key.privateKey);
 }
 
-/** The claims of a token that one of these keys signed for this issuer; undefined for anything else. */
+/** Tokens whose signature has been checked, by the keys that it was checked with: gone with them, which is within minutes. */
+const verified = new WeakMap<readonly VerificationKey[], Map<string, VerifiedAccessToken>>();
+const maxVerified = 10_000;
+
+/** The claims of a token that one of these keys signed for this issuer; undefined for anything else. A signature is checked once. */
 export async function verifyAccessToken(
+  keys: readonly VerificationKey[],
+  issuer: string,
+  token: string,
+): Promise<VerifiedAccessToken | undefined> {
+  const known = verified.get(keys) ?? new Map<string, VerifiedAccessToken>();
+  verified.set(keys, known);
+  const name = `${issuer} ${token}`;
+  const found = known.get(name) ?? (await verifySignature(keys, issuer, token));
+  if (found === undefined) return undefined;
+  if (known.size >= maxVerified) known.clear();
+  known.set(name, found);
+  return found;
+}
+
+async function verifySignature(
   keys: readonly VerificationKey[],
   issuer: string,
   token: string,

@@ -21,6 +21,8 @@ export interface Passwords {
   isOutdated(passwordHash: string): boolean;
   /** zxcvbn's score, 0–4. */
   score(password: string, context: string[]): Promise<PasswordScore>;
+  /** how many wait for a thread */
+  waiting(): number;
   end(): Promise<void>;
 }
 
@@ -71,6 +73,7 @@ export function createPasswords({ peppers, cost, threads }: PasswordOptions): Pa
       return stored?.pepperId !== pepper.id || stored.cost !== cost;
     },
     score: (password, context) => run<PasswordScore>({ task: 'score', password, context }),
+    waiting: () => pool.queueSize,
     end: () => pool.destroy(),
   };
 }

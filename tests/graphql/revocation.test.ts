@@ -373,7 +373,7 @@ test('the end of a session is one line in the log, which holds no token', async 
     for (let tries = 0; ending && linesSince().length === 0 && tries < 50; tries += 1) await delay(20);
     const lines = linesSince();
     assert.equal(lines.length, ending ? 1 : 0, `${about}: ${JSON.stringify(lines)}`);
-    if (ending) assert.equal(lines[0].userId, id, about);
+    if (ending) assert.equal(lines[0].subjectId, id, about);
   }
   assert.ok(secrets.length > 10);
   for (const secret of secrets) assert.equal(logged.output().includes(secret), false);
@@ -385,8 +385,8 @@ test('the end of a session is one line in the log, which holds no token', async 
 function endsIn(log: string): any[] {
   return log
     .split('\n')
-    .filter((line) => line.includes('"session-ended"'))
-    .map((line) => JSON.parse(line));
+    .filter((line) => /"kind":"SESSION_(ENDED|COPIED)"/.test(line))
+    .map((line) => JSON.parse(line).audit);
 }
 
 async function makeStaff(root: Holder): Promise<Holder> {

@@ -162,6 +162,12 @@ export function operations(service: { url: string }, options: RequestOptions = {
     /** The caller with pending addresses and sessions, as `updateUser` answers it. */
     account: () => run('me', `{ me { ${account.slice(7, -2)} } }`),
     user: (id: string) => run('user', `query ($id: ID!) { user(id: $id) { ${account.slice(7, -2)} } }`, { id }),
+    auditEvents: (page: Record<string, unknown> = {}) =>
+      run(
+        'auditEvents',
+        'query ($first: Int, $after: String, $userId: ID, $kind: AuditEventKind, $since: DateTime, $until: DateTime) { auditEvents(first: $first, after: $after, userId: $userId, kind: $kind, since: $since, until: $until) { edges { cursor node { id } } nodes { id kind occurredAt actorId subjectId sessionId securityTokenId detail ipAddress userAgent } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }',
+        page,
+      ),
     users: (page: { first?: number | null; after?: string | null; search?: string | null } = {}) =>
       run(
         'users',

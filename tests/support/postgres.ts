@@ -11,7 +11,8 @@ export interface Postgres {
   stop(): Promise<void>;
 }
 
-export async function startPostgres(): Promise<Postgres> {
+/** @param durable whether what it acknowledges survives a power cut, as by default of PostgreSQL; tests need its answers only, and restart nothing */
+export async function startPostgres({ durable = false } = {}): Promise<Postgres> {
   const databaseDir = await mkdtemp(join(tmpdir(), 'flex-identity-postgres-'));
   const port = await freePort();
   const postgres = new EmbeddedPostgres({
@@ -23,8 +24,7 @@ export async function startPostgres(): Promise<Postgres> {
     // Where the tests run as root, PostgreSQL will not.
     createPostgresUser: true,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
-    // Tests restart nothing of this server: they need its answers, not its durability.
-    postgresFlags: ['-c', 'fsync=off', '-c', 'max_connections=300'],
+    postgresFlags: [...(durable ? [] : ['-c', 'fsync=off']), '-c', 'max_connections=300'],
     onLog: () => {},
     onError: (error) => process.env.DEBUG && console.error(error),
   });

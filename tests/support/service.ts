@@ -29,6 +29,7 @@ const testEnvironment = {
   PASSWORD_THREADS: '1',
   SIGN_UPS_PER_HOUR: '0',
   LOOK_UPS_PER_MINUTE: '0',
+  GUESSES_PER_HOUR: '0',
   SENDS_PER_HOUR: '0',
   LOG_LEVEL: 'silent',
 };
@@ -133,7 +134,7 @@ async function isReady(url: string): Promise<boolean> {
 /** Empties every table but the one of the keys. */
 export async function clear({ app: { db } }: Service): Promise<void> {
   await db.execute(
-    sql`truncate users, security_tokens, one_time_passwords, sign_in_throttles, rate_limit_events, sessions, outbox_messages cascade`,
+    sql`truncate users, security_tokens, one_time_passwords, sign_in_throttles, rate_limit_events, sessions, outbox_messages, audit_events cascade`,
   );
 }
 

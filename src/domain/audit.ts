@@ -1,0 +1,87 @@
+/** Security events: told of in the log and kept in the database, for those who look after the accounts. Never a secret, and nothing that was typed. */
+import type { App } from '../app.js';
+import { type AuditFilter, findAuditEvents } from '../database/audit-events.queries.js';
+import type { AuditEventKind, AuditEventRow } from '../database/schema.js';
+import { isId, requireSuperuser } from './authority.js';
+import type { Caller } from './caller.js';
+import { BadUserInputError } from './errors.js';
+
+export type { AuditEventKind } from '../database/schema.js';
+
+export interface SecurityEvent {
+  kind: AuditEventKind;
+  /** whom it was done to; null where nobody is concerned, such as a sign-in by a name that nobody has */
+  subjectId: string | null;
+  /** who did it; absent: the caller, where signed in */
+  actorId?: string;
+  sessionId?: string | undefined;
+  securityTokenId?: string;
+  detail?: string;
+}
+
+/**
+ * Notes that something has happened; to be called once it is committed.
+ * @param caller null on the command line
+ */
+export function audit(app: App, caller: Caller | null, event: SecurityEvent): void {
+  app.record({
+    kind: event.kind,
+    actorId: event.actorId ?? caller?.viewer?.user.id ?? null,
+    subjectId: event.subjectId,
+    sessionId: event.sessionId ?? null,
+    securityTokenId: event.securityTokenId ?? null,
+    detail: event.detail ?? null,
+    ipAddress: caller?.client.ipAddress ?? null,
+    userAgent: caller?.client.userAgent ?? null,
+  });
+}
+
+/** Notes that sessions of a user have ended, if there were any. */
+export function auditEnds(app: App, caller: Caller | null, userId: string, reason: string, count: number): void {
+  if (count > 0) audit(app, caller, { kind: 'SESSION_ENDED', subjectId: userId, detail: `${count}: ${reason}` });
+}
+
+export interface AuditQuery extends AuditFilter {
+  first: number;
+  after: string | null;
+}
+
+export interface AuditPage {
+  edges: { cursor: string; node: AuditEventRow }[];
+  hasNextPage: boolean;
+  hasPreviousPage: boolean;
+}
+
+const maxPageSize = 100;
+
+/**
+ * A page of security events, the newest first.
+ * @throws {ForbiddenError} for anyone but superusers
+ * @throws {BadUserInputError} for a page size out of 1–100, and for a cursor that was not given out for this list
+ */
+export async function listAuditEvents(
+  app: App,
+  caller: Caller,
+  { first, after, ...filter }: AuditQuery,
+): Promise<AuditPage> {
+  requireSuperuser(caller);
+  if (first < 1 || first > maxPageSize) throw new BadUserInputError(`first must be from 1 to ${maxPageSize}.`);
+  const position = after === null ? null : readCursor(after);
+  const found =
+    filter.userId !== null && !isId(filter.userId) ? [] : await findAuditEvents(app.db, filter, first + 1, position);
+  return {
+    edges: found.slice(0, first).map((node) => ({ cursor: cursorOf(node), node })),
+    hasNextPage: found.length > first,
+    hasPreviousPage: after !== null,
+  };
+}
+
+function cursorOf({ id }: AuditEventRow): string {
+  return Buffer.from(`event ${id}`).toString('base64url');
+}
+
+function readCursor(cursor: string): bigint {
+  const [, id] = /^event (\d{1,18})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (id === undefined) throw new BadUserInputError('This is not a cursor of this list.');
+  return BigInt(id);
+}

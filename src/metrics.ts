@@ -1,0 +1,66 @@
+/** What is counted and measured, in the form of Prometheus. Belongs to `app.ts`. Labels have few values: operations, codes, channels. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface Metrics {
+  /** an operation was answered: `ok`, the code of a refusal, or that of an error */
+  answered(operation: string, outcome: string, seconds: number): void;
+  /** a message was handed over or was not: `sent`, `failed` */
+  delivered(channel: string, outcome: string): void;
+  /** the text of the exposition format, and its content type */
+  expose(): Promise<{ text: string; contentType: string }>;
+}
+
+/** Read when they are asked for. */
+export interface Gauges {
+  /** passwords that wait to be hashed or compared */
+  hashesWaiting(): number;
+  /** null on the embedded database */
+  pool(): { total: number; idle: number; waiting: number } | null;
+}
+
+export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const answers = new Histogram({
+    name: 'flex_identity_answer_seconds',
+    help: 'How long operations took, by operation and outcome: ok, the code of a refusal, or that of an error.',
+    labelNames: ['operation', 'outcome'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const messages = new Counter({
+    name: 'flex_identity_messages_total',
+    help: 'Messages by channel and outcome: sent (handed over), failed (not accepted).',
+    labelNames: ['channel', 'outcome'],
+    registers,
+  });
+  new Gauge({
+    name: 'flex_identity_hashes_waiting',
+    help: 'Passwords that wait to be hashed, compared or scored.',
+    registers,
+    collect() {
+      this.set(hashesWaiting());
+    },
+  });
+  new Gauge({
+    name: 'flex_identity_pool_connections',
+    help: 'Connections to PostgreSQL by state, and requests that wait for one.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const state = pool();
+      if (state === null) return;
+      this.set({ state: 'used' }, state.total - state.idle);
+      this.set({ state: 'idle' }, state.idle);
+      this.set({ state: 'waited_for' }, state.waiting);
+    },
+  });
+  return {
+    answered: (operation, outcome, seconds) => answers.observe({ operation, outcome }, seconds),
+    delivered: (channel, outcome) => messages.inc({ channel, outcome }),
+    async expose() {
+      return { text: await registry.metrics(), contentType: registry.contentType };
+    },
+  };
+}

@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { sql } from 'drizzle-orm';
+import { auditEventKinds } from '../../src/database/schema.js';
+import { prune } from '../../src/domain/administration.js';
+import { caller, lastMessage, makeSuperuser, type Person, password, signUp, verify } from '../support/people.js';
+import { advance, clear, startService } from '../support/service.js';
+
+const service = await startService({ OTP_SEND_INTERVAL_SECONDS: '0', TRUST_PROXY: '127.0.0.1' });
+
+interface Event {
+  id: string;
+  kind: string;
+  occurredAt: string;
+  actorId: string | null;
+  subjectId: string | null;
+  sessionId: string | null;
+  securityTokenId: string | null;
+  detail: string | null;
+  ipAddress: string | null;
+  userAgent: string | null;
+}
+
+let root: Person;
+const anonymous = caller(service);
+const next = 'violin under the stairs';
+
+beforeEach(async () => {
+  // What is still to be written would be written behind the clearing.
+  await service.app.outbox();
+  await clear(service);
+  root = await makeSuperuser(service);
+  await forget();
+});
+
+/** Makes the log of events empty, so that a test sees its own. */
+async function forget(): Promise<void> {
+  await service.app.outbox();
+  await service.app.db.execute(sql`delete from audit_events`);
+}
+
+async function events(filter: Record<string, unknown> = {}): Promise<Event[]> {
+  await service.app.outbox();
+  return (await root.auditEvents({ first: 100, ...filter })).nodes;
+}
+
+/** Those of the kinds that somebody caused, in their order. */
+async function kinds(): Promise<string[]> {
+  return (await events()).reverse().map(({ kind }) => kind);
+}
+
+describe('auditEvents', () => {
+  test('tells of each kind once it has happened, with who did it, to whom and from where', async () => {
+    const told = new Map<string, Event>();
+    const expect = async (expected: string[], about: Partial<Event>) => {
+      const found = (await events()).reverse();
+      assert.deepEqual(
+        found.map(({ kind }) => kind),
+        expected,
+      );
+      for (const event of found) told.set(event.kind, event);
+      for (const [field, value] of Object.entries(about))
+        assert.equal(found[0]![field as keyof Event], value, `${expected[0]}: ${field}`);
+      await forget();
+    };
+    const device = { headers: { 'user-agent': 'Phone/1', 'x-forwarded-for': '203.0.113.7' } };
+    const from = { ipAddress: '203.0.113.7', userAgent: 'Phone/1' };
+
+    const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password }, device);
+    const { id } = alice;
+    const sessionId = alice.tokens.session.id;
+    await expect(['SIGNED_UP'], { actorId: id, subjectId: id, sessionId, ...from });
+    await root.createUser({ username: 'carol' });
+    await expect(['SIGNED_UP'], { actorId: root.id, sessionId: null });
+
+    await caller(service, device).authenticate({ username: 'alice', password: 'wrong' });
+    await expect(['SIGN_IN_FAILED'], { actorId: null, subjectId: id, sessionId: null, ...from });
+    await caller(service, device).authenticate({ username: 'alice', password });
+    await anonymous.authenticate({ username: 'nobody', password });
+    await expect(['SIGN_IN_TIMED_OUT', 'SIGN_IN_FAILED'], { subjectId: id });
+    await advance(service, 60);
+    const second = (await caller(service, device).authenticate({ username: 'alice', password })).tokens.session.id;
+    await expect(['SIGNED_IN'], { actorId: id, subjectId: id, sessionId: second, detail: 'PASSWORD', ...from });
+
+    await alice.sendOneTimePassword(alice.emailToken, 'VERIFICATION');
+    const sent = { securityTokenId: alice.emailToken, detail: 'VERIFICATION', subjectId: id };
+    await expect(['ONE_TIME_PASSWORD_SENT'], { actorId: id, ...sent });
+    await alice.checkOneTimePassword(alice.emailToken, 'WRONG', 'VERIFICATION');
+    await alice.checkOneTimePassword(alice.emailToken, 'WRONG', 'VERIFICATION');
+    await expect(['ONE_TIME_PASSWORD_REFUSED', 'ONE_TIME_PASSWORD_TIMED_OUT'], { actorId: id, ...sent });
+    await advance(service, 10);
+    const { oneTimePassword } = await lastMessage(service);
+    await alice.checkOneTimePassword(alice.emailToken, oneTimePassword, 'VERIFICATION');
+    await expect(['ONE_TIME_PASSWORD_ACCEPTED'], { actorId: id, sessionId, ...sent });
+
+    const made = await root.generateOneTimePassword(alice.emailToken, 'AUTHENTICATION');
+    await expect(['ONE_TIME_PASSWORD_GENERATED'], { actorId: root.id, subjectId: id, detail: 'AUTHENTICATION' });
+    const { tokens } = await anonymous.checkOneTimePassword(alice.emailToken, made.oneTimePassword);
+    await expect(['ONE_TIME_PASSWORD_ACCEPTED', 'SIGNED_IN'], {
+      actorId: id,
+      subjectId: id,
+      sessionId: tokens.session.id,
+    });
+    await root.unlockSecurityToken(alice.emailToken);
+    await expect(['SECURITY_TOKEN_UNLOCKED'], { actorId: root.id, subjectId: id, securityTokenId: alice.emailToken });
+
+    await alice.changePassword({ currentPassword: 'wrong', newPassword: next });
+    await expect(['CURRENT_PASSWORD_REFUSED'], { actorId: id, subjectId: id });
+    await advance(service, 10);
+    await alice.changePassword({ currentPassword: password, newPassword: next });
+    // Two others of hers were open.
+    await expect(['PASSWORD_CHANGED', 'SESSION_ENDED'], { actorId: id, subjectId: id });
+    assert.equal(told.get('SESSION_ENDED')!.detail, '2: password changed');
+    await alice.updateUser({ username: 'alicia', phone: '+12025550123' }, { currentPassword: next });
+    await expect(['IDENTIFIERS_CHANGED'], { actorId: id, subjectId: id, detail: 'username, phone' });
+    await root.setUserPassword(id, password);
+    await expect(['PASSWORD_SET', 'SESSION_ENDED'], { actorId: root.id, subjectId: id });
+
+    await anonymous.sendOneTimePassword(alice.emailToken, 'PASSWORD_RESET');
+    await service.app.outbox();
+    const reset = (await lastMessage(service)).oneTimePassword;
+    await forget();
+    await anonymous.resetPassword({ tokenId: alice.emailToken, oneTimePassword: reset, newPassword: next });
+    await expect(['PASSWORD_RESET', 'SIGNED_IN'], { actorId: id, subjectId: id, securityTokenId: alice.emailToken });
+
+    await root.updateUser({ isStaff: true }, { id });
+    await expect(['ROLES_CHANGED'], { actorId: root.id, subjectId: id, detail: 'isStaff: true' });
+    await root.updateUser({ isActive: false }, { id });
+    await expect(['STATE_CHANGED', 'SESSION_ENDED'], { actorId: root.id, subjectId: id, detail: 'isActive: false' });
+    await root.deleteUser({ id });
+    await expect(['USER_DELETED'], { actorId: root.id, subjectId: id });
+
+    const bob = await signUp(service, { username: 'bob' });
+    await forget();
+    await anonymous.refreshSession(bob.tokens.refreshToken);
+    await advance(service, 11);
+    await caller(service, device).refreshSession(bob.tokens.refreshToken);
+    await expect(['SESSION_COPIED'], { subjectId: bob.id, sessionId: bob.tokens.session.id, ...from });
+    await root.createSuperuser({ username: 'second', password });
+    await expect(['SUPERUSER_CREATED'], { actorId: root.id, detail: 'by a superuser' });
+    assert.deepEqual([...told.keys()].sort(), [...auditEventKinds].sort(), 'a kind was not seen');
+  });
+
+  test('tells of the bootstrap', async () => {
+    await clear(service);
+    root = await makeSuperuser(service);
+    assert.deepEqual(await kinds(), ['SUPERUSER_CREATED', 'SIGNED_IN']);
+    const [{ detail, subjectId }] = (await events({ kind: 'SUPERUSER_CREATED' })) as [Event];
+    assert.deepEqual([detail, subjectId], ['bootstrap secret', root.id]);
+  });
+
+  test('holds nothing that was typed', async () => {
+    const alice = await signUp(service, { username: 'alice', email: 'alice@secret.test', password });
+    await verify(service, alice, alice.emailToken);
+    await anonymous.authenticate({ identifier: 'canary-identifier', password: 'canary-password' });
+    await anonymous.checkOneTimePassword(alice.emailToken, 'canary-code');
+    await alice.changePassword({ currentPassword: 'canary-current', newPassword: next });
+    await alice.updateUser({ username: 'canary_name', email: 'canary@secret.test' });
+    assert.doesNotMatch(JSON.stringify(await events()), /canary|secret\.test|alice/);
+  });
+
+  test('gives pages from the newest to the oldest, each event once while others come', async () => {
+    for (let index = 0; index < 7; index += 1) await anonymous.authenticate({ username: `user${index}`, password });
+    const all = await events();
+    assert.equal(all.length, 7);
+    const seen: string[] = [];
+    for (let after: string | null = null; ; ) {
+      const page = await root.auditEvents({ first: 3, after });
+      seen.push(...page.nodes.map(({ id }: Event) => id));
+      assert.deepEqual(
+        page.edges.map(({ node }: { node: Event }) => node.id),
+        page.nodes.map(({ id }: Event) => id),
+      );
+      if (!page.pageInfo.hasNextPage) break;
+      after = page.pageInfo.endCursor;
+      await anonymous.authenticate({ username: `later${seen.length}`, password });
+      await service.app.outbox();
+    }
+    assert.deepEqual(
+      seen,
+      all.map(({ id }) => id),
+    );
+  });
+
+  test('gives those of a user, of a kind, of a time', async () => {
+    const alice = await signUp(service, { username: 'alice', password });
+    await anonymous.authenticate({ username: 'alice', password: 'wrong' });
+    await anonymous.authenticate({ username: 'nobody', password });
+    await service.app.outbox();
+    await advance(service, 3600);
+    const bob = await signUp(service, { username: 'bob', password });
+    const hourAgo = new Date(Date.now() - 1_800_000).toISOString();
+    const some = async (filter: Record<string, unknown>) =>
+      (await events(filter)).reverse().map(({ kind, subjectId }) => [kind, subjectId]);
+    assert.deepEqual(await some({ userId: alice.id }), [
+      ['SIGNED_UP', alice.id],
+      ['SIGN_IN_FAILED', alice.id],
+    ]);
+    assert.deepEqual(await some({ kind: 'SIGN_IN_FAILED' }), [
+      ['SIGN_IN_FAILED', alice.id],
+      ['SIGN_IN_FAILED', null],
+    ]);
+    assert.deepEqual(await some({ since: hourAgo }), [['SIGNED_UP', bob.id]]);
+    assert.equal((await some({ until: hourAgo })).length, 3);
+    assert.deepEqual(await some({ userId: alice.id, kind: 'SIGNED_UP', since: hourAgo }), []);
+    assert.deepEqual(await some({ userId: 'no id' }), []);
+  });
+
+  test('is for superusers, and refuses sizes and cursors that it never gave', async () => {
+    const staff = await signUp(service, { username: 'staff' });
+    await root.updateUser({ isStaff: true }, { id: staff.id });
+    const codeOf = async (by: Pick<Person, 'ask'>, args = '') =>
+      (await by.ask(`{ auditEvents${args} { nodes { id } } }`)).errors?.[0]?.extensions.code;
+    assert.equal(await codeOf(anonymous), 'UNAUTHENTICATED');
+    assert.equal(await codeOf(staff), 'FORBIDDEN');
+    assert.equal(await codeOf(root), undefined);
+    const forged = Buffer.from('event 1; drop table users').toString('base64url');
+    for (const args of ['(first: 0)', '(first: 101)', '(after: "")', '(after: "x")', `(after: "${forged}")`])
+      assert.equal(await codeOf(root, args), 'BAD_USER_INPUT', args);
+  });
+});
+
+test('audit events are pruned after AUDIT_DAYS, and not before', async () => {
+  await anonymous.authenticate({ username: 'nobody', password });
+  await service.app.outbox();
+  await advance(service, 365 * 86_400 - 60);
+  assert.equal((await prune(service.app)).auditEvents, 0);
+  await advance(service, 60);
+  assert.equal((await prune(service.app)).auditEvents, 1);
+});

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { caller, password, signUp } from './support/people.js';
+import { startService } from './support/service.js';
+
+const service = await startService();
+
+/** The value of a sample, by its name and labels as they are exposed. */
+async function sample(name: string): Promise<number | undefined> {
+  const response = await fetch(`${service.url}/metrics`);
+  assert.match(response.headers.get('content-type')!, /^text\/plain; version=0\.0\.4/);
+  const line = (await response.text()).split('\n').find((each) => each.startsWith(`${name} `));
+  return line === undefined ? undefined : Number(line.split(' ')[1]);
+}
+
+test('/metrics counts answers by operation and outcome', async () => {
+  const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
+  const anonymous = caller(service);
+  await anonymous.authenticate({ username: 'alice', password: 'wrong' });
+  await anonymous.authenticate({ username: 'alice', password });
+  await alice.me();
+  await anonymous.ask('{ users { nodes { id } } }');
+  const count = (operation: string, outcome: string) =>
+    sample(`flex_identity_answer_seconds_count{operation="${operation}",outcome="${outcome}"}`);
+  assert.equal(await count('createUser', 'ok'), 1);
+  assert.equal(await count('authenticate', 'INVALID_CREDENTIALS'), 1);
+  assert.equal(await count('authenticate', 'TIMEOUT'), 1);
+  assert.equal(await count('me', 'ok'), 1);
+  assert.equal(await count('users', 'UNAUTHENTICATED'), 1);
+});
+
+test('/metrics counts messages by channel and outcome', async () => {
+  const bob = await signUp(service, { email: 'bob@a.test' });
+  await bob.sendOneTimePassword(bob.emailToken, 'VERIFICATION');
+  assert.equal(await sample('flex_identity_messages_total{channel="email",outcome="sent"}'), 1);
+  await service.app.db.execute('drop table outbox_messages');
+  await service.app.db.execute('delete from rate_limit_events');
+  await bob.sendOneTimePassword(bob.emailToken, 'VERIFICATION');
+  assert.equal(await sample('flex_identity_messages_total{channel="email",outcome="failed"}'), 1);
+});
+
+test('/metrics shows the pool, the queue of hashes and the event loop', async () => {
+  const text = await (await fetch(`${service.url}/metrics`)).text();
+  for (const name of [
+    'flex_identity_pool_connections{state="idle"}',
+    'flex_identity_hashes_waiting',
+    'nodejs_eventloop_lag_p99_seconds',
+    'process_resident_memory_bytes',
+  ])
+    assert.ok(Number.isFinite(await sample(name)), `${name} is not in\n${text}`);
+});

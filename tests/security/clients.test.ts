@@ -1,0 +1,208 @@
+/** One client that wants to be taken for many, and one name written in many ways: there is one counter. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { caller, password, signUp } from '../support/people.js';
+import { clear, type Service, startService } from '../support/service.js';
+
+const limits = { SIGN_UPS_PER_HOUR: '5', LOOK_UPS_PER_MINUTE: '5', SENDS_PER_HOUR: '5' };
+const service = await startService(limits);
+const proxied = await startService({ ...limits, TRUST_PROXY: '127.0.0.1' });
+
+beforeEach(async () => {
+  await clear(service);
+  await clear(proxied);
+});
+
+const headersOf: Record<string, (address: string) => Record<string, string>> = {
+  'X-Forwarded-For': (address) => ({ 'x-forwarded-for': address }),
+  'X-Forwarded-For with many': (address) => ({ 'x-forwarded-for': `${address}, 198.51.100.1, ${address}` }),
+  Forwarded: (address) => ({ forwarded: `for=${address};proto=https` }),
+  'X-Real-IP and the like': (address) => ({
+    'x-real-ip': address,
+    'x-client-ip': address,
+    'x-originating-ip': address,
+    'x-remote-addr': address,
+    'x-cluster-client-ip': address,
+    'true-client-ip': address,
+    'cf-connecting-ip': address,
+    'fastly-client-ip': address,
+    'x-azure-clientip': address,
+  }),
+  'User-Agent, Origin and cookies': (address) => ({ 'user-agent': address, cookie: `client=${address}`, via: address }),
+};
+
+const attempts = 8;
+
+/** What of each kind is limited by client, asked by the n-th of many: @returns whether it was let through. */
+const limited: Record<string, (of: Service, index: number, headers: Record<string, string>) => Promise<boolean>> = {
+  createUser: async (of, index, headers) => {
+    const { __typename } = await caller(of, { headers }).createUser({ username: `somebody-${index}` });
+    return __typename === 'CreateUserSuccess';
+  },
+  securityTokens: async (of, index, headers) => {
+    const { errors } = await caller(of, { headers }).ask(
+      `{ securityTokens(identifier: "a${index}@example.com") { id } }`,
+    );
+    return errors?.[0]?.extensions.code !== 'TIMEOUT';
+  },
+  sendOneTimePassword: async (of, index, headers) => {
+    const { __typename } = await caller(of, { headers }).sendOneTimePassword(await tokenIdOf(of, index));
+    return __typename === 'SendOneTimePasswordSuccess';
+  },
+};
+
+/** The id of an address, past the limit of look-ups: asked for once for all tests, in the name of other clients. */
+const known = new Map<string, string>();
+async function tokenIdOf(of: Service, index: number): Promise<string> {
+  const key = `${of.url} ${index}`;
+  if (!known.has(key)) {
+    const [token] = await caller(proxiedReader(of)).securityTokens(`b${index}@example.com`);
+    known.set(key, token.id);
+  }
+  return known.get(key)!;
+}
+const reader = await startService({ DATABASE_URL: service.app.config.databaseUrl!, SECRET_KEY: secretOf(service) });
+const readerOfProxied = await startService({
+  DATABASE_URL: proxied.app.config.databaseUrl!,
+  SECRET_KEY: secretOf(proxied),
+});
+
+function proxiedReader(of: Service): Service {
+  return of === service ? reader : readerOfProxied;
+}
+
+function secretOf({ app }: Service): string {
+  return app.config.secretKeys[0].bytes.toString('base64');
+}
+
+for (const [operation, ask] of Object.entries(limited))
+  describe(`${operation} is limited by client, who does not become another one`, () => {
+    const through = async (of: Service, headers: (index: number) => Record<string, string>) => {
+      let passed = 0;
+      for (let index = 0; index < attempts; index += 1) if (await ask(of, index, headers(index))) passed += 1;
+      return passed;
+    };
+
+    for (const [name, headers] of Object.entries(headersOf))
+      test(`by a rotating ${name}`, async () => {
+        assert.equal(await through(service, (index) => headers(`203.0.113.${index}`)), 5);
+      });
+
+    test('by what is in front of the address that a trusted proxy adds', async () => {
+      const forged = (index: number) => ({ 'x-forwarded-for': `203.0.113.${index}, 10.0.0.${index}, 198.51.100.7` });
+      assert.equal(await through(proxied, forged), 5);
+    });
+
+    test('by another address of its own IPv6 network', async () => {
+      const rotating = (index: number) => ({ 'x-forwarded-for': `2001:db8:1:2:${index}::${index}` });
+      assert.equal(await through(proxied, rotating), 5);
+    });
+
+    test('by another way to write its address', async () => {
+      const notations = [
+        '198.51.100.7',
+        '::ffff:198.51.100.7',
+        '::ffff:c633:6407',
+        '[::ffff:198.51.100.7]:443',
+        '198.51.100.7:80',
+      ];
+      assert.equal(await through(proxied, (index) => ({ 'x-forwarded-for': notations[index % notations.length]! })), 5);
+    });
+
+    test('while others are let through', async () => {
+      assert.equal(await through(proxied, (index) => ({ 'x-forwarded-for': `198.51.100.${index}` })), attempts);
+    });
+  });
+
+describe('the count of wrong guesses is one', () => {
+  const rotating = (index: number) => caller(service, { headers: headersOf['X-Forwarded-For']!(`203.0.113.${index}`) });
+
+  test('for a one-time password, whatever the headers, and however it is written', async () => {
+    const { emailToken } = await signUp(service, { email: 'alice@example.com' });
+    const guesses = ['BCDF2345', 'bcdf2345', 'BCDF-2345', ' b c d f 2 3 4 5 ', 'ＢＣＤＦ2345', ''];
+    for (const [index, guess] of guesses.entries()) {
+      const { __typename } = await rotating(index).checkOneTimePassword(emailToken, guess);
+      assert.equal(__typename, index === 0 ? 'InvalidOneTimePasswordError' : 'TimeoutError', guess);
+    }
+  });
+
+  test('for a security token: its id is taken in one spelling', async () => {
+    const { emailToken } = await signUp(service, { email: 'alice@example.com' });
+    const spellings = [
+      emailToken.toUpperCase(),
+      ` ${emailToken}`,
+      `${emailToken} `,
+      `${emailToken}\n`,
+      `${emailToken}\0`,
+      `${emailToken}=`,
+      emailToken.replaceAll('-', '+'),
+      emailToken.replaceAll('_', '/'),
+      encodeURIComponent(emailToken).replace(/^./, '%65'),
+    ].filter((spelling) => spelling !== emailToken);
+    const document =
+      'mutation ($tokenId: ID!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: "BCDF2345") { __typename } }';
+    for (const tokenId of spellings) {
+      const { errors } = await caller(service).ask(document, { tokenId });
+      assert.equal(errors?.[0]?.extensions.code, 'BAD_USER_INPUT', JSON.stringify(tokenId));
+    }
+  });
+
+  test('for a password, whatever the headers, and however name and password are written', async () => {
+    const alice = { username: 'Alice', email: 'alice@example.com', phone: '+12025550123' };
+    await signUp(service, { ...alice, password });
+    const spellings: Record<string, string[]> = {
+      username: ['alice', 'ALICE', 'ａｌｉｃｅ', 'aLiCe'],
+      email: ['alice@example.com', 'ALICE@EXAMPLE.COM', 'Alice@example.com', 'alice@ｅｘａｍｐｌｅ.com'],
+      phone: ['+12025550123', '(202) 555-0123', '2025550123', '+1 202 555 0123', '202.555.0123'],
+    };
+    for (const [field, texts] of Object.entries(spellings))
+      for (const name of [field, 'identifier'])
+        for (const [index, text] of texts.entries()) {
+          const answer = await rotating(index).authenticate({ [name]: text, password: `wrong ${index}` });
+          const first = name === field && index === 0;
+          assert.equal(answer.__typename, first ? 'InvalidCredentialsError' : 'TimeoutError', `${name}: ${text}`);
+        }
+  });
+
+  test('for a name with spaces around it, which is another name and nobody’s', async () => {
+    await signUp(service, { username: 'alice', password });
+    for (const username of [' alice', 'alice ', 'alice\u00a0', '\talice', 'alice\u200b', 'ali\u00adce', 'alice\0']) {
+      const { __typename } = await caller(service).authenticate({ username, password });
+      assert.equal(__typename, 'InvalidCredentialsError', JSON.stringify(username));
+    }
+  });
+
+  test('for the current password of somebody signed in, whatever the headers and sessions', async () => {
+    await signUp(service, { username: 'alice', password });
+    for (let index = 0; index < 4; index += 1) {
+      const { tokens } = await caller(service).authenticate({ username: 'alice', password });
+      const headers = headersOf['X-Forwarded-For']!(`203.0.113.${index}`);
+      const { __typename } = await caller(service, { token: tokens.accessToken, headers }).changePassword({
+        currentPassword: `wrong ${index}`,
+        newPassword: 'another horse battery',
+      });
+      assert.equal(__typename, index === 0 ? 'InvalidCredentialsError' : 'TimeoutError');
+    }
+  });
+
+  test('whatever else is in the request', async () => {
+    const { emailToken } = await signUp(service, { email: 'alice@example.com' });
+    const query =
+      'mutation ($tokenId: ID!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: "BCDF2345") { __typename ... on IdentityError { code } } }';
+    const extra: Record<string, unknown>[] = [
+      {},
+      { ip: '203.0.113.1', clientIp: '203.0.113.2' },
+      { operationName: null, extensions: { ip: '203.0.113.3' } },
+      { id: 'x', key: 'y' },
+    ];
+    for (const [index, more] of extra.entries()) {
+      const response = await fetch(`${service.url}/graphql?ip=203.0.113.${index}&x=${index}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query, variables: { tokenId: emailToken, ip: 'x', [`x${index}`]: 1 }, ...more }),
+      });
+      const { data } = (await response.json()) as { data: { checkOneTimePassword: { code: string } } };
+      assert.equal(data.checkOneTimePassword.code, index === 0 ? 'INVALID_ONE_TIME_PASSWORD' : 'TIMEOUT');
+    }
+  });
+});

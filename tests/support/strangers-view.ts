@@ -1,0 +1,147 @@
+/** Pairs of addresses that a stranger must not be able to tell apart: one that somebody has, in some state, and one that nobody has. */
+import { sql } from 'drizzle-orm';
+import { caller, type Person, password, signUp, verify } from './people.js';
+import type { Service } from './service.js';
+
+/** For tests and bench that ask the same again and again. */
+export const withoutSendLimits = { OTP_SEND_INTERVAL_SECONDS: '0', OTP_SENDS_PER_HOUR: '0', OTP_SENDS_PER_DAY: '0' };
+
+export interface Address {
+  kind: 'email' | 'phone';
+  address: string;
+  tokenId: string;
+}
+
+export interface Pair {
+  known: Address;
+  unknown: Address;
+}
+
+/** What somebody is like who has the address; both addresses of a pair are obscured to the same text. */
+export const states: Record<string, (service: Service, address: Record<string, string>) => Promise<Person>> = {
+  'that is verified': async (service, address) => {
+    const person = await signUp(service, { ...address, password });
+    await verify(service, person, person.emailToken ?? person.phoneToken);
+    return person;
+  },
+  'given at sign-up': (service, address) => signUp(service, { ...address, password }),
+  'of somebody without a password': (service, address) => signUp(service, address),
+  'of somebody inactive': async (service, address) => {
+    const person = await states['that is verified']!(service, address);
+    await service.app.db.execute(sql`update users set is_active = false where id = ${person.id}`);
+    return person;
+  },
+  'of staff, not verified': async (service, address) => {
+    const person = await signUp(service, { ...address, password });
+    await service.app.db.execute(sql`update users set is_staff = true where id = ${person.id}`);
+    return person;
+  },
+  'beside a verified one, not verified': async (service, address) => {
+    const other =
+      'email' in address
+        ? { phone: `+1202555${Math.floor(1000 + Math.random() * 9000)}` }
+        : { email: `other-${Object.values(address)}@example.com` };
+    const person = await signUp(service, { ...address, ...other, password });
+    await verify(service, person, 'email' in address ? person.phoneToken : person.emailToken);
+    return person;
+  },
+  'that has one waiting to take its place': async (service, address) => {
+    const person = await states['that is verified']!(service, address);
+    const next =
+      'email' in address ? { email: `next-${address.email}` } : { phone: address.phone!.replace(/555/, '556') };
+    await person.updateUser(next);
+    return person;
+  },
+};
+
+/** A pair of that kind whose known address has somebody in that state; `nth` tells pairs of one database apart. */
+export async function makePair(
+  service: Service,
+  state: string,
+  kind: Address['kind'],
+  nth: number,
+): Promise<Pair & { person: Person }> {
+  const number = String(nth).padStart(3, '0');
+  const [known, unknown] =
+    kind === 'email'
+      ? [`alice${number}@example.com`, `alyce${number}@example.com`]
+      : [`+1212555${number}7`, `+1213555${number}7`];
+  const person = await states[state]!(service, { [kind]: known! });
+  const addressOf = async (address: string): Promise<Address> => ({
+    kind,
+    address,
+    tokenId: (await caller(service).securityTokens(address))[0].id,
+  });
+  return { known: await addressOf(known!), unknown: await addressOf(unknown!), person };
+}
+
+const newPassword = 'another horse battery';
+const wrong = { email: 'BCDF2345', phone: '012345' };
+
+/** Everything that a stranger can ask about an address. */
+export const questions: Record<string, (of: Address) => { document: string; variables: Record<string, unknown> }> = {
+  securityTokens: ({ address }) => ({
+    document:
+      'query ($identifier: String!) { securityTokens(identifier: $identifier) { __typename id name verified failureCount retryAt expiresAt } }',
+    variables: { identifier: address },
+  }),
+  ...Object.fromEntries(
+    (['AUTHENTICATION', 'PASSWORD_RESET', 'VERIFICATION'] as const).flatMap((purpose) => [
+      [
+        `sendOneTimePassword for ${purpose}`,
+        ({ tokenId }: Address) => ({
+          document: `mutation ($tokenId: ID!) { sendOneTimePassword(tokenId: $tokenId, purpose: ${purpose}) ${all('SendOneTimePasswordSuccess { expiresAt }')} }`,
+          variables: { tokenId },
+        }),
+      ],
+      [
+        `checkOneTimePassword for ${purpose}`,
+        ({ tokenId, kind }: Address) => ({
+          document: `mutation ($tokenId: ID!, $oneTimePassword: String!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: $oneTimePassword, purpose: ${purpose}) ${all('CheckOneTimePasswordSuccess { user { id } }')} }`,
+          variables: { tokenId, oneTimePassword: wrong[kind] },
+        }),
+      ],
+    ]),
+  ),
+  resetPassword: ({ tokenId, kind }) => reset(tokenId, wrong[kind], newPassword),
+  'resetPassword to one that is too short': ({ tokenId, kind }) => reset(tokenId, wrong[kind], 'short'),
+  'resetPassword to one that is like the address': ({ tokenId, kind, address }) => reset(tokenId, wrong[kind], address),
+  authenticate: ({ kind, address }) => signIn({ [kind]: address, password: 'wrong' }),
+  'authenticate without the kind': ({ address }) => signIn({ identifier: address, password: 'wrong' }),
+  'authenticate by the empty password': ({ address }) => signIn({ identifier: address, password: '' }),
+  unlockSecurityToken: ({ tokenId }) => byToken('unlockSecurityToken', tokenId),
+  generateOneTimePassword: ({ tokenId }) => byToken('generateOneTimePassword', tokenId),
+};
+
+function all(success: string): string {
+  return `{ __typename ... on ${success} ... on IdentityError { code message ... on ValidationError { issues { field code message } } ... on TimeoutError { retryAt retryAfterSeconds failureCount } } }`;
+}
+
+function reset(tokenId: string, oneTimePassword: string, password: string) {
+  return {
+    document: `mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) ${all('ResetPasswordSuccess { user { id } }')} }`,
+    variables: { input: { tokenId, oneTimePassword, newPassword: password } },
+  };
+}
+
+function signIn(input: Record<string, string>) {
+  return {
+    document: `mutation ($input: AuthenticateInput!) { authenticate(input: $input) ${all('AuthenticateSuccess { user { id } }')} }`,
+    variables: { input },
+  };
+}
+
+function byToken(operation: string, tokenId: string) {
+  return {
+    document: `mutation ($tokenId: ID!) { ${operation}(tokenId: $tokenId) { __typename } }`,
+    variables: { tokenId },
+  };
+}
+
+/** Sends what waits to be sent, and forgets every failure and wait, so that the next guess is evaluated. */
+export async function forgive({ app }: Service): Promise<void> {
+  const { db } = app;
+  await app.outbox();
+  await db.execute(sql`update one_time_passwords set failure_count = 0, retry_at = null`);
+  await db.execute(sql`delete from sign_in_throttles`);
+}
