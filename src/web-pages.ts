@@ -8,7 +8,7 @@ import type { App } from './app.js';
 const folder = join(import.meta.dirname, '../dist/web');
 
 /** What the front end shows a page at. Messages lead to three of them. */
-const paths = ['/', '/sign-in', '/sign-up', '/verify', '/reset-password', '/account', '/users', '/users/:id'];
+const paths = ['/', '/sign-in', '/sign-up', '/verify', '/reset-password', '/account', '/users', '/users/:id', '/audit'];
 
 /** Its own scripts, styles and images, and requests to this service: nothing inline, nothing of others, and no text becomes markup. */
 const contentSecurityPolicy = [

@@ -72,6 +72,9 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await tab.getByRole('button', { name: 'Deactivate' }).click();
       await tab.getByText('Deactivated.').waitFor();
       await check(tab, 'a user');
+      await tab.goto('/audit');
+      await tab.getByRole('rowheader', { name: 'Signed in' }).first().waitFor();
+      await check(tab, '/audit');
       await tab.goto(`/users/${root.id}`);
       await tab.getByText('This is you.').waitFor();
       await check(tab, 'oneself as a user');

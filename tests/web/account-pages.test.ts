@@ -199,6 +199,22 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByText('This is you.').waitFor();
     });
 
+    test('show superusers what has happened, of one user or of all, and of one kind', async () => {
+      await makeSuperuser(service);
+      const { id } = (await signUp(service, { username: 'steve', password })).user;
+      await signInOnPage(page, 'root');
+      await page.goto(`/users/${id}`);
+      await page.getByRole('link', { name: 'What has happened to this account' }).click();
+      await arrived(page, 'Events');
+      await page.getByRole('rowheader', { name: 'Signed up' }).waitFor();
+      assert.equal(await page.getByRole('rowheader', { name: 'Superuser made' }).count(), 0);
+      await page.getByRole('link', { name: 'Show all' }).click();
+      await page.getByRole('rowheader', { name: 'Superuser made' }).waitFor();
+      await page.getByRole('combobox').selectOption('Signed in');
+      await until(async () => (await page.getByRole('rowheader', { name: 'Signed up' }).count()) === 0, 'of one kind');
+      await page.getByRole('rowheader', { name: 'Signed in' }).first().waitFor();
+    });
+
     test('are not shown to anybody else', async () => {
       await signUp(service, { username: 'ada', password });
       await signInOnPage(page, 'ada');

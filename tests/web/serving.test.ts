@@ -12,7 +12,17 @@ const root = join(import.meta.dirname, '../..');
 const port = await freePort();
 const service = await startService({ PORT: String(port), PUBLIC_URL: `http://localhost:${port}` });
 
-const paths = ['/', '/sign-in', '/sign-up', '/verify', '/reset-password', '/account', '/users', '/users/some-id'];
+const paths = [
+  '/',
+  '/sign-in',
+  '/sign-up',
+  '/verify',
+  '/reset-password',
+  '/account',
+  '/users',
+  '/users/some-id',
+  '/audit',
+];
 
 /** By this name, which is the one in `PUBLIC_URL`. */
 const get = (path: string, headers: Record<string, string> = {}) =>

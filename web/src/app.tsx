@@ -4,6 +4,7 @@ import { useEffect, useMemo, useState } from 'react';
 import { createClient } from './client.js';
 import { MeDocument } from './generated/graphql.js';
 import { AccountPage } from './pages/account.js';
+import { AuditPage } from './pages/audit.js';
 import { ResetPasswordPage } from './pages/reset-password.js';
 import { SignInPage } from './pages/sign-in.js';
 import { signOut } from './pages/sign-out.js';
@@ -43,6 +44,7 @@ function Header() {
       </Link>
       <nav aria-label="Main">
         {staff && <NavLink to="/users">Users</NavLink>}
+        {signedIn && data?.me?.isSuperuser && <NavLink to="/audit">Events</NavLink>}
         {signedIn && (
           <>
             <NavLink to="/account">Account</NavLink>
@@ -113,17 +115,24 @@ function CurrentPage() {
     case '/verify':
       return <VerifyPage />;
   }
-  const isPage = path === '/account' || path === '/users' || userId !== undefined;
-  if (!isPage)
-    return (
-      <Page title="No such page">
-        <p>
-          <Link to="/">To the beginning</Link>
-        </p>
-      </Page>
-    );
-  if (!signedIn) return <Redirect to="/sign-in" />;
-  return path === '/account' ? <AccountPage /> : userId === undefined ? <UsersPage /> : <UserPage id={userId} />;
+  const page =
+    path === '/account' ? (
+      <AccountPage />
+    ) : path === '/users' ? (
+      <UsersPage />
+    ) : path === '/audit' ? (
+      <AuditPage />
+    ) : userId !== undefined ? (
+      <UserPage id={userId} />
+    ) : null;
+  if (page !== null) return signedIn ? page : <Redirect to="/sign-in" />;
+  return (
+    <Page title="No such page">
+      <p>
+        <Link to="/">To the beginning</Link>
+      </p>
+    </Page>
+  );
 }
 
 function Redirect({ to }: { to: string }) {

@@ -2,6 +2,7 @@
 import { type FormEvent, type InputHTMLAttributes, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import type { Form } from './form.js';
 import { clock, inWords } from './kept.js';
+import { Link } from './router.js';
 
 let firstPage = true;
 
@@ -156,4 +157,22 @@ export function When({ at }: { at: string | null | undefined }) {
   if (!at) return <>never</>;
   const text = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at));
   return <time dateTime={at}>{text}</time>;
+}
+
+/** @param next where the next page is; none where this is the last */
+export function Paging({ back, next }: { back: boolean; next: string | null | undefined }) {
+  return (
+    <nav className="pages" aria-label="Pages">
+      {back && (
+        <button type="button" className="second" onClick={() => history.back()}>
+          Back
+        </button>
+      )}
+      {next && (
+        <Link className="button second" to={next}>
+          Next page
+        </Link>
+      )}
+    </nav>
+  );
 }

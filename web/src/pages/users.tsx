@@ -13,7 +13,7 @@ import {
 import { nameOf } from '../identifiers.js';
 import { go, Link, useLocation } from '../router.js';
 import { troubleOfFailure } from '../trouble.js';
-import { Done, Field, Page, Problems, When } from '../ui.js';
+import { Done, Field, Page, Paging, Problems, When } from '../ui.js';
 
 const pageLength = 20;
 
@@ -93,21 +93,10 @@ export function UsersPage() {
           </tbody>
         </table>
       )}
-      <nav className="pages" aria-label="Pages">
-        {after && (
-          <button type="button" className="second" onClick={() => history.back()}>
-            Back
-          </button>
-        )}
-        {end && (
-          <Link
-            className="button second"
-            to={`/users?${new URLSearchParams({ ...(search && { search }), after: end })}`}
-          >
-            Next page
-          </Link>
-        )}
-      </nav>
+      <Paging
+        back={after !== null}
+        next={end && `/users?${new URLSearchParams({ ...(search && { search }), after: end })}`}
+      />
     </Page>
   );
 }
@@ -165,6 +154,11 @@ export function UserPage({ id }: { id: string }) {
               <code>{user.id}</code>
             </Fact>
           </dl>
+          {me?.isSuperuser && (
+            <p>
+              <Link to={`/audit?user=${user.id}`}>What has happened to this account</Link>
+            </p>
+          )}
           <Problems form={form} />
           <Done>{done}</Done>
           {self ? (
