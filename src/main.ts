@@ -63,7 +63,7 @@ function stopOnSignals(close: () => Promise<void>, onError: (error: unknown) => 
 }
 
 async function greet(app: App, address: string): Promise<void> {
-  const { databaseUrl, dataDir } = app.config;
+  const { databaseUrl, dataDir, web, port, publicUrl } = app.config;
   const data =
     databaseUrl === undefined
       ? `${join(dataDir, 'database')} (embedded)`
@@ -72,6 +72,8 @@ async function greet(app: App, address: string): Promise<void> {
         : `PostgreSQL ${new URL(databaseUrl).host}${new URL(databaseUrl).pathname}`;
   const lines = [
     '',
+    // By the name that links in messages have: a browser keeps one session for each.
+    ...(web ? [`  Pages     ${port === 0 ? address : publicUrl}/`] : []),
     `  API       ${address}/graphql`,
     `  Explorer  ${address}/graphql in a browser`,
     `  Outbox    ${address}/dev/outbox`,

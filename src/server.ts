@@ -8,6 +8,7 @@ import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
 import { type App, currentRequest } from './app.js';
 import { createGraphQLService } from './graphql/apollo.js';
 import { outboxContentSecurityPolicy, outboxPage } from './outbox-page.js';
+import { addWebPages } from './web-pages.js';
 
 export interface Server {
   /** Starts to listen. @returns where, like `http://127.0.0.1:4000` */
@@ -108,6 +109,7 @@ export async function createServer(app: App): Promise<Server> {
     return reply.header('content-type', contentType).send(text);
   });
   if (!config.production) addOutbox(http, app);
+  if (config.web) addWebPages(http, app);
 
   return {
     listen: () => http.listen({ host: config.host, port: config.port }),

@@ -25,6 +25,7 @@ const modulesOfRooms: Record<string, Room> = {
   'cli.ts': 'main',
   'server.ts': 'server',
   'outbox-page.ts': 'server',
+  'web-pages.ts': 'server',
   'app.ts': 'app',
   'keys.ts': 'app',
   'metrics.ts': 'app',

@@ -47,6 +47,8 @@ describe('the configuration', () => {
       corsOrigins: ['https://studio.apollographql.com', 'https://sandbox.embed.apollographql.com'],
       trustProxy: [],
       introspection: true,
+      web: true,
+      studio: undefined,
       bcryptCost: 12,
       passwordThreads: availableParallelism(),
       passwordMinLength: 8,
@@ -136,6 +138,8 @@ describe('the configuration', () => {
     CORS_ORIGINS: ['*', 'https://app.example.com/path', 'app.example.com'],
     TRUST_PROXY: ['true', 'proxy.internal', 'cafe', '999.0.0.1', '10.0.0.0/33', '::1/129'],
     GRAPHQL_INTROSPECTION: ['yes'],
+    WEB: ['1'],
+    APOLLO_REPORTING_URL: ['usage-reporting'],
     BCRYPT_COST: ['3', '16'],
     PASSWORD_THREADS: ['0'],
     PASSWORD_MIN_LENGTH: ['0'],
@@ -170,6 +174,17 @@ describe('the configuration', () => {
     assert.equal(existsSync(DATA_DIR), false);
   });
 
+  test('is refused where a graph has no key, or a key no graph', () => {
+    assert.deepEqual(faultsOf({ APOLLO_KEY: 'service:identity:x' }), ['APOLLO_GRAPH_REF is required with APOLLO_KEY']);
+    assert.deepEqual(faultsOf({ APOLLO_GRAPH_REF: 'identity@current' }), [
+      'APOLLO_KEY is required with APOLLO_GRAPH_REF',
+    ]);
+    for (const APOLLO_GRAPH_REF of ['identity', 'identity@'])
+      assert.deepEqual(faultsOf({ APOLLO_KEY: 'service:identity:x', APOLLO_GRAPH_REF }), [
+        'APOLLO_GRAPH_REF must be a graph and its variant, like identity@current',
+      ]);
+  });
+
   test('is refused where sessions would live longer unused than in all', () => {
     assert.deepEqual(faultsOf({ SESSION_IDLE_TTL_SECONDS: '7200', SESSION_TTL_SECONDS: '3600' }), [
       'SESSION_IDLE_TTL_SECONDS must not be more than SESSION_TTL_SECONDS',
@@ -198,14 +213,16 @@ describe('in production', () => {
     const config = readConfig({ ...production(), BOOTSTRAP_SECRET: '', DATA_DIR });
     assert.equal(config.production, true);
     assert.equal(config.introspection, false);
+    assert.equal(config.web, false);
     assert.equal(config.outboxAllowed, false);
     assert.equal(config.bootstrapSecret, undefined);
     assert.deepEqual(config.corsOrigins, []);
     assert.deepEqual(readdirSync(DATA_DIR), []);
   });
 
-  test('the outbox and introspection are there for whoever asks for them', () => {
-    const config = read({ ...production(), DELIVERY_OUTBOX: 'true', GRAPHQL_INTROSPECTION: 'true' });
+  test('the outbox, introspection and the pages are there for whoever asks for them', () => {
+    const config = read({ ...production(), DELIVERY_OUTBOX: 'true', GRAPHQL_INTROSPECTION: 'true', WEB: 'true' });
+    assert.equal(config.web, true);
     assert.equal(config.outboxAllowed, true);
     assert.equal(config.introspection, true);
   });

@@ -1,0 +1,13 @@
+import { print } from 'graphql';
+import { SignInDocument, type SignInMutation } from '../../web/src/generated/graphql.js';
+
+export async function signIn(identifier: string, password: string) {
+  const response = await fetch(`${process.env.IDENTITY_URL ?? 'http://localhost:4000'}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: print(SignInDocument), variables: { input: { identifier, password } } }),
+  });
+  const { data, errors } = (await response.json()) as { data?: SignInMutation; errors?: { message: string }[] };
+  if (errors || !data) throw new Error(errors?.[0]?.message ?? `HTTP ${response.status}`);
+  return data.authenticate;
+}

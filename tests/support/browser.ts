@@ -1,0 +1,47 @@
+/** A real browser for the tests of pages, where there is one. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after } from 'node:test';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+/** For the option `skip` of a test: why it is left out; false where it is not. */
+export const skipWithoutBrowser = existsSync(executablePath)
+  ? false
+  : `there is no Chromium at ${executablePath}; CHROMIUM names another`;
+
+export interface Window {
+  context: BrowserContext;
+  page: Page;
+  /** what a page should never meet: breaches of the content security policy, and errors that no script caught */
+  offences: string[];
+}
+
+let running: Promise<Browser> | undefined;
+after(async () => (await running)?.close());
+
+/** Opens a browser that remembers nothing, like another device.  */
+export async function openBrowser(baseURL: string, options: BrowserContextOptions = {}): Promise<Window> {
+  running ??= chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  const context = await (await running).newContext({ baseURL, ...options });
+  const offences: string[] = [];
+  context.on('weberror', (error) => offences.push(String(error.error())));
+  context.on('console', (message) => {
+    if (/content security policy|trusted ?types?/i.test(message.text())) offences.push(message.text());
+  });
+  return { context, page: await context.newPage(), offences };
+}
+
+/** Waits for a heading of that name, which is the page. */
+export async function arrived(page: Page, heading: string): Promise<void> {
+  await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
+}
+
+/** Waits until the condition holds, without a bound of its own: the test has one. */
+export async function until(condition: () => Promise<boolean>, about: string): Promise<void> {
+  for (let tries = 0; !(await condition()); tries += 1) {
+    assert.ok(tries < 600, about);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,84 @@
+/** What tests do on the pages of the reference front end, and find there. */
+import assert from 'node:assert/strict';
+import type { Page } from 'playwright-core';
+import { arrived } from './browser.js';
+import { type OutboxEntry, outbox } from './client.js';
+import { password } from './people.js';
+
+export function identifierField(page: Page) {
+  return page.getByRole('textbox', { name: 'Username, email or phone' });
+}
+
+export function passwordField(page: Page, label = 'Password') {
+  return page.getByRole('textbox', { name: label, exact: true });
+}
+
+export function codeField(page: Page) {
+  return page.getByRole('textbox', { name: 'One-time password' });
+}
+
+export async function signUpOnPage(page: Page, identifier: string): Promise<void> {
+  await page.goto('/sign-up');
+  await identifierField(page).fill(identifier);
+  await passwordField(page).fill(password);
+  await page.getByRole('button', { name: 'Create account' }).click();
+}
+
+export async function signInOnPage(page: Page, identifier: string): Promise<void> {
+  await page.goto('/sign-in');
+  await signInHere(page, identifier);
+  await arrived(page, 'Your account');
+}
+
+/** On whatever page asks for it. */
+export async function signInHere(page: Page, identifier: string, secret = password): Promise<void> {
+  await identifierField(page).fill(identifier);
+  await passwordField(page).fill(secret);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+}
+
+export async function signOutOnPage(page: Page): Promise<void> {
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('button', { name: 'Sign out' }).click();
+  await arrived(page, 'Sign in');
+}
+
+/** Asks for a one-time password to sign in by, and waits until it is sent. */
+export async function askForOneTimePassword(page: Page, identifier: string): Promise<void> {
+  await page.goto('/sign-in');
+  await identifierField(page).fill(identifier);
+  await page.getByRole('button', { name: 'Send me a one-time password' }).click();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByRole('button', { name: /^Send it to / }).click();
+  await codeField(page).waitFor();
+}
+
+export async function newest(service: { url: string }): Promise<OutboxEntry> {
+  const [message] = await outbox(service);
+  assert.ok(message, 'no message was kept');
+  return message;
+}
+
+export function linkIn({ text }: { text: string }): string {
+  const link = /https?:\S+#\S+/.exec(text)?.[0];
+  assert.ok(link, text);
+  return link;
+}
+
+/** What a screen reader says of a field beside its name. */
+export async function describedBy(field: ReturnType<typeof passwordField>): Promise<string> {
+  const ids = (await field.getAttribute('aria-describedby')) ?? '';
+  const texts = ids.split(' ').map((id) => field.page().locator(`[id="${id}"]`).textContent());
+  return (await Promise.all(texts)).join(' ');
+}
+
+/** What has the focus: the name of a field, or what is written on it. */
+export function focused(page: Page): Promise<string> {
+  return page.evaluate('document.activeElement.name || document.activeElement.textContent');
+}
+
+export async function tabTo(page: Page, name: string, key = 'Tab'): Promise<void> {
+  for (let presses = 0; (await focused(page)) !== name; presses += 1) {
+    assert.ok(presses < 40, `${name} cannot be reached by ${key}`);
+    await page.keyboard.press(key);
+  }
+}

@@ -1,0 +1,111 @@
+/** The pages in a real browser, in light, dark and on a small screen: what axe finds, and whether they fit. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { openBrowser, skipWithoutBrowser, type Window } from '../support/browser.js';
+import { identifierField, passwordField, signInOnPage } from '../support/pages.js';
+import { makeSuperuser, signUp } from '../support/people.js';
+import { freePort } from '../support/postgres.js';
+import { clear, startService } from '../support/service.js';
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const port = await freePort();
+const base = `http://localhost:${port}`;
+const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
+
+describe('the pages', { skip: skipWithoutBrowser }, () => {
+  let windows: Window[] = [];
+
+  async function open(options: BrowserContextOptions = {}): Promise<Page> {
+    const window = await openBrowser(base, options);
+    windows.push(window);
+    return window.page;
+  }
+
+  beforeEach(() => clear(service));
+
+  afterEach(async () => {
+    const offences = windows.flatMap((window) => window.offences);
+    for (const { context } of windows) await context.close();
+    windows = [];
+    assert.deepEqual(offences, []);
+  });
+
+  for (const [about, options] of Object.entries({
+    'in light': { colorScheme: 'light', viewport: { width: 1000, height: 800 } },
+    'in dark': { colorScheme: 'dark', viewport: { width: 1000, height: 800 } },
+    'at a width of 320': { viewport: { width: 320, height: 640 } },
+  } satisfies Record<string, BrowserContextOptions>))
+    test(`${about} are accessible by WCAG 2.2 AA, and scroll in one direction only`, async () => {
+      const root = await makeSuperuser(service);
+      await signUp(service, { username: 'x'.repeat(150), email: `${'y'.repeat(64)}@${'z'.repeat(60)}.example.com` });
+      const tab = await open(options);
+      for (const path of ['/sign-in', '/sign-up', '/reset-password', '/verify', '/nowhere']) {
+        await tab.goto(path === '/nowhere' ? '/users/a' : path);
+        await check(tab, path);
+      }
+      await tab.goto('/sign-up');
+      await passwordField(tab).fill('pass');
+      await tab.getByText('Far too easy to guess').waitFor();
+      await tab.getByRole('button', { name: 'Create account' }).click();
+      await tab.locator('[aria-invalid=true]').first().waitFor();
+      await check(tab, 'a sign-up that is refused');
+      await tab.goto('/sign-in');
+      await identifierField(tab).fill('ada');
+      for (let n = 0; n < 2; n += 1) {
+        await tab.getByRole('button', { name: /Sign in|Try again/ }).click();
+        await tab.locator('.problem').first().waitFor();
+      }
+      await check(tab, 'a sign-in that waits');
+      await signInOnPage(tab, 'root');
+      await tab.getByText('Chrome on Linux').first().waitFor();
+      await tab.getByRole('button', { name: 'Add email' }).click();
+      await tab.getByRole('button', { name: 'Delete …' }).click();
+      await check(tab, '/account');
+      await tab.goto('/users');
+      await tab.getByRole('link', { name: 'xxxx' }).waitFor();
+      await check(tab, '/users');
+      await tab.getByRole('link', { name: 'xxxx' }).click();
+      await tab.getByRole('button', { name: 'Deactivate' }).click();
+      await tab.getByText('Deactivated.').waitFor();
+      await check(tab, 'a user');
+      await tab.goto('/audit');
+      await tab.getByRole('rowheader', { name: 'Signed in' }).first().waitFor();
+      await check(tab, '/audit');
+      await tab.goto(`/users/${root.id}`);
+      await tab.getByText('This is you.').waitFor();
+      await check(tab, 'oneself as a user');
+    });
+
+  /** Axe's rules for WCAG A and AA, and no wider than the window. */
+  async function check(tab: Page, about: string): Promise<void> {
+    await tab.locator('h1').waitFor();
+    await tab.waitForLoadState('networkidle');
+    // Beside the page's own world, where the content security policy does not keep it out.
+    const session = await tab.context().newCDPSession(tab);
+    const { frameTree } = await session.send('Page.getFrameTree');
+    const { executionContextId } = await session.send('Page.createIsolatedWorld', { frameId: frameTree.frame.id });
+    const evaluate = async (expression: string) => {
+      const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
+        expression,
+        contextId: executionContextId,
+        awaitPromise: true,
+        returnByValue: true,
+      });
+      assert.equal(exceptionDetails, undefined, JSON.stringify(exceptionDetails));
+      return result.value;
+    };
+    await evaluate(axeSource);
+    const found = await evaluate(
+      `axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(({ violations, passes }) => ({ passes: passes.length, violations: violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html, failureSummary }) => html + failureSummary).join(' | ')) }))`,
+    );
+    assert.deepEqual(found.violations, [], about);
+    assert.ok(found.passes > 10, `${about}: axe has looked at little`);
+    const [wide, width] = await evaluate('[document.documentElement.scrollWidth, innerWidth]');
+    assert.ok(wide <= width, `${about} is ${wide} wide in a window of ${width}`);
+    await session.detach();
+  }
+});

@@ -1,0 +1,227 @@
+/** The pages for those who are signed in, in a real browser: the account, two tabs, and users for staff. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { arrived, openBrowser, skipWithoutBrowser, until, type Window } from '../support/browser.js';
+import { outbox } from '../support/client.js';
+import { codeField, newest, passwordField, signInHere, signInOnPage, signOutOnPage } from '../support/pages.js';
+import { makeSuperuser, password, signUp } from '../support/people.js';
+import { freePort } from '../support/postgres.js';
+import { advance, clear, startService } from '../support/service.js';
+
+const port = await freePort();
+const base = `http://localhost:${port}`;
+const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
+
+describe('the pages', { skip: skipWithoutBrowser }, () => {
+  let windows: Window[] = [];
+  let page: Page;
+
+  async function open(options: BrowserContextOptions = {}): Promise<Page> {
+    const window = await openBrowser(base, options);
+    windows.push(window);
+    return window.page;
+  }
+
+  beforeEach(async () => {
+    await clear(service);
+    page = await open();
+  });
+
+  afterEach(async () => {
+    const offences = windows.flatMap((window) => window.offences);
+    for (const { context } of windows) await context.close();
+    windows = [];
+    assert.deepEqual(offences, []);
+  });
+
+  describe('show somebody their account', () => {
+    beforeEach(async () => {
+      await signUp(service, { username: 'ada', email: 'ada@example.com', password });
+      await signInOnPage(page, 'ada');
+    });
+
+    test('and change, add and remove identifiers', async () => {
+      await page.getByRole('button', { name: 'Add phone' }).click();
+      await page.getByRole('textbox', { name: 'New phone' }).fill('nonsense');
+      await page.getByRole('button', { name: 'Save' }).click();
+      await until(
+        async () => (await page.getByRole('textbox', { name: 'New phone' }).getAttribute('aria-invalid')) === 'true',
+        'the field is marked',
+      );
+      await page.getByRole('textbox', { name: 'New phone' }).fill('+1 202 555 0123');
+      await page.getByRole('button', { name: 'Save' }).click();
+      await page.getByText('+12025550123').waitFor();
+      await page.getByRole('button', { name: 'Confirm phone' }).click();
+      await until(async () => (await outbox(service))[0]?.channel === 'sms', 'a message');
+      await codeField(page).fill((await newest(service)).oneTimePassword);
+      await page.locator('form').getByRole('button', { name: 'Confirm' }).click();
+      await page.getByText('Confirmed.', { exact: true }).waitFor();
+      await page.getByRole('button', { name: 'Change username' }).click();
+      await page.getByRole('button', { name: 'Remove it' }).click();
+      await page.getByText('Signed in as ada@example.com').waitFor();
+    });
+
+    test('and ask for the current password ten minutes later', async () => {
+      await advance(service, 660);
+      await page.reload();
+      await page.getByRole('button', { name: 'Change username' }).click();
+      await page.getByRole('textbox', { name: 'New username' }).fill('lovelace');
+      await page.getByRole('button', { name: 'Save' }).click();
+      await passwordField(page, 'Current password').fill(password);
+      await page.getByRole('button', { name: 'Save' }).click();
+      await page.getByText('Signed in as lovelace').waitFor();
+    });
+
+    test('and change the password', async () => {
+      await page.getByRole('region', { name: 'Password' }).getByRole('button', { name: 'Change' }).click();
+      await passwordField(page, 'Current password').fill(password);
+      await passwordField(page, 'New password').fill('a piano in the cellar');
+      await page.getByRole('button', { name: 'Save' }).click();
+      await page.getByText('You are signed out everywhere else.').waitFor();
+    });
+
+    test('and sign out everywhere else', async () => {
+      const other = await open();
+      await signInOnPage(other, 'ada');
+      await page.reload();
+      await page.getByRole('button', { name: 'Sign out everywhere else' }).click();
+      // The sign-up opened a session too.
+      await page.getByText('Signed out in 2 other places.').waitFor();
+      await other.reload();
+      await arrived(other, 'Sign in');
+    });
+
+    test('and delete it', async () => {
+      await page.getByRole('button', { name: 'Delete …' }).click();
+      await page.getByRole('button', { name: 'Delete my account' }).click();
+      await arrived(page, 'Sign in');
+      await signInHere(page, 'ada');
+      await page.getByText('No account has').waitFor();
+    });
+
+    test('and go on when the access token has expired, with one refresh for all requests', async () => {
+      let refreshes = 0;
+      let refused = 0;
+      page.on('request', (request) => {
+        if (request.postData()?.includes('mutation RefreshSession')) refreshes += 1;
+      });
+      page.on('response', (response) => {
+        if (response.status() === 401) refused += 1;
+      });
+      // As if it had: both requests of the page are refused with the first token.
+      await page.route('**/graphql', async (route) => {
+        const headers = route.request().headers();
+        if (refreshes === 0 && headers.authorization) headers.authorization = 'Bearer expired';
+        await route.continue({ headers });
+      });
+      await page.goto('/sign-in');
+      await page.getByText('You are signed in.').waitFor();
+      refreshes = 0;
+      refused = 0;
+      await page.getByRole('link', { name: 'Go to your account' }).click();
+      await page.getByText('Chrome on Linux').first().waitFor();
+      assert.ok(refused >= 1, 'a token was refused');
+      assert.equal(refreshes, 1);
+    });
+  });
+
+  describe('in two tabs', () => {
+    test('are signed in and out together', async () => {
+      await signUp(service, { username: 'ada', password });
+      const other = await page.context().newPage();
+      await other.goto('/sign-in');
+      await arrived(other, 'Sign in');
+      await signInOnPage(page, 'ada');
+      await other.getByText('You are signed in.').waitFor();
+      await other.goto('/account');
+      await arrived(other, 'Your account');
+      await Promise.all([page.reload(), other.reload()]);
+      for (const tab of [page, other]) await arrived(tab, 'Your account');
+      await signOutOnPage(page);
+      await arrived(other, 'Sign in');
+      await other.reload();
+      await arrived(other, 'Sign in');
+    });
+
+    test('show the same user when another signs in', async () => {
+      await signUp(service, { username: 'ada', password });
+      await signUp(service, { username: 'bob', password });
+      await signInOnPage(page, 'ada');
+      const other = await page.context().newPage();
+      await other.goto('/account');
+      await other.getByText('Signed in as ada').waitFor();
+      await signOutOnPage(page);
+      await signInHere(page, 'bob');
+      await page.getByText('Signed in as bob').waitFor();
+      await arrived(other, 'Sign in');
+      await other.getByText('You are signed in.').waitFor();
+      await other.getByRole('link', { name: 'Go to your account' }).click();
+      await other.getByText('Signed in as bob').waitFor();
+    });
+  });
+
+  describe('for staff', () => {
+    test('list and search users, and deactivate and activate them', async () => {
+      const root = await makeSuperuser(service);
+      const { id } = (await signUp(service, { username: 'steve', password })).user;
+      await root.updateUser({ isStaff: true }, { id });
+      for (let n = 10; n < 35; n += 1) await signUp(service, { username: `person${n}`, password: null });
+      await signInOnPage(page, 'steve');
+      await page.getByRole('link', { name: 'Users' }).click();
+      await page.getByRole('link', { name: 'person34' }).waitFor();
+      await page.getByRole('link', { name: 'Next page' }).click();
+      await page.getByRole('link', { name: 'person10' }).waitFor();
+      await page.getByRole('button', { name: 'Back' }).click();
+      await page.getByRole('link', { name: 'person34' }).waitFor();
+      await page.getByRole('searchbox').fill('PERSON2');
+      await until(async () => (await page.getByRole('row').count()) === 11, 'ten people and the head');
+      await page.getByRole('link', { name: 'person22' }).click();
+      await page.getByRole('button', { name: 'Deactivate' }).click();
+      await page.getByText('Deactivated. Every session has ended.').waitFor();
+      assert.equal(await page.getByRole('button', { name: 'Make staff' }).count(), 0);
+      await page.getByRole('button', { name: 'Activate' }).click();
+      await page.getByText('Active again.').waitFor();
+      await page.goto(`/users/${root.id}`);
+      await page.getByText('Only superusers change staff and superusers.').waitFor();
+    });
+
+    test('let superusers give and take roles, and nobody their own', async () => {
+      const root = await makeSuperuser(service);
+      const { id } = (await signUp(service, { username: 'steve', password })).user;
+      await signInOnPage(page, 'root');
+      await page.goto(`/users/${id}`);
+      await page.getByRole('button', { name: 'Make staff' }).click();
+      await page.getByText('Staff from now on.').waitFor();
+      await page.getByRole('button', { name: 'Make superuser' }).click();
+      await page.getByText('A superuser from now on.').waitFor();
+      await page.goto(`/users/${root.id}`);
+      await page.getByText('This is you.').waitFor();
+    });
+
+    test('show superusers what has happened, of one user or of all, and of one kind', async () => {
+      await makeSuperuser(service);
+      const { id } = (await signUp(service, { username: 'steve', password })).user;
+      await signInOnPage(page, 'root');
+      await page.goto(`/users/${id}`);
+      await page.getByRole('link', { name: 'What has happened to this account' }).click();
+      await arrived(page, 'Events');
+      await page.getByRole('rowheader', { name: 'Signed up' }).waitFor();
+      assert.equal(await page.getByRole('rowheader', { name: 'Superuser made' }).count(), 0);
+      await page.getByRole('link', { name: 'Show all' }).click();
+      await page.getByRole('rowheader', { name: 'Superuser made' }).waitFor();
+      await page.getByRole('combobox').selectOption('Signed in');
+      await until(async () => (await page.getByRole('rowheader', { name: 'Signed up' }).count()) === 0, 'of one kind');
+      await page.getByRole('rowheader', { name: 'Signed in' }).first().waitFor();
+    });
+
+    test('are not shown to anybody else', async () => {
+      await signUp(service, { username: 'ada', password });
+      await signInOnPage(page, 'ada');
+      await page.getByText('Signed in as ada').waitFor();
+      assert.equal(await page.getByRole('link', { name: 'Users' }).count(), 0);
+      await page.goto('/users');
+      await page.getByText('Your role may not do this.').waitFor();
+    });
+  });
+});

@@ -1,0 +1,348 @@
+/** The reference front end in a real browser, against the real service: every way in and out, by mouse, by keyboard, by the links of messages. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { arrived, openBrowser, skipWithoutBrowser, until, type Window } from '../support/browser.js';
+import { outbox } from '../support/client.js';
+import {
+  askForOneTimePassword,
+  codeField,
+  describedBy,
+  focused,
+  identifierField,
+  linkIn,
+  newest,
+  passwordField,
+  signInHere,
+  signInOnPage,
+  signOutOnPage,
+  signUpOnPage,
+  tabTo,
+} from '../support/pages.js';
+import { password, signUp, verify } from '../support/people.js';
+import { freePort } from '../support/postgres.js';
+import { advance, clear, type Service, startService } from '../support/service.js';
+
+const port = await freePort();
+const base = `http://localhost:${port}`;
+const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
+
+describe('the pages', { skip: skipWithoutBrowser }, () => {
+  let windows: Window[] = [];
+  let page: Page;
+
+  async function open(options: BrowserContextOptions = {}): Promise<Page> {
+    const window = await openBrowser(base, options);
+    windows.push(window);
+    return window.page;
+  }
+
+  beforeEach(async () => {
+    await clear(service);
+    page = await open();
+  });
+
+  afterEach(async () => {
+    const offences = windows.flatMap((window) => window.offences);
+    for (const { context } of windows) await context.close();
+    windows = [];
+    assert.deepEqual(offences, []);
+  });
+
+  describe('sign somebody up', () => {
+    test('by email, and confirm the address by the one-time password that is sent', async () => {
+      await signUpOnPage(page, 'ada@example.com');
+      await arrived(page, 'Confirm your address');
+      await until(async () => (await outbox(service)).length === 1, 'a message');
+      const { oneTimePassword } = await newest(service);
+      await codeField(page).fill(oneTimePassword.toLowerCase());
+      await page.getByRole('button', { name: 'Confirm' }).click();
+      await arrived(page, 'Your account');
+      await page.getByText('confirmed', { exact: true }).waitFor();
+    });
+
+    test('by username, email and phone in one field that tells the kind as one types', async () => {
+      await page.goto('/sign-up');
+      for (const [typed, told] of [
+        ['ada', 'This is a username'],
+        ['ada@', 'This is an email address'],
+        ['+1', 'This is a phone number'],
+        ['202', 'This is a phone number'],
+        ['', 'Any one of them'],
+      ] as const) {
+        await identifierField(page).fill(typed);
+        await page.getByText(told).waitFor();
+      }
+      await signUpOnPage(page, '(202) 555-0123');
+      await arrived(page, 'Confirm your address');
+      await page.getByText('6 digits').waitFor();
+      await until(async () => (await outbox(service)).length === 1, 'a message');
+      assert.equal((await outbox(service))[0]?.to, '+12025550123');
+    });
+
+    test('and say at the field what is wrong with it, and how strong a password is', async () => {
+      await signUp(service, { username: 'ada', password });
+      await page.goto('/sign-up');
+      await identifierField(page).fill('ADA');
+      await passwordField(page).fill('password');
+      await page.getByText('Far too easy to guess').waitFor();
+      await page.getByRole('button', { name: 'Create account' }).click();
+      await until(
+        async () => (await passwordField(page).getAttribute('aria-invalid')) === 'true',
+        'the field is marked',
+      );
+      assert.match(await describedBy(passwordField(page)), /too easy to guess/);
+      await passwordField(page).fill('violin under the stairs');
+      await page.getByText('Strong', { exact: true }).waitFor();
+      await page.getByRole('button', { name: 'Create account' }).click();
+      await until(
+        async () => (await identifierField(page).getAttribute('aria-invalid')) === 'true',
+        'the field is marked',
+      );
+      assert.equal(await focused(page), 'username');
+    });
+
+    test('without a password', async () => {
+      await page.goto('/sign-up');
+      await identifierField(page).fill('ada@example.com');
+      await page.getByRole('checkbox').check();
+      await page.getByRole('button', { name: 'Create account' }).click();
+      await arrived(page, 'Confirm your address');
+      await page.goto('/account');
+      await page.getByText('You sign in by one-time password.').waitFor();
+    });
+  });
+
+  describe('confirm an address by the link of its message', () => {
+    test('at a click, and spend nothing before it', async () => {
+      await signUpOnPage(page, 'ada@example.com');
+      await arrived(page, 'Confirm your address');
+      await until(async () => (await outbox(service)).length === 1, 'a message');
+      const link = linkIn(await newest(service));
+      for (const scanner of [await open(), await open({ javaScriptEnabled: false })]) await scanner.goto(link);
+      await page.goto(link);
+      await page.reload();
+      await page.getByRole('button', { name: 'Confirm' }).click();
+      await page.getByText('is confirmed.').waitFor();
+      await page.getByRole('link', { name: 'Go to your account' }).click();
+      await page.getByText('confirmed', { exact: true }).waitFor();
+    });
+
+    test('on another device, where they ask to sign in first', async () => {
+      await signUpOnPage(page, 'ada@example.com');
+      await until(async () => (await outbox(service)).length === 1, 'a message');
+      const other = await open();
+      await other.goto(linkIn(await newest(service)));
+      await other.getByText('Sign in on this device first').waitFor();
+      await signInHere(other, 'ada@example.com');
+      await other.getByRole('button', { name: 'Confirm' }).click();
+      await other.getByText('is confirmed.').waitFor();
+    });
+
+    test('and say so where somebody else is signed in', async () => {
+      const ada = await signUp(service, { email: 'ada@example.com', password });
+      await ada.sendOneTimePassword(ada.emailToken, 'VERIFICATION');
+      await signUp(service, { username: 'bob', password });
+      await signInOnPage(page, 'bob');
+      await page.goto(linkIn(await newest(service)));
+      await page.getByText('This link is for another account').waitFor();
+      await page.getByRole('button', { name: /^Sign out and/ }).click();
+      await signInHere(page, 'ada@example.com');
+      await page.getByRole('button', { name: 'Confirm' }).click();
+      await page.getByText('is confirmed.').waitFor();
+    });
+  });
+
+  describe('sign somebody in', () => {
+    beforeEach(async () => {
+      const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
+      await verify(service, ada, ada.emailToken);
+      await advance(service, 60);
+    });
+
+    test('by password, and keep nothing of the session where a script finds it', async () => {
+      await signInOnPage(page, 'Ada@Example.com');
+      await page.getByText('Signed in as ada').waitFor();
+      const kept = await page.evaluate('JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }])');
+      assert.doesNotMatch(String(kept), /eyJ|refresh|token/i);
+      await page.reload();
+      await page.getByText('Signed in as ada').waitFor();
+    });
+
+    for (const [about, paste] of Object.entries({
+      'as it is': (code: string) => code,
+      'in groups, in lower case, with a dash': (code: string) => ` ${code.slice(0, 4)}-${code.slice(4)} `.toLowerCase(),
+      'with the whole message around it': (code: string) =>
+        `Use this one-time password to sign in:\n\n    ${code}\n\nIt is good`,
+    }))
+      test(`by a one-time password that is pasted ${about}`, async () => {
+        await askForOneTimePassword(page, 'ada');
+        await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+        const { oneTimePassword } = await newest(service);
+        await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(paste(oneTimePassword))})`);
+        await codeField(page).focus();
+        await page.keyboard.press('Control+V');
+        await until(
+          async () => (await codeField(page).inputValue()).replace(' ', '') === oneTimePassword,
+          'it is read',
+        );
+        await page.keyboard.press('Enter');
+        await arrived(page, 'Your account');
+      });
+
+    test('by a one-time password, whose field browsers fill in and people correct', async () => {
+      await askForOneTimePassword(page, 'ada@example.com');
+      assert.equal(await codeField(page).getAttribute('autocomplete'), 'one-time-code');
+      await codeField(page).pressSequentially('bcdf2345');
+      assert.equal(await codeField(page).inputValue(), 'BCDF 2345');
+      for (const key of ['ArrowLeft', 'ArrowLeft', 'ArrowLeft', 'Backspace', 'g']) await page.keyboard.press(key);
+      assert.equal(await codeField(page).inputValue(), 'BCDF G345');
+      await page.reload();
+      await codeField(page).waitFor();
+    });
+
+    test('by the link of a message, at a click', async () => {
+      await askForOneTimePassword(page, 'ada');
+      const other = await open();
+      await other.goto(linkIn(await newest(service)));
+      await other.getByText('It signs you in on this device').waitFor();
+      await other.getByRole('button', { name: 'Sign in' }).click();
+      await arrived(other, 'Your account');
+      assert.doesNotMatch(other.url(), /code/);
+    });
+
+    test('and count down what a TimeoutError makes them wait, also after a reload, and open by themselves', async () => {
+      await askForOneTimePassword(page, 'ada');
+      const { oneTimePassword } = await newest(service);
+      for (let failures = 0; failures < 4; failures += 1) {
+        await codeField(page).fill('WWWW WWWW');
+        await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+        await page.getByText('is not valid').waitFor();
+        await advance(service, 10);
+      }
+      // The last wait is 8 seconds; 10 have passed: one failure more makes 16, less what we let pass.
+      await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+      await until(async () => (await failureCount()) === 5, 'the fifth failure is counted');
+      await advance(service, 12);
+      await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+      const closed = page.getByRole('button', { name: /^Try again in 0:0\d$/ });
+      await closed.waitFor();
+      assert.equal(await closed.getAttribute('aria-disabled'), 'true');
+      await page.reload();
+      await closed.waitFor();
+      await codeField(page).fill(oneTimePassword);
+      await page.keyboard.press('Enter');
+      await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+      await arrived(page, 'Your account');
+    });
+
+    test('and say alike for every name that there is no such account and password', async () => {
+      await page.goto('/sign-in');
+      for (const name of ['ada', 'nobody']) {
+        await identifierField(page).fill(name);
+        await passwordField(page).fill('wrong');
+        await page.getByRole('button', { name: 'Sign in' }).click();
+        await page.getByText('No account has these identifiers and this password.').waitFor();
+      }
+    });
+
+    test('by keyboard alone', async () => {
+      await page.goto('/');
+      await arrived(page, 'Sign in');
+      await tabTo(page, 'username');
+      await page.keyboard.type('ada');
+      await page.keyboard.press('Tab');
+      assert.equal(await focused(page), 'password');
+      await page.keyboard.type(password);
+      await page.keyboard.press('Enter');
+      await arrived(page, 'Your account');
+      assert.equal(await focused(page), 'Your account');
+      await tabTo(page, 'Change email');
+      await page.keyboard.press('Enter');
+      assert.equal(await focused(page), 'email');
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Change email' }).waitFor();
+      await page.keyboard.press('Shift+Tab');
+      await tabTo(page, 'Sign out', 'Shift+Tab');
+      await page.keyboard.press('Enter');
+      await arrived(page, 'Sign in');
+    });
+
+    async function failureCount(): Promise<number> {
+      const { rows } = (await service.app.db.execute(
+        'select max(failure_count)::int as most from one_time_passwords',
+      )) as unknown as { rows: { most: number }[] };
+      return rows[0]!.most;
+    }
+  });
+
+  describe('reset a password', () => {
+    beforeEach(async () => {
+      const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
+      await verify(service, ada, ada.emailToken);
+      await advance(service, 60);
+    });
+
+    test('by the one-time password that is typed', async () => {
+      await page.goto('/sign-in');
+      await identifierField(page).fill('ada');
+      await page.getByRole('link', { name: 'Forgot your password?' }).click();
+      await page.getByRole('button', { name: 'Continue' }).click();
+      await page.getByRole('button', { name: /^Send it to / }).click();
+      await page.getByText('is on its way').waitFor();
+      await page.reload();
+      await until(async () => (await outbox(service)).some(({ subject }) => /reset/i.test(subject ?? '')), 'a message');
+      await codeField(page).fill((await newest(service)).oneTimePassword);
+      await passwordField(page, 'New password').fill('short');
+      await page.getByRole('button', { name: 'Set the new password' }).click();
+      await page.getByText('The password must have at least 8 characters.').waitFor();
+      await passwordField(page, 'New password').fill('a piano in the cellar');
+      await page.getByRole('button', { name: 'Set the new password' }).click();
+      await arrived(page, 'Your account');
+      await signOutOnPage(page);
+      await signInHere(page, 'ada', 'a piano in the cellar');
+      await arrived(page, 'Your account');
+    });
+
+    test('by the link of the message, on another device', async () => {
+      await signInOnPage(page, 'ada');
+      const other = await open();
+      await other.goto('/reset-password');
+      await identifierField(other).fill('ada@example.com');
+      await other.getByRole('button', { name: 'Continue' }).click();
+      await other.getByRole('button', { name: /^Send it to / }).click();
+      await other.getByText('is on its way').waitFor();
+      const third = await open();
+      await third.goto(linkIn(await newest(service)));
+      await passwordField(third, 'New password').fill('a piano in the cellar');
+      await third.getByRole('button', { name: 'Set the new password' }).click();
+      await arrived(third, 'Your account');
+      await page.reload();
+      await arrived(page, 'Sign in');
+    });
+  });
+});
+
+test('the pages work on the embedded database too', { skip: skipWithoutBrowser }, async () => {
+  const embeddedPort = await freePort();
+  const url = `http://localhost:${embeddedPort}`;
+  const embedded: Service = await startService({
+    PORT: String(embeddedPort),
+    HOST: 'localhost',
+    PUBLIC_URL: url,
+    DATABASE_URL: 'memory:',
+  });
+  const { page, context, offences } = await openBrowser(url);
+  await signUpOnPage(page, 'ada@example.com');
+  await arrived(page, 'Confirm your address');
+  await until(async () => (await outbox(embedded)).length === 1, 'a message');
+  const [message] = await outbox(embedded);
+  await page.goto(linkIn(message!));
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByText('is confirmed.').waitFor();
+  await signOutOnPage(page);
+  await signInHere(page, 'ada@example.com');
+  await arrived(page, 'Your account');
+  assert.deepEqual(offences, []);
+  await context.close();
+});

@@ -1,0 +1,141 @@
+/** The frame of every page, and which page is shown. */
+import { ApolloProvider, useQuery } from '@apollo/client/react';
+import { useEffect, useMemo, useState } from 'react';
+import { createClient } from './client.js';
+import { MeDocument } from './generated/graphql.js';
+import { AccountPage } from './pages/account.js';
+import { AuditPage } from './pages/audit.js';
+import { ResetPasswordPage } from './pages/reset-password.js';
+import { SignInPage } from './pages/sign-in.js';
+import { signOut } from './pages/sign-out.js';
+import { SignUpPage } from './pages/sign-up.js';
+import { UserPage, UsersPage } from './pages/users.js';
+import { VerifyPage } from './pages/verify.js';
+import { go, Link, useLocation } from './router.js';
+import { useSession } from './session.js';
+import { Page } from './ui.js';
+
+export function App() {
+  const session = useSession();
+  const user = session.status === 'in' ? session.userId : null;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another user begins with nothing
+  const client = useMemo(createClient, [user]);
+  return (
+    <ApolloProvider client={client}>
+      <a className="skip" href="#content">
+        Skip to the content
+      </a>
+      <Header />
+      <div id="content">{session.status !== 'starting' && <CurrentPage />}</div>
+    </ApolloProvider>
+  );
+}
+
+function Header() {
+  const session = useSession();
+  const signedIn = session.status === 'in';
+  const { data } = useQuery(MeDocument, { skip: !signedIn });
+  const [failed, setFailed] = useState(false);
+  const staff = signedIn && (data?.me?.isStaff || data?.me?.isSuperuser);
+  return (
+    <header>
+      <Link to="/" className="brand">
+        <Mark /> flex-identity
+      </Link>
+      <nav aria-label="Main">
+        {staff && <NavLink to="/users">Users</NavLink>}
+        {signedIn && data?.me?.isSuperuser && <NavLink to="/audit">Events</NavLink>}
+        {signedIn && (
+          <>
+            <NavLink to="/account">Account</NavLink>
+            <button
+              type="button"
+              className="quiet"
+              onClick={() => {
+                signOut().then(
+                  () => go('/sign-in'),
+                  () => setFailed(true),
+                );
+              }}
+            >
+              Sign out
+            </button>
+          </>
+        )}
+        {session.status === 'out' && (
+          <>
+            <NavLink to="/sign-in">Sign in</NavLink>
+            <NavLink to="/sign-up">Sign up</NavLink>
+          </>
+        )}
+      </nav>
+      {failed && signedIn && (
+        <p className="problem" role="alert">
+          The service cannot be reached, so you are still signed in.
+        </p>
+      )}
+    </header>
+  );
+}
+
+function NavLink({ to, children }: { to: string; children: string }) {
+  const { path } = useLocation();
+  return (
+    <Link to={to} {...(path === to && { 'aria-current': 'page' as const })}>
+      {children}
+    </Link>
+  );
+}
+
+function Mark() {
+  return (
+    <svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
+      <rect width="32" height="32" rx="8" className="mark-back" />
+      <circle cx="16" cy="12" r="5" className="mark-front" />
+      <path d="M6.5 26a9.5 9.5 0 0 1 19 0z" className="mark-front" />
+    </svg>
+  );
+}
+
+/** The paths are those that `src/web-pages.ts` serves; a message leads to three of them. */
+function CurrentPage() {
+  const { path } = useLocation();
+  const session = useSession();
+  const signedIn = session.status === 'in';
+  const [, userId] = /^\/users\/([^/]+)$/.exec(path) ?? [];
+  switch (path) {
+    case '/':
+      return <Redirect to={signedIn ? '/account' : '/sign-in'} />;
+    case '/sign-in':
+      return <SignInPage />;
+    case '/sign-up':
+      return <SignUpPage />;
+    case '/reset-password':
+      return <ResetPasswordPage />;
+    case '/verify':
+      return <VerifyPage />;
+  }
+  const page =
+    path === '/account' ? (
+      <AccountPage />
+    ) : path === '/users' ? (
+      <UsersPage />
+    ) : path === '/audit' ? (
+      <AuditPage />
+    ) : userId !== undefined ? (
+      <UserPage id={userId} />
+    ) : null;
+  if (page !== null) return signedIn ? page : <Redirect to="/sign-in" />;
+  return (
+    <Page title="No such page">
+      <p>
+        <Link to="/">To the beginning</Link>
+      </p>
+    </Page>
+  );
+}
+
+function Redirect({ to }: { to: string }) {
+  useEffect(() => go(to, { replace: true }), [to]);
+  return null;
+}

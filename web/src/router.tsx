@@ -1,0 +1,44 @@
+/** Which page the address names. */
+import { type AnchorHTMLAttributes, useSyncExternalStore } from 'react';
+
+const moved = 'flex-identity:moved';
+
+function subscribe(listener: () => void): () => void {
+  for (const event of ['popstate', 'hashchange', moved]) addEventListener(event, listener);
+  return () => {
+    for (const event of ['popstate', 'hashchange', moved]) removeEventListener(event, listener);
+  };
+}
+
+export function useLocation(): { path: string; fragment: string; search: string } {
+  const href = useSyncExternalStore(subscribe, () => location.href);
+  const { pathname, hash, search } = new URL(href);
+  return { path: pathname, fragment: hash.slice(1), search };
+}
+
+export function go(to: string, { replace = false } = {}): void {
+  history[replace ? 'replaceState' : 'pushState'](null, '', to);
+  if (!replace) scrollTo(0, 0);
+  dispatchEvent(new Event(moved));
+}
+
+export function Link({ to, ...rest }: { to: string } & AnchorHTMLAttributes<HTMLAnchorElement>) {
+  return (
+    <a
+      {...rest}
+      href={to}
+      onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+        event.preventDefault();
+        go(to);
+      }}
+    />
+  );
+}
+
+/** What the link of a message carries in its fragment, which no server is sent; null where the page was opened without. */
+export function messageLink(fragment: string): { tokenId: string; oneTimePassword: string } | null {
+  const given = new URLSearchParams(fragment);
+  const [tokenId, oneTimePassword] = [given.get('token'), given.get('code')];
+  return tokenId && oneTimePassword ? { tokenId, oneTimePassword } : null;
+}

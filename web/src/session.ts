@@ -1,0 +1,92 @@
+/** Who is signed in: the access token in memory, the refresh token in a cookie that no script reads, and word among the tabs. */
+import { print } from 'graphql';
+import { useSyncExternalStore } from 'react';
+import { RefreshSessionDocument, type RefreshSessionMutation } from './generated/graphql.js';
+import { oneRefresh } from './refresh-link.js';
+
+export type Session =
+  | { status: 'starting' }
+  | { status: 'out' }
+  | { status: 'in'; userId: string; accessToken: string };
+
+interface SignedIn {
+  user: { id: string };
+  tokens: { accessToken: string };
+}
+
+let current: Session = { status: 'starting' };
+const listeners = new Set<() => void>();
+const tabs = new BroadcastChannel('flex-identity');
+
+function become(next: Session): void {
+  current = next;
+  for (const listener of listeners) listener();
+}
+
+export function useSession(): Session {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => current,
+  );
+}
+
+/** What a sign-up, a sign-in or a reset has answered. */
+export function enter({ user, tokens }: SignedIn): void {
+  become({ status: 'in', userId: user.id, accessToken: tokens.accessToken });
+  tabs.postMessage('signed in');
+}
+
+/** The session is over, whoever ended it. */
+export function leave(): void {
+  if (current.status === 'out') return;
+  become({ status: 'out' });
+  tabs.postMessage('signed out');
+}
+
+tabs.onmessage = ({ data }) => {
+  if (data === 'signed out') become({ status: 'out' });
+  else bearer.refresh(accessToken()).catch(() => {});
+};
+
+function accessToken(): string | null {
+  return current.status === 'in' ? current.accessToken : null;
+}
+
+export const bearer = oneRefresh(accessToken, refresh);
+
+/** Finds out at the start whether the browser is signed in. */
+export async function start(): Promise<void> {
+  try {
+    await bearer.refresh(null);
+  } catch {
+    // The service is away: the pages say so when they are used.
+    become({ status: 'out' });
+  }
+}
+
+/** One tab at a time: each needs an access token of its own, and the refresh token of the cookie is good once. */
+async function refresh(): Promise<boolean> {
+  const { locks } = navigator;
+  return locks === undefined ? refreshNow() : locks.request('flex-identity refresh', refreshNow);
+}
+
+async function refreshNow(): Promise<boolean> {
+  const response = await fetch('/graphql', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-session-transport': 'cookie' },
+    body: JSON.stringify({ query: print(RefreshSessionDocument) }),
+  });
+  const { data } = (await response.json()) as { data?: RefreshSessionMutation | null };
+  const result = data?.refreshSession;
+  if (result === undefined) throw new Error('the session could not be refreshed');
+  if (result.__typename === 'RefreshSessionSuccess') {
+    become({ status: 'in', userId: result.user.id, accessToken: result.tokens.accessToken });
+    return true;
+  }
+  if (current.status === 'starting') become({ status: 'out' });
+  else leave();
+  return false;
+}
