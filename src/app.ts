@@ -58,6 +58,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       peppers: config.passwordPeppers,
       cost: config.bcryptCost,
       threads: config.passwordThreads,
+      onUselessHash: (scheme, fault) => log.warn({ scheme, fault }, 'a stored password hash can verify nothing'),
     });
     const sendGrid = config.sendGrid && createSendGrid(config.sendGrid);
     const vonage = config.vonage && createVonage(config.vonage);
