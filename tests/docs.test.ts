@@ -232,5 +232,5 @@ function arrowsOfSource(): string[] {
 /** A folder is a room; of the modules beside them some belong to another's. */
 function roomOf(file: string): string {
   const name = file.includes('/') ? file.split('/')[0]! : file.replace(/\.[jt]s$/, '');
-  return { cli: 'main', 'outbox-page': 'server', keys: 'app' }[name] ?? name;
+  return { cli: 'main', 'import-command': 'main', 'outbox-page': 'server', keys: 'app' }[name] ?? name;
 }

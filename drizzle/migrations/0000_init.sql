@@ -88,6 +88,8 @@ CREATE TABLE "users" (
 	"date_joined" timestamp (3) with time zone DEFAULT statement_timestamp() NOT NULL,
 	"last_login" timestamp (3) with time zone,
 	"first_verified_at" timestamp (3) with time zone,
+	"imported_id" text COLLATE "C",
+	"imported_digests" "bytea",
 	CONSTRAINT "users_identifier_required" CHECK (num_nonnulls("users"."username", "users"."email", "users"."phone") > 0),
 	CONSTRAINT "users_no_blank" CHECK ("users"."username" <> '' and "users"."email" <> '' and "users"."phone" <> ''),
 	CONSTRAINT "users_username_has_key" CHECK (("users"."username" is null) = ("users"."username_key" is null)),
@@ -108,5 +110,6 @@ CREATE INDEX "sessions_expires_at" ON "sessions" USING btree ("expires_at");--> 
 CREATE UNIQUE INDEX "users_username_key_unique" ON "users" USING btree ("username_key");--> statement-breakpoint
 CREATE UNIQUE INDEX "users_email_key_unique" ON "users" USING btree ("email_key");--> statement-breakpoint
 CREATE UNIQUE INDEX "users_phone_unique" ON "users" USING btree ("phone");--> statement-breakpoint
+CREATE UNIQUE INDEX "users_imported_id_unique" ON "users" USING btree ("imported_id");--> statement-breakpoint
 CREATE INDEX "users_date_joined" ON "users" USING btree ("date_joined","id");--> statement-breakpoint
 CREATE INDEX "users_superuser" ON "users" USING btree ("id") WHERE "users"."is_superuser";
