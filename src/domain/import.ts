@@ -147,10 +147,9 @@ class ImportRun {
         // Of two imports at once one waits: each would find the other's rows where it has just seen none.
         await takeLock(tx, 'imports');
         const sorted = await this.sort(tx, batch);
-        const rows = sorted.fresh.map((candidate) => ({
-          candidate,
-          row: rowOf(this.app, candidate.importedId, candidate),
-        }));
+        const rows = sorted.fresh
+          .filter(({ identifiers }) => Object.keys(identifiers).length > 0)
+          .map((candidate) => ({ candidate, row: rowOf(this.app, candidate.importedId, candidate) }));
         const inserted = await insertImportedWherePossible(
           tx,
           rows.map(({ row }) => row),
@@ -168,6 +167,7 @@ class ImportRun {
           fresh: {
             taken: rows.filter(({ row }) => inserted.has(row.id)),
             others: rows.filter(({ row }) => !inserted.has(row.id)).map(({ candidate }) => candidate),
+            nameless: sorted.fresh.length - rows.length,
           },
           ids: [
             ...sorted.ids,
@@ -180,8 +180,8 @@ class ImportRun {
     );
     this.summary.created += fresh.taken.length;
     this.summary.updated += known.idle.length;
-    this.summary.unchanged +=
-      batch.length - fresh.taken.length - fresh.others.length - known.idle.length - known.busy.length;
+    this.summary.notTaken += fresh.nameless;
+    this.summary.unchanged += ids.length - fresh.taken.length - known.idle.length - known.busy.length;
     for (const candidate of fresh.others) {
       const id = await this.takeSingly(candidate);
       if (id === null) this.summary.notTaken += 1;
@@ -320,7 +320,8 @@ class ImportRun {
       try {
         return await work();
       } catch (error) {
-        if (attempt === tries || !this.app.isUnavailable(error)) throw error;
+        if (!this.app.isUnavailable(error)) throw withoutRows(error);
+        if (attempt === tries) throw error;
         await sleep(100 * 2 ** attempt);
       }
   }
@@ -328,4 +329,10 @@ class ImportRun {
 
 function isLastLoginOnly({ changed }: Known): boolean {
   return changed.length === 1 && changed[0] === 'lastLogin';
+}
+
+/** A failed statement's error quotes its rows, among them addresses and hashes. */
+function withoutRows(error: unknown): unknown {
+  if (!(error instanceof Error && 'params' in error)) return error;
+  return new Error(`A batch could not be written: ${error.cause instanceof Error ? error.cause.message : error.name}`);
 }

@@ -43,12 +43,12 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
 /** Runs a dump as psql would: statements, and rows that follow a COPY. */
 async function restore(client: pg.Client, text: string): Promise<void> {
   const dump = text.replace(/^\\(un)?restrict .*$/gm, '');
-  const copies = /^COPY (\S+) \(([^)]+)\) FROM stdin;\n([^]*?)^\\\.$/gm;
+  const copies = /^COPY (\S+) \(([^)]+)\) FROM stdin;\n([\s\S]*?)^\\\.$/gm;
   let at = 0;
   for (const { 0: whole, 1: table, 2: columns, 3: rows, index } of dump.matchAll(copies)) {
     await client.query(dump.slice(at, index));
     for (const row of rows!.split('\n').slice(0, -1)) {
-      const values = row.split('\t').map(unescape);
+      const values = row.split('\t').map(fieldOf);
       await client.query(
         `insert into ${table} (${columns}) values (${values.map((_, n) => `$${n + 1}`).join(', ')})`,
         values,
@@ -59,7 +59,7 @@ async function restore(client: pg.Client, text: string): Promise<void> {
   await client.query(dump.slice(at));
 }
 
-function unescape(text: string): string | null {
+function fieldOf(text: string): string | null {
   if (text === '\\N') return null;
   const letters: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
   return text.replace(/\\(.)/g, (_, letter: string) => letters[letter] ?? letter);
