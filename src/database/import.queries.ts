@@ -116,12 +116,12 @@ export async function addFailures(
 /** Moves the last sign-in on, where it was later there, of those of whom nothing else has changed. */
 export async function updateImportedLastLogins(
   tx: Database,
-  rows: { userId: string; lastLogin: Date | null; digests: Buffer }[],
+  rows: { userId: string; user: { lastLogin: Date | null }; digests: Buffer }[],
 ): Promise<void> {
   if (rows.length === 0) return;
-  const values = rows.map(({ userId, lastLogin, digests }) => ({
+  const values = rows.map(({ userId, user, digests }) => ({
     id: userId,
-    last_login: lastLogin,
+    last_login: user.lastLogin,
     digests: digests.toString('hex'),
   }));
   await tx.execute(sql`

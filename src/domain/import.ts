@@ -79,12 +79,7 @@ export async function importUsers(
   users: AsyncIterable<ImportedUser | ImportProblem>,
   options: ImportOptions,
 ): Promise<ImportSummary> {
-  const run = new ImportRun(app, options);
-  if (!options.dryRun) return run.all(users, (batch) => run.take(batch));
-  return app.db.transaction(async (tx) => {
-    await openRehearsal(tx);
-    return run.all(users, (batch) => run.rehearse(tx, batch));
-  });
+  return new ImportRun(app, options).run(users);
 }
 
 class ImportRun {
@@ -115,7 +110,15 @@ class ImportRun {
     private readonly options: ImportOptions,
   ) {}
 
-  async all(
+  async run(users: AsyncIterable<ImportedUser | ImportProblem>): Promise<ImportSummary> {
+    if (!this.options.dryRun) return this.all(users, (batch) => this.take(batch));
+    return this.app.db.transaction(async (tx) => {
+      await openRehearsal(tx);
+      return this.all(users, (batch) => this.rehearse(tx, batch));
+    });
+  }
+
+  private async all(
     users: AsyncIterable<ImportedUser | ImportProblem>,
     work: (batch: Candidate[]) => Promise<[string, string][]>,
   ): Promise<ImportSummary> {
@@ -140,73 +143,54 @@ class ImportRun {
     return this.summary;
   }
 
-  /** Takes a batch. @returns the ids of those who are here */
-  async take(batch: Candidate[]): Promise<[string, string][]> {
-    const { fresh, known, ids } = await this.insistently(() =>
-      this.app.db.transaction(async (tx) => {
-        // Of two imports at once one waits: each would find the other's rows where it has just seen none.
-        await takeLock(tx, 'imports');
-        const sorted = await this.sort(tx, batch);
-        const rows = sorted.fresh
-          .filter(({ identifiers }) => Object.keys(identifiers).length > 0)
-          .map((candidate) => ({ candidate, row: rowOf(this.app, candidate.importedId, candidate) }));
-        const inserted = await insertImportedWherePossible(
-          tx,
-          rows.map(({ row }) => row),
-        );
-        const [idle, busy] = [
-          sorted.known.filter(isLastLoginOnly),
-          sorted.known.filter((one) => !isLastLoginOnly(one)),
-        ];
-        await updateImportedLastLogins(
-          tx,
-          idle.map(({ userId, user, digests }) => ({ userId, lastLogin: user.lastLogin, digests })),
-        );
-        return {
-          known: { idle, busy },
-          fresh: {
-            taken: rows.filter(({ row }) => inserted.has(row.id)),
-            others: rows.filter(({ row }) => !inserted.has(row.id)).map(({ candidate }) => candidate),
-            nameless: sorted.fresh.length - rows.length,
-          },
-          ids: [
-            ...sorted.ids,
-            ...rows.flatMap(({ candidate, row }): [string, string][] =>
-              inserted.has(row.id) ? [[candidate.user.id, row.id]] : [],
-            ),
-          ],
-        };
-      }),
-    );
-    this.summary.created += fresh.taken.length;
-    this.summary.updated += known.idle.length;
-    this.summary.notTaken += fresh.nameless;
-    this.summary.unchanged += ids.length - fresh.taken.length - known.idle.length - known.busy.length;
-    for (const candidate of fresh.others) {
-      const id = await this.takeSingly(candidate);
-      if (id === null) this.summary.notTaken += 1;
-      else {
-        this.summary.created += 1;
-        ids.push([candidate.user.id, id]);
-      }
-    }
-    for (const one of known.busy) {
+  /** Takes a batch: first what has changed, so that a name that somebody has given up there is free. @returns the ids of those who are here */
+  private async take(batch: Candidate[]): Promise<[string, string][]> {
+    const { fresh, known, ids } = await this.insistently(() => this.sort(this.app.db, batch));
+    this.summary.unchanged += batch.length - fresh.length - known.length;
+    const signedIn = known.filter(isLastLoginOnly);
+    for (const one of known.filter((one) => !signedIn.includes(one))) {
       const { updated, problems } = await this.insistently(() => updateImported(this.app, one, this.options.source));
       for (const problem of problems) this.tell(problem);
       this.summary[updated ? 'updated' : 'unchanged'] += 1;
+    }
+    await this.insistently(() => updateImportedLastLogins(this.app.db, signedIn));
+    this.summary.updated += signedIn.length;
+    return fresh.length === 0 ? ids : [...ids, ...(await this.takeFresh(fresh))];
+  }
+
+  private async takeFresh(fresh: Candidate[]): Promise<[string, string][]> {
+    const named = fresh.filter(({ identifiers }) => Object.keys(identifiers).length > 0);
+    const rows = named.map((candidate) => rowOf(this.app, candidate.importedId, candidate));
+    const ids = await this.insistently(() =>
+      this.app.db.transaction(async (tx) => {
+        // Of two imports at once one waits: each would find the other's rows where it has just seen none.
+        await takeLock(tx, 'imports');
+        const inserted = await insertImportedWherePossible(tx, rows);
+        return named.flatMap(({ user }, index): [string, string][] => {
+          const { id } = rows[index]!;
+          return inserted.has(id) ? [[user.id, id]] : [];
+        });
+      }),
+    );
+    this.summary.created += ids.length;
+    this.summary.notTaken += fresh.length - named.length;
+    const taken = new Set(ids.map(([oldId]) => oldId));
+    for (const candidate of named.filter(({ user }) => !taken.has(user.id))) {
+      const id = await this.takeSingly(candidate);
+      if (id !== null) ids.push([candidate.user.id, id]);
     }
     return ids;
   }
 
   /** Says what would become of a batch, where what the ones before it would have got is taken. Nothing that is kept is written. */
-  async rehearse(tx: Database, batch: Candidate[]): Promise<[string, string][]> {
+  private async rehearse(tx: Database, batch: Candidate[]): Promise<[string, string][]> {
     const { fresh, known } = await this.sort(tx, batch);
     const claimed = [
-      ...fresh.map((one) => ({ one, fields: importedFields.filter((field) => one.identifiers[field] !== undefined) })),
       ...known.map((one) => ({
         one,
         fields: importedFields.filter((field) => one.changed.includes(field) && one.identifiers[field] !== undefined),
       })),
+      ...fresh.map((one) => ({ one, fields: importedFields.filter((field) => one.identifiers[field] !== undefined) })),
     ];
     const claims = claimed.flatMap(({ one, fields }) =>
       fields.map((field) => ({ importedId: one.importedId, field, ...claimOf(this.app, one, field) })),
@@ -292,19 +276,22 @@ class ImportRun {
 
   /** Takes one of whom somebody has an identifier, without that one. @returns the new id; null where nothing is left */
   private async takeSingly(candidate: Candidate): Promise<string | null> {
+    const { importedId } = candidate;
     const left = { ...candidate.identifiers };
     const lost: (typeof importedFields)[number][] = [];
-    for (;;) {
-      const identifiers = Object.values(left);
-      if (identifiers.length === 0) return null;
-      const row = rowOf(this.app, candidate.importedId, {
-        ...candidate,
-        identifiers: left,
-        digests: withoutParts(candidate.digests, lost),
-      });
+    while (Object.keys(left).length > 0) {
+      const digests = withoutParts(candidate.digests, lost);
+      const row = rowOf(this.app, importedId, { ...candidate, identifiers: left, digests });
+      const insert = async (tx: Database) => {
+        await takeLock(tx, 'imports');
+        const other = (await findImported(tx, [importedId])).get(importedId);
+        if (other === undefined) await insertImported(tx, row);
+        return other;
+      };
       try {
-        await this.insistently(() => claimIdentifiers(this.app, identifiers, (tx) => insertImported(tx, row)));
-        return row.id;
+        const other = await this.insistently(() => claimIdentifiers(this.app, Object.values(left), insert));
+        this.summary[other === undefined ? 'created' : 'unchanged'] += 1;
+        return other?.userId ?? row.id;
       } catch (error) {
         for (const field of takenFields(error)) {
           this.tell(await describeTaken(this.app, candidate, field, this.options.source));
@@ -313,6 +300,8 @@ class ImportRun {
         }
       }
     }
+    this.summary.notTaken += 1;
+    return null;
   }
 
   private async insistently<T>(work: () => Promise<T>): Promise<T> {
