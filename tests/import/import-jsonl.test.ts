@@ -1,7 +1,8 @@
 /** Users of any other system, a JSON object a line. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { scryptSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -28,7 +29,7 @@ describe('a file of lines', () => {
     const salt = Buffer.from('sea salt');
     const whole = {
       id: 'auth0|5f7c8ec7',
-      username: 'Ada',
+      username: 'Augusta',
       email: 'Ada@Bücher.example',
       phone: '+44 7911 123456',
       emailVerified: true,
@@ -59,7 +60,7 @@ describe('a file of lines', () => {
     );
     assert.deepEqual(
       [ada.imported_id, ada.username, ada.is_active, ada.is_staff, ada.is_superuser, ada.date_joined, ada.last_login],
-      ['auth0:auth0|5f7c8ec7', 'Ada', true, true, false, new Date(whole.dateJoined), new Date(whole.lastLogin)],
+      ['auth0:auth0|5f7c8ec7', 'Augusta', true, true, false, new Date(whole.dateJoined), new Date(whole.lastLogin)],
     );
     assert.deepEqual(ada.tokens, [
       ['email', true, true],
@@ -159,6 +160,43 @@ describe('a file of lines', () => {
       assert.deepEqual([ended.code, ended.stdout], [code, '']);
       assert.match(ended.stderr, told);
     }
+  });
+});
+
+describe('docs/migrating.md', () => {
+  const guide = readFileSync(join(import.meta.dirname, '../../docs/migrating.md'), 'utf8');
+  const blockOf = (language: string) => new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'ms').exec(guide)![1]!;
+
+  test('shows lines that are imported as they stand, with every field there is, each explained', async () => {
+    const answer = await importer.answer([...jsonl, '-', '--source', 'guide'], blockOf('jsonl'));
+    assert.deepEqual([answer.created, answer.problemCount], [2, 0]);
+    const [whole] = blockOf('jsonl').split('\n');
+    const fields = Object.keys(readLine('{"id":1}', 1)).sort();
+    assert.deepEqual(Object.keys(JSON.parse(whole!)).sort(), fields);
+    const table = /^\| field \| type .*?\n\n/ms.exec(guide)![0];
+    const explained = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, names]) => names!.match(/\w+/g)!);
+    assert.deepEqual(explained.sort(), fields);
+  });
+
+  test('has a script of ten lines by which the users of better-auth come with their passwords', async () => {
+    const folder = temporaryFolder();
+    const salt = 'a1b2c3d4e5f60718293a4b5c6d7e8f90';
+    const key = scryptSync('violin under the stairs', salt, 64, { N: 16384, r: 16, p: 1, maxmem: 2 ** 26 });
+    const user = { email: 'better@example.com', emailVerified: true, createdAt: '2025-01-01T00:00:00.000Z' };
+    writeFileSync(
+      join(folder, 'users.json'),
+      JSON.stringify([
+        { ...user, id: 'Zx81', password: `${salt}:${key.toString('hex')}` },
+        { ...user, id: 'Zx82', email: 'social@example.com', password: null },
+      ]),
+    );
+    const script = blockOf('js');
+    assert.ok(script.trim().split('\n').length <= 10);
+    writeFileSync(join(folder, 'better-auth.mjs'), script);
+    const { stdout } = spawnSync(process.execPath, ['better-auth.mjs'], { cwd: folder, encoding: 'utf8' });
+    const answer = await importer.answer([...jsonl, '-', '--source', 'better-auth'], stdout);
+    assert.deepEqual([answer.created, answer.problemCount], [2, 0], stdout);
+    assert.equal(await signsIn(importer.service, user.email, 'violin under the stairs'), 'AuthenticateSuccess');
   });
 });
 

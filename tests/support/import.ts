@@ -70,7 +70,7 @@ export async function startImporter(): Promise<Importer> {
 }
 
 /** Starts a command, which does not outlive the tests of this file. */
-export function startCli(args: string[], environment: Record<string, string>): ChildProcess {
+function startCli(args: string[], environment: Record<string, string>): ChildProcess {
   const child = spawn(process.execPath, [cli, ...args], {
     cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...environment },
