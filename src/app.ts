@@ -65,6 +65,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       peppers: config.passwordPeppers,
       cost: config.bcryptCost,
       threads: config.passwordThreads,
+      onUselessHash: (scheme, fault) => log.warn({ scheme, fault }, 'a stored password hash can verify nothing'),
     });
     const metrics = createMetrics({ hashesWaiting: passwords.waiting, pool: database.connections });
     const sendGrid = config.sendGrid && createSendGrid(config.sendGrid);

@@ -11,6 +11,7 @@ import { prune, setPasswordOf, unlockAddressesOf } from './domain/administration
 import { Refusal } from './domain/errors.js';
 import { makeSuperuser } from './domain/users.js';
 import { emitSchema } from './graphql/schema.js';
+import { addImportCommands } from './import-command.js';
 
 /** Of sysexits.h where there is one for it. */
 const exitCodes = { failed: 1, refused: 65, misconfigured: 78 };
@@ -113,6 +114,8 @@ program
   .action(() => {
     process.stdout.write(emitSchema());
   });
+
+addImportCommands(program, run);
 
 await program.parseAsync();
 

@@ -20,6 +20,7 @@ export interface Keys {
   oneTimePasswords: Buffer;
   throttles: Buffer;
   refreshTokens: Buffer;
+  imports: Buffer;
   outbox: { id: string; bytes: Buffer };
   accessTokens(): AccessTokenKeys;
   /** Looks again at those of access tokens, and replaces the one that signs where it is old. Done every minute by itself. */
@@ -63,6 +64,7 @@ export async function openKeys(
     oneTimePasswords: deriveKey(root, 'one-time-passwords'),
     throttles: deriveKey(root, 'throttles'),
     refreshTokens: deriveKey(root, 'refresh-tokens'),
+    imports: deriveKey(root, 'imports'),
     outbox: { id: '00000000', bytes: deriveKey(root, 'outbox') },
     accessTokens: () => accessTokens,
     refresh,

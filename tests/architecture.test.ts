@@ -23,6 +23,7 @@ const mayImport: Record<Room, readonly (Room | `type ${Room}` | 'graphql/schema'
 const modulesOfRooms: Record<string, Room> = {
   'main.ts': 'main',
   'cli.ts': 'main',
+  'import-command.ts': 'main',
   'server.ts': 'server',
   'outbox-page.ts': 'server',
   'web-pages.ts': 'server',

@@ -11,7 +11,17 @@ import { freePort } from './support/postgres.js';
 import { advance, createDatabase, sharedSecrets, startService, temporaryFolder } from './support/service.js';
 
 const cli = join(import.meta.dirname, '../dist/cli.js');
-const commands = ['serve', 'migrate', 'create-superuser', 'set-password', 'unlock', 'prune', 'print-schema'];
+const commands = [
+  'serve',
+  'migrate',
+  'create-superuser',
+  'set-password',
+  'unlock',
+  'prune',
+  'print-schema',
+  'import-django',
+  'import',
+];
 const newPassword = 'another horse battery';
 
 /** A service, and the environment by which the command line reaches the same PostgreSQL. */

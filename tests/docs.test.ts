@@ -233,5 +233,13 @@ function arrowsOfSource(): string[] {
 /** A folder is a room; of the modules beside them some belong to another's. */
 function roomOf(file: string): string {
   const name = file.includes('/') ? file.split('/')[0]! : file.replace(/\.[jt]s$/, '');
-  return { cli: 'main', 'outbox-page': 'server', 'web-pages': 'server', keys: 'app', metrics: 'app' }[name] ?? name;
+  const rooms: Record<string, string> = {
+    cli: 'main',
+    'import-command': 'main',
+    'outbox-page': 'server',
+    'web-pages': 'server',
+    keys: 'app',
+    metrics: 'app',
+  };
+  return rooms[name] ?? name;
 }

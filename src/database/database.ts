@@ -56,7 +56,7 @@ async function refuseNewer(db: Database): Promise<void> {
 
 /** Advisory locks by which processes wait for each other, in a space of numbers that is this program's own. */
 const lockSpace = 7_213_550;
-const lockNumbers = { migration: 1, keys: 2, superusers: 3 } as const;
+const lockNumbers = { migration: 1, keys: 2, superusers: 3, imports: 4 } as const;
 
 /** Waits until no other transaction holds the lock, and holds it to the end of this one. */
 export async function takeLock(tx: Database, lock: keyof typeof lockNumbers): Promise<void> {

@@ -89,11 +89,16 @@ export const users = pgTable(
     lastLogin: instant('last_login'),
     /** When an address of this account was verified for the first time: from then on it has an owner. */
     firstVerifiedAt: instant('first_verified_at'),
+    /** `<source>:<id there>` of one who was brought along from another system. */
+    importedId: comparedByBytes('imported_id'),
+    /** Keyed digests of what the last import read there, field by field: what differs has been changed there since. */
+    importedDigests: bytes('imported_digests'),
   },
   (t) => [
     uniqueIndex('users_username_key_unique').on(t.usernameKey),
     uniqueIndex('users_email_key_unique').on(t.emailKey),
     uniqueIndex('users_phone_unique').on(t.phone),
+    uniqueIndex('users_imported_id_unique').on(t.importedId).where(sql`${t.importedId} is not null`),
     index('users_date_joined').on(t.dateJoined, t.id),
     index('users_superuser').on(t.id).where(sql`${t.isSuperuser}`),
     check('users_identifier_required', sql`num_nonnulls(${t.username}, ${t.email}, ${t.phone}) > 0`),

@@ -181,8 +181,8 @@ function readChanges(app: App, input: UserChanges): { flags: Flags; identifiers:
   return { flags, identifiers };
 }
 
-/** @returns how many sessions have ended by it */
-async function applyFlags(tx: Database, user: User, flags: Flags): Promise<number> {
+/** Under the lock `superusers`. @returns how many sessions have ended by it */
+export async function applyFlags(tx: Database, user: User, flags: Flags): Promise<number> {
   const changed = flagFields.filter((field) => flags[field] !== undefined && flags[field] !== user[field]);
   if (changed.length === 0) return 0;
   const after = { ...user, ...flags };

@@ -3,10 +3,13 @@ import { createHmac } from 'node:crypto';
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import { adjacencyGraphs, dictionary } from '@zxcvbn-ts/language-common';
 import { compareSync, hashSync } from 'bcryptjs';
+import type { ForeignHash } from './foreign-hashes.js';
+import { verifyForeign } from './foreign-verification.js';
 
 export type PasswordTask =
   | { task: 'hash'; password: string; pepper: Uint8Array; cost: number }
   | { task: 'verify'; password: string; pepper: Uint8Array; bcryptHash: string }
+  | { task: 'verify-foreign'; password: string; hash: ForeignHash }
   | { task: 'score'; password: string; context: string[] };
 
 /** zxcvbn's score, alone and knowing the user's own words. */
@@ -22,12 +25,14 @@ export interface PasswordScore {
 const zxcvbn = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs, l33tMaxSubstitutions: 30 });
 const scoredCharacters = 64;
 
-export default function run(task: PasswordTask): string | boolean | PasswordScore {
+export default function run(task: PasswordTask): string | boolean | Promise<boolean> | PasswordScore {
   switch (task.task) {
     case 'hash':
       return hashSync(prehash(task), task.cost);
     case 'verify':
       return compareSync(prehash(task), task.bcryptHash);
+    case 'verify-foreign':
+      return verifyForeign(task.password, task.hash);
     case 'score':
       return score([...task.password].slice(0, scoredCharacters).join(''), task.context);
   }

@@ -125,7 +125,7 @@ for (const { name, db } of databases) {
     );
     assert.deepEqual(
       collations.map(({ attname }) => attname),
-      ['email_key', 'id', 'phone', 'token_id', 'username_key'],
+      ['email_key', 'id', 'imported_id', 'phone', 'token_id', 'username_key'],
     );
   });
 

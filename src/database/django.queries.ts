@@ -1,0 +1,137 @@
+/** Reading the users of a Django database: django-flex-user's tables, or Django's own. Nothing is ever written there. */
+import pg from 'pg';
+
+/** A row as Django has it; an id of any type as text. */
+export interface DjangoUser {
+  id: string;
+  username: string | null;
+  email: string | null;
+  phone: string | null;
+  password: string | null;
+  isActive: boolean;
+  isStaff: boolean;
+  isSuperuser: boolean;
+  dateJoined: Date | null;
+  lastLogin: Date | null;
+  emailVerified: boolean | null;
+  emailFailureCount: number | null;
+  emailTimeout: Date | null;
+  phoneVerified: boolean | null;
+  phoneFailureCount: number | null;
+  phoneTimeout: Date | null;
+}
+
+export interface DjangoDatabase {
+  table: string;
+  count: number;
+  /** In the order of their ids, as they all were when it was opened. */
+  users(): AsyncIterable<DjangoUser>;
+  close(): Promise<void>;
+}
+
+/** What was found there are no users that can be read. */
+export class NotDjangoError extends Error {
+  override readonly name = 'NotDjangoError';
+}
+
+/** The first of them that is there. */
+const usualTables = ['django_flex_user_flexuser', 'auth_user'];
+
+const columns: Record<string, { column: string; otherwise: string }> = {
+  username: { column: 'username::text', otherwise: 'null' },
+  email: { column: 'email::text', otherwise: 'null' },
+  phone: { column: 'phone::text', otherwise: 'null' },
+  password: { column: 'password::text', otherwise: 'null' },
+  is_active: { column: 'is_active', otherwise: 'true' },
+  is_staff: { column: 'is_staff', otherwise: 'false' },
+  is_superuser: { column: 'is_superuser', otherwise: 'false' },
+  date_joined: { column: 'date_joined::timestamptz', otherwise: 'null::timestamptz' },
+  last_login: { column: 'last_login::timestamptz', otherwise: 'null::timestamptz' },
+};
+
+/** How many rows are fetched at a time. */
+const fetchSize = 1_000;
+
+/**
+ * Opens the database in one transaction that reads only and sees one state of it.
+ * @param table of the users, with its schema where that is not the default one; absent: the usual one that is there
+ * @throws {NotDjangoError}
+ */
+export async function openDjango(url: string, table?: string): Promise<DjangoDatabase> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'flex-identity import',
+    connectionTimeoutMillis: 10_000,
+  });
+  // One that breaks while nothing is asked of it is told by the next statement.
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    await client.query('begin transaction isolation level repeatable read read only');
+    // What Django has stored without a time zone is UTC.
+    await client.query(`set local timezone to 'UTC'`);
+    const found = await findTable(client, table);
+    const selection = await select(client, found);
+    const { rows } = await client.query(`select count(*)::int as count from ${found}`);
+    return {
+      table: found,
+      count: rows[0].count,
+      async *users() {
+        await client.query(`declare imported_users no scroll cursor for ${selection}`);
+        for (;;) {
+          const { rows } = await client.query<DjangoUser>(`fetch ${fetchSize} from imported_users`);
+          yield* rows;
+          if (rows.length < fetchSize) return;
+        }
+      },
+      close: () => client.end(),
+    };
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
+}
+
+/** @returns its name as SQL writes it */
+async function findTable(client: pg.Client, table: string | undefined): Promise<string> {
+  for (const name of table === undefined ? usualTables : [table]) {
+    const quoted = name.split('.').map(pg.escapeIdentifier).join('.');
+    const { rows } = await client.query('select to_regclass($1)::text as found', [quoted]);
+    if (rows[0].found !== null) return quoted;
+  }
+  throw new NotDjangoError(
+    table === undefined
+      ? `There is neither of the tables ${usualTables.join(' and ')}. Name that of the users by --table.`
+      : `There is no table ${table}.`,
+  );
+}
+
+/** Whichever columns there are; verified marks and counts of failures where django-flex-user keeps them. */
+async function select(client: pg.Client, table: string): Promise<string> {
+  const { rows } = await client.query<{ name: string }>(
+    'select attname::text as name from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped',
+    [table],
+  );
+  const present = new Set(rows.map(({ name }) => name));
+  if (!present.has('id') || !present.has('password'))
+    throw new NotDjangoError(`The table ${table} has no columns id and password: it is not one of Django's users.`);
+  const of = (name: string) => (present.has(name) ? `u.${columns[name]!.column}` : columns[name]!.otherwise);
+  const tokenTable = async (kind: string) => {
+    const name = table.replace(/_flexuser"$/, `_${kind}token"`);
+    const { rows } = await client.query('select to_regclass($1) is not null as found', [name]);
+    return name !== table && rows[0].found ? name : undefined;
+  };
+  const [email, phone] = [await tokenTable('email'), await tokenTable('phone')];
+  const ofToken = (alias: string, there: string | undefined, prefix: string) =>
+    there === undefined
+      ? `null as "${prefix}Verified", null as "${prefix}FailureCount", null as "${prefix}Timeout"`
+      : `${alias}.verified as "${prefix}Verified", ${alias}.failure_count as "${prefix}FailureCount", ${alias}.timeout::timestamptz as "${prefix}Timeout"`;
+  return `select u.id::text as id, ${of('username')} as username, ${of('email')} as email, ${of('phone')} as phone,
+      ${of('password')} as password, ${of('is_active')} as "isActive", ${of('is_staff')} as "isStaff",
+      ${of('is_superuser')} as "isSuperuser", ${of('date_joined')} as "dateJoined", ${of('last_login')} as "lastLogin",
+      ${ofToken('e', email, 'email')}, ${ofToken('p', phone, 'phone')}
+    from ${table} u
+    ${email === undefined ? '' : `left join ${email} e on e.user_id = u.id`}
+    ${phone === undefined ? '' : `left join ${phone} p on p.user_id = u.id`}
+    order by u.id`;
+}

@@ -1,0 +1,303 @@
+/** What is brought along of a user of another system: the form of a line, and what our rules make of it. */
+import { randomUUID } from 'node:crypto';
+import type { CountryCode } from 'libphonenumber-js/max';
+import { z } from 'zod';
+import type { App } from '../app.js';
+import type { DjangoUser } from '../database/django.queries.js';
+import type { ImportedFailures, ImportedRow } from '../database/import.queries.js';
+import { foreignSchemeOf } from '../security/foreign-hashes.js';
+import { hmac } from '../security/hmac.js';
+import { tokenIdOf } from './account-input.js';
+import { type Identifier, type IdentifierFault, parseEmail, parsePhone, parseUsername } from './identifiers.js';
+import { waitSeconds } from './throttle.js';
+
+const earliest = new Date('1900-01-01');
+const instant = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text))
+  .refine((date) => date >= earliest, 'is not of this age');
+const throttle = z.strictObject({
+  failureCount: z.int().min(0).max(2_147_483_647),
+  retryAt: instant.nullable().default(null),
+});
+/** Longer than any identifier that is accepted, in any spelling: what is longer is no slip. */
+const identifier = z.string().max(1_200).nullable().default(null);
+
+/** A line of `import --format jsonl`. Everything but the id may be left out. */
+const importedUser = z.strictObject({
+  id: z
+    .union([z.string(), z.int().transform(String)])
+    .pipe(z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters')),
+  username: identifier,
+  email: identifier,
+  phone: identifier,
+  emailVerified: z.boolean().default(false),
+  phoneVerified: z.boolean().default(false),
+  emailThrottle: throttle.nullable().default(null),
+  phoneThrottle: throttle.nullable().default(null),
+  passwordHash: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,1024}$/, 'must be 1 to 1024 printable ASCII characters')
+    .nullable()
+    .default(null),
+  isActive: z.boolean().default(true),
+  isStaff: z.boolean().default(false),
+  isSuperuser: z.boolean().default(false),
+  dateJoined: instant.nullable().default(null),
+  lastLogin: instant.nullable().default(null),
+});
+
+export type ImportedUser = z.output<typeof importedUser>;
+
+/** What is wrong with a user, or with a line that is none. */
+export interface ImportProblem {
+  /** there; null where it cannot be told */
+  id: string | null;
+  /** of a file */
+  line?: number;
+  /** null: the whole */
+  field: string | null;
+  code: string;
+  value?: string;
+  /** who has the identifier: the id there; null for an account that was not brought along */
+  holder?: string | null;
+  message: string;
+}
+
+/** @returns the user, or why it is none */
+export function readLine(text: string, line: number): ImportedUser | ImportProblem {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { id: null, line, field: null, code: 'MALFORMED', message: 'This line is not JSON.' };
+  }
+  const parsed = importedUser.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const id = (json as { id?: unknown } | null)?.id;
+  return {
+    id: typeof id === 'string' || typeof id === 'number' ? String(id).slice(0, 200) : null,
+    line,
+    field: issue!.path.join('.') || null,
+    code: 'MALFORMED',
+    message: `${issue!.message}.`,
+  };
+}
+
+export function isProblem(user: ImportedUser | ImportProblem): user is ImportProblem {
+  return 'code' in user;
+}
+
+/** Django's empty text is none, and what begins with `!` is no password. */
+export function readDjangoUser(user: DjangoUser): ImportedUser {
+  const { id, username, email, phone, password, isActive, isStaff, isSuperuser } = user;
+  const throttleOf = (failureCount: number | null, timeout: Date | null) =>
+    failureCount === null ? null : { failureCount, retryAt: soundInstant(timeout) };
+  return {
+    id,
+    username: username || null,
+    email: email || null,
+    phone: phone || null,
+    emailVerified: user.emailVerified ?? false,
+    phoneVerified: user.phoneVerified ?? false,
+    emailThrottle: throttleOf(user.emailFailureCount, user.emailTimeout),
+    phoneThrottle: throttleOf(user.phoneFailureCount, user.phoneTimeout),
+    passwordHash: !password || password.startsWith('!') ? null : password,
+    isActive,
+    isStaff,
+    isSuperuser,
+    dateJoined: soundInstant(user.dateJoined),
+    lastLogin: soundInstant(user.lastLogin),
+  };
+}
+
+/** PostgreSQL has instants that JavaScript has not. */
+function soundInstant(date: Date | null): Date | null {
+  return date instanceof Date && date >= earliest ? date : null;
+}
+
+export const importedFields = ['username', 'email', 'phone'] as const;
+type IdentifierField = (typeof importedFields)[number];
+
+/** What a change is looked for in, each with a digest of its own. */
+const digestedParts = [
+  'username',
+  'email',
+  'emailState',
+  'phone',
+  'phoneState',
+  'password',
+  'flags',
+  'dateJoined',
+  'lastLogin',
+] as const;
+export type DigestedPart = (typeof digestedParts)[number];
+const digestBytes = 8;
+/** Of what could not be had because somebody else has it: differs from every other, so that it is tried again. */
+const notHad = Buffer.alloc(digestBytes, 0xff);
+
+/** A user as our rules have it. */
+export interface ReadUser {
+  user: ImportedUser;
+  identifiers: Partial<Record<IdentifierField, Identifier>>;
+  problems: ImportProblem[];
+  /** identifiers that are written otherwise here */
+  normalised: { id: string; field: IdentifierField; from: string; to: string }[];
+  /** `none`, or the scheme of the hash */
+  passwordScheme: string;
+  digests: Buffer;
+}
+
+/** One who is to be taken. */
+export interface Candidate extends ReadUser {
+  importedId: string;
+}
+
+/** One who was taken before and has changed there since. */
+export interface Known extends Candidate {
+  userId: string;
+  changed: DigestedPart[];
+  /** the digests of the last import */
+  before: Buffer;
+}
+
+export function readUser(app: App, user: ImportedUser): ReadUser {
+  const identifiers: ReadUser['identifiers'] = {};
+  const problems: ImportProblem[] = [];
+  const normalised: ReadUser['normalised'] = [];
+  for (const field of importedFields) {
+    const text = user[field];
+    if (text === null) continue;
+    const parsed = parse(field, text, app.config.defaultRegion);
+    if (typeof parsed === 'string')
+      problems.push({ id: user.id, field, code: parsed, value: text, message: reasons[parsed](field) });
+    else {
+      identifiers[field] = parsed;
+      if (parsed.value !== text) normalised.push({ id: user.id, field, from: text, to: parsed.value });
+    }
+  }
+  if (importedFields.every((field) => user[field] === null))
+    problems.push({
+      id: user.id,
+      field: null,
+      code: 'IDENTIFIER_REQUIRED',
+      message: 'There is neither a username nor an email address nor a phone number.',
+    });
+  const { passwordHash } = user;
+  let hash = passwordHash;
+  if (hash !== null) {
+    const isText = /^[\x20-\x7e]{1,1024}$/.test(hash);
+    const fault = isText ? app.passwords.faultOf(hash) : 'MALFORMED';
+    if (fault !== null) problems.push({ id: user.id, field: 'passwordHash', code: fault, message: hashReasons[fault] });
+    if (!isText) hash = null;
+  }
+  return {
+    user: { ...user, passwordHash: hash },
+    identifiers,
+    problems,
+    normalised,
+    passwordScheme: passwordHash === null ? 'none' : foreignSchemeOf(passwordHash),
+    digests: digest(app, user),
+  };
+}
+
+/** The row to insert. */
+export function rowOf(app: App, importedId: string, { user, identifiers, digests }: ReadUser): ImportedRow {
+  const { username, email, phone } = identifiers;
+  return {
+    id: randomUUID(),
+    importedId,
+    digests,
+    username: username?.value ?? null,
+    usernameKey: username?.key ?? null,
+    email: email?.value ?? null,
+    emailKey: email?.key ?? null,
+    phone: phone?.value ?? null,
+    passwordHash: user.passwordHash,
+    isActive: user.isActive,
+    isStaff: user.isStaff,
+    isSuperuser: user.isSuperuser,
+    dateJoined: user.dateJoined,
+    lastLogin: user.lastLogin,
+    addresses: (['email', 'phone'] as const).flatMap((kind) => {
+      const address = identifiers[kind];
+      return address === undefined ? [] : [addressOf(app, user, kind, address)];
+    }),
+  };
+}
+
+export function addressOf(app: App, user: ImportedUser, kind: 'email' | 'phone', { key, value }: Identifier) {
+  const given = user[`${kind}Throttle`];
+  const { maxWaitSeconds, maxFailures } = app.config.oneTimePassword;
+  const failures: ImportedFailures | null = given && {
+    count: given.failureCount,
+    retryAt: given.retryAt,
+    waitSeconds: waitSeconds(given.failureCount, { maxWaitSeconds, maxFailures }),
+  };
+  return {
+    tokenId: tokenIdOf(app, { kind, key }),
+    kind,
+    address: value,
+    verified: user[`${kind}Verified`],
+    failures,
+  };
+}
+
+/** Which parts differ in the source from what the digests were made of. */
+export function changedParts(before: Buffer, after: Buffer): DigestedPart[] {
+  return digestedParts.filter((_, index) => {
+    const [start, end] = [index * digestBytes, (index + 1) * digestBytes];
+    return !before.subarray(start, end).equals(after.subarray(start, end));
+  });
+}
+
+/** The digests, but of what could not be had. */
+export function withoutParts(digests: Buffer, parts: readonly DigestedPart[]): Buffer {
+  const copy = Buffer.from(digests);
+  for (const part of parts) notHad.copy(copy, digestedParts.indexOf(part) * digestBytes);
+  return copy;
+}
+
+function digest(app: App, user: ImportedUser): Buffer {
+  const stateOf = (kind: 'email' | 'phone') => {
+    const { failureCount = 0, retryAt = null } = user[`${kind}Throttle`] ?? {};
+    return user[`${kind}Verified`] || failureCount > 0
+      ? `${user[`${kind}Verified`]} ${failureCount} ${retryAt?.toISOString()}`
+      : null;
+  };
+  const values: Record<DigestedPart, string | null> = {
+    username: user.username,
+    email: user.email,
+    emailState: stateOf('email'),
+    phone: user.phone,
+    phoneState: stateOf('phone'),
+    password: user.passwordHash,
+    flags: `${user.isActive} ${user.isStaff} ${user.isSuperuser}`,
+    dateJoined: user.dateJoined?.toISOString() ?? null,
+    lastLogin: user.lastLogin?.toISOString() ?? null,
+  };
+  const nothing = Buffer.alloc(digestBytes);
+  return Buffer.concat(
+    digestedParts.map((part) =>
+      values[part] === null ? nothing : hmac(app.keys.imports, part, values[part]).subarray(0, digestBytes),
+    ),
+  );
+}
+
+function parse(field: IdentifierField, text: string, defaultRegion: CountryCode): Identifier | IdentifierFault {
+  if (field === 'username') return parseUsername(text);
+  return field === 'email' ? parseEmail(text) : parsePhone(text, defaultRegion);
+}
+
+const reasons: Record<IdentifierFault, (field: IdentifierField) => string> = {
+  BLANK: (field) => `The ${field} is empty.`,
+  INVALID: (field) => `This is not a valid ${field} here.`,
+  TOO_LONG: (field) => `The ${field} is too long.`,
+};
+
+const hashReasons = {
+  UNKNOWN_SCHEME: 'The scheme of the password hash is not known here: the user needs a new password.',
+  MALFORMED: 'The password hash is damaged: the user needs a new password.',
+  TOO_COSTLY: 'The password hash asks for more work than is done for one here: the user needs a new password.',
+};

@@ -1,0 +1,260 @@
+/**
+ * Password hashes that other systems have made: the forms in which they are stored, and the most that one may cost.
+ * Reading is all that is done here; `foreign-verification.ts` computes, in a worker thread.
+ */
+
+export type ForeignHash =
+  | { scheme: 'pbkdf2'; digest: string; iterations: number; salt: Uint8Array; key: Uint8Array }
+  | { scheme: 'bcrypt'; sha256First: boolean; bcryptHash: string }
+  | {
+      scheme: 'argon2';
+      variant: Argon2Variant;
+      kibibytes: number;
+      passes: number;
+      lanes: number;
+      salt: Uint8Array;
+      key: Uint8Array;
+    }
+  | {
+      scheme: 'scrypt';
+      cost: number;
+      blockSize: number;
+      parallelism: number;
+      salt: Uint8Array;
+      key: Uint8Array;
+      signerKey?: Uint8Array;
+    };
+
+export type Argon2Variant = 'argon2id' | 'argon2i' | 'argon2d';
+
+/** Why a stored text can verify nothing. `TOO_COSTLY`: it asks for more than {@link limits}. */
+export type HashFault = 'UNKNOWN_SCHEME' | 'MALFORMED' | 'TOO_COSTLY';
+
+/**
+ * What a hash may ask for: a second or two of one thread, and 256 MiB. Whoever can write to the table could stall the service by more.
+ * Above every default known of Django, passlib, Keycloak, Firebase, Supabase, Auth0, better-auth and libsodium, but for libsodium's `SENSITIVE`.
+ */
+const limits = {
+  bcryptCost: { min: 4, max: 15 },
+  /** of PBKDF2, for each block of the key */
+  iterations: 5_000_000,
+  kibibytes: 262_144,
+  /** of memory, each time it is gone through */
+  kibibytesInAll: 1_048_576,
+  lanes: 255,
+  saltBytes: 128,
+  keyBytes: { min: 16, max: 64 },
+};
+
+/** Longer than any of them. */
+const longestHash = 1_024;
+
+const base64 = '([A-Za-z0-9+/._-]{1,256}={0,2})';
+const django = {
+  pbkdf2: new RegExp(`^pbkdf2_(sha1|sha256)\\$(\\d{1,9})\\$([^$]{1,128})\\$${base64}$`),
+  scrypt: new RegExp(`^scrypt\\$(\\d{1,9})\\$([^$]{1,128})\\$(\\d{1,5})\\$(\\d{1,5})\\$${base64}$`),
+};
+/** Iterations as passlib writes them, or as a parameter with the length of the key beside it. */
+const pbkdf2 = new RegExp(
+  `^\\$pbkdf2(?:-(sha1|sha256|sha512))?\\$(?:i=)?(\\d{1,9})(?:,l=\\d{1,3})?\\$${base64}\\$${base64}$`,
+);
+const bcrypt = /^(?:bcrypt(_sha256)?\$)?(\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53})$/;
+const phcBcrypt = /^\$bcrypt\$v=98\$r=(\d{1,2})\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{31})$/;
+const argon2 = new RegExp(
+  `^(?:argon2)?\\$(argon2(?:id|i|d))\\$v=19\\$m=(\\d{1,9}),t=(\\d{1,9}),p=(\\d{1,9})\\$${base64}\\$${base64}$`,
+);
+const scrypt = new RegExp(`^\\$scrypt\\$ln=(\\d{1,2}),r=(\\d{1,5}),p=(\\d{1,5})\\$${base64}\\$${base64}$`);
+/** Of libxcrypt and libsodium: logarithm, block size and parallelism in base 64 of crypt's own, then the salt as it stands. */
+const cryptScrypt =
+  /^\$7\$([./0-9A-Za-z])([./0-9A-Za-z]{5})([./0-9A-Za-z]{5})([./0-9A-Za-z]{1,128})\$([./0-9A-Za-z]{43})$/;
+/** Firebase's own scrypt, as Supabase writes it: the project's salt separator and signer key stand in each hash. */
+const firebaseScrypt = new RegExp(
+  `^\\$fbscrypt\\$v=1,n=(\\d{1,2}),r=(\\d{1,5}),p=(\\d{1,5})(?:,ss=${base64})?,sk=${base64}\\$${base64}\\$${base64}$`,
+);
+
+type Reader = (text: string) => ForeignHash | HashFault;
+
+const readers: Record<string, Reader> = {
+  pbkdf2_sha256: readDjangoPbkdf2,
+  pbkdf2_sha1: readDjangoPbkdf2,
+  pbkdf2: readPbkdf2,
+  'pbkdf2-sha1': readPbkdf2,
+  'pbkdf2-sha256': readPbkdf2,
+  'pbkdf2-sha512': readPbkdf2,
+  bcrypt: (text) => (text.startsWith('$') ? readPhcBcrypt(text) : readBcrypt(text)),
+  bcrypt_sha256: readBcrypt,
+  '2a': readBcrypt,
+  '2b': readBcrypt,
+  '2y': readBcrypt,
+  argon2: readArgon2,
+  argon2id: readArgon2,
+  argon2i: readArgon2,
+  argon2d: readArgon2,
+  scrypt: (text) => (text.startsWith('$') ? readScrypt(text) : readDjangoScrypt(text)),
+  '7': readCryptScrypt,
+  fbscrypt: readFirebaseScrypt,
+};
+
+/** Reads the stored form of a hash that another system has made. */
+export function readForeignHash(text: string): ForeignHash | HashFault {
+  const reader = readers[foreignSchemeOf(text)];
+  if (reader === undefined) return 'UNKNOWN_SCHEME';
+  return text.length > longestHash ? 'MALFORMED' : reader(text);
+}
+
+/** The scheme that a stored text names, of those that are known; else `other`. */
+export function foreignSchemeOf(text: string): string {
+  const name = /^\$?(\w[\w-]{0,31})\$/.exec(text)?.[1] ?? '';
+  return Object.hasOwn(readers, name) ? name : 'other';
+}
+
+function readDjangoPbkdf2(text: string): ForeignHash | HashFault {
+  const match = django.pbkdf2.exec(text);
+  if (match === null) return 'MALFORMED';
+  return checkPbkdf2(match[1]!, match[2]!, Buffer.from(match[3]!), bytesOf(match[4]!));
+}
+
+function readPbkdf2(text: string): ForeignHash | HashFault {
+  const match = pbkdf2.exec(text);
+  if (match === null) return 'MALFORMED';
+  return checkPbkdf2(match[1] ?? 'sha1', match[2]!, bytesOf(match[3]!), bytesOf(match[4]!));
+}
+
+function checkPbkdf2(digest: string, iterations: string, salt: Buffer, key: Buffer): ForeignHash | HashFault {
+  const hash = { scheme: 'pbkdf2' as const, digest, iterations: Number(iterations), salt, key };
+  if (hash.iterations < 1 || !isSized(hash)) return 'MALFORMED';
+  const blocks = Math.ceil(key.length / { sha1: 20, sha256: 32, sha512: 64 }[digest]!);
+  return hash.iterations * blocks > limits.iterations ? 'TOO_COSTLY' : hash;
+}
+
+function readBcrypt(text: string): ForeignHash | HashFault {
+  const [, sha256First, bcryptHash, cost] = bcrypt.exec(text) ?? [];
+  if (bcryptHash === undefined) return 'MALFORMED';
+  return checkBcrypt({ scheme: 'bcrypt', sha256First: sha256First !== undefined, bcryptHash }, Number(cost));
+}
+
+function readPhcBcrypt(text: string): ForeignHash | HashFault {
+  const [, cost, salt, key] = phcBcrypt.exec(text) ?? [];
+  if (cost === undefined) return 'MALFORMED';
+  const [cryptSalt, cryptKey] = [salt!, key!].map((part) => bcryptBase64(bytesOf(part)));
+  const bcryptHash = `$2b$${cost.padStart(2, '0')}$${cryptSalt}${cryptKey}`;
+  return checkBcrypt({ scheme: 'bcrypt', sha256First: false, bcryptHash }, Number(cost));
+}
+
+function checkBcrypt(hash: ForeignHash, cost: number): ForeignHash | HashFault {
+  if (cost < limits.bcryptCost.min || cost > 31) return 'MALFORMED';
+  return cost > limits.bcryptCost.max ? 'TOO_COSTLY' : hash;
+}
+
+function readArgon2(text: string): ForeignHash | HashFault {
+  const match = argon2.exec(text);
+  if (match === null) return 'MALFORMED';
+  const [kibibytes, passes, lanes] = [Number(match[2]), Number(match[3]), Number(match[4])];
+  const [salt, key] = [bytesOf(match[5]!), bytesOf(match[6]!)];
+  // Of RFC 9106 §3.1: eight bytes of salt, eight blocks for each lane.
+  const isSound = passes >= 1 && lanes >= 1 && kibibytes >= 8 * lanes && salt.length >= 8;
+  if (!isSound || !isSized({ salt, key })) return 'MALFORMED';
+  if (kibibytes > limits.kibibytes || kibibytes * passes > limits.kibibytesInAll || lanes > limits.lanes)
+    return 'TOO_COSTLY';
+  return { scheme: 'argon2', variant: match[1] as Argon2Variant, kibibytes, passes, lanes, salt, key };
+}
+
+function readDjangoScrypt(text: string): ForeignHash | HashFault {
+  const match = django.scrypt.exec(text);
+  if (match === null) return 'MALFORMED';
+  return checkScrypt({
+    cost: Number(match[1]),
+    blockSize: Number(match[3]),
+    parallelism: Number(match[4]),
+    salt: Buffer.from(match[2]!),
+    key: bytesOf(match[5]!),
+  });
+}
+
+function readScrypt(text: string): ForeignHash | HashFault {
+  const match = scrypt.exec(text);
+  if (match === null) return 'MALFORMED';
+  return checkScrypt({
+    cost: 2 ** Number(match[1]),
+    blockSize: Number(match[2]),
+    parallelism: Number(match[3]),
+    salt: bytesOf(match[4]!),
+    key: bytesOf(match[5]!),
+  });
+}
+
+function readCryptScrypt(text: string): ForeignHash | HashFault {
+  const match = cryptScrypt.exec(text);
+  if (match === null) return 'MALFORMED';
+  return checkScrypt({
+    cost: 2 ** cryptNumber(match[1]!),
+    blockSize: cryptNumber(match[2]!),
+    parallelism: cryptNumber(match[3]!),
+    salt: Buffer.from(match[4]!),
+    key: cryptBytes(match[5]!),
+  });
+}
+
+function readFirebaseScrypt(text: string): ForeignHash | HashFault {
+  const match = firebaseScrypt.exec(text);
+  if (match === null) return 'MALFORMED';
+  return checkScrypt({
+    cost: 2 ** Number(match[1]),
+    blockSize: Number(match[2]),
+    parallelism: Number(match[3]),
+    salt: Buffer.concat([bytesOf(match[6]!), bytesOf(match[4] ?? '')]),
+    key: bytesOf(match[7]!),
+    signerKey: bytesOf(match[5]!),
+  });
+}
+
+function checkScrypt(parameters: Omit<ForeignHash & { scheme: 'scrypt' }, 'scheme'>): ForeignHash | HashFault {
+  const { cost, blockSize, parallelism, key, signerKey } = parameters;
+  const isSound = cost >= 2 && Number.isInteger(Math.log2(cost)) && blockSize >= 1 && parallelism >= 1;
+  if (!isSound || !isSized(parameters) || (signerKey !== undefined && signerKey.length !== key.length))
+    return 'MALFORMED';
+  const kibibytes = (128 * cost * blockSize) / 1024;
+  // A block of RFC 7914 is mixed in place for each of `parallelism`, and needs memory of its own.
+  const isCostly = kibibytes > limits.kibibytes || kibibytes * parallelism > limits.kibibytesInAll;
+  return isCostly || blockSize * parallelism > limits.kibibytes / 8
+    ? 'TOO_COSTLY'
+    : { scheme: 'scrypt', ...parameters };
+}
+
+/** A short key would be met by chance. */
+function isSized({ salt, key }: { salt: Uint8Array; key: Uint8Array }): boolean {
+  const { min, max } = limits.keyBytes;
+  return salt.length >= 1 && salt.length <= limits.saltBytes && key.length >= min && key.length <= max;
+}
+
+/** Base 64 of any of the alphabets in use: passlib writes `.` for `+`. */
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text.replaceAll('.', '+'), 'base64');
+}
+
+const standardAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+const bcryptAlphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const cryptAlphabet = './0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** The same bits by bcrypt's alphabet. */
+function bcryptBase64(bytes: Buffer): string {
+  const standard = bytes.toString('base64').replaceAll('=', '');
+  return [...standard].map((letter) => bcryptAlphabet[standardAlphabet.indexOf(letter)]).join('');
+}
+
+/** A number in crypt's base 64, the lowest six bits first. */
+function cryptNumber(text: string): number {
+  return [...text].reduceRight((number, letter) => number * 64 + cryptAlphabet.indexOf(letter), 0);
+}
+
+/** Bytes in crypt's base 64: groups of three, the lowest bits first. */
+function cryptBytes(text: string): Buffer {
+  const groups = text.match(/.{1,4}/g) ?? [];
+  return Buffer.concat(
+    groups.map((group) => {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32LE(cryptNumber(group));
+      return bytes.subarray(0, Math.floor((group.length * 6) / 8));
+    }),
+  );
+}

@@ -1,0 +1,100 @@
+/** Imports of the tests: the command line beside a service, on one database. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { type Answer, send } from './client.js';
+import { withClient } from './django.js';
+import { createDatabase, type Service, sharedSecrets, startService, temporaryFolder } from './service.js';
+
+const cli = join(import.meta.dirname, '../../dist/cli.js');
+
+export interface Importer {
+  service: Service;
+  databaseUrl: string;
+  environment: Record<string, string>;
+  /** Runs the command to its end. */
+  run(args: string[], input?: string | Buffer): Promise<{ code: number | null; stdout: string; stderr: string }>;
+  /** Runs it, with `--json`, and gives its answer. */
+  // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
+  answer(args: string[], input?: string | Buffer): Promise<any>;
+  start(args: string[]): ChildProcess;
+  /** Rows of the database of the service. */
+  // biome-ignore lint/suspicious/noExplicitAny: likewise
+  rows(sql: string, values?: unknown[]): Promise<any[]>;
+  /** Every row of what an import writes, with what tells whether it was written again. */
+  everything(): Promise<string>;
+}
+
+/** A service that nobody uses yet, and the command line on its database. */
+export async function startImporter(): Promise<Importer> {
+  const databaseUrl = await createDatabase();
+  const shared = { DATABASE_URL: databaseUrl, DATA_DIR: temporaryFolder(), ...sharedSecrets() };
+  const service = await startService({ ...shared, PASSWORD_THREADS: '2' });
+  const environment = { NODE_ENV: 'test', BCRYPT_COST: '4', PASSWORD_THREADS: '1', LOG_LEVEL: 'silent', ...shared };
+  const start = (args: string[]) => startCli(args, environment);
+  const run: Importer['run'] = async (args, input = '') => {
+    const child = start(args);
+    const ended = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) child[stream]!.on('data', (data) => (ended[stream] += data));
+    // It may end before it has read everything.
+    child.stdin!.on('error', () => {});
+    child.stdin!.end(input);
+    const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+    assert.doesNotMatch(ended.stderr, /\n\s+at |node:internal/, 'a stack trace is nothing for people');
+    return { code, ...ended };
+  };
+  const rows: Importer['rows'] = (sql, values) =>
+    withClient(databaseUrl, async (client) => (await client.query(sql, values)).rows);
+  return {
+    service,
+    databaseUrl,
+    environment,
+    start,
+    run,
+    async answer(args, input) {
+      const { code, stdout, stderr } = await run([...args, '--json'], input);
+      assert.deepEqual([code, stderr], [0, '']);
+      return JSON.parse(stdout);
+    },
+    rows,
+    async everything() {
+      const tables = ['users', 'security_tokens', 'one_time_passwords', 'sessions'];
+      return JSON.stringify(
+        await Promise.all(tables.map((table) => rows(`select xmin, ctid, t.* from ${table} t order by ctid`))),
+      );
+    },
+  };
+}
+
+/** Starts a command, which does not outlive the tests of this file. */
+function startCli(args: string[], environment: Record<string, string>): ChildProcess {
+  const child = spawn(process.execPath, [cli, ...args], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: 'pipe',
+  });
+  after(() => child.kill('SIGKILL'));
+  return child;
+}
+
+/** The ids there and here, of a file that `--map-file` has written. */
+export function readMap(path: string): Map<string, string> {
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+  const map = new Map(lines.map((line) => line.split(',') as [string, string]));
+  assert.equal(map.size, lines.length, 'an id is mapped once');
+  return map;
+}
+
+const signIn = `mutation ($input: AuthenticateInput!) { authenticate(input: $input) {
+  __typename ... on AuthenticateSuccess { user { id } tokens { accessToken } } ... on IdentityError { code }
+} }`;
+
+/** Signs in over GraphQL. @returns `AuthenticateSuccess`, or what stands in its place */
+export async function signsIn(service: Service, identifier: string, password: string): Promise<string> {
+  const { data, errors }: Answer = await send(service, signIn, { input: { identifier, password } });
+  assert.equal(errors, undefined);
+  return data.authenticate.__typename;
+}
