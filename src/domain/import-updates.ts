@@ -19,6 +19,7 @@ import {
   updateUserRow,
 } from '../database/users.queries.js';
 import { claimIdentifiers, tokenIdOf } from './account-input.js';
+import { auditEnds } from './audit.js';
 import { ValidationError } from './errors.js';
 import type { Identifier } from './identifiers.js';
 import { describeTaken, takenFields } from './import-collisions.js';
@@ -30,7 +31,6 @@ import {
   type Known,
   withoutParts,
 } from './imported-user.js';
-import { logEnds } from './sessions.js';
 import { applyFlags } from './user-changes.js';
 
 type Field = (typeof importedFields)[number];
@@ -52,7 +52,7 @@ export async function updateImported(
     try {
       const change = (tx: Database) => applyChange(app, tx, known, { parts, wanted, digests });
       const { problem, ended } = await claimIdentifiers(app, claims, change, known.userId);
-      logEnds(app, known.userId, 'changed where the account was imported from', ended);
+      auditEnds(app, null, known.userId, 'changed where the account was imported from', ended);
       return { updated: true, problems: problem === null ? problems : [...problems, problem] };
     } catch (error) {
       for (const field of takenFields(error)) {
