@@ -30,7 +30,7 @@ async function run(): Promise<number> {
     const concurrency = Math.max(2, availableParallelism());
     const runner = spawn(
       process.execPath,
-      ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, '--test-timeout=120000', ...files],
+      ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, '--test-timeout=300000', ...files],
       { cwd: root, stdio: 'inherit', env: { ...process.env, TEST_POSTGRES_URL: postgres.url } },
     );
     return await new Promise((resolve) => runner.on('exit', (code) => resolve(code ?? 1)));
