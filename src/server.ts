@@ -26,6 +26,7 @@ export async function createServer(app: App): Promise<Server> {
     bodyLimit: bodyLimitBytes,
     trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
     requestTimeout: 30_000,
+    // Else a head that never ends is waited for twice as long as a whole request, and that is looked at twice a minute.
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
