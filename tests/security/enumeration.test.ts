@@ -26,7 +26,7 @@ async function answerTo(question: string, about: Address): Promise<{ text: strin
     });
   // Between the one question and the other a second may pass.
   const seconds = [...text.matchAll(/"retryAfterSeconds":(\d+)/g)].map(([, each]) => Number(each) * 1000);
-  const varying = ['date', 'content-length'];
+  const varying = ['x-request-id', 'date', 'content-length'];
   const told = [...headers].filter(([name]) => !varying.includes(name)).map((entry) => entry.join(': '));
   return {
     text: text.replaceAll(/\b\d+ seconds?\b|(?<="retryAfterSeconds":)\d+/g, 'some'),
