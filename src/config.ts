@@ -98,6 +98,15 @@ const variables = z.object({
     .default([]),
   GRAPHQL_INTROSPECTION: flag.optional(),
   WEB: flag.optional(),
+  APOLLO_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'must be a key of GraphOS Studio, without white space')
+    .optional(),
+  APOLLO_GRAPH_REF: z
+    .string()
+    .regex(/^[\w-]+@[\w-]+$/, 'must be a graph and its variant, like identity@current')
+    .optional(),
+  APOLLO_REPORTING_URL: httpUrl.default('https://usage-reporting.api.apollographql.com'),
   BCRYPT_COST: wholeNumber(12, 4, 15),
   PASSWORD_THREADS: wholeNumber(availableParallelism(), 1, 256),
   PASSWORD_MIN_LENGTH: wholeNumber(8, 1, 128),
@@ -177,6 +186,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
   for (const needed of ['VONAGE_API_SECRET', 'SMS_FROM'])
     if (given.VONAGE_API_KEY !== undefined && given[needed] === undefined)
       faults.push(`${needed} is required with VONAGE_API_KEY`);
+  for (const [name, needed] of [
+    ['APOLLO_KEY', 'APOLLO_GRAPH_REF'],
+    ['APOLLO_GRAPH_REF', 'APOLLO_KEY'],
+  ] as const)
+    if (given[name] !== undefined && given[needed] === undefined) faults.push(`${needed} is required with ${name}`);
   if (Number(given.SESSION_IDLE_TTL_SECONDS) > Number(given.SESSION_TTL_SECONDS))
     faults.push('SESSION_IDLE_TTL_SECONDS must not be more than SESSION_TTL_SECONDS');
   if (!parsed.success || faults.length > 0) throw new ConfigError([...new Set(faults)]);
@@ -202,6 +216,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
     trustProxy: v.TRUST_PROXY,
     introspection: v.GRAPHQL_INTROSPECTION ?? !production,
     web: v.WEB ?? !production,
+    studio:
+      v.APOLLO_KEY === undefined
+        ? undefined
+        : { key: v.APOLLO_KEY, graphRef: v.APOLLO_GRAPH_REF!, reportingUrl: v.APOLLO_REPORTING_URL },
     bcryptCost: v.BCRYPT_COST,
     passwordThreads: v.PASSWORD_THREADS,
     passwordMinLength: v.PASSWORD_MIN_LENGTH,

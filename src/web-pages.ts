@@ -46,22 +46,14 @@ export function addWebPages(http: FastifyInstance, app: App): void {
     http.get(path, (request, reply) => {
       const elsewhere = canonical(request, app.config.publicUrl);
       if (elsewhere !== null) return reply.redirect(elsewhere, 307);
-      reply
-        .header('content-security-policy', contentSecurityPolicy)
-        .header('cross-origin-opener-policy', 'same-origin')
-        .header('referrer-policy', 'no-referrer')
-        .header('x-content-type-options', 'nosniff')
-        .header('cache-control', 'no-cache');
+      reply.header('content-security-policy', contentSecurityPolicy).header('cache-control', 'no-cache');
       return send(request, reply, index);
     });
   // The names hold a digest of what is in them.
   for (const name of readdirSync(join(folder, 'assets')).filter((file) => extname(file) in types)) {
     const file = readFile(`assets/${name}`);
     http.get(`/assets/${name}`, (request, reply) => {
-      reply
-        .header('cache-control', 'public, max-age=31536000, immutable')
-        .header('x-content-type-options', 'nosniff')
-        .header('cross-origin-resource-policy', 'same-origin');
+      reply.header('cache-control', 'public, max-age=31536000, immutable');
       return send(request, reply, file);
     });
   }

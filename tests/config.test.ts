@@ -48,6 +48,7 @@ describe('the configuration', () => {
       trustProxy: [],
       introspection: true,
       web: true,
+      studio: undefined,
       bcryptCost: 12,
       passwordThreads: availableParallelism(),
       passwordMinLength: 8,
@@ -137,6 +138,7 @@ describe('the configuration', () => {
     TRUST_PROXY: ['true', 'proxy.internal', 'cafe', '999.0.0.1', '10.0.0.0/33', '::1/129'],
     GRAPHQL_INTROSPECTION: ['yes'],
     WEB: ['1'],
+    APOLLO_REPORTING_URL: ['usage-reporting'],
     BCRYPT_COST: ['3', '16'],
     PASSWORD_THREADS: ['0'],
     PASSWORD_MIN_LENGTH: ['0'],
@@ -169,6 +171,17 @@ describe('the configuration', () => {
     const faults = faultsOf({ ...firstOfEach, DATA_DIR });
     assert.deepEqual(faults.map((fault) => fault.split(' ')[0]).sort(), Object.keys(faulty).sort());
     assert.equal(existsSync(DATA_DIR), false);
+  });
+
+  test('is refused where a graph has no key, or a key no graph', () => {
+    assert.deepEqual(faultsOf({ APOLLO_KEY: 'service:identity:x' }), ['APOLLO_GRAPH_REF is required with APOLLO_KEY']);
+    assert.deepEqual(faultsOf({ APOLLO_GRAPH_REF: 'identity@current' }), [
+      'APOLLO_KEY is required with APOLLO_GRAPH_REF',
+    ]);
+    for (const APOLLO_GRAPH_REF of ['identity', 'identity@'])
+      assert.deepEqual(faultsOf({ APOLLO_KEY: 'service:identity:x', APOLLO_GRAPH_REF }), [
+        'APOLLO_GRAPH_REF must be a graph and its variant, like identity@current',
+      ]);
   });
 
   test('is refused where sessions would live longer unused than in all', () => {

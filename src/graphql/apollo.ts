@@ -5,10 +5,10 @@ import {
   ApolloServerPluginInlineTraceDisabled,
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled';
-import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import type { GraphQLFormattedError } from 'graphql';
 import type { App } from '../app.js';
 import { type Context, createContext, type RequestFacts } from './context.js';
+import { explorer } from './explorer.js';
 import {
   boundedDepth,
   boundedDirectives,
@@ -19,6 +19,7 @@ import {
 } from './limits.js';
 import { formatError } from './mask-defects.js';
 import { createSchema } from './schema.js';
+import { graphOf, usageReporting } from './usage-reporting.js';
 import { viewerPlugin } from './viewer-plugin.js';
 
 export interface GraphQLRequest extends RequestFacts {
@@ -55,14 +56,14 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
     persistedQueries: false,
     stopOnTerminationSignals: false,
     logger: app.log,
+    apollo: graphOf(app.config),
     plugins: [
       viewerPlugin,
       firstErrors,
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginInlineTraceDisabled(),
-      production
-        ? ApolloServerPluginLandingPageDisabled()
-        : ApolloServerPluginLandingPageLocalDefault({ footer: false }),
+      usageReporting(app),
+      production ? ApolloServerPluginLandingPageDisabled() : explorer(),
     ],
   });
   await apollo.start();
