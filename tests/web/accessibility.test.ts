@@ -104,5 +104,13 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     const [wide, width] = await evaluate('[document.documentElement.scrollWidth, innerWidth]');
     assert.ok(wide <= width, `${about} is ${wide} wide in a window of ${width}`);
     await session.detach();
+    const shift = await tab.evaluate(
+      `new Promise((resolve) => {
+        let sum = 0;
+        new PerformanceObserver((list) => { for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) sum += value; }).observe({ type: 'layout-shift', buffered: true });
+        setTimeout(() => resolve(sum), 100);
+      })`,
+    );
+    assert.ok(Number(shift) < 0.1, `${about}: what is there moves by ${shift} when more arrives`);
   }
 });
