@@ -13,13 +13,14 @@ const built = join(root, 'dist/web');
 
 await whereStale(
   generated,
-  ['schema.graphql', 'documents.graphql', 'web/codegen.ts', 'package-lock.json'],
+  ['schema.graphql', 'documents.graphql', 'web/codegen.ts', 'web/build.ts', 'package-lock.json'],
   async () => {
     const [{ generate }, { default: config }] = await Promise.all([
       import('@graphql-codegen/cli'),
       import('./codegen.js'),
     ]);
     await generate(config, true);
+    await writePossibleTypes();
   },
 );
 if (!process.argv.includes('--documents'))
@@ -28,6 +29,19 @@ if (!process.argv.includes('--documents'))
     await build({ configFile: join(root, 'web/vite.config.ts'), logLevel: 'warn' });
     for (const file of filesIn(built)) compress(file);
   });
+
+/** What implements each interface and belongs to each union. Apollo Client cannot see it in a document. */
+async function writePossibleTypes(): Promise<void> {
+  const { buildSchema, isAbstractType } = await import('graphql');
+  const schema = buildSchema(readFileSync(join(root, 'schema.graphql'), 'utf8'));
+  const types = Object.values(schema.getTypeMap()).filter(isAbstractType);
+  const names = types.map((type) => [type.name, schema.getPossibleTypes(type).map(({ name }) => name)]);
+  const text = JSON.stringify(Object.fromEntries(names), null, 2);
+  writeFileSync(
+    join(generated, 'possible-types.ts'),
+    `export const possibleTypes: Record<string, string[]> = ${text};\n`,
+  );
+}
 
 /** Does the work unless the folder holds what the inputs make. */
 async function whereStale(output: string, inputs: string[], work: () => Promise<void>): Promise<void> {

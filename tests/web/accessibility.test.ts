@@ -1,16 +1,13 @@
 /** The pages in a real browser, in light, dark and on a small screen: what axe finds, and whether they fit. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import axe from 'axe-core';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { openBrowser, skipWithoutBrowser, type Window } from '../support/browser.js';
 import { identifierField, passwordField, signInOnPage } from '../support/pages.js';
 import { makeSuperuser, signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
 import { clear, startService } from '../support/service.js';
-
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const port = await freePort();
 const base = `http://localhost:${port}`;
@@ -98,7 +95,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       assert.equal(exceptionDetails, undefined, JSON.stringify(exceptionDetails));
       return result.value;
     };
-    await evaluate(axeSource);
+    await evaluate(axe.source);
     const found = await evaluate(
       `axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(({ violations, passes }) => ({ passes: passes.length, violations: violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html, failureSummary }) => html + failureSummary).join(' | ')) }))`,
     );
@@ -107,5 +104,13 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     const [wide, width] = await evaluate('[document.documentElement.scrollWidth, innerWidth]');
     assert.ok(wide <= width, `${about} is ${wide} wide in a window of ${width}`);
     await session.detach();
+    const shift = await tab.evaluate(
+      `new Promise((resolve) => {
+        let sum = 0;
+        new PerformanceObserver((list) => { for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) sum += value; }).observe({ type: 'layout-shift', buffered: true });
+        setTimeout(() => resolve(sum), 100);
+      })`,
+    );
+    assert.ok(Number(shift) < 0.1, `${about}: what is there moves by ${shift} when more arrives`);
   }
 });

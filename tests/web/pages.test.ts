@@ -323,6 +323,17 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
   });
 });
 
+test('a page of an origin that is not listed says that it may not sign anybody in', {
+  skip: skipWithoutBrowser,
+}, async () => {
+  const { url } = await startService({ HOST: 'localhost', PUBLIC_URL: 'https://id.example.com' });
+  const { page, context } = await openBrowser(url.replace('[::1]', 'localhost'));
+  await page.goto('/sign-in');
+  await signInHere(page, 'ada');
+  await page.getByText('Pages of this origin may not use the session cookie.').waitFor();
+  await context.close();
+});
+
 test('the pages work on the embedded database too', { skip: skipWithoutBrowser }, async () => {
   const embeddedPort = await freePort();
   const url = `http://localhost:${embeddedPort}`;

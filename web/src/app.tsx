@@ -17,7 +17,7 @@ import { Page } from './ui.js';
 
 export function App() {
   const session = useSession();
-  const user = session.status === 'in' ? session.userId : null;
+  const user = session.status === 'in' ? session.user.id : null;
   // biome-ignore lint/correctness/useExhaustiveDependencies: another user begins with nothing
   const client = useMemo(createClient, [user]);
   return (
@@ -36,15 +36,15 @@ function Header() {
   const signedIn = session.status === 'in';
   const { data } = useQuery(MeDocument, { skip: !signedIn });
   const [failed, setFailed] = useState(false);
-  const staff = signedIn && (data?.me?.isStaff || data?.me?.isSuperuser);
+  const me = signedIn ? (data?.me ?? session.user) : null;
   return (
     <header>
       <Link to="/" className="brand">
         <Mark /> flex-identity
       </Link>
       <nav aria-label="Main">
-        {staff && <NavLink to="/users">Users</NavLink>}
-        {signedIn && data?.me?.isSuperuser && <NavLink to="/audit">Events</NavLink>}
+        {(me?.isStaff || me?.isSuperuser) && <NavLink to="/users">Users</NavLink>}
+        {me?.isSuperuser && <NavLink to="/audit">Events</NavLink>}
         {signedIn && (
           <>
             <NavLink to="/account">Account</NavLink>

@@ -1,6 +1,7 @@
 /** Submitting: one at a time, with what went wrong kept for the form to show. */
-import type { OperationVariables, TypedDocumentNode } from '@apollo/client';
+import type { OperationVariables } from '@apollo/client';
 import { useApolloClient } from '@apollo/client/react';
+import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { useCallback, useRef, useState } from 'react';
 import { useWait, type Wait } from './kept.js';
 import { isRefusal, type Trouble, troubleOf, troubleOfFailure } from './trouble.js';

@@ -24,7 +24,7 @@ interface Format {
 const groupLength = (length: number) => (length % 4 === 0 ? 4 : 3);
 
 /** What counts of a text, in upper case. Of a whole message that was pasted, the first word that looks like a one-time password. */
-export function readOneTimePassword(text: string, { length, alphabet }: Format): string {
+function readOneTimePassword(text: string, { length, alphabet }: Format): string {
   const upper = text.toUpperCase();
   const counts = (character: string) => alphabet.includes(character);
   const words = upper.split(/[^\p{L}\p{N}]+/u);
@@ -36,13 +36,13 @@ export function readOneTimePassword(text: string, { length, alphabet }: Format):
   return [...upper.replace(/[\s-]/g, '')].slice(0, Math.max(length, 1)).join('');
 }
 
-export function grouped(oneTimePassword: string, { length }: Pick<Format, 'length'>): string {
+function grouped(oneTimePassword: string, { length }: Pick<Format, 'length'>): string {
   const size = groupLength(length);
   return oneTimePassword.match(new RegExp(`.{1,${size}}`, 'gu'))?.join(' ') ?? '';
 }
 
 /** What the service says of those that are sent there; until it has, what it says unless it is told otherwise. */
-export function useFormat(kind: Sent['kind']): Format {
+function useFormat(kind: Sent['kind']): Format {
   const { data } = useQuery(PolicyDocument);
   const [format, fallback] =
     kind === 'EmailToken'
@@ -59,7 +59,7 @@ interface FieldProps {
 }
 
 /** Shows groups; takes what is typed, pasted or filled in with gaps, dashes, in any case, or as a whole message. */
-export function OneTimePasswordField({ kind, value, onValue, issue }: FieldProps) {
+function OneTimePasswordField({ kind, value, onValue, issue }: FieldProps) {
   const format = useFormat(kind);
   const caret = useRef<{ input: HTMLInputElement; behind: number } | null>(null);
   useLayoutEffect(() => {

@@ -4,13 +4,17 @@ import { useSyncExternalStore } from 'react';
 import { RefreshSessionDocument, type RefreshSessionMutation } from './generated/graphql.js';
 import { oneRefresh } from './refresh-link.js';
 
-export type Session =
-  | { status: 'starting' }
-  | { status: 'out' }
-  | { status: 'in'; userId: string; accessToken: string };
+export type Session = { status: 'starting' } | { status: 'out' } | { status: 'in'; user: Who; accessToken: string };
+
+/** What the frame of a page needs before anything is asked, so that nothing moves when the answer comes. */
+interface Who {
+  id: string;
+  isStaff: boolean;
+  isSuperuser: boolean;
+}
 
 interface SignedIn {
-  user: { id: string };
+  user: Who;
   tokens: { accessToken: string };
 }
 
@@ -35,7 +39,7 @@ export function useSession(): Session {
 
 /** What a sign-up, a sign-in or a reset has answered. */
 export function enter({ user, tokens }: SignedIn): void {
-  become({ status: 'in', userId: user.id, accessToken: tokens.accessToken });
+  become({ status: 'in', user, accessToken: tokens.accessToken });
   tabs.postMessage('signed in');
 }
 
@@ -83,7 +87,7 @@ async function refreshNow(): Promise<boolean> {
   const result = data?.refreshSession;
   if (result === undefined) throw new Error('the session could not be refreshed');
   if (result.__typename === 'RefreshSessionSuccess') {
-    become({ status: 'in', userId: result.user.id, accessToken: result.tokens.accessToken });
+    become({ status: 'in', user: result.user, accessToken: result.tokens.accessToken });
     return true;
   }
   if (current.status === 'starting') become({ status: 'out' });

@@ -1,7 +1,8 @@
 /** Signing up, by username, email or phone in one field. */
+import { useQuery } from '@apollo/client/react';
 import { useState } from 'react';
 import { useAsk, useForm } from '../form.js';
-import { SignUpDocument } from '../generated/graphql.js';
+import { PolicyDocument, SignUpDocument } from '../generated/graphql.js';
 import { type IdentifierKind, kindOf } from '../identifiers.js';
 import { keep, useKept } from '../kept.js';
 import { NewPasswordField } from '../new-password.js';
@@ -22,6 +23,7 @@ export function SignUpPage() {
   const ask = useAsk();
   const form = useForm('sign-up');
   const kind = kindOf(identifier);
+  const { data } = useQuery(PolicyDocument);
   const withoutPassword = without && kind !== 'username';
 
   const session = useSession();
@@ -62,7 +64,15 @@ export function SignUpPage() {
           value={identifier}
           onValue={setIdentifier}
           issue={form.issueOf('username', 'email', 'phone')}
-          hint={<span aria-live="polite">{kind === null ? 'Any one of them will do.' : kinds[kind]}</span>}
+          hint={
+            <span aria-live="polite">
+              {kind === null ? 'Any one of them will do.' : kinds[kind]}
+              {kind === 'phone' &&
+                !identifier.trim().startsWith('+') &&
+                data &&
+                ` Without a country code it is taken to be of ${data.policy.defaultRegion}.`}
+            </span>
+          }
         />
         {!withoutPassword && (
           <NewPasswordField

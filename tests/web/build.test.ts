@@ -1,0 +1,39 @@
+/** Building the front end: once, and again where something that it is made of has changed, whatever the clock of the files says. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+
+const root = join(import.meta.dirname, '../..');
+// Within the project, so that the packages are found from there.
+const folder = mkdtempSync(join(root, 'dist/build-'));
+after(() => rmSync(folder, { recursive: true }));
+
+test('the front end is built where there is none, and anew where a file holds something else', () => {
+  for (const name of ['web', 'schema.graphql', 'documents.graphql', 'package-lock.json', 'tsconfig.json'])
+    cpSync(join(root, name), join(folder, name), {
+      recursive: true,
+      filter: (source) => !source.includes('generated'),
+    });
+  const stamp = join(folder, 'dist/web/.made-of');
+  const build = () => {
+    execFileSync(process.execPath, ['--import', 'tsx', 'web/build.ts'], { cwd: folder });
+    return statSync(stamp).mtimeMs;
+  };
+  const first = build();
+  assert.deepEqual(readdirSync(join(folder, 'dist/web')).sort(), [
+    '.made-of',
+    'assets',
+    'index.html',
+    'index.html.br',
+    'index.html.gz',
+  ]);
+  const style = join(folder, 'web/src/style.css');
+  utimesSync(style, new Date(), new Date());
+  assert.equal(build(), first, 'nothing has changed');
+  writeFileSync(style, `${readFileSync(style, 'utf8')}\n.marked { color: red }\n`);
+  assert.notEqual(build(), first, 'the style has');
+  const sheet = readdirSync(join(folder, 'dist/web/assets')).find((name) => name.endsWith('.css'))!;
+  assert.match(readFileSync(join(folder, 'dist/web/assets', sheet), 'utf8'), /\.marked/);
+});
