@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import { importUsers } from '../../src/domain/import.js';
-import { readLine } from '../../src/domain/imported-user.js';
+import { readLine } from '../../src/domain/import-lines.js';
 import { readMap, signsIn, startImporter } from '../support/import.js';
 import { createDatabase, sharedSecrets, temporaryFolder } from '../support/service.js';
 
