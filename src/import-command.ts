@@ -32,10 +32,14 @@ const shown = 1_000;
 export function addImportCommands(program: Command, run: Run): void {
   addOptions(
     program
-      .command('import-django <url>')
+      .command('import-django')
       .description(
         "bring users along from the database of a Django project, which is only read: django-flex-user's tables or Django's own",
       )
+      .argument('<url>', 'postgres://…', (url) => {
+        if (/^postgres(ql)?:\/\//.test(url)) return url;
+        throw new InvalidArgumentError('It begins with postgres://');
+      })
       .option('--table <name>', 'the table of the users, where it is neither of the usual ones'),
     'django',
   ).action((url: string, options: Options & { table?: string }) =>
@@ -157,13 +161,17 @@ function describe(
     ),
     ...more(summary.normalisedCount, normalised),
     `${counted(summary.problemCount, 'problem')}${summary.problemCount > 0 ? ':' : '.'}`,
-    ...problems.map(
-      ({ id, line, field, value, message }) =>
-        `  ${id === null ? `line ${line}` : `user ${JSON.stringify(id).slice(1, -1)}${line === undefined ? '' : ` (line ${line})`}`}: ${field ?? 'as a whole'}${value === undefined ? '' : ` ${JSON.stringify(value)}`}: ${message}`,
-    ),
+    ...problems.map(describeProblem),
     ...more(summary.problemCount, problems),
     `${dryRun ? 'Nothing is written. It would be: ' : ''}${summary.created} created, ${summary.updated} updated, ${summary.unchanged} unchanged, ${summary.notTaken} not taken.`,
   ].join('\n');
+}
+
+function describeProblem({ id, line, field, value, message }: ImportProblem): string {
+  const who = id === null ? `line ${line}` : `user ${id}${line === undefined ? '' : ` (line ${line})`}`;
+  const what = `${field ?? 'as a whole'}${value === undefined ? '' : ` ${JSON.stringify(value)}`}`;
+  // What a file holds does not steer the terminal.
+  return `  ${who}: ${what}: ${message}`.replace(/\p{C}/gu, '?');
 }
 
 function counted(count: number, thing: string): string {

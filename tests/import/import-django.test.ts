@@ -302,11 +302,18 @@ describe('a database of plain Django', () => {
 test('an import says in a word what is in its way', async () => {
   const importer = await startImporter();
   const empty = await createDatabase('template template0');
+  const closed = new URL(source);
+  const role = `stranger_${Date.now()}`;
+  await withClient(source, (client) => client.query(`create role ${role} login password 'canary'`));
+  Object.assign(closed, { username: role, password: 'canary' });
   const cases: [args: string[], code: number, told: RegExp][] = [
     [[empty], 65, /neither of the tables django_flex_user_flexuser and auth_user/],
     [[empty, '--table', 'people'], 65, /no table people/],
     [[source, '--table', 'django_session'], 65, /no columns id and password/],
     [[`postgres://flex:canary@127.0.0.1:${await freePort()}/none`], 1, /could not be used/],
+    [[source.replace('/test_', '/none_')], 65, /cannot be read: database "none_/],
+    [[closed.href], 65, /cannot be read: permission denied/],
+    [['mysql://localhost/shop'], 1, /begins with postgres/],
     [[source, '--source', 'a:b'], 1, /small letters, digits and dashes/],
     [[source, '--map-file', join(temporaryFolder(), 'none', 'map')], 65, /no such file or directory/],
   ];
