@@ -6,7 +6,8 @@ import type { App } from './app.js';
 import { NotDjangoError, openDjango } from './database/django.queries.js';
 import { ValidationError } from './domain/errors.js';
 import { type ImportSummary, importUsers } from './domain/import.js';
-import { type ImportedUser, type ImportProblem, readDjangoUser, readLine } from './domain/imported-user.js';
+import { readLines } from './domain/import-lines.js';
+import { type ImportedUser, type ImportProblem, readDjangoUser } from './domain/imported-user.js';
 
 /** Does the work on the configured database and says what came of it. */
 type Run = (options: { json?: boolean }, work: (app: App) => Promise<[data: object, text: string]>) => Promise<void>;
@@ -27,16 +28,18 @@ interface Source {
 
 /** How many problems and changes are shown; all of them go to the file of `--report`. */
 const shown = 1_000;
-/** No honest line is longer. */
-const lineBytes = 65_536;
 
 export function addImportCommands(program: Command, run: Run): void {
   addOptions(
     program
-      .command('import-django <url>')
+      .command('import-django')
       .description(
         "bring users along from the database of a Django project, which is only read: django-flex-user's tables or Django's own",
       )
+      .argument('<url>', 'postgres://…', (url) => {
+        if (/^postgres(ql)?:\/\//.test(url)) return url;
+        throw new InvalidArgumentError('It begins with postgres://');
+      })
       .option('--table <name>', 'the table of the users, where it is neither of the usual ones'),
     'django',
   ).action((url: string, options: Options & { table?: string }) =>
@@ -158,13 +161,17 @@ function describe(
     ),
     ...more(summary.normalisedCount, normalised),
     `${counted(summary.problemCount, 'problem')}${summary.problemCount > 0 ? ':' : '.'}`,
-    ...problems.map(
-      ({ id, line, field, value, message }) =>
-        `  ${id === null ? `line ${line}` : `user ${JSON.stringify(id).slice(1, -1)}${line === undefined ? '' : ` (line ${line})`}`}: ${field ?? 'as a whole'}${value === undefined ? '' : ` ${JSON.stringify(value)}`}: ${message}`,
-    ),
+    ...problems.map(describeProblem),
     ...more(summary.problemCount, problems),
     `${dryRun ? 'Nothing is written. It would be: ' : ''}${summary.created} created, ${summary.updated} updated, ${summary.unchanged} unchanged, ${summary.notTaken} not taken.`,
   ].join('\n');
+}
+
+function describeProblem({ id, line, field, value, message }: ImportProblem): string {
+  const who = id === null ? `line ${line}` : `user ${id}${line === undefined ? '' : ` (line ${line})`}`;
+  const what = `${field ?? 'as a whole'}${value === undefined ? '' : ` ${JSON.stringify(value)}`}`;
+  // What a file holds does not steer the terminal.
+  return `  ${who}: ${what}: ${message}`.replace(/\p{C}/gu, '?');
 }
 
 function counted(count: number, thing: string): string {
@@ -197,48 +204,6 @@ function field(text: string): string {
 
 async function* mapped<T, R>(items: AsyncIterable<T>, map: (item: T) => R): AsyncIterable<R> {
   for await (const item of items) yield map(item);
-}
-
-/** Users by line; what is longer than a line may be is passed over and told. */
-async function* readLines(chunks: AsyncIterable<Buffer>): AsyncIterable<ImportedUser | ImportProblem> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let number = 0;
-  let parts: Buffer[] = [];
-  let length = 0;
-  const take = () => {
-    const [bytes, tooLong] = [Buffer.concat(parts), length > lineBytes];
-    parts = [];
-    length = 0;
-    number += 1;
-    if (tooLong) return malformed(number, `This line has more than ${lineBytes} bytes.`);
-    let text: string;
-    try {
-      text = decoder.decode(bytes).trim();
-    } catch {
-      return malformed(number, 'This line is not UTF-8.');
-    }
-    return text === '' ? undefined : readLine(text, number);
-  };
-  const add = (bytes: Buffer) => {
-    length += bytes.length;
-    if (length <= lineBytes) parts.push(bytes);
-  };
-  for await (const chunk of chunks) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-      add(chunk.subarray(start, end));
-      start = end + 1;
-      const read = take();
-      if (read !== undefined) yield read;
-    }
-    add(chunk.subarray(start));
-  }
-  const last = length > 0 ? take() : undefined;
-  if (last !== undefined) yield last;
-}
-
-function malformed(line: number, message: string): ImportProblem {
-  return { id: null, line, field: null, code: 'MALFORMED', message };
 }
 
 function refuseOther(error: unknown): never {

@@ -29,10 +29,13 @@ export interface DjangoDatabase {
   close(): Promise<void>;
 }
 
-/** What was found there are no users that can be read. */
+/** There are no users there, or none that may be read. */
 export class NotDjangoError extends Error {
   override readonly name = 'NotDjangoError';
 }
+
+/** SQLSTATE classes of a wrong password, an unknown database, and what may not be read. */
+const closed = /^(28|3D|42)/;
 
 /** The first of them that is there. */
 const usualTables = ['django_flex_user_flexuser', 'auth_user'];
@@ -65,11 +68,13 @@ export async function openDjango(url: string, table?: string): Promise<DjangoDat
   });
   // One that breaks while nothing is asked of it is told by the next statement.
   client.on('error', () => {});
-  await client.connect();
   try {
+    await client.connect();
     await client.query('begin transaction isolation level repeatable read read only');
     // What Django has stored without a time zone is UTC.
     await client.query(`set local timezone to 'UTC'`);
+    // Whoever writes what is read here takes the time that it takes.
+    await client.query('set local idle_in_transaction_session_timeout = 0');
     const found = await findTable(client, table);
     const selection = await select(client, found);
     const { rows } = await client.query(`select count(*)::int as count from ${found}`);
@@ -88,7 +93,8 @@ export async function openDjango(url: string, table?: string): Promise<DjangoDat
     };
   } catch (error) {
     await client.end();
-    throw error;
+    const { code, message } = error as { code?: string; message: string };
+    throw closed.test(code ?? '') ? new NotDjangoError(`The source cannot be read: ${message}.`) : error;
   }
 }
 

@@ -5,7 +5,7 @@ import { tokenIdOf } from './account-input.js';
 import { ValidationError } from './errors.js';
 import { type Candidate, type ImportProblem, importedFields } from './imported-user.js';
 
-type Field = (typeof importedFields)[number];
+export type Field = (typeof importedFields)[number];
 
 /** What an identifier is found by, which the candidate must have. */
 export function claimOf(app: App, { identifiers }: Candidate, field: Field): Claim {
@@ -26,6 +26,21 @@ export function takenFields(error: unknown): Field[] {
   return fields;
 }
 
+/** The identifiers that others of the same source have here: who comes first keeps it, also where a stranger would be given it. */
+export async function fieldsOfOthers(app: App, candidate: Candidate, source: string): Promise<Field[]> {
+  const fields = importedFields.filter((field) => candidate.identifiers[field] !== undefined);
+  const holders = await findHolders(
+    app.db,
+    fields.map((field) => claimOf(app, candidate, field)),
+  );
+  return fields.filter((field) =>
+    holders.some(
+      ({ kind, importedId }) =>
+        kind === field && importedId !== candidate.importedId && importedId?.startsWith(`${source}:`),
+    ),
+  );
+}
+
 export async function describeTaken(
   app: App,
   candidate: Candidate,
@@ -33,14 +48,14 @@ export async function describeTaken(
   source: string,
 ): Promise<ImportProblem> {
   const [holder] = await findHolders(app.db, [claimOf(app, candidate, field)]);
-  return takenProblem(candidate, field, holder?.importedId ?? null, source);
+  return takenProblem(candidate, field, { importedId: holder?.importedId ?? null }, source);
 }
 
-/** @param holder the imported id of who has it; null for an account that was not imported */
+/** @param holder who has it; of null for an account that was not imported */
 export function takenProblem(
   { user, identifiers }: Candidate,
   field: Field,
-  holder: string | null,
+  { importedId: holder }: { importedId: string | null },
   source: string,
 ): ImportProblem {
   const prefix = `${source}:`;

@@ -22,7 +22,7 @@ import { claimIdentifiers, tokenIdOf } from './account-input.js';
 import { auditEnds } from './audit.js';
 import { ValidationError } from './errors.js';
 import type { Identifier } from './identifiers.js';
-import { describeTaken, takenFields } from './import-collisions.js';
+import { describeTaken, type Field, fieldsOfOthers, takenFields } from './import-collisions.js';
 import {
   addressOf,
   changedParts,
@@ -33,8 +33,6 @@ import {
 } from './imported-user.js';
 import { applyFlags } from './user-changes.js';
 
-type Field = (typeof importedFields)[number];
-
 /** @returns whether anything is otherwise than before, and what could not be taken over */
 export async function updateImported(
   app: App,
@@ -43,6 +41,13 @@ export async function updateImported(
 ): Promise<{ updated: boolean; problems: ImportProblem[] }> {
   const problems: ImportProblem[] = [];
   const lost: Field[] = [];
+  const lose = async (fields: Field[]) => {
+    for (const field of fields) {
+      problems.push(await describeTaken(app, known, field, source));
+      lost.push(field);
+    }
+  };
+  await lose((await fieldsOfOthers(app, known, source)).filter((field) => known.changed.includes(field)));
   for (;;) {
     const digests = withoutParts(known.digests, lost);
     const parts = new Set<string>(changedParts(known.before, digests));
@@ -55,10 +60,7 @@ export async function updateImported(
       auditEnds(app, null, known.userId, 'changed where the account was imported from', ended);
       return { updated: true, problems: problem === null ? problems : [...problems, problem] };
     } catch (error) {
-      for (const field of takenFields(error)) {
-        problems.push(await describeTaken(app, known, field, source));
-        lost.push(field);
-      }
+      await lose(takenFields(error));
     }
   }
 }

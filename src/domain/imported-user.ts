@@ -1,7 +1,6 @@
-/** What is brought along of a user of another system: the form of a line, and what our rules make of it. */
+/** What is brought along of a user of another system, and what our rules make of it. */
 import { randomUUID } from 'node:crypto';
 import type { CountryCode } from 'libphonenumber-js/max';
-import { z } from 'zod';
 import type { App } from '../app.js';
 import type { DjangoUser } from '../database/django.queries.js';
 import type { ImportedFailures, ImportedRow } from '../database/import.queries.js';
@@ -11,43 +10,34 @@ import { tokenIdOf } from './account-input.js';
 import { type Identifier, type IdentifierFault, parseEmail, parsePhone, parseUsername } from './identifiers.js';
 import { waitSeconds } from './throttle.js';
 
-const earliest = new Date('1900-01-01');
-const instant = z.iso
-  .datetime({ offset: true })
-  .transform((text) => new Date(text))
-  .refine((date) => date >= earliest, 'is not of this age');
-const throttle = z.strictObject({
-  failureCount: z.int().min(0).max(2_147_483_647),
-  retryAt: instant.nullable().default(null),
-});
-/** Longer than any identifier that is accepted, in any spelling: what is longer is no slip. */
-const identifier = z.string().max(1_200).nullable().default(null);
+/** What is earlier is no instant of a user. */
+export const earliest = new Date('1900-01-01');
 
-/** A line of `import --format jsonl`. Everything but the id may be left out. */
-const importedUser = z.strictObject({
-  id: z
-    .union([z.string(), z.int().transform(String)])
-    .pipe(z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters')),
-  username: identifier,
-  email: identifier,
-  phone: identifier,
-  emailVerified: z.boolean().default(false),
-  phoneVerified: z.boolean().default(false),
-  emailThrottle: throttle.nullable().default(null),
-  phoneThrottle: throttle.nullable().default(null),
-  passwordHash: z
-    .string()
-    .regex(/^[\x20-\x7e]{1,1024}$/, 'must be 1 to 1024 printable ASCII characters')
-    .nullable()
-    .default(null),
-  isActive: z.boolean().default(true),
-  isStaff: z.boolean().default(false),
-  isSuperuser: z.boolean().default(false),
-  dateJoined: instant.nullable().default(null),
-  lastLogin: instant.nullable().default(null),
-});
+/** A user of another system, with what is kept of them. */
+export interface ImportedUser {
+  /** there */
+  id: string;
+  username: string | null;
+  email: string | null;
+  phone: string | null;
+  emailVerified: boolean;
+  phoneVerified: boolean;
+  /** wrong one-time passwords in a row */
+  emailThrottle: ImportedThrottle | null;
+  phoneThrottle: ImportedThrottle | null;
+  passwordHash: string | null;
+  isActive: boolean;
+  isStaff: boolean;
+  isSuperuser: boolean;
+  /** null: when they are imported */
+  dateJoined: Date | null;
+  lastLogin: Date | null;
+}
 
-export type ImportedUser = z.output<typeof importedUser>;
+interface ImportedThrottle {
+  failureCount: number;
+  retryAt: Date | null;
+}
 
 /** What is wrong with a user, or with a line that is none. */
 export interface ImportProblem {
@@ -62,27 +52,6 @@ export interface ImportProblem {
   /** who has the identifier: the id there; null for an account that was not brought along */
   holder?: string | null;
   message: string;
-}
-
-/** @returns the user, or why it is none */
-export function readLine(text: string, line: number): ImportedUser | ImportProblem {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return { id: null, line, field: null, code: 'MALFORMED', message: 'This line is not JSON.' };
-  }
-  const parsed = importedUser.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const id = (json as { id?: unknown } | null)?.id;
-  return {
-    id: typeof id === 'string' || typeof id === 'number' ? String(id).slice(0, 200) : null,
-    line,
-    field: issue!.path.join('.') || null,
-    code: 'MALFORMED',
-    message: `${issue!.message}.`,
-  };
 }
 
 export function isProblem(user: ImportedUser | ImportProblem): user is ImportProblem {
@@ -203,7 +172,7 @@ export function readUser(app: App, user: ImportedUser): ReadUser {
 }
 
 /** The row to insert. */
-export function rowOf(app: App, importedId: string, { user, identifiers, digests }: ReadUser): ImportedRow {
+export function rowOf(app: App, { importedId, user, identifiers, digests }: Candidate): ImportedRow {
   const { username, email, phone } = identifiers;
   return {
     id: randomUUID(),

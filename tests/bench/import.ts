@@ -37,6 +37,7 @@ interface Measured {
   run: string;
   seconds: string;
   'rows a second': number;
+  'processor s': string;
   'memory MB': number;
   created: number;
   updated: number;
@@ -76,8 +77,8 @@ function* lines(): Iterable<string> {
 
 async function measure(run: string, database: string, args: string[], input?: Iterable<string>): Promise<Measured> {
   const started = performance.now();
-  const sayMemory = 'data:text/javascript,process.on("exit",()=>console.error(process.resourceUsage().maxRSS))';
-  const child = spawn(process.execPath, ['--import', sayMemory, cli, ...args, '--json'], {
+  const sayUsage = 'data:text/javascript,process.on("exit",()=>console.error(JSON.stringify(process.resourceUsage())))';
+  const child = spawn(process.execPath, ['--import', sayUsage, cli, ...args, '--json'], {
     env: {
       PATH: process.env.PATH,
       NODE_ENV: 'test',
@@ -99,11 +100,13 @@ async function measure(run: string, database: string, args: string[], input?: It
   const seconds = (performance.now() - started) / 1000;
   const { rows, created, updated, unchanged, notTaken } = JSON.parse(stdout);
   console.log(`${run}: ${seconds.toFixed(0)} s`);
+  const usage = JSON.parse(stderr) as NodeJS.ResourceUsage;
   return {
     run,
     seconds: seconds.toFixed(1),
     'rows a second': Math.round(rows / seconds),
-    'memory MB': Math.round(Number(stderr.trim()) / 1024),
+    'processor s': ((usage.userCPUTime + usage.systemCPUTime) / 1e6).toFixed(1),
+    'memory MB': Math.round(usage.maxRSS / 1024),
     created,
     updated,
     unchanged,

@@ -9,8 +9,8 @@ import fc from 'fast-check';
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import { importUsers } from '../../src/domain/import.js';
-import { readLine } from '../../src/domain/imported-user.js';
-import { readMap, signsIn, startImporter } from '../support/import.js';
+import { readLine } from '../../src/domain/import-lines.js';
+import { cli, readMap, signsIn, startImporter } from '../support/import.js';
 import { createDatabase, sharedSecrets, temporaryFolder } from '../support/service.js';
 
 const importer = await startImporter();
@@ -129,6 +129,9 @@ describe('a file of lines', () => {
       assert.match(problem.message, told);
       if (problem.code === 'MALFORMED') assert.equal(problem.line, 2 * index + 1);
     }
+    const steering = await importer.run([...jsonl, '-', '--dry-run'], '{"id":1,"\\u001b[2J\\u009b":1}');
+    assert.match(steering.stdout, /Unrecognized key/);
+    assert.doesNotMatch(steering.stdout, /[\x1b\x9b]/);
     const { stdout } = await importer.run([...jsonl, '-', '--dry-run', '--source', 'bad'], '{\n');
     assert.match(stdout, /^1 problem:\n {2}line 1: as a whole: This line is not JSON\.$/m);
   });
@@ -161,6 +164,20 @@ describe('a file of lines', () => {
       assert.match(ended.stderr, told);
     }
   });
+});
+
+test('an import shows how far it is at a terminal, and nothing of it elsewhere', {
+  skip: spawnSync('script', ['--version']).status !== 0 && 'needs script of util-linux',
+}, async () => {
+  const file = fileOf(lines(...Array.from({ length: 1000 }, (_, n) => ({ id: n, username: `typist${n}` }))));
+  const command = `'${process.execPath}' '${cli}' import --format jsonl --dry-run '${file}'`;
+  const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, ...importer.environment },
+  });
+  assert.match(stdout, /\[#+ *\] \d+ % 500 users, \d+ a second/);
+  assert.match(stdout, /1000 created/);
+  assert.equal((await importer.run([...jsonl, '--dry-run', file])).stderr, '');
 });
 
 describe('docs/migrating.md', () => {

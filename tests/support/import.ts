@@ -9,7 +9,7 @@ import { type Answer, send } from './client.js';
 import { withClient } from './django.js';
 import { createDatabase, type Service, sharedSecrets, startService, temporaryFolder } from './service.js';
 
-const cli = join(import.meta.dirname, '../../dist/cli.js');
+export const cli = join(import.meta.dirname, '../../dist/cli.js');
 
 export interface Importer {
   service: Service;

@@ -1,0 +1,206 @@
+/** Importing again while the old system lives, after a crash, and beside another. */
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { expected, restoreDjango, withClient } from '../support/django.js';
+import { readMap, signsIn, startImporter } from '../support/import.js';
+import { signUp } from '../support/people.js';
+import { advance, createDatabase, temporaryFolder } from '../support/service.js';
+
+// Opened before any test is: what is opened in one ends with it.
+const [living, killed, doubled] = await Promise.all([1, 2, 3].map(startImporter));
+const ours = /^bcrypt-hmac-sha384\$/;
+
+describe('an old system that still lives', () => {
+  const importer = living!;
+  let live: string;
+  const there = (sql: string) => withClient(live, (client) => client.query(sql));
+  const one = async (id: number) =>
+    (
+      await importer.rows(
+        `select u.*, (select json_agg(t order by kind) from security_tokens t where t.user_id = u.id) as tokens,
+          (select count(*)::int from sessions s where s.user_id = u.id and revoked_at is null) as sessions
+         from users u where imported_id = $1`,
+        [`django:${id}`],
+      )
+    )[0];
+  const again = async () => {
+    const { created, updated, unchanged, notTaken } = await importer.answer(['import-django', live]);
+    return { created, updated, unchanged, notTaken };
+  };
+  before(async () => {
+    live = await restoreDjango();
+    await again();
+  });
+
+  test('gives what is new there, and what has changed there', async () => {
+    await there(`
+      insert into public.django_flex_user_flexuser (id, password, is_superuser, username, is_staff, is_active, date_joined)
+        values (63, '!x', false, 'newcomer', false, true, now());
+      update public.django_flex_user_flexuser set last_login = '2030-01-01T00:00:00Z' where id in (1, 3, 5);
+      update public.django_flex_user_flexuser set username = 'AMARA' where id = 1;
+      update public.django_flex_user_flexuser set email = 'moved@example.org' where id = 2;
+      update public.django_flex_user_emailtoken set email = 'moved@example.org' where user_id = 2;
+      update public.django_flex_user_emailtoken set verified = true, failure_count = 5, timeout = now() + interval '1000 days' where user_id = 4;
+      update public.django_flex_user_flexuser set is_staff = true, is_active = false where id = 7;
+      update public.django_flex_user_flexuser set phone = null where id = 24;
+      delete from public.django_flex_user_phonetoken where user_id = 24;
+    `);
+    assert.deepEqual(await again(), { created: 1, updated: 7, unchanged: 54, notTaken: 1 });
+    assert.deepEqual([(await one(1)).username, (await one(1)).username_key], ['AMARA', 'amara']);
+    for (const id of [1, 3, 5]) assert.deepEqual((await one(id)).last_login, new Date('2030-01-01T00:00:00Z'));
+    const moved = await one(2);
+    assert.deepEqual([moved.email, moved.email_key], ['moved@example.org', 'moved@example.org']);
+    assert.equal(moved.tokens.length, 1);
+    assert.equal(moved.tokens[0].address, 'moved@example.org');
+    assert.ok(moved.tokens[0].verified_at);
+    const verified = await one(4);
+    assert.ok(verified.tokens[0].verified_at && verified.first_verified_at);
+    const waits = await importer.rows(
+      "select failure_count, retry_at < now() + interval '17 seconds' as soon from one_time_passwords where token_id = $1",
+      [verified.tokens[0].id],
+    );
+    assert.deepEqual(waits, Array(3).fill({ failure_count: 5, soon: true }));
+    const demoted = await one(7);
+    assert.deepEqual([demoted.is_staff, demoted.is_active], [true, false]);
+    const without = await one(24);
+    assert.deepEqual([without.phone, without.tokens.length], [null, 1]);
+    assert.deepEqual(await again(), { created: 0, updated: 0, unchanged: 62, notTaken: 1 });
+  });
+
+  test('leaves alone what has changed here and not there', async () => {
+    const { service } = importer;
+    const [user] = expected.filter(({ id }) => id === 6);
+    assert.equal(await signsIn(service, user!.email!, user!.password!), 'AuthenticateSuccess');
+    await importer.rows(
+      `update users set username = 'chosen.here', username_key = 'chosen.here' where imported_id = 'django:6'`,
+    );
+    await there(`update public.django_flex_user_flexuser set last_login = '2020-01-01T00:00:00Z' where id = 6`);
+    const before = await one(6);
+    assert.deepEqual(await again(), { created: 0, updated: 1, unchanged: 61, notTaken: 1 });
+    const after = await one(6);
+    assert.deepEqual({ ...after, imported_digests: null }, { ...before, imported_digests: null });
+    assert.match(after.password_hash, ours);
+    assert.equal(after.username, 'chosen.here');
+    assert.equal(after.sessions, 1);
+  });
+
+  test('ends the sessions of whoever has another password there', async () => {
+    const { service } = importer;
+    const [user, other] = [10, 12].map((id) => expected.find((one) => one.id === id)!);
+    assert.equal(await signsIn(service, user!.email!, user!.password!), 'AuthenticateSuccess');
+    await there(
+      `update public.django_flex_user_flexuser set password = (select password from public.django_flex_user_flexuser where id = 12) where id = 10`,
+    );
+    assert.deepEqual(await again(), { created: 0, updated: 1, unchanged: 61, notTaken: 1 });
+    assert.equal((await one(10)).sessions, 0);
+    assert.equal(await signsIn(service, user!.email!, user!.password!), 'InvalidCredentialsError');
+    await advance(service, 60);
+    assert.equal(await signsIn(service, user!.email!, other!.password!), 'AuthenticateSuccess');
+  });
+
+  test('gives an address that somebody else had as soon as it is free, and tells until then', async () => {
+    await there(`
+      update public.django_flex_user_flexuser set email = 'PLAIN7@example.org' where id = 9;
+      insert into public.django_flex_user_emailtoken (id, verified, failure_count, email, user_id) values (33, true, 0, 'PLAIN7@example.org', 9);
+    `);
+    for (const updated of [1, 0]) {
+      const answer = await importer.answer(['import-django', live]);
+      assert.deepEqual([answer.updated, answer.unchanged, answer.problemCount], [updated, 62 - updated, 2]);
+      const problem = answer.problems.find(({ id }: { id: string }) => id === '9');
+      assert.deepEqual([problem.field, problem.code, problem.holder], ['email', 'TAKEN', '8']);
+    }
+    assert.equal((await one(9)).email, null);
+    await there(`update public.django_flex_user_flexuser set email = 'plain7.new@example.org' where id = 8`);
+    assert.deepEqual(await again(), { created: 0, updated: 2, unchanged: 60, notTaken: 1 });
+    const freed = await one(9);
+    assert.equal(freed.email, 'PLAIN7@example.org');
+    assert.ok(freed.tokens[0].verified_at);
+  });
+
+  test('keeps an address with who came first, also when a stranger would be given it', async () => {
+    await there(`
+      update public.django_flex_user_flexuser set phone = '+12025559061' where id = 61;
+      insert into public.django_flex_user_phonetoken (id, verified, failure_count, phone, user_id) values (61, true, 0, '+12025559061', 61);
+    `);
+    assert.equal((await again()).updated, 1);
+    const emails = () => importer.rows(`select imported_id, email from users where email_key = 'twin@example.com'`);
+    await advance(importer.service, 3 * 86_400);
+    assert.deepEqual(await again(), { created: 0, updated: 0, unchanged: 62, notTaken: 1 });
+    assert.deepEqual(await emails(), [{ imported_id: 'django:61', email: 'Twin@example.com' }]);
+    // Whoever signs up with it is given it.
+    await signUp(importer.service, { email: 'twin@example.com' });
+    assert.deepEqual(await emails(), [{ imported_id: null, email: 'twin@example.com' }]);
+  });
+
+  test('does not take away the last active superuser', async () => {
+    await there('update public.django_flex_user_flexuser set is_superuser = false where id = 8');
+    const answer = await importer.answer(['import-django', live]);
+    const problem = answer.problems.find(({ id }: { id: string }) => id === '8');
+    assert.deepEqual([problem.field, problem.code], ['isSuperuser', 'LAST_SUPERUSER']);
+    assert.equal((await one(8)).is_superuser, true);
+  });
+});
+
+describe('an import', () => {
+  test('that is killed half way goes on where it was', async () => {
+    const importer = killed!;
+    const many = await createDatabase('template template0');
+    const count = 8_000;
+    await withClient(many, (client) =>
+      client.query(`
+        create table auth_user as select n as id, 'pbkdf2_sha256$1000$salt$mfZxy9nEWPuq4nlob1miOMvgkMhcIPdnL2Vuxr02B/k=' as password,
+          'user' || n as username, 'user' || n || '@example.com' as email, now() as date_joined from generate_series(1, ${count}) n`),
+    );
+    const map = join(temporaryFolder(), 'map');
+    const there = async () => (await importer.rows('select count(*)::int as count from users'))[0].count;
+    const isWhole = async () => {
+      const [{ without }] = await importer.rows(
+        'select count(*)::int as without from users where (select count(*) from security_tokens t where t.user_id = users.id) <> 1',
+      );
+      return without === 0;
+    };
+    const kill = async (child: ChildProcess) => {
+      const ended = new Promise((resolve) => child.on('close', resolve));
+      child.kill('SIGKILL');
+      await ended;
+    };
+
+    const first = importer.start(['import-django', many]);
+    while ((await there()) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    // Between the users of a batch and their addresses, and its connection with it.
+    await withClient(importer.databaseUrl, async (client) => {
+      await client.query('begin; lock table security_tokens in share mode');
+      const waiting = `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      while ((await importer.rows(waiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      await kill(first);
+      await importer.rows(`select pg_terminate_backend(pid, 5000) from (${waiting}) waiting`);
+    });
+    const left = await there();
+    assert.ok(left > 0 && left < count && left % 500 === 0, `${left} users are there`);
+    assert.equal(await isWhole(), true);
+
+    const second = importer.start(['import-django', many, '--map-file', map]);
+    while ((await there()) <= left) await new Promise((resolve) => setTimeout(resolve, 5));
+    await kill(second);
+    assert.equal(await isWhole(), true);
+
+    const before = await there();
+    const answer = await importer.answer(['import-django', many, '--map-file', map]);
+    assert.deepEqual([answer.created, answer.unchanged, answer.notTaken], [count - before, before, 0]);
+    assert.equal(await there(), count);
+    const ids = readMap(map);
+    assert.equal(ids.size, count);
+    assert.equal(new Set(ids.values()).size, count);
+  });
+
+  test('beside another of the same takes everybody once', async () => {
+    const importer = doubled!;
+    const source = await restoreDjango();
+    const answers = await Promise.all([1, 2].map(() => importer.answer(['import-django', source])));
+    assert.equal(answers[0].created + answers[1].created, 61);
+    for (const answer of answers) assert.deepEqual([answer.rows, answer.notTaken], [62, 1]);
+    assert.equal((await importer.rows('select from users')).length, 61);
+  });
+});
