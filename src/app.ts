@@ -65,9 +65,12 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       peppers: config.passwordPeppers,
       cost: config.bcryptCost,
       threads: config.passwordThreads,
-      onUselessHash: (scheme, fault) => log.warn({ scheme, fault }, 'a stored password hash can verify nothing'),
+      onUselessHash(scheme, fault) {
+        log.warn({ scheme, fault }, 'a stored password hash can verify nothing');
+        metrics.uselessHash(scheme, fault);
+      },
     });
-    const metrics = createMetrics({ hashesWaiting: passwords.waiting, pool: database.connections });
+    const metrics: Metrics = createMetrics({ hashesWaiting: passwords.waiting, pool: database.connections });
     const sendGrid = config.sendGrid && createSendGrid(config.sendGrid);
     const vonage = config.vonage && createVonage(config.vonage);
     const outbox = createOutbox(async (message) => {

@@ -6,6 +6,8 @@ export interface Metrics {
   answered(operation: string, outcome: string, seconds: number): void;
   /** a message was handed over or was not: `sent`, `failed` */
   delivered(channel: string, outcome: string): void;
+  /** a password was held against a stored hash that can verify nothing, for a reason of a few */
+  uselessHash(scheme: string, fault: string): void;
   /** the text of the exposition format, and its content type */
   expose(): Promise<{ text: string; contentType: string }>;
 }
@@ -35,6 +37,12 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
     labelNames: ['channel', 'outcome'],
     registers,
   });
+  const useless = new Counter({
+    name: 'flex_identity_useless_hashes_total',
+    help: 'Passwords that were held against a stored hash that can verify nothing, by its scheme and what is wrong with it.',
+    labelNames: ['scheme', 'fault'],
+    registers,
+  });
   new Gauge({
     name: 'flex_identity_hashes_waiting',
     help: 'Passwords that wait to be hashed, compared or scored.',
@@ -59,6 +67,7 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
   return {
     answered: (operation, outcome, seconds) => answers.observe({ operation, outcome }, seconds),
     delivered: (channel, outcome) => messages.inc({ channel, outcome }),
+    uselessHash: (scheme, fault) => useless.inc({ scheme, fault }),
     async expose() {
       return { text: await registry.metrics(), contentType: registry.contentType };
     },

@@ -39,6 +39,14 @@ test('/metrics counts messages by channel and outcome', async () => {
   assert.equal(await sample('flex_identity_messages_total{channel="email",outcome="failed"}'), 1);
 });
 
+test('/metrics counts passwords that were held against a hash that can verify nothing', async () => {
+  await signUp(service, { username: 'carol', password });
+  await service.app.db.execute("update users set password_hash = 'rot13$cnffjbeq' where username_key = 'carol'");
+  const refused = await caller(service).authenticate({ username: 'carol', password });
+  assert.equal(refused.__typename, 'InvalidCredentialsError');
+  assert.equal(await sample('flex_identity_useless_hashes_total{scheme="other",fault="UNKNOWN_SCHEME"}'), 1);
+});
+
 test('/metrics shows the pool, the queue of hashes and the event loop', async () => {
   const text = await (await fetch(`${service.url}/metrics`)).text();
   for (const name of [
