@@ -236,6 +236,25 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await arrived(page, 'Your account');
     });
 
+    test('and send another one-time password, once the wait for it is over', async () => {
+      await page.clock.install();
+      await askForOneTimePassword(page, 'ada');
+      const again = page.getByRole('button', { name: /^Send another/ });
+      await page.clock.runFor(1000);
+      assert.match((await again.textContent()) ?? '', /^Send another in 0:[23]\d$/);
+      await again.click();
+      assert.equal(await again.getAttribute('aria-disabled'), 'true');
+      const { oneTimePassword } = await newest(service);
+      await advance(service, 31);
+      await page.clock.runFor(30_000);
+      await page.getByRole('button', { name: 'Send another', exact: true }).click();
+      await page.getByText('Only the newest is good.').waitFor();
+      await until(async () => (await newest(service)).oneTimePassword !== oneTimePassword, 'another');
+      await codeField(page).fill((await newest(service)).oneTimePassword);
+      await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+      await arrived(page, 'Your account');
+    });
+
     test('and say alike for every name that there is no such account and password', async () => {
       await page.goto('/sign-in');
       for (const name of ['ada', 'nobody']) {
