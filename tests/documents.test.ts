@@ -51,6 +51,23 @@ test('every operation for people is among them, and each that answers a union re
   assert.deepEqual(all.filter((name) => !asked.has(name)).sort(), others.sort());
 });
 
+test('the five lines of docs/clients.md generate the typed documents from the exports of the package', async () => {
+  const { default: example } = await import('./examples/codegen.js');
+  const [options] = Object.values(example.generates);
+  const installed = (path: unknown) => join(root, String(path).replace('node_modules/flex-identity/', ''));
+  const output = `${join(folder, 'as-documented')}/`;
+  await generate(
+    {
+      schema: installed(example.schema),
+      documents: installed(example.documents),
+      generates: { [output]: options! },
+      silent: true,
+    },
+    true,
+  );
+  assert.match(readFileSync(join(output, 'graphql.ts'), 'utf8'), /__typename: 'TimeoutError', retryAt: string/);
+});
+
 describe('a switch over the outcomes of a sign-in', () => {
   test('compiles as it is', async () => {
     assert.equal(await compile(schemaText), '');

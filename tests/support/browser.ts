@@ -1,7 +1,7 @@
 /** A real browser for the tests of pages, where there is one. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { after } from 'node:test';
+import { after, afterEach } from 'node:test';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -11,7 +11,7 @@ export const skipWithoutBrowser = existsSync(executablePath)
   ? false
   : `there is no Chromium at ${executablePath}; CHROMIUM names another`;
 
-export interface Window {
+interface Window {
   context: BrowserContext;
   page: Page;
   /** what a page should never meet: breaches of the content security policy, and errors that no script caught */
@@ -21,7 +21,7 @@ export interface Window {
 let running: Promise<Browser> | undefined;
 after(async () => (await running)?.close());
 
-/** Opens a browser that remembers nothing, like another device.  */
+/** Opens a browser that remembers nothing, like another device. */
 export async function openBrowser(baseURL: string, options: BrowserContextOptions = {}): Promise<Window> {
   running ??= chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
   const context = await (await running).newContext({ baseURL, ...options });
@@ -33,12 +33,28 @@ export async function openBrowser(baseURL: string, options: BrowserContextOption
   return { context, page: await context.newPage(), offences };
 }
 
+/** For a suite: opens browsers that are closed after each test, which fails where a page of theirs has met what none should. */
+export function browsersOf(baseURL: string): (options?: BrowserContextOptions) => Promise<Page> {
+  let windows: Window[] = [];
+  afterEach(async () => {
+    const offences = windows.flatMap((window) => window.offences);
+    for (const { context } of windows) await context.close();
+    windows = [];
+    assert.deepEqual(offences, []);
+  });
+  return async (options) => {
+    const window = await openBrowser(baseURL, options);
+    windows.push(window);
+    return window.page;
+  };
+}
+
 /** Waits for a heading of that name, which is the page. */
 export async function arrived(page: Page, heading: string): Promise<void> {
   await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
 }
 
-/** Waits until the condition holds, without a bound of its own: the test has one. */
+/** Waits until the condition holds, for half a minute at most. */
 export async function until(condition: () => Promise<boolean>, about: string): Promise<void> {
   for (let tries = 0; !(await condition()); tries += 1) {
     assert.ok(tries < 600, about);

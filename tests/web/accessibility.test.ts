@@ -1,9 +1,9 @@
 /** The pages in a real browser, in light, dark and on a small screen: what axe finds, and whether they fit. */
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, test } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import axe from 'axe-core';
 import type { BrowserContextOptions, Page } from 'playwright-core';
-import { openBrowser, skipWithoutBrowser, type Window } from '../support/browser.js';
+import { browsersOf, skipWithoutBrowser } from '../support/browser.js';
 import { identifierField, passwordField, signInOnPage } from '../support/pages.js';
 import { makeSuperuser, signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
@@ -14,22 +14,9 @@ const base = `http://localhost:${port}`;
 const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
-  let windows: Window[] = [];
-
-  async function open(options: BrowserContextOptions = {}): Promise<Page> {
-    const window = await openBrowser(base, options);
-    windows.push(window);
-    return window.page;
-  }
+  const open = browsersOf(base);
 
   beforeEach(() => clear(service));
-
-  afterEach(async () => {
-    const offences = windows.flatMap((window) => window.offences);
-    for (const { context } of windows) await context.close();
-    windows = [];
-    assert.deepEqual(offences, []);
-  });
 
   for (const [about, options] of Object.entries({
     'in light': { colorScheme: 'light', viewport: { width: 1000, height: 800 } },

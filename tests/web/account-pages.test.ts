@@ -1,8 +1,8 @@
 /** The pages for those who are signed in, in a real browser: the account, two tabs, and users for staff. */
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { BrowserContextOptions, Page } from 'playwright-core';
-import { arrived, openBrowser, skipWithoutBrowser, until, type Window } from '../support/browser.js';
+import { beforeEach, describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { arrived, browsersOf, skipWithoutBrowser, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
 import { codeField, newest, passwordField, signInHere, signInOnPage, signOutOnPage } from '../support/pages.js';
 import { makeSuperuser, password, signUp } from '../support/people.js';
@@ -14,25 +14,12 @@ const base = `http://localhost:${port}`;
 const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
-  let windows: Window[] = [];
+  const open = browsersOf(base);
   let page: Page;
-
-  async function open(options: BrowserContextOptions = {}): Promise<Page> {
-    const window = await openBrowser(base, options);
-    windows.push(window);
-    return window.page;
-  }
 
   beforeEach(async () => {
     await clear(service);
     page = await open();
-  });
-
-  afterEach(async () => {
-    const offences = windows.flatMap((window) => window.offences);
-    for (const { context } of windows) await context.close();
-    windows = [];
-    assert.deepEqual(offences, []);
   });
 
   describe('show somebody their account', () => {

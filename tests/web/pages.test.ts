@@ -1,8 +1,8 @@
 /** The reference front end in a real browser, against the real service: every way in and out, by mouse, by keyboard, by the links of messages. */
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { BrowserContextOptions, Page } from 'playwright-core';
-import { arrived, openBrowser, skipWithoutBrowser, until, type Window } from '../support/browser.js';
+import { beforeEach, describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { arrived, browsersOf, openBrowser, skipWithoutBrowser, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
 import {
   askForOneTimePassword,
@@ -15,38 +15,24 @@ import {
   passwordField,
   signInHere,
   signInOnPage,
-  signOutOnPage,
   signUpOnPage,
   tabTo,
 } from '../support/pages.js';
 import { password, signUp, verify } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
-import { advance, clear, type Service, startService } from '../support/service.js';
+import { advance, clear, startService } from '../support/service.js';
 
 const port = await freePort();
 const base = `http://localhost:${port}`;
 const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
-  let windows: Window[] = [];
+  const open = browsersOf(base);
   let page: Page;
-
-  async function open(options: BrowserContextOptions = {}): Promise<Page> {
-    const window = await openBrowser(base, options);
-    windows.push(window);
-    return window.page;
-  }
 
   beforeEach(async () => {
     await clear(service);
     page = await open();
-  });
-
-  afterEach(async () => {
-    const offences = windows.flatMap((window) => window.offences);
-    for (const { context } of windows) await context.close();
-    windows = [];
-    assert.deepEqual(offences, []);
   });
 
   describe('sign somebody up', () => {
@@ -110,46 +96,6 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await arrived(page, 'Confirm your address');
       await page.goto('/account');
       await page.getByText('You sign in by one-time password.').waitFor();
-    });
-  });
-
-  describe('confirm an address by the link of its message', () => {
-    test('at a click, and spend nothing before it', async () => {
-      await signUpOnPage(page, 'ada@example.com');
-      await arrived(page, 'Confirm your address');
-      await until(async () => (await outbox(service)).length === 1, 'a message');
-      const link = linkIn(await newest(service));
-      for (const scanner of [await open(), await open({ javaScriptEnabled: false })]) await scanner.goto(link);
-      await page.goto(link);
-      await page.reload();
-      await page.getByRole('button', { name: 'Confirm' }).click();
-      await page.getByText('is confirmed.').waitFor();
-      await page.getByRole('link', { name: 'Go to your account' }).click();
-      await page.getByText('confirmed', { exact: true }).waitFor();
-    });
-
-    test('on another device, where they ask to sign in first', async () => {
-      await signUpOnPage(page, 'ada@example.com');
-      await until(async () => (await outbox(service)).length === 1, 'a message');
-      const other = await open();
-      await other.goto(linkIn(await newest(service)));
-      await other.getByText('Sign in on this device first').waitFor();
-      await signInHere(other, 'ada@example.com');
-      await other.getByRole('button', { name: 'Confirm' }).click();
-      await other.getByText('is confirmed.').waitFor();
-    });
-
-    test('and say so where somebody else is signed in', async () => {
-      const ada = await signUp(service, { email: 'ada@example.com', password });
-      await ada.sendOneTimePassword(ada.emailToken, 'VERIFICATION');
-      await signUp(service, { username: 'bob', password });
-      await signInOnPage(page, 'bob');
-      await page.goto(linkIn(await newest(service)));
-      await page.getByText('This link is for another account').waitFor();
-      await page.getByRole('button', { name: /^Sign out and/ }).click();
-      await signInHere(page, 'ada@example.com');
-      await page.getByRole('button', { name: 'Confirm' }).click();
-      await page.getByText('is confirmed.').waitFor();
     });
   });
 
@@ -236,6 +182,25 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await arrived(page, 'Your account');
     });
 
+    test('and send another one-time password, once the wait for it is over', async () => {
+      await page.clock.install();
+      await askForOneTimePassword(page, 'ada');
+      const again = page.getByRole('button', { name: /^Send another/ });
+      await page.clock.runFor(1000);
+      assert.match((await again.textContent()) ?? '', /^Send another in 0:[23]\d$/);
+      await again.click();
+      assert.equal(await again.getAttribute('aria-disabled'), 'true');
+      const { oneTimePassword } = await newest(service);
+      await advance(service, 31);
+      await page.clock.runFor(30_000);
+      await page.getByRole('button', { name: 'Send another', exact: true }).click();
+      await page.getByText('Only the newest is good.').waitFor();
+      await until(async () => (await newest(service)).oneTimePassword !== oneTimePassword, 'another');
+      await codeField(page).fill((await newest(service)).oneTimePassword);
+      await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+      await arrived(page, 'Your account');
+    });
+
     test('and say alike for every name that there is no such account and password', async () => {
       await page.goto('/sign-in');
       for (const name of ['ada', 'nobody']) {
@@ -275,52 +240,6 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       return rows[0]!.most;
     }
   });
-
-  describe('reset a password', () => {
-    beforeEach(async () => {
-      const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
-      await verify(service, ada, ada.emailToken);
-      await advance(service, 60);
-    });
-
-    test('by the one-time password that is typed', async () => {
-      await page.goto('/sign-in');
-      await identifierField(page).fill('ada');
-      await page.getByRole('link', { name: 'Forgot your password?' }).click();
-      await page.getByRole('button', { name: 'Continue' }).click();
-      await page.getByRole('button', { name: /^Send it to / }).click();
-      await page.getByText('is on its way').waitFor();
-      await page.reload();
-      await until(async () => (await outbox(service)).some(({ subject }) => /reset/i.test(subject ?? '')), 'a message');
-      await codeField(page).fill((await newest(service)).oneTimePassword);
-      await passwordField(page, 'New password').fill('short');
-      await page.getByRole('button', { name: 'Set the new password' }).click();
-      await page.getByText('The password must have at least 8 characters.').waitFor();
-      await passwordField(page, 'New password').fill('a piano in the cellar');
-      await page.getByRole('button', { name: 'Set the new password' }).click();
-      await arrived(page, 'Your account');
-      await signOutOnPage(page);
-      await signInHere(page, 'ada', 'a piano in the cellar');
-      await arrived(page, 'Your account');
-    });
-
-    test('by the link of the message, on another device', async () => {
-      await signInOnPage(page, 'ada');
-      const other = await open();
-      await other.goto('/reset-password');
-      await identifierField(other).fill('ada@example.com');
-      await other.getByRole('button', { name: 'Continue' }).click();
-      await other.getByRole('button', { name: /^Send it to / }).click();
-      await other.getByText('is on its way').waitFor();
-      const third = await open();
-      await third.goto(linkIn(await newest(service)));
-      await passwordField(third, 'New password').fill('a piano in the cellar');
-      await third.getByRole('button', { name: 'Set the new password' }).click();
-      await arrived(third, 'Your account');
-      await page.reload();
-      await arrived(page, 'Sign in');
-    });
-  });
 });
 
 test('a page of an origin that is not listed says that it may not sign anybody in', {
@@ -331,29 +250,5 @@ test('a page of an origin that is not listed says that it may not sign anybody i
   await page.goto('/sign-in');
   await signInHere(page, 'ada');
   await page.getByText('Pages of this origin may not use the session cookie.').waitFor();
-  await context.close();
-});
-
-test('the pages work on the embedded database too', { skip: skipWithoutBrowser }, async () => {
-  const embeddedPort = await freePort();
-  const url = `http://localhost:${embeddedPort}`;
-  const embedded: Service = await startService({
-    PORT: String(embeddedPort),
-    HOST: 'localhost',
-    PUBLIC_URL: url,
-    DATABASE_URL: 'memory:',
-  });
-  const { page, context, offences } = await openBrowser(url);
-  await signUpOnPage(page, 'ada@example.com');
-  await arrived(page, 'Confirm your address');
-  await until(async () => (await outbox(embedded)).length === 1, 'a message');
-  const [message] = await outbox(embedded);
-  await page.goto(linkIn(message!));
-  await page.getByRole('button', { name: 'Confirm' }).click();
-  await page.getByText('is confirmed.').waitFor();
-  await signOutOnPage(page);
-  await signInHere(page, 'ada@example.com');
-  await arrived(page, 'Your account');
-  assert.deepEqual(offences, []);
   await context.close();
 });

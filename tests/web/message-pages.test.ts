@@ -1,0 +1,144 @@
+/** The pages that messages lead to, in a real browser: an address is confirmed, a password reset, by the link or by typing. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { arrived, browsersOf, openBrowser, skipWithoutBrowser, until } from '../support/browser.js';
+import { outbox } from '../support/client.js';
+import {
+  codeField,
+  identifierField,
+  linkIn,
+  newest,
+  passwordField,
+  signInHere,
+  signInOnPage,
+  signOutOnPage,
+  signUpOnPage,
+} from '../support/pages.js';
+import { password, signUp, verify } from '../support/people.js';
+import { freePort } from '../support/postgres.js';
+import { advance, clear, type Service, startService } from '../support/service.js';
+
+const port = await freePort();
+const base = `http://localhost:${port}`;
+const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
+
+describe('the pages', { skip: skipWithoutBrowser }, () => {
+  const open = browsersOf(base);
+  let page: Page;
+
+  beforeEach(async () => {
+    await clear(service);
+    page = await open();
+  });
+
+  describe('confirm an address by the link of its message', () => {
+    test('at a click, and spend nothing before it', async () => {
+      await signUpOnPage(page, 'ada@example.com');
+      await arrived(page, 'Confirm your address');
+      await until(async () => (await outbox(service)).length === 1, 'a message');
+      const link = linkIn(await newest(service));
+      for (const scanner of [await open(), await open({ javaScriptEnabled: false })]) await scanner.goto(link);
+      await page.goto(link);
+      await page.reload();
+      await page.getByRole('button', { name: 'Confirm' }).click();
+      await page.getByText('is confirmed.').waitFor();
+      await page.getByRole('link', { name: 'Go to your account' }).click();
+      await page.getByText('confirmed', { exact: true }).waitFor();
+    });
+
+    test('on another device, where they ask to sign in first', async () => {
+      await signUpOnPage(page, 'ada@example.com');
+      await until(async () => (await outbox(service)).length === 1, 'a message');
+      const other = await open();
+      await other.goto(linkIn(await newest(service)));
+      await other.getByText('Sign in on this device first').waitFor();
+      await signInHere(other, 'ada@example.com');
+      await other.getByRole('button', { name: 'Confirm' }).click();
+      await other.getByText('is confirmed.').waitFor();
+    });
+
+    test('and say so where somebody else is signed in', async () => {
+      const ada = await signUp(service, { email: 'ada@example.com', password });
+      await ada.sendOneTimePassword(ada.emailToken, 'VERIFICATION');
+      await signUp(service, { username: 'bob', password });
+      await signInOnPage(page, 'bob');
+      await page.goto(linkIn(await newest(service)));
+      await page.getByText('This link is for another account').waitFor();
+      await page.getByRole('button', { name: /^Sign out and/ }).click();
+      await signInHere(page, 'ada@example.com');
+      await page.getByRole('button', { name: 'Confirm' }).click();
+      await page.getByText('is confirmed.').waitFor();
+    });
+  });
+
+  describe('reset a password', () => {
+    beforeEach(async () => {
+      const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
+      await verify(service, ada, ada.emailToken);
+      await advance(service, 60);
+    });
+
+    test('by the one-time password that is typed', async () => {
+      await page.goto('/sign-in');
+      await identifierField(page).fill('ada');
+      await page.getByRole('link', { name: 'Forgot your password?' }).click();
+      await page.getByRole('button', { name: 'Continue' }).click();
+      await page.getByRole('button', { name: /^Send it to / }).click();
+      await page.getByText('is on its way').waitFor();
+      await page.reload();
+      await until(async () => (await outbox(service)).some(({ subject }) => /reset/i.test(subject ?? '')), 'a message');
+      await codeField(page).fill((await newest(service)).oneTimePassword);
+      await passwordField(page, 'New password').fill('short');
+      await page.getByRole('button', { name: 'Set the new password' }).click();
+      await page.getByText('The password must have at least 8 characters.').waitFor();
+      await passwordField(page, 'New password').fill('a piano in the cellar');
+      await page.getByRole('button', { name: 'Set the new password' }).click();
+      await arrived(page, 'Your account');
+      await signOutOnPage(page);
+      await signInHere(page, 'ada', 'a piano in the cellar');
+      await arrived(page, 'Your account');
+    });
+
+    test('by the link of the message, on another device', async () => {
+      await signInOnPage(page, 'ada');
+      const other = await open();
+      await other.goto('/reset-password');
+      await identifierField(other).fill('ada@example.com');
+      await other.getByRole('button', { name: 'Continue' }).click();
+      await other.getByRole('button', { name: /^Send it to / }).click();
+      await other.getByText('is on its way').waitFor();
+      const third = await open();
+      await third.goto(linkIn(await newest(service)));
+      await passwordField(third, 'New password').fill('a piano in the cellar');
+      await third.getByRole('button', { name: 'Set the new password' }).click();
+      await arrived(third, 'Your account');
+      await page.reload();
+      await arrived(page, 'Sign in');
+    });
+  });
+});
+
+test('the pages work on the embedded database too', { skip: skipWithoutBrowser }, async () => {
+  const embeddedPort = await freePort();
+  const url = `http://localhost:${embeddedPort}`;
+  const embedded: Service = await startService({
+    PORT: String(embeddedPort),
+    HOST: 'localhost',
+    PUBLIC_URL: url,
+    DATABASE_URL: 'memory:',
+  });
+  const { page, context, offences } = await openBrowser(url);
+  await signUpOnPage(page, 'ada@example.com');
+  await arrived(page, 'Confirm your address');
+  await until(async () => (await outbox(embedded)).length === 1, 'a message');
+  const [message] = await outbox(embedded);
+  await page.goto(linkIn(message!));
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByText('is confirmed.').waitFor();
+  await signOutOnPage(page);
+  await signInHere(page, 'ada@example.com');
+  await arrived(page, 'Your account');
+  assert.deepEqual(offences, []);
+  await context.close();
+});
