@@ -156,7 +156,8 @@ export function createLogger(config: Pick<Config, 'logLevel'>): Logger {
   return pino({
     level: config.logLevel,
     serializers: { err: describeError },
-    mixin: () => currentRequest.getStore() ?? {},
+    // A new object each time: what is logged is put into it.
+    mixin: () => ({ ...currentRequest.getStore() }),
   });
 }
 
