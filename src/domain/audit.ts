@@ -4,7 +4,7 @@ import { type AuditFilter, findAuditEvents } from '../database/audit-events.quer
 import type { AuditEventKind, AuditEventRow } from '../database/schema.js';
 import { isId, requireSuperuser } from './authority.js';
 import type { Caller } from './caller.js';
-import { BadUserInputError } from './errors.js';
+import { cursorOf, foreignCursor, type Page, readCursor, readPage } from './pages.js';
 
 export type { AuditEventKind } from '../database/schema.js';
 
@@ -46,14 +46,6 @@ export interface AuditQuery extends AuditFilter {
   after: string | null;
 }
 
-export interface AuditPage {
-  edges: { cursor: string; node: AuditEventRow }[];
-  hasNextPage: boolean;
-  hasPreviousPage: boolean;
-}
-
-const maxPageSize = 100;
-
 /**
  * A page of security events, the newest first.
  * @throws {ForbiddenError} for anyone but superusers
@@ -63,25 +55,18 @@ export async function listAuditEvents(
   app: App,
   caller: Caller,
   { first, after, ...filter }: AuditQuery,
-): Promise<AuditPage> {
+): Promise<Page<AuditEventRow>> {
   requireSuperuser(caller);
-  if (first < 1 || first > maxPageSize) throw new BadUserInputError(`first must be from 1 to ${maxPageSize}.`);
-  const position = after === null ? null : readCursor(after);
-  const found =
-    filter.userId !== null && !isId(filter.userId) ? [] : await findAuditEvents(app.db, filter, first + 1, position);
-  return {
-    edges: found.slice(0, first).map((node) => ({ cursor: cursorOf(node), node })),
-    hasNextPage: found.length > first,
-    hasPreviousPage: after !== null,
-  };
+  return readPage({ first, after }, async (limit) => {
+    const position = after === null ? null : readPosition(after);
+    if (filter.userId !== null && !isId(filter.userId)) return [];
+    const found = await findAuditEvents(app.db, filter, limit, position);
+    return found.map((node) => ({ cursor: cursorOf(`event ${node.id}`), node }));
+  });
 }
 
-function cursorOf({ id }: AuditEventRow): string {
-  return Buffer.from(`event ${id}`).toString('base64url');
-}
-
-function readCursor(cursor: string): bigint {
-  const [, id] = /^event (\d{1,18})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
-  if (id === undefined) throw new BadUserInputError('This is not a cursor of this list.');
+function readPosition(cursor: string): bigint {
+  const [, id] = /^event (\d{1,18})$/.exec(readCursor(cursor)) ?? [];
+  if (id === undefined) throw foreignCursor();
   return BigInt(id);
 }

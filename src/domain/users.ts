@@ -26,8 +26,9 @@ import {
 import { audit } from './audit.js';
 import { isId, requireStaff, requireSuperuser } from './authority.js';
 import type { Caller } from './caller.js';
-import { BadUserInputError, ForbiddenError, UnauthenticatedError, type ValidationIssue } from './errors.js';
+import { ForbiddenError, UnauthenticatedError, type ValidationIssue } from './errors.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
+import { cursorOf, foreignCursor, type Page, readCursor, readPage } from './pages.js';
 import { limitSignUps } from './rate-limits.js';
 import { openSession, type SessionTokens } from './sessions.js';
 
@@ -196,14 +197,6 @@ export async function getUser(app: App, caller: Caller, id: string): Promise<Use
   return isId(id) ? ((await findUser(app.db, id)) ?? null) : null;
 }
 
-export interface UserPage {
-  edges: { cursor: string; node: User }[];
-  hasNextPage: boolean;
-  hasPreviousPage: boolean;
-}
-
-const maxPageSize = 100;
-
 /**
  * A page of users: the newest first, or those of whom an identifier begins like `search`, in the order of those identifiers.
  * @throws {ForbiddenError} for anyone but staff
@@ -213,24 +206,25 @@ export async function listUsers(
   app: App,
   caller: Caller,
   { first, after, search }: { first: number; after: string | null; search: string | null },
-): Promise<UserPage> {
+): Promise<Page<User>> {
   requireStaff(caller);
-  if (first < 1 || first > maxPageSize) throw new BadUserInputError(`first must be from 1 to ${maxPageSize}.`);
-  const found = search ? await searchUsers(app, search, first + 1, after) : await listByAge(app, first + 1, after);
-  return {
-    edges: found.slice(0, first),
-    hasNextPage: found.length > first,
-    hasPreviousPage: after !== null,
-  };
+  return readPage({ first, after }, (limit) =>
+    search ? searchUsers(app, search, limit, after) : listByAge(app, limit, after),
+  );
 }
 
-async function listByAge(app: App, limit: number, after: string | null): Promise<UserPage['edges']> {
+async function listByAge(app: App, limit: number, after: string | null): Promise<Page<User>['edges']> {
   const position = after === null ? null : readPosition(after);
   const found = await findUsersByAge(app.db, limit, position);
   return found.map((node) => ({ cursor: cursorOf(`${node.dateJoined.toISOString()} ${node.id}`), node }));
 }
 
-async function searchUsers(app: App, search: string, limit: number, after: string | null): Promise<UserPage['edges']> {
+async function searchUsers(
+  app: App,
+  search: string,
+  limit: number,
+  after: string | null,
+): Promise<Page<User>['edges']> {
   const key = after === null ? '' : readKey(after);
   const found = await findUsersByPrefix(app.db, searchPrefixes(search), limit, key);
   return found.map(({ user, key }) => ({ cursor: cursorOf(`:${key}`), node: user }));
@@ -255,27 +249,17 @@ function keysOf(search: string): string[] {
   return /[σς]$/.test(key) ? [`${key.slice(0, -1)}σ`, `${key.slice(0, -1)}ς`] : [key];
 }
 
-function cursorOf(position: string): string {
-  return Buffer.from(position).toString('base64url');
-}
-
-function readCursor(cursor: string): string {
-  return Buffer.from(cursor, 'base64url').toString();
-}
-
 function readPosition(cursor: string): UserPosition {
   const [dateJoined = '', id = ''] = readCursor(cursor).split(' ');
-  if (!isId(id) || !isInstant(dateJoined)) throw new BadUserInputError(notOfThisList);
+  if (!isId(id) || !isInstant(dateJoined)) throw foreignCursor();
   return { dateJoined, id };
 }
 
 function readKey(cursor: string): string {
   const key = /^:([^\0]{1,254})$/.exec(readCursor(cursor))?.[1];
-  if (key === undefined) throw new BadUserInputError(notOfThisList);
+  if (key === undefined) throw foreignCursor();
   return key;
 }
-
-const notOfThisList = 'This is not a cursor of this list.';
 
 /** Whether it is the text of an instant that a user can have joined at: not of the 31st of February. */
 function isInstant(text: string): boolean {

@@ -1,5 +1,6 @@
 /** Pages of a list. @see https://relay.dev/graphql/connections.htm */
 import { Field, ObjectType } from 'type-graphql';
+import type { Page } from '../domain/pages.js';
 
 @ObjectType('PageInfo', { description: 'Where a page lies in its list.', simpleResolvers: true })
 export class PageInfoType {
@@ -21,11 +22,7 @@ export function connectionOf<Node>({
   edges,
   hasNextPage,
   hasPreviousPage,
-}: {
-  edges: { cursor: string; node: Node }[];
-  hasNextPage: boolean;
-  hasPreviousPage: boolean;
-}): { edges: { cursor: string; node: Node }[]; nodes: Node[]; pageInfo: PageInfoType } {
+}: Page<Node>): Pick<Page<Node>, 'edges'> & { nodes: Node[]; pageInfo: PageInfoType } {
   const [startCursor, endCursor] = [edges[0]?.cursor ?? null, edges.at(-1)?.cursor ?? null];
   return {
     edges,
