@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { type Answer, oneTimePasswordSentTo, outbox } from '../support/client.js';
-import { type Caller, caller, makeSuperuser, type Person, password, signUp, verify } from '../support/people.js';
+import { type Answer, outbox } from '../support/client.js';
+import {
+  type Caller,
+  caller,
+  makeSuperuser,
+  type Person,
+  password,
+  receiveOneTimePassword,
+  securityTokenOf,
+  signUp,
+  verify,
+} from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 
 // The proxy lets a test come from several places.
@@ -24,18 +34,10 @@ const other = (kind: 'email' | 'phone') => (kind === 'email' ? 'phone' : 'email'
 const addressOf = (kind: 'email' | 'phone', whose: 'victims' | 'strangers') =>
   kinds.find((one) => one.kind === kind)![whose];
 
-async function tokenOf(address: string): Promise<string> {
-  const [token] = await anonymous.securityTokens(address);
-  return token.id;
-}
+const tokenOf = (address: string) => securityTokenOf(service, address);
 
-async function receive(asker: Caller, address: string, purpose: Purpose): Promise<string> {
-  const sent = await asker.sendOneTimePassword(await tokenOf(address), purpose);
-  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess', JSON.stringify(sent));
-  const code = await oneTimePasswordSentTo(service, address);
-  await advance(service, 30);
-  return code;
-}
+const receive = (asker: Caller, address: string, purpose: Purpose) =>
+  receiveOneTimePassword(service, asker, address, purpose);
 
 /** Whether anything arrives where somebody who is not signed in asks for it. */
 async function reaches(address: string, purpose: Purpose): Promise<boolean> {

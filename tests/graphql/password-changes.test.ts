@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { oneTimePasswords } from '../../src/database/schema.js';
 import { type Answer, oneTimePasswordSentTo, outbox } from '../support/client.js';
-import { type Caller, caller, makeSuperuser, type Person, password, signUp, verify } from '../support/people.js';
+import {
+  type Caller,
+  caller,
+  makeSuperuser,
+  type Person,
+  password,
+  receiveOneTimePassword,
+  securityTokenOf,
+  signUp,
+  verify,
+} from '../support/people.js';
 import {
   advance,
   clear,
@@ -23,19 +33,10 @@ type Purpose = 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET';
 
 beforeEach(() => clear(service));
 
-async function tokenOf(address: string): Promise<string> {
-  const [token] = await anonymous.securityTokens(address);
-  return token.id;
-}
+const tokenOf = (address: string) => securityTokenOf(service, address);
 
-/** Asks for a one-time password and reads it where it arrives. */
-async function receive(asker: Caller, address: string, purpose: Purpose): Promise<string> {
-  const sent = await asker.sendOneTimePassword(await tokenOf(address), purpose);
-  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess', JSON.stringify(sent));
-  const code = await oneTimePasswordSentTo(service, address);
-  await advance(service, 30);
-  return code;
-}
+const receive = (asker: Caller, address: string, purpose: Purpose) =>
+  receiveOneTimePassword(service, asker, address, purpose);
 
 async function reset(address: string, oneTimePassword: string, chosen = newPassword) {
   return anonymous.resetPassword({ tokenId: await tokenOf(address), oneTimePassword, newPassword: chosen });

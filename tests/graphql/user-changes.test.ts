@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { oneTimePasswordSentTo, operations, outbox } from '../support/client.js';
-import { caller, makeSuperuser, type Person, password, signUp, verify } from '../support/people.js';
+import { operations, outbox } from '../support/client.js';
+import {
+  type Caller,
+  caller,
+  makeSuperuser,
+  type Person,
+  password,
+  receiveOneTimePassword,
+  securityTokenOf,
+  signUp,
+  verify,
+} from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 
 const service = await startService();
@@ -21,28 +31,17 @@ const addresses = [
 
 beforeEach(() => clear(service));
 
-/** The security token of an address, whether anybody has it or not. */
-async function tokenOf(address: string): Promise<string> {
-  const [token] = await anonymous.securityTokens(address);
-  return token.id;
-}
+const tokenOf = (address: string) => securityTokenOf(service, address);
 
 async function verifyAddress(owner: Person, address: string): Promise<void> {
   await verify(service, owner, await tokenOf(address));
 }
 
-/** Asks for a one-time password and reads it where it arrives. */
-async function receive(
-  asker: Pick<Person, 'sendOneTimePassword'>,
+const receive = (
+  asker: Pick<Caller, 'sendOneTimePassword'>,
   address: string,
   purpose: 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET',
-): Promise<string> {
-  const sent = await asker.sendOneTimePassword(await tokenOf(address), purpose);
-  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess', JSON.stringify(sent));
-  const code = await oneTimePasswordSentTo(service, address);
-  await advance(service, 30);
-  return code;
-}
+) => receiveOneTimePassword(service, asker, address, purpose);
 
 async function countMessagesTo(address: string): Promise<number> {
   return (await outbox(service)).filter(({ to }) => to === address).length;

@@ -2,8 +2,19 @@
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
 import { arrived } from './browser.js';
-import { type OutboxEntry, outbox } from './client.js';
 import { password } from './people.js';
+import { freePort } from './postgres.js';
+import { type Service, startService } from './service.js';
+
+/** Starts the service under the name at which a browser on this machine finds its pages. */
+export async function startPages(
+  environment: Record<string, string> = {},
+): Promise<{ base: string; service: Service }> {
+  const port = await freePort();
+  const base = `http://localhost:${port}`;
+  const own = { PORT: String(port), HOST: 'localhost', PUBLIC_URL: base };
+  return { base, service: await startService({ ...own, ...environment }) };
+}
 
 export function identifierField(page: Page) {
   return page.getByRole('textbox', { name: 'Username, email or phone' });
@@ -50,12 +61,6 @@ export async function askForOneTimePassword(page: Page, identifier: string): Pro
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByRole('button', { name: /^Send it to / }).click();
   await codeField(page).waitFor();
-}
-
-export async function newest(service: { url: string }): Promise<OutboxEntry> {
-  const [message] = await outbox(service);
-  assert.ok(message, 'no message was kept');
-  return message;
 }
 
 export function linkIn({ text }: { text: string }): string {

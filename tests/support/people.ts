@@ -1,7 +1,7 @@
 /** The people of the tests: signed up, signed in, reading their messages. */
 import assert from 'node:assert/strict';
-import { type OutboxEntry, operations, outbox, type RequestOptions, send } from './client.js';
-import type { Service } from './service.js';
+import { type OutboxEntry, oneTimePasswordSentTo, operations, outbox, type RequestOptions, send } from './client.js';
+import { advance, type Service } from './service.js';
 
 type Url = { url: string };
 
@@ -68,6 +68,26 @@ export async function lastMessage(service: Url): Promise<OutboxEntry> {
   const [message] = await outbox(service);
   assert.ok(message, 'no message was kept');
   return message;
+}
+
+/** The id of the security token of an address, whether anybody has it or not. */
+export async function securityTokenOf(service: Url, address: string): Promise<string> {
+  const [token] = await caller(service).securityTokens(address);
+  return token.id;
+}
+
+/** Asks for a one-time password and reads it where it arrives; the next one can be asked for at once. */
+export async function receiveOneTimePassword(
+  service: Service,
+  asker: Pick<Caller, 'sendOneTimePassword'>,
+  address: string,
+  purpose: 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET',
+): Promise<string> {
+  const sent = await asker.sendOneTimePassword(await securityTokenOf(service, address), purpose);
+  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess', JSON.stringify(sent));
+  const code = await oneTimePasswordSentTo(service, address);
+  await advance(service, 30);
+  return code;
 }
 
 /** Proves to the service that the signed-in owner reads what is sent to the address. */

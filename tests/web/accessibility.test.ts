@@ -4,14 +4,11 @@ import { beforeEach, describe, test } from 'node:test';
 import axe from 'axe-core';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { browsersOf, skipWithoutBrowser } from '../support/browser.js';
-import { identifierField, passwordField, signInOnPage } from '../support/pages.js';
+import { identifierField, passwordField, signInOnPage, startPages } from '../support/pages.js';
 import { makeSuperuser, signUp } from '../support/people.js';
-import { freePort } from '../support/postgres.js';
-import { clear, startService } from '../support/service.js';
+import { clear } from '../support/service.js';
 
-const port = await freePort();
-const base = `http://localhost:${port}`;
-const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
+const { base, service } = await startPages();
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
   const open = browsersOf(base);

@@ -4,14 +4,11 @@ import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { arrived, browsersOf, skipWithoutBrowser, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
-import { codeField, newest, passwordField, signInHere, signInOnPage, signOutOnPage } from '../support/pages.js';
-import { makeSuperuser, password, signUp } from '../support/people.js';
-import { freePort } from '../support/postgres.js';
-import { advance, clear, startService } from '../support/service.js';
+import { codeField, passwordField, signInHere, signInOnPage, signOutOnPage, startPages } from '../support/pages.js';
+import { lastMessage, makeSuperuser, password, signUp } from '../support/people.js';
+import { advance, clear } from '../support/service.js';
 
-const port = await freePort();
-const base = `http://localhost:${port}`;
-const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
+const { base, service } = await startPages();
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
   const open = browsersOf(base);
@@ -41,7 +38,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByText('+12025550123').waitFor();
       await page.getByRole('button', { name: 'Confirm phone' }).click();
       await until(async () => (await outbox(service))[0]?.channel === 'sms', 'a message');
-      await codeField(page).fill((await newest(service)).oneTimePassword);
+      await codeField(page).fill((await lastMessage(service)).oneTimePassword);
       await page.locator('form').getByRole('button', { name: 'Confirm' }).click();
       await page.getByText('Confirmed.', { exact: true }).waitFor();
       await page.getByRole('button', { name: 'Change username' }).click();

@@ -8,20 +8,17 @@ import {
   codeField,
   identifierField,
   linkIn,
-  newest,
   passwordField,
   signInHere,
   signInOnPage,
   signOutOnPage,
   signUpOnPage,
+  startPages,
 } from '../support/pages.js';
-import { password, signUp, verify } from '../support/people.js';
-import { freePort } from '../support/postgres.js';
-import { advance, clear, type Service, startService } from '../support/service.js';
+import { lastMessage, password, signUp, verify } from '../support/people.js';
+import { advance, clear } from '../support/service.js';
 
-const port = await freePort();
-const base = `http://localhost:${port}`;
-const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
+const { base, service } = await startPages();
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
   const open = browsersOf(base);
@@ -37,7 +34,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await signUpOnPage(page, 'ada@example.com');
       await arrived(page, 'Confirm your address');
       await until(async () => (await outbox(service)).length === 1, 'a message');
-      const link = linkIn(await newest(service));
+      const link = linkIn(await lastMessage(service));
       for (const scanner of [await open(), await open({ javaScriptEnabled: false })]) await scanner.goto(link);
       await page.goto(link);
       await page.reload();
@@ -51,7 +48,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await signUpOnPage(page, 'ada@example.com');
       await until(async () => (await outbox(service)).length === 1, 'a message');
       const other = await open();
-      await other.goto(linkIn(await newest(service)));
+      await other.goto(linkIn(await lastMessage(service)));
       await other.getByText('Sign in on this device first').waitFor();
       await signInHere(other, 'ada@example.com');
       await other.getByRole('button', { name: 'Confirm' }).click();
@@ -63,7 +60,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await ada.sendOneTimePassword(ada.emailToken, 'VERIFICATION');
       await signUp(service, { username: 'bob', password });
       await signInOnPage(page, 'bob');
-      await page.goto(linkIn(await newest(service)));
+      await page.goto(linkIn(await lastMessage(service)));
       await page.getByText('This link is for another account').waitFor();
       await page.getByRole('button', { name: /^Sign out and/ }).click();
       await signInHere(page, 'ada@example.com');
@@ -88,7 +85,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByText('is on its way').waitFor();
       await page.reload();
       await until(async () => (await outbox(service)).some(({ subject }) => /reset/i.test(subject ?? '')), 'a message');
-      await codeField(page).fill((await newest(service)).oneTimePassword);
+      await codeField(page).fill((await lastMessage(service)).oneTimePassword);
       await passwordField(page, 'New password').fill('short');
       await page.getByRole('button', { name: 'Set the new password' }).click();
       await page.getByText('The password must have at least 8 characters.').waitFor();
@@ -109,7 +106,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await other.getByRole('button', { name: /^Send it to / }).click();
       await other.getByText('is on its way').waitFor();
       const third = await open();
-      await third.goto(linkIn(await newest(service)));
+      await third.goto(linkIn(await lastMessage(service)));
       await passwordField(third, 'New password').fill('a piano in the cellar');
       await third.getByRole('button', { name: 'Set the new password' }).click();
       await arrived(third, 'Your account');
@@ -120,14 +117,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 });
 
 test('the pages work on the embedded database too', { skip: skipWithoutBrowser }, async () => {
-  const embeddedPort = await freePort();
-  const url = `http://localhost:${embeddedPort}`;
-  const embedded: Service = await startService({
-    PORT: String(embeddedPort),
-    HOST: 'localhost',
-    PUBLIC_URL: url,
-    DATABASE_URL: 'memory:',
-  });
+  const { base: url, service: embedded } = await startPages({ DATABASE_URL: 'memory:' });
   const { page, context, offences } = await openBrowser(url);
   await signUpOnPage(page, 'ada@example.com');
   await arrived(page, 'Confirm your address');

@@ -11,20 +11,17 @@ import {
   focused,
   identifierField,
   linkIn,
-  newest,
   passwordField,
   signInHere,
   signInOnPage,
   signUpOnPage,
+  startPages,
   tabTo,
 } from '../support/pages.js';
-import { password, signUp, verify } from '../support/people.js';
-import { freePort } from '../support/postgres.js';
+import { lastMessage, password, signUp, verify } from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 
-const port = await freePort();
-const base = `http://localhost:${port}`;
-const service = await startService({ PORT: String(port), HOST: 'localhost', PUBLIC_URL: base });
+const { base, service } = await startPages();
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
   const open = browsersOf(base);
@@ -40,7 +37,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await signUpOnPage(page, 'ada@example.com');
       await arrived(page, 'Confirm your address');
       await until(async () => (await outbox(service)).length === 1, 'a message');
-      const { oneTimePassword } = await newest(service);
+      const { oneTimePassword } = await lastMessage(service);
       await codeField(page).fill(oneTimePassword.toLowerCase());
       await page.getByRole('button', { name: 'Confirm' }).click();
       await arrived(page, 'Your account');
@@ -124,7 +121,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       test(`by a one-time password that is pasted ${about}`, async () => {
         await askForOneTimePassword(page, 'ada');
         await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-        const { oneTimePassword } = await newest(service);
+        const { oneTimePassword } = await lastMessage(service);
         await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(paste(oneTimePassword))})`);
         await codeField(page).focus();
         await page.keyboard.press('Control+V');
@@ -150,7 +147,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     test('by the link of a message, at a click', async () => {
       await askForOneTimePassword(page, 'ada');
       const other = await open();
-      await other.goto(linkIn(await newest(service)));
+      await other.goto(linkIn(await lastMessage(service)));
       await other.getByText('It signs you in on this device').waitFor();
       await other.getByRole('button', { name: 'Sign in' }).click();
       await arrived(other, 'Your account');
@@ -159,7 +156,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('and count down what a TimeoutError makes them wait, also after a reload, and open by themselves', async () => {
       await askForOneTimePassword(page, 'ada');
-      const { oneTimePassword } = await newest(service);
+      const { oneTimePassword } = await lastMessage(service);
       for (let failures = 0; failures < 4; failures += 1) {
         await codeField(page).fill('WWWW WWWW');
         await page.getByRole('button', { name: 'Sign in', exact: true }).click();
@@ -190,13 +187,13 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       assert.match((await again.textContent()) ?? '', /^Send another in 0:[23]\d$/);
       await again.click();
       assert.equal(await again.getAttribute('aria-disabled'), 'true');
-      const { oneTimePassword } = await newest(service);
+      const { oneTimePassword } = await lastMessage(service);
       await advance(service, 31);
       await page.clock.runFor(30_000);
       await page.getByRole('button', { name: 'Send another', exact: true }).click();
       await page.getByText('Only the newest is good.').waitFor();
-      await until(async () => (await newest(service)).oneTimePassword !== oneTimePassword, 'another');
-      await codeField(page).fill((await newest(service)).oneTimePassword);
+      await until(async () => (await lastMessage(service)).oneTimePassword !== oneTimePassword, 'another');
+      await codeField(page).fill((await lastMessage(service)).oneTimePassword);
       await page.getByRole('button', { name: 'Sign in', exact: true }).click();
       await arrived(page, 'Your account');
     });
