@@ -37,7 +37,7 @@ async function start(): Promise<void> {
   const server = await createServer(app);
   try {
     const address = await server.listen();
-    log.info({ address }, 'listening');
+    log.info({ address, passwordHashing: app.passwords.implementation }, 'listening');
     if (!config.production) await greet(app, address);
   } catch (error) {
     log.fatal({ err: error }, 'could not listen');

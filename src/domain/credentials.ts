@@ -12,6 +12,7 @@ import {
   updatePasswordHash,
 } from '../database/users.queries.js';
 import { hmac } from '../security/hmac.js';
+import type { Place } from '../security/passwords.js';
 import { audit } from './audit.js';
 import { requireViewer } from './authority.js';
 import type { Caller, Client } from './caller.js';
@@ -48,28 +49,37 @@ export async function authenticate(
   caller: Caller,
   input: AuthenticateInput,
 ): Promise<{ user: User; tokens: SessionTokens }> {
-  const { client } = caller;
   const typed = readIdentifiers(app, input);
+  return app.passwords.withPlace((place) => signIn(app, caller, typed, input.password, place));
+}
+
+async function signIn(
+  app: App,
+  caller: Caller,
+  typed: Typed[],
+  password: string,
+  place: Place,
+): Promise<{ user: User; tokens: SessionTokens }> {
+  const { client } = caller;
   const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [{ kind, key }]));
   const found = keys.length === typed.length ? await findUsersByKeys(app.db, keys, client.network) : [];
   const match =
     found.length === 1 && keys.every(({ kind, key }) => keyOf(found[0]!.user, kind) === key) ? found[0] : undefined;
 
   const subjectId = match?.user.id ?? null;
-  const attempt = await reserve(app, typed, client, match?.knownNetwork ?? false).catch((error) => {
+  const attempt = await reserve(app, typed, client, match?.knownNetwork ?? false, place).catch((error) => {
     if (error instanceof TimeoutError) audit(app, caller, { kind: 'SIGN_IN_TIMED_OUT', subjectId });
     throw error;
   });
   // The empty password is nobody's, not even where a hash of it was brought along; it takes its time all the same.
-  const rightPassword =
-    (await app.passwords.verify(input.password, match?.user.passwordHash ?? null)) && input.password !== '';
+  const rightPassword = (await place.verify(password, match?.user.passwordHash ?? null)) && password !== '';
   if (match === undefined || !rightPassword || !match.user.isActive) {
     audit(app, caller, { kind: 'SIGN_IN_FAILED', subjectId });
     throw new InvalidCredentialsError();
   }
 
   const { passwordHash } = match.user;
-  const upgradedHash = app.passwords.isOutdated(passwordHash!) ? await app.passwords.hash(input.password) : undefined;
+  const upgradedHash = app.passwords.isOutdated(passwordHash!) ? await place.hash(password) : undefined;
   const signedIn = await app.db.transaction(async (tx) => {
     const user = await lockUser(tx, match.user.id);
     // Judged again now that nobody can change it: what was right while it was hashed may have been changed since.
@@ -103,8 +113,14 @@ export async function requireProof(
   }
   const key = hmac(app.keys.throttles, 'current-password', user.id);
   const throttle = { key, schedule: waitSchedule({ maxWaitSeconds: 3600, maxFailures: null }) };
-  await app.db.transaction((tx) => reserveAll(tx, [throttle]));
-  if (!(await app.passwords.verify(currentPassword, user.passwordHash))) {
+  const right = await app.passwords.withPlace(async (place) => {
+    await app.db.transaction(async (tx) => {
+      await reserveAll(tx, [throttle]);
+      place.take();
+    });
+    return place.verify(currentPassword, user.passwordHash);
+  });
+  if (!right) {
     audit(app, caller, { kind: 'CURRENT_PASSWORD_REFUSED', subjectId: user.id });
     throw new InvalidCredentialsError('The current password is not right.');
   }
@@ -158,6 +174,7 @@ async function reserve(
   typed: Typed[],
   client: Client,
   knownNetwork: boolean,
+  place: Place,
 ): Promise<{ keys: Buffer[]; guesses: bigint[] }> {
   const { throttles } = app.keys;
   const byClient = waitSchedule({ maxWaitSeconds: 3600, maxFailures: null });
@@ -177,9 +194,10 @@ async function reserve(
       tx,
       all.filter(({ binding }) => binding),
     );
-    if (knownNetwork) return [];
-    const taken = await takeGuess(tx, guessLimit(app, client));
+    const taken = knownNetwork ? { events: [] } : await takeGuess(tx, guessLimit(app, client));
     if (taken.limited !== undefined) throw new TimeoutError(taken.limited);
+    // Last, and rolled back with the rest: who is sent away because the threads are busy has not tried.
+    place.take();
     return taken.events;
   });
   return { keys: all.map(({ key }) => key), guesses };

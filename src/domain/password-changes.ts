@@ -107,14 +107,15 @@ export async function resetPassword(
   const attempt = await attemptOneTimePassword(app, caller, tokenId, oneTimePassword, purpose);
   const target = await findUser(app.db, attempt.userId);
   if (target === undefined) throw new InvalidOneTimePasswordError();
+  let passwordHash: string;
   try {
     await refusePassword(app, newPassword, target);
+    passwordHash = await app.passwords.hash(newPassword);
   } catch (error) {
     await returnAttempt(app.db, attempt);
     await giveBackRateLimits(app.db, attempt.guesses);
     throw error;
   }
-  const passwordHash = await app.passwords.hash(newPassword);
   const { tokens, user, ended } = await app.db.transaction(async (tx) => {
     const { user, token } = await lockProvenUser(tx, attempt);
     if (!(await spendOneTimePassword(tx, attempt))) throw new InvalidOneTimePasswordError();

@@ -58,8 +58,7 @@ export async function createUser(
   input: NewAccountInput,
 ): Promise<{ user: User; tokens: SessionTokens | null }> {
   const account = await readAccount(app, input);
-  await limitSignUps(app, caller.client);
-  const passwordHash = account.password === null ? null : await app.passwords.hash(account.password);
+  const passwordHash = await countSignUp(app, caller, account.password);
   const made = await claimIdentifiers(app, account.identifiers, async (tx) => {
     const user = await insertAccount(app, tx, account.identifiers, { passwordHash });
     if (caller.viewer !== null) return { user, tokens: null };
@@ -73,6 +72,20 @@ export async function createUser(
     ...(tokens !== null && { actorId: user.id }),
   });
   return made;
+}
+
+/** @returns the password's hash */
+async function countSignUp(app: App, { client }: Caller, password: string | null): Promise<string | null> {
+  if (password === null) {
+    await limitSignUps(app, client);
+    return null;
+  }
+  return app.passwords.withPlace(async (place) => {
+    // First: who is sent away because the threads are busy has not signed up.
+    place.take();
+    await limitSignUps(app, client);
+    return place.hash(password);
+  });
 }
 
 /**

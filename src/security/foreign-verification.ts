@@ -1,6 +1,6 @@
 /** Comparing a password with a hash that another system has made. Costs what the hash asks for: for the worker threads alone. */
 import { createCipheriv, createHash, pbkdf2Sync, scryptSync, timingSafeEqual } from 'node:crypto';
-import { compareSync } from 'bcryptjs';
+import { bcrypt } from './bcrypt.js';
 import type { ForeignHash } from './foreign-hashes.js';
 
 /** Whether it is the password as typed; or, since others normalise otherwise than we do, its NFC or NFKC form where that differs. */
@@ -16,7 +16,7 @@ async function matches(password: string, hash: ForeignHash): Promise<boolean> {
       return isSame(pbkdf2Sync(password, hash.salt, hash.iterations, hash.key.length, hash.digest), hash.key);
     case 'bcrypt': {
       const secret = hash.sha256First ? createHash('sha256').update(password, 'utf8').digest('hex') : password;
-      return compareSync(secret, hash.bcryptHash);
+      return bcrypt.compareSync(secret, hash.bcryptHash);
     }
     case 'argon2':
       return isSame(await deriveByArgon2(password, hash), hash.key);

@@ -1,7 +1,9 @@
-/** Hashing, verifying and scoring of passwords, in a bounded pool of worker threads: the event loop never hashes. */
+/** Hashing, verifying and scoring of passwords, in worker threads with a bounded queue: the event loop never hashes. */
 import { Piscina } from 'piscina';
+import { bcrypt } from './bcrypt.js';
 import { foreignSchemeOf, type HashFault, readForeignHash } from './foreign-hashes.js';
-import type { PasswordScore, PasswordTask } from './password.worker.js';
+import type { PasswordResult, PasswordTask } from './password.worker.js';
+import type { PasswordScore, ScoreTask } from './password-strength.worker.js';
 
 const scheme = 'bcrypt-hmac-sha384';
 
@@ -9,13 +11,17 @@ type Verification =
   | Omit<Extract<PasswordTask, { task: 'verify' }>, 'password'>
   | Omit<Extract<PasswordTask, { task: 'verify-foreign' }>, 'password'>;
 
-/** The pool has more work than it should keep anyone waiting for. */
+/** The threads have more work than anyone should be kept waiting for. */
 export class PasswordPoolBusyError extends Error {
   override readonly name = 'PasswordPoolBusyError';
 }
 
-export interface Passwords {
-  /** `bcrypt-hmac-sha384$<pepper's id>$<bcrypt's string>`. */
+/** In the order in which they are asked for. */
+export interface Hashing {
+  /**
+   * `bcrypt-hmac-sha384$<pepper's id>$<bcrypt's string>`.
+   * @throws {PasswordPoolBusyError}
+   */
   hash(password: string): Promise<string>;
   /**
    * Whether the password is the one that was hashed. Where there is no hash, or one that can verify nothing, it takes as long as by one of ours and answers false.
@@ -23,14 +29,36 @@ export interface Passwords {
    * @throws {PasswordPoolBusyError}
    */
   verify(password: string, passwordHash: string | null): Promise<boolean>;
+}
+
+/** Among those whose passwords the threads see to, once it is taken. */
+export interface Place extends Hashing {
+  /**
+   * To be called once, before `hash` and `verify`, which are not refused after it; in a transaction, so that what is not done has not been counted either.
+   * @throws {PasswordPoolBusyError}
+   */
+  take(): void;
+}
+
+export interface Passwords extends Hashing {
+  /**
+   * For work that must not be refused half way, because an attempt is counted before a password is compared.
+   * @throws {PasswordPoolBusyError} before the work begins, where it is clear already that there will be no place
+   */
+  withPlace<T>(work: (place: Place) => Promise<T>): Promise<T>;
   /** Why the hash can verify nothing; null where it can. */
   faultOf(passwordHash: string): HashFault | null;
   /** Whether the hash was made otherwise than one would be made today. */
   isOutdated(passwordHash: string): boolean;
-  /** zxcvbn's score, 0–4. */
+  /**
+   * zxcvbn's score, 0–4.
+   * @throws {PasswordPoolBusyError}
+   */
   score(password: string, context: string[]): Promise<PasswordScore>;
   /** how many wait for a thread */
   waiting(): number;
+  /** the npm package that hashes */
+  implementation: string;
   end(): Promise<void>;
 }
 
@@ -42,27 +70,70 @@ export interface PasswordOptions {
   onUselessHash?: (scheme: string, fault: HashFault) => void;
 }
 
+/** An answer is to be there within two seconds, and there is more to do for it than to hash. */
+const longestWaitMilliseconds = 1_800;
+
+/** About a second of them. */
+const maxScoresWaiting = 300;
+
+/** Below everything else that this process does: requests that need no hash are not to feel it. */
+const niceIncrement = 10;
+
 export function createPasswords({ peppers, cost, threads, onUselessHash }: PasswordOptions): Passwords {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-  const pool = new Piscina<PasswordTask, unknown>({
-    filename: new URL(`./password.worker${extension}`, import.meta.url).href,
-    minThreads: threads,
-    maxThreads: threads,
-    maxQueue: threads * 100,
+  const poolOf = (worker: string, options: { maxThreads: number; maxQueue?: number }) => ({
+    filename: new URL(`./${worker}.worker${extension}`, import.meta.url).href,
+    minThreads: options.maxThreads,
+    niceIncrement,
     // The workers need none of the secrets that the environment holds.
     env: {},
+    ...options,
   });
+  const hashers = new Piscina<PasswordTask, PasswordResult>(poolOf('password', { maxThreads: threads }));
+  const scorers = new Piscina<ScoreTask, PasswordScore>(
+    poolOf('password-strength', { maxThreads: 1, maxQueue: maxScoresWaiting }),
+  );
   const pepper = peppers[0];
   // Verified where there is nothing to verify: the cost of today, and a digest that no password has.
   const decoy = `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
 
-  async function run<T>(task: PasswordTask): Promise<T> {
+  // Supposed at first, then learnt: how long a thread works for one who has a place.
+  let expectedMilliseconds = 2 ** cost / 16;
+  let places = 0;
+
+  function refuseWhenBusy(): void {
+    const endsAfterMilliseconds = ((places + 1) / threads) * expectedMilliseconds;
+    // However long one takes: a thread that has nothing to do is not refused to anyone.
+    if (places >= threads && endsAfterMilliseconds > longestWaitMilliseconds) throw new PasswordPoolBusyError();
+  }
+
+  async function withPlace<T>(work: (place: Place) => Promise<T>): Promise<T> {
+    refuseWhenBusy();
+    let taken = false;
+    let spentMilliseconds = 0;
+    const run = async (task: PasswordTask) => {
+      const { value, milliseconds } = await hashers.run(task);
+      spentMilliseconds += milliseconds;
+      return value;
+    };
+    const take = () => {
+      refuseWhenBusy();
+      taken = true;
+      places += 1;
+    };
     try {
-      return (await pool.run(task)) as T;
-    } catch (error) {
-      if (error instanceof Error && error.message === 'Task queue is at limit') throw new PasswordPoolBusyError();
-      throw error;
+      return await work({ ...hashingBy(run), take });
+    } finally {
+      if (taken) places -= 1;
+      if (spentMilliseconds > 0) expectedMilliseconds += (spentMilliseconds - expectedMilliseconds) / 8;
     }
+  }
+
+  async function inPlace<T>(work: (hashing: Hashing) => Promise<T>): Promise<T> {
+    return withPlace((place) => {
+      place.take();
+      return work(place);
+    });
   }
 
   /** What verifies by the hash, without the password. */
@@ -75,9 +146,9 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
     return typeof hash === 'string' ? hash : { task: 'verify-foreign', hash };
   }
 
-  return {
+  const hashingBy = (run: (task: PasswordTask) => Promise<PasswordResult['value']>): Hashing => ({
     async hash(password) {
-      return `${scheme}$${pepper.id}$${await run<string>({ task: 'hash', password, pepper: pepper.bytes, cost })}`;
+      return `${scheme}$${pepper.id}$${await run({ task: 'hash', password, pepper: pepper.bytes, cost })}`;
     },
     async verify(password, passwordHash) {
       const stored = passwordHash === null ? null : read(passwordHash);
@@ -86,8 +157,14 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
         await run({ task: 'verify', password, pepper: pepper.bytes, bcryptHash: decoy });
         return false;
       }
-      return run<boolean>({ password, ...stored });
+      return (await run({ password, ...stored })) === true;
     },
+  });
+
+  return {
+    withPlace,
+    hash: (password) => inPlace(({ hash }) => hash(password)),
+    verify: (password, passwordHash) => inPlace(({ verify }) => verify(password, passwordHash)),
     faultOf(passwordHash) {
       const stored = read(passwordHash);
       return typeof stored === 'string' ? stored : null;
@@ -96,9 +173,19 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
       const stored = parse(passwordHash);
       return stored?.pepperId !== pepper.id || stored.cost !== cost;
     },
-    score: (password, context) => run<PasswordScore>({ task: 'score', password, context }),
-    waiting: () => pool.queueSize,
-    end: () => pool.destroy(),
+    async score(password, context) {
+      try {
+        return await scorers.run({ password, context });
+      } catch (error) {
+        if (error instanceof Error && error.message === 'Task queue is at limit') throw new PasswordPoolBusyError();
+        throw error;
+      }
+    },
+    waiting: () => hashers.queueSize + scorers.queueSize,
+    implementation: bcrypt.implementation,
+    async end() {
+      await Promise.all([hashers.destroy(), scorers.destroy()]);
+    },
   };
 }
 

@@ -92,9 +92,9 @@ export function sharedSecrets(): Record<string, string> {
 }
 
 /** Starts the built service in a process of its own and waits until it is ready; ended after the tests of this file. */
-export async function spawnService(environment: Record<string, string>): Promise<ServiceProcess> {
+export async function spawnService(environment: Record<string, string>, program = main): Promise<ServiceProcess> {
   const port = await freePort();
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [program], {
     cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...testEnvironment, PORT: String(port), LOG_LEVEL: 'warn', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,25 @@
+/** bcrypt, by the native package where that has been installed beside the service, else in JavaScript. Both make and read the same hashes. */
+import { createRequire } from 'node:module';
+import * as bcryptjs from 'bcryptjs';
+
+interface Bcrypt {
+  /** the name of the npm package */
+  implementation: string;
+  hashSync(password: string, cost: number): string;
+  compareSync(password: string, hash: string): boolean;
+}
+
+/** An optional peer: no compiler has to know it. */
+const native = '@node-rs/bcrypt';
+
+export const bcrypt: Bcrypt = loadNative() ?? { ...bcryptjs, implementation: 'bcryptjs' };
+
+function loadNative(): Bcrypt | undefined {
+  try {
+    const { hashSync, compareSync } = createRequire(import.meta.url)(native);
+    return { implementation: native, hashSync: (password, cost) => hashSync(password, { cost }), compareSync };
+  } catch {
+    // Not installed, or not for this machine: what is used is in the log.
+    return undefined;
+  }
+}
