@@ -30,6 +30,13 @@ export interface ValidationIssue {
 /** A request that was understood and declined: data in the answer, not a defect. */
 export abstract class Refusal extends Error {
   abstract readonly code: IdentityErrorCode;
+  constructor(message: string) {
+    // Nobody reads where a refusal was thrown, and to find out costs more than to refuse.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    super(message);
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 export class ValidationError extends Refusal {

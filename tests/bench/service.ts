@@ -1,8 +1,10 @@
 /**
  * How fast the service is, as ratios to what it cannot be faster than, measured in the same run: `npm run bench`. No part of the test run.
- * `--json` prints records, `--seconds N` and `--rounds N` say how long and how often, `--only TEXT` which operations.
+ * `--json` prints records, `--seconds N` and `--rounds N` say how long and how often, `--only TEXT` which operations, `--at-once N,N` how many requests at a time.
+ * `--profile` tells in the end where the service's processor time went.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,6 +17,7 @@ import { sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
 import { sharedSecrets } from '../support/service.js';
 import type { LimitRequest } from './limits.js';
 import { type Bench, createBench, type Operation } from './operations.js';
+import { readProfile } from './profile.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -22,10 +25,12 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: '' },
+    'at-once': { type: 'string', default: '1,8,32' },
+    profile: { type: 'boolean', default: false },
   },
 });
 const [seconds, rounds] = [Number(options.seconds), Number(options.rounds)];
-const concurrencies = [1, 8, 32];
+const concurrencies = options['at-once'].split(',').map(Number);
 const cost = 10;
 
 interface Measured {
@@ -40,10 +45,13 @@ interface Measured {
   ratioGreatest: number;
   /** of the bare Fastify route doing the same statement, where there is one */
   ofRoute: number | null;
+  /** processor time of the service for one request, all threads */
+  cpuMilliseconds: number;
   eventLoopP99: number;
   memoryMegabytes: number;
 }
 
+const profileFolder = mkdtempSync(join(tmpdir(), 'flex-identity-profile-'));
 const postgres = await startPostgres({ durable: true });
 const children: ChildProcess[] = [];
 try {
@@ -78,11 +86,17 @@ try {
       else console.error(`${operation.name} × ${concurrency}: ${measured.perSecond.toFixed(0)}/s`);
     }
   if (!options.json) print(table, bench);
+  if (options.profile) {
+    await service.stop();
+    console.table(readProfile(profileFolder));
+  }
   await bench.close();
   await app.close();
 } finally {
   for (const child of children) child.kill('SIGKILL');
   await postgres.stop();
+  if (!process.env.KEEP) rmSync(profileFolder, { recursive: true });
+  else console.log(profileFolder);
 }
 process.exit(0);
 
@@ -91,10 +105,11 @@ function zero(...names: string[]): Record<string, string> {
 }
 
 /** The built service in production mode, in a process of its own, whose log goes nowhere. */
-async function startService(environment: Record<string, string>): Promise<{ url: string }> {
+async function startService(environment: Record<string, string>): Promise<{ url: string; stop(): Promise<void> }> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../../dist/main.js')], {
+  const profiling = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [];
+  const child = spawn(process.execPath, [...profiling, join(import.meta.dirname, '../../dist/main.js')], {
     cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...environment, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -107,7 +122,14 @@ async function startService(environment: Record<string, string>): Promise<{ url:
     ))
   )
     await new Promise((resolve) => setTimeout(resolve, 50));
-  return { url };
+  return {
+    url,
+    async stop() {
+      const exited = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
 }
 
 function ask(limits: ChildProcess, request: LimitRequest): Promise<unknown> {
@@ -127,10 +149,19 @@ async function measure(
   const results: autocannon.Result[] = [];
   const ratios: number[] = [];
   const ofRoute: number[] = [];
+  const cpuMilliseconds: number[] = [];
+  const readMetrics = async () => {
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    return (name: string) => Number(new RegExp(`^${name} (.*)$`, 'm').exec(metrics)![1]);
+  };
   for (let round = 0; round < rounds; round += 1) {
     await operation.prepare?.();
+    const before = await readMetrics();
     const result = await drive(url, operation, concurrency);
+    const after = await readMetrics();
     results.push(result);
+    const cpu = 'process_cpu_seconds_total';
+    cpuMilliseconds.push(((after(cpu) - before(cpu)) * 1000) / result.requests.total);
     const rate = result.requests.total / result.duration;
     if (operation.limit === 'bcrypt')
       ratios.push(rate / ((await ask(limits, { ask: 'bcrypt', cost, seconds })) as number));
@@ -146,8 +177,7 @@ async function measure(
       ofRoute.push(rate / (route.requests.total / route.duration));
     }
   }
-  const metrics = await (await fetch(`${url}/metrics`)).text();
-  const metric = (name: string) => Number(new RegExp(`^${name} (.*)$`, 'm').exec(metrics)![1]);
+  const metric = await readMetrics();
   return {
     operation: operation.name,
     concurrency,
@@ -158,6 +188,7 @@ async function measure(
     ratioLeast: Math.min(...ratios),
     ratioGreatest: Math.max(...ratios),
     ofRoute: ofRoute.length > 0 ? median(ofRoute) : null,
+    cpuMilliseconds: median(cpuMilliseconds),
     eventLoopP99: metric('nodejs_eventloop_lag_p99_seconds') * 1000,
     memoryMegabytes: metric('process_resident_memory_bytes') / 1024 ** 2,
   };
@@ -203,6 +234,7 @@ function print(table: Measured[], { operations }: Bench): void {
       limit: operations.find(({ name }) => name === operation)!.limit,
       'of limit': `${m.ratio.toFixed(2)} (${m.ratioLeast.toFixed(2)}–${m.ratioGreatest.toFixed(2)})`,
       'of route': m.ofRoute?.toFixed(2) ?? '',
+      'cpu ms': m.cpuMilliseconds.toFixed(3),
       'loop p99 ms': m.eventLoopP99.toFixed(1),
       MB: m.memoryMegabytes.toFixed(0),
     })),
