@@ -1,7 +1,7 @@
 /** Statements about the throttle of sign-ins. */
 import { eq, sql } from 'drizzle-orm';
 import { type Reservation, reservation } from './attempts.js';
-import type { Database } from './database.js';
+import { type Database, statement } from './database.js';
 import { signInThrottles } from './schema.js';
 
 /**
@@ -13,14 +13,18 @@ export async function reserveSignIn(
   throttles: { key: Buffer; schedule: number[] }[],
   attemptId: string,
 ): Promise<Reservation[]> {
-  const reservations: Reservation[] = [];
-  for (const { key, schedule } of throttles) {
-    const { first, further, returning } = reservation(signInThrottles, sql`${`{${schedule}}`}::int[]`, attemptId);
-    const [row] = await tx
+  const prepared = statement(tx, 'reserve_sign_in', (tx) => {
+    const schedule = sql`${sql.placeholder('schedule')}::int[]`;
+    const { first, further, returning } = reservation(signInThrottles, schedule, sql`${sql.placeholder('attemptId')}`);
+    return tx
       .insert(signInThrottles)
-      .values({ key, ...first })
+      .values({ key: sql.placeholder('key'), ...first })
       .onConflictDoUpdate({ target: signInThrottles.key, set: further })
       .returning(returning);
+  });
+  const reservations: Reservation[] = [];
+  for (const { key, schedule } of throttles) {
+    const [row] = await prepared.execute({ key, schedule: `{${schedule}}`, attemptId });
     reservations.push(row!);
   }
   return reservations;
@@ -28,5 +32,8 @@ export async function reserveSignIn(
 
 /** @param keys in the same order as for {@link reserveSignIn} */
 export async function clearSignInThrottles(tx: Database, keys: Buffer[]): Promise<void> {
-  for (const key of keys) await tx.delete(signInThrottles).where(eq(signInThrottles.key, key));
+  const prepared = statement(tx, 'clear_sign_in_throttle', (tx) =>
+    tx.delete(signInThrottles).where(eq(signInThrottles.key, sql.placeholder('key'))),
+  );
+  for (const key of keys) await prepared.execute({ key });
 }

@@ -129,22 +129,36 @@ export async function ping(db: Database): Promise<void> {
   await db.execute(sql`select 1`);
 }
 
-const prepared = new WeakMap<Database, Map<string, unknown>>();
+/** What is found at runtime of Drizzle's, and is the same from one transaction to the next or is not. */
+interface Inside {
+  /** one for the pool and all of its transactions */
+  dialect: object;
+  /** whose client is the pool, or the connection of a transaction */
+  session: { client: unknown };
+}
+
+const prepared = new WeakMap<object, Map<string, object>>();
 
 /**
- * The statement of that name, built and prepared at its first use on this database. Building costs more than running: hot paths come this way.
+ * The statement of that name, built at its first use and prepared on each connection that it comes to. Building costs more than running, and is what Drizzle would do
+ * again for each transaction: so a statement that was built elsewhere is given the connection of this one. Hot paths come this way.
  * The name must be the only one for its text.
  */
-export function statement<T>(db: Database, name: string, build: (db: Database) => { prepare(name: string): T }): T {
-  let statements = prepared.get(db);
+export function statement<T extends object>(
+  db: Database,
+  name: string,
+  build: (db: Database) => { prepare(name: string): T },
+): T {
+  const { dialect, session } = db as unknown as Inside;
+  let statements = prepared.get(dialect);
   if (statements === undefined) {
     statements = new Map();
-    prepared.set(db, statements);
+    prepared.set(dialect, statements);
   }
-  let found = statements.get(name) as T | undefined;
-  if (found === undefined) {
-    found = build(db).prepare(name);
-    statements.set(name, found);
+  let built = statements.get(name);
+  if (built === undefined) {
+    built = build(db).prepare(name);
+    statements.set(name, built);
   }
-  return found;
+  return Object.assign(Object.create(Object.getPrototypeOf(built)), built, { client: session.client });
 }

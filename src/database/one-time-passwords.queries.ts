@@ -97,17 +97,20 @@ export async function spendOneTimePassword(
   db: Database,
   { tokenId, purpose, codeDigest }: { tokenId: string; purpose: OneTimePasswordPurpose; codeDigest: Buffer },
 ): Promise<boolean> {
-  const spent = await db
-    .update(oneTimePasswords)
-    .set({ codeDigest: null, expiresAt: null, failureCount: 0, retryAt: null, updatedAt: now })
-    .where(
-      and(
-        eq(oneTimePasswords.tokenId, tokenId),
-        eq(oneTimePasswords.purpose, purpose),
-        eq(oneTimePasswords.codeDigest, codeDigest),
-      ),
-    )
-    .returning({ tokenId: oneTimePasswords.tokenId });
+  const prepared = statement(db, 'spend_one_time_password', (db) =>
+    db
+      .update(oneTimePasswords)
+      .set({ codeDigest: null, expiresAt: null, failureCount: 0, retryAt: null, updatedAt: now })
+      .where(
+        and(
+          eq(oneTimePasswords.tokenId, sql.placeholder('tokenId')),
+          eq(oneTimePasswords.purpose, sql.placeholder('purpose')),
+          eq(oneTimePasswords.codeDigest, sql.placeholder('codeDigest')),
+        ),
+      )
+      .returning({ tokenId: oneTimePasswords.tokenId }),
+  );
+  const spent = await prepared.execute({ tokenId, purpose, codeDigest });
   return spent.length > 0;
 }
 
@@ -124,18 +127,23 @@ export async function putOneTimePassword(
     live: { userId: string; codeDigest: Buffer } | null;
   },
 ): Promise<Date> {
-  const expiresAt: SQL<Date> = sql<Date>`${now} + make_interval(secs => ${password.ttlSeconds})`;
-  const values = {
-    userId: password.live?.userId ?? null,
-    codeDigest: password.live?.codeDigest ?? null,
-    expiresAt: password.live ? expiresAt : null,
-    updatedAt: now,
-  };
-  const [row] = await db
-    .insert(oneTimePasswords)
-    .values({ tokenId: password.tokenId, purpose: password.purpose, ...values })
-    .onConflictDoUpdate({ target: [oneTimePasswords.tokenId, oneTimePasswords.purpose], set: values })
-    .returning({ expiresAt: sql<Date>`(${expiresAt})::timestamptz(3)`.mapWith(oneTimePasswords.expiresAt) });
+  const { live, ...rest } = password;
+  const prepared = statement(db, 'put_one_time_password', (db) => {
+    const expiresAt: SQL<Date> = sql<Date>`${now} + make_interval(secs => ${sql.placeholder('ttlSeconds')}::int)`;
+    const userId = sql`${sql.placeholder('userId')}::uuid`;
+    const values = {
+      userId,
+      codeDigest: sql`${sql.placeholder('codeDigest')}::bytea`,
+      expiresAt: sql`case when ${userId} is not null then ${expiresAt} end`,
+      updatedAt: now,
+    };
+    return db
+      .insert(oneTimePasswords)
+      .values({ tokenId: sql.placeholder('tokenId'), purpose: sql.placeholder('purpose'), ...values })
+      .onConflictDoUpdate({ target: [oneTimePasswords.tokenId, oneTimePasswords.purpose], set: values })
+      .returning({ expiresAt: sql<Date>`(${expiresAt})::timestamptz(3)`.mapWith(oneTimePasswords.expiresAt) });
+  });
+  const [row] = await prepared.execute({ ...rest, userId: live?.userId ?? null, codeDigest: live?.codeDigest ?? null });
   return row!.expiresAt;
 }
 

@@ -1,6 +1,6 @@
 /** The limits of a rate: so many events of a key in so many seconds, in every window of that length. */
-import { inArray, type SQL, sql } from 'drizzle-orm';
-import type { Database } from './database.js';
+import { type SQL, sql } from 'drizzle-orm';
+import { type Database, statement } from './database.js';
 import { now, rateLimitEvents, storedNow } from './schema.js';
 
 export interface RateLimit {
@@ -27,29 +27,46 @@ export async function takeRateLimits(
   return db.transaction(async (tx) => {
     // In the order of the numbers, so that no two wait for each other; and before the statement that counts, which sees what was there when it began.
     const locks = effective.map(({ key }) => key.readBigInt64BE(0)).sort((a, b) => (a < b ? -1 : 1));
-    await tx.execute(sql`select pg_advisory_xact_lock(lock) from unnest(${`{${locks}}`}::bigint[]) as lock`);
+    const lock = statement(tx, 'lock_rate_limits', (tx) =>
+      tx
+        .select({ lock: sql`pg_advisory_xact_lock(lock)` })
+        .from(sql`unnest(${sql.placeholder('locks')}::bigint[]) as lock`),
+    );
+    await lock.execute({ locks: `{${locks}}` });
     const windows = effective.flatMap(({ key, windows }) => windows.map((window) => ({ key, ...window })));
-    const reached = sql`select e.occurred_at + make_interval(secs => w.seconds) as retry_at
-      from unnest(${hexArray(windows)}::text[], ${`{${windows.map(({ count }) => count)}}`}::int[], ${`{${windows.map(({ seconds }) => seconds)}}`}::int[]) as w(key, count, seconds)
+    const take = statement(tx, 'take_rate_limits', takeStatement);
+    const rows = await take.execute({
+      keys: hexArray(effective),
+      windowKeys: hexArray(windows),
+      windowCounts: `{${windows.map(({ count }) => count)}}`,
+      windowSeconds: `{${windows.map(({ seconds }) => seconds)}}`,
+    });
+    const [{ retryAt, retryAfterSeconds }] = rows as [(typeof rows)[number]];
+    if (retryAt !== null) return { limited: { retryAt, retryAfterSeconds } };
+    return { events: rows.flatMap(({ id }) => id ?? []) };
+  });
+}
+
+/** Inserts an event for each key, unless a window is full: then it says when the last of those opens. */
+function takeStatement(db: Database) {
+  const given = (name: 'keys' | 'windowKeys' | 'windowCounts' | 'windowSeconds') => sql.placeholder(name);
+  const reached = sql`select e.occurred_at + make_interval(secs => w.seconds) as retry_at
+      from unnest(${given('windowKeys')}::text[], ${given('windowCounts')}::int[], ${given('windowSeconds')}::int[]) as w(key, count, seconds)
       cross join lateral (
         select occurred_at from ${rateLimitEvents}
         where key = decode(w.key, 'hex') and occurred_at > ${now} - make_interval(secs => w.seconds)
         order by occurred_at desc offset w.count - 1 limit 1
       ) e order by retry_at desc limit 1`;
-    const taken = sql`insert into ${rateLimitEvents} (key, occurred_at)
-      select decode(key, 'hex'), ${storedNow} from unnest(${hexArray(effective)}::text[]) as key where not exists (select from reached) returning id`;
-    const rows = await tx
-      .with(tx.$with('reached', {}).as(reached), tx.$with('taken', {}).as(taken))
-      .select({
-        id: sql`taken.id`.mapWith(rateLimitEvents.id) as SQL<bigint | null>,
-        retryAt: sql`reached.retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date | null>,
-        retryAfterSeconds: sql<number>`greatest(1, ceil(extract(epoch from reached.retry_at - ${now})))::int`,
-      })
-      .from(sql`(select) as one left join taken on true left join reached on true`);
-    const [{ retryAt, retryAfterSeconds }] = rows as [(typeof rows)[number]];
-    if (retryAt !== null) return { limited: { retryAt, retryAfterSeconds } };
-    return { events: rows.flatMap(({ id }) => id ?? []) };
-  });
+  const taken = sql`insert into ${rateLimitEvents} (key, occurred_at)
+      select decode(key, 'hex'), ${storedNow} from unnest(${given('keys')}::text[]) as key where not exists (select from reached) returning id`;
+  return db
+    .with(db.$with('reached', {}).as(reached), db.$with('taken', {}).as(taken))
+    .select({
+      id: sql`taken.id`.mapWith(rateLimitEvents.id) as SQL<bigint | null>,
+      retryAt: sql`reached.retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date | null>,
+      retryAfterSeconds: sql<number>`greatest(1, ceil(extract(epoch from reached.retry_at - ${now})))::int`,
+    })
+    .from(sql`(select) as one left join taken on true left join reached on true`);
 }
 
 function hexArray(keys: { key: Buffer }[]): string {
@@ -81,21 +98,33 @@ export async function takeGuess(
   limit: GuessLimit,
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
   if (limit.count === 0) return { events: [] };
-  const [reached] = await tx
-    .select({
-      retryAt: sql`retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date>,
-      retryAfterSeconds: sql<number>`retry_after_seconds`,
-    })
-    .from(sql`(${guessesReached({ key: sql`${limit.key}`, count: sql`${limit.count}::int` })}) as guesses_reached`);
+  const findReached = statement(tx, 'find_guesses_reached', (tx) =>
+    tx
+      .select({
+        retryAt: sql`retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date>,
+        retryAfterSeconds: sql<number>`retry_after_seconds`,
+      })
+      .from(
+        sql`(${guessesReached({ key: sql`${sql.placeholder('key')}::bytea`, count: sql`${sql.placeholder('count')}::int` })}) as guesses_reached`,
+      ),
+  );
+  const [reached] = await findReached.execute({ ...limit });
   if (reached !== undefined) return { limited: reached };
-  const events = await tx
-    .insert(rateLimitEvents)
-    .values({ key: limit.key, occurredAt: storedNow })
-    .returning({ id: rateLimitEvents.id });
+  const insert = statement(tx, 'insert_guess', (tx) =>
+    tx
+      .insert(rateLimitEvents)
+      .values({ key: sql.placeholder('key'), occurredAt: storedNow })
+      .returning({ id: rateLimitEvents.id }),
+  );
+  const events = await insert.execute({ key: limit.key });
   return { events: events.map(({ id }) => id) };
 }
 
 /** Gives back what was counted for something that did not take place. */
 export async function giveBackRateLimits(db: Database, events: bigint[]): Promise<void> {
-  if (events.length > 0) await db.delete(rateLimitEvents).where(inArray(rateLimitEvents.id, events));
+  if (events.length === 0) return;
+  const prepared = statement(db, 'give_back_rate_limits', (db) =>
+    db.delete(rateLimitEvents).where(sql`${rateLimitEvents.id} = any(${sql.placeholder('events')}::bigint[])`),
+  );
+  await prepared.execute({ events: `{${events}}` });
 }

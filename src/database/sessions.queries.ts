@@ -21,15 +21,29 @@ export async function insertSession(
   tx: Database,
   { idleTtlSeconds, ttlSeconds, ...session }: NewSession,
 ): Promise<SessionRow> {
-  const [row] = await tx
-    .insert(sessions)
-    .values({
-      ...session,
-      oneTimePasswordAt: session.authenticationMethods.some((method) => method !== 'PASSWORD') ? now : null,
-      idleExpiresAt: sql`${now} + make_interval(secs => ${Math.min(idleTtlSeconds, ttlSeconds)})`,
-      expiresAt: sql`${now} + make_interval(secs => ${ttlSeconds})`,
-    })
-    .returning();
+  const given = (name: keyof NewSession | 'byOneTimePassword') => sql.placeholder(name);
+  const prepared = statement(tx, 'insert_session', (tx) =>
+    tx
+      .insert(sessions)
+      .values({
+        id: given('id'),
+        userId: given('userId'),
+        refreshTokenHash: given('refreshTokenHash'),
+        authenticationMethods: given('authenticationMethods'),
+        userAgent: given('userAgent'),
+        ipAddress: given('ipAddress'),
+        oneTimePasswordAt: sql`case when ${given('byOneTimePassword')}::boolean then ${now} end`,
+        idleExpiresAt: sql`${now} + make_interval(secs => ${given('idleTtlSeconds')}::int)`,
+        expiresAt: sql`${now} + make_interval(secs => ${given('ttlSeconds')}::int)`,
+      })
+      .returning(),
+  );
+  const [row] = await prepared.execute({
+    ...session,
+    byOneTimePassword: session.authenticationMethods.some((method) => method !== 'PASSWORD'),
+    idleTtlSeconds: Math.min(idleTtlSeconds, ttlSeconds),
+    ttlSeconds,
+  });
   return row!;
 }
 
@@ -198,12 +212,16 @@ export async function isNewDevice(
   user: { id: string; lastLogin: Date | null },
   { userAgent, network }: { userAgent: string | null; network: string },
 ): Promise<boolean> {
-  const [row] = await tx
-    .select({
-      some: sql<boolean>`count(*) > 0`,
-      known: sql<boolean>`coalesce(bool_or(${sessions.createdAt} > ${now} - interval '30 days' and ${sessions.userAgent} is not distinct from ${userAgent} and ${sessions.ipAddress} <<= ${network}::inet), false)`,
-    })
-    .from(sessions)
-    .where(eq(sessions.userId, user.id));
+  const userId = sql`${sql.placeholder('userId')}::uuid`;
+  const prepared = statement(tx, 'is_new_device', (tx) =>
+    tx
+      .select({
+        some: sql<boolean>`exists (select from ${sessions} where ${sessions.userId} = ${userId})`,
+        known: sql<boolean>`exists (select from ${sessions} where ${sessions.userId} = ${userId} and ${sessions.createdAt} > ${now} - interval '30 days'
+          and ${sessions.userAgent} is not distinct from ${sql.placeholder('userAgent')}::text and ${sessions.ipAddress} <<= ${sql.placeholder('network')}::inet)`,
+      })
+      .from(sql`(select) as one`),
+  );
+  const [row] = await prepared.execute({ userId: user.id, userAgent, network });
   return (user.lastLogin !== null || row!.some) && !row!.known;
 }

@@ -1,6 +1,6 @@
 /** Statements about users and the security tokens of their addresses. */
 import { and, desc, eq, getTableColumns, isNull, ne, or, type SQL, sql } from 'drizzle-orm';
-import type { Database } from './database.js';
+import { type Database, statement } from './database.js';
 import {
   type AddressKind,
   type NewUserRow,
@@ -74,7 +74,13 @@ export async function findTaken(
 }
 
 export async function findUser(db: Database, id: string): Promise<User | undefined> {
-  const [row] = await db.select(userColumns).from(users).where(eq(users.id, id));
+  const prepared = statement(db, 'find_user', (db) =>
+    db
+      .select(userColumns)
+      .from(users)
+      .where(eq(users.id, sql.placeholder('id'))),
+  );
+  const [row] = await prepared.execute({ id });
   return row;
 }
 
@@ -86,7 +92,14 @@ export const nobody = '00000000-0000-0000-0000-000000000000';
  * Rows that refer to the user are still written meanwhile (hence "no key"): else a one-time password being made and one being spent could wait for each other.
  */
 export async function lockUser(tx: Database, id: string): Promise<User | undefined> {
-  const [row] = await tx.select(userColumns).from(users).where(eq(users.id, id)).for('no key update');
+  const prepared = statement(tx, 'lock_user', (tx) =>
+    tx
+      .select(userColumns)
+      .from(users)
+      .where(eq(users.id, sql.placeholder('id')))
+      .for('no key update'),
+  );
+  const [row] = await prepared.execute({ id });
   return row;
 }
 
@@ -97,11 +110,14 @@ export async function hasSuperuser(db: Database): Promise<boolean> {
 
 /** Notes that the user has signed in. @returns when */
 export async function updateLastLogin(tx: Database, id: string): Promise<Date> {
-  const [row] = await tx
-    .update(users)
-    .set({ lastLogin: now })
-    .where(eq(users.id, id))
-    .returning({ lastLogin: users.lastLogin });
+  const prepared = statement(tx, 'update_last_login', (tx) =>
+    tx
+      .update(users)
+      .set({ lastLogin: now })
+      .where(eq(users.id, sql.placeholder('id')))
+      .returning({ lastLogin: users.lastLogin }),
+  );
+  const [row] = await prepared.execute({ id });
   return row!.lastLogin!;
 }
 
@@ -118,24 +134,23 @@ export async function findSecurityTokens(
     sql<Date | null>`(select max(o.${sql.raw(column)}) from one_time_passwords o where o.token_id = security_tokens.id)`.mapWith(
       oneTimePasswords.retryAt,
     );
-  const rows = await db
-    .select({
-      token: getTableColumns(securityTokens),
-      user: userColumns,
-      failureCount: sql<number>`coalesce((select max(o.failure_count) from one_time_passwords o where o.token_id = security_tokens.id), 0)`,
-      retryAt: greatest('retry_at'),
-      expiresAt: greatest('expires_at'),
-    })
-    .from(securityTokens)
-    .innerJoin(users, eq(users.id, securityTokens.userId))
-    .where(
-      'userId' in of
-        ? eq(securityTokens.userId, of.userId)
-        : 'usernameKey' in of
-          ? eq(users.usernameKey, of.usernameKey)
-          : eq(securityTokens.id, of.id),
-    )
-    .orderBy(securityTokens.kind, securityTokens.pending);
+  const by = 'userId' in of ? 'user' : 'usernameKey' in of ? 'username' : 'id';
+  const column = { user: securityTokens.userId, username: users.usernameKey, id: securityTokens.id }[by];
+  const prepared = statement(db, `find_security_tokens_by_${by}`, (db) =>
+    db
+      .select({
+        token: getTableColumns(securityTokens),
+        user: userColumns,
+        failureCount: sql<number>`coalesce((select max(o.failure_count) from one_time_passwords o where o.token_id = security_tokens.id), 0)`,
+        retryAt: greatest('retry_at'),
+        expiresAt: greatest('expires_at'),
+      })
+      .from(securityTokens)
+      .innerJoin(users, eq(users.id, securityTokens.userId))
+      .where(eq(column, sql.placeholder('value')))
+      .orderBy(securityTokens.kind, securityTokens.pending),
+  );
+  const rows = await prepared.execute({ value: Object.values(of)[0] });
   return rows.map(({ token, ...rest }) => ({ ...token, ...rest }));
 }
 
@@ -226,16 +241,16 @@ export type UserPosition = { dateJoined: string; id: string };
 
 /** Users, the newest first, behind a position. `joined` is exact to what the database compares. */
 export async function findUsersByAge(db: Database, limit: number, after: UserPosition | null): Promise<User[]> {
-  return db
-    .select(userColumns)
-    .from(users)
-    .where(
-      after === null
-        ? undefined
-        : sql`(${users.dateJoined}, ${users.id}) < (${after.dateJoined}::timestamptz, ${after.id}::uuid)`,
-    )
-    .orderBy(desc(users.dateJoined), desc(users.id))
-    .limit(limit);
+  const isBehind = sql`(${users.dateJoined}, ${users.id}) < (${sql.placeholder('dateJoined')}::timestamptz, ${sql.placeholder('id')}::uuid)`;
+  const prepared = statement(db, after === null ? 'find_newest_users' : 'find_older_users', (db) =>
+    db
+      .select(userColumns)
+      .from(users)
+      .where(after === null ? undefined : isBehind)
+      .orderBy(desc(users.dateJoined), desc(users.id))
+      .limit(sql.placeholder('limit')),
+  );
+  return prepared.execute({ limit, ...after });
 }
 
 /** How a key of comparison begins. */
@@ -309,11 +324,17 @@ export async function findUsersByKeys(
   network: string,
 ): Promise<{ user: User; knownNetwork: boolean }[]> {
   if (keys.length === 0) return [];
-  return db
-    .select({
-      user: userColumns,
-      knownNetwork: sql<boolean>`exists (select from sessions s where s.user_id = users.id and s.ip_address <<= ${network}::inet and s.created_at > statement_timestamp() - interval '30 days')`,
-    })
-    .from(users)
-    .where(or(...keys.map(({ kind, key }) => eq(keyColumns[kind], key))));
+  const prepared = statement(db, 'find_users_by_keys', (db) =>
+    db
+      .select({
+        user: userColumns,
+        knownNetwork: sql<boolean>`exists (select from sessions s where s.user_id = users.id and s.ip_address <<= ${sql.placeholder('network')}::inet and s.created_at > statement_timestamp() - interval '30 days')`,
+      })
+      .from(users)
+      .where(
+        or(...(['username', 'email', 'phone'] as const).map((kind) => eq(keyColumns[kind], sql.placeholder(kind)))),
+      ),
+  );
+  const none = { username: null, email: null, phone: null };
+  return prepared.execute({ ...none, ...Object.fromEntries(keys.map(({ kind, key }) => [kind, key])), network });
 }
