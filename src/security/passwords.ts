@@ -83,7 +83,9 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
   const poolOf = (worker: string, options: { maxThreads: number; maxQueue?: number }) => ({
     filename: new URL(`./${worker}.worker${extension}`, import.meta.url).href,
-    minThreads: options.maxThreads,
+    // Begun when they are first needed, and kept: they take as much memory as all the rest, and time at the start.
+    minThreads: 0,
+    idleTimeout: Number.POSITIVE_INFINITY,
     niceIncrement,
     // The workers need none of the secrets that the environment holds.
     env: {},

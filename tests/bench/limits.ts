@@ -17,7 +17,7 @@ export interface RawStatement {
 export type LimitRequest =
   | { ask: 'statements'; statements: RawStatement[] }
   | { ask: 'raw'; name: string; concurrency: number; seconds: number }
-  | { ask: 'bcrypt'; cost: number; seconds: number };
+  | { ask: 'bcrypt'; package: 'bcryptjs' | 'bcrypt-native'; cost: number; seconds: number };
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL!, max: 10, idleTimeoutMillis: 300_000 });
 const statements = new Map<string, RawStatement & { next: number }>();
@@ -42,9 +42,9 @@ async function raw(name: string, concurrency: number, seconds: number): Promise<
 }
 
 const hasher = `
-  const { parentPort, workerData: { cost, seconds } } = require('node:worker_threads');
-  import('bcryptjs').then(({ compareSync, hashSync }) => {
-    const hash = hashSync('x'.repeat(64), cost);
+  const { parentPort, workerData: { name, cost, seconds } } = require('node:worker_threads');
+  import(name).then(({ compareSync, hashSync }) => {
+    const hash = hashSync('x'.repeat(64), name === 'bcryptjs' ? cost : { cost });
     const start = performance.now();
     let count = 0;
     for (; performance.now() - start < seconds * 1000; count += 1) compareSync('y'.repeat(64), hash);
@@ -52,10 +52,10 @@ const hasher = `
   });`;
 
 /** @returns how many a second, all threads together */
-async function bcrypt(cost: number, seconds: number): Promise<number> {
+async function bcrypt(name: string, cost: number, seconds: number): Promise<number> {
   const rates = await Promise.all(
     Array.from({ length: availableParallelism() }, () => {
-      const worker = new Worker(hasher, { eval: true, workerData: { cost, seconds } });
+      const worker = new Worker(hasher, { eval: true, workerData: { name, cost, seconds } });
       return new Promise<number>((resolve, reject) => worker.once('message', resolve).once('error', reject));
     }),
   );
@@ -76,7 +76,7 @@ process.on('message', async (request: LimitRequest) => {
     case 'raw':
       return process.send!(await raw(request.name, request.concurrency, request.seconds));
     case 'bcrypt':
-      return process.send!(await bcrypt(request.cost, request.seconds));
+      return process.send!(await bcrypt(request.package, request.cost, request.seconds));
   }
 });
 process.send!('ready');
