@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { before, describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { caller, password, signUp } from '../support/people.js';
 import { schemaOperations } from '../support/schema-operations.js';
 import { sharedSecrets, startService } from '../support/service.js';
@@ -294,4 +296,28 @@ describe('__proto__', () => {
     assert.ok(response.status < 500);
     assert.equal(({} as Record<string, unknown>).isSuperuser, undefined);
   });
+});
+
+test('documents that are different each time do not stay in memory', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const heapMegabytes = () => {
+    collect();
+    return process.memoryUsage().heapUsed / 1024 ** 2;
+  };
+  const fields = Array.from({ length: 90 }, (_, index) => `a${index}: passwordMinLength`).join(' ');
+  const ask = async (from: number, to: number) => {
+    for (let number = from; number < to; number += 1) {
+      const { status } = await post(
+        service.url,
+        JSON.stringify({ query: `query q${number} { policy { ${fields} } }` }),
+      );
+      assert.equal(status, 200);
+    }
+  };
+  await ask(0, 200);
+  const before = heapMegabytes();
+  await ask(200, 1_000);
+  const grown = heapMegabytes() - before;
+  assert.ok(grown < 15, `${grown} MB more`);
 });
