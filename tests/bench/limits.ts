@@ -66,6 +66,9 @@ const http = fastify({ logger: false });
 http.post<{ Params: { name: string } }>('/:name', async ({ params }) => ({
   rows: (await run(params.name)).rows.length,
 }));
+http.post('/nothing', async () => ({
+  data: { policy: { passwordMinLength: 8, defaultRegion: 'US' } },
+}));
 const url = await http.listen({ host: '127.0.0.1', port: 0 });
 
 process.on('message', async (request: LimitRequest) => {

@@ -15,8 +15,10 @@ import type { RawStatement } from './limits.js';
 
 export interface Operation {
   name: string;
-  /** The statement or `bcrypt` that it cannot be faster than. */
+  /** The statement or `bcrypt` that it cannot be faster than; `nothing`: a route that answers at once. */
   limit: string;
+  /** what asks for as little and needs nobody to be signed in */
+  anonymous?: Operation;
   /** the member that a right answer holds */
   expects: string;
   /** Done before every round. */
@@ -36,6 +38,8 @@ const codes = 60_000;
 
 export async function createBench(app: App, service: { url: string }, databaseUrl: string): Promise<Bench> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
+  // That the database has stopped is not what is to be told where something failed before.
+  pool.on('error', () => {});
   const anonymous = operations(service);
   const seed = (await anonymous.createUser({ username: 'seed', password })).user;
   await pool.query(
@@ -87,6 +91,12 @@ export async function createBench(app: App, service: { url: string }, databaseUr
     () => number,
   ];
   let signedUp = 0;
+  const smallQuery: Operation = {
+    name: 'a small query',
+    limit: 'nothing',
+    expects: '"passwordMinLength"',
+    request: () => ({ query: '{ policy { passwordMinLength defaultRegion } }' }),
+  };
   const check = (oneTimePassword: string, next: () => number) => () => ({
     query:
       'mutation ($id: ID!, $code: String!) { checkOneTimePassword(tokenId: $id, oneTimePassword: $code) { __typename ... on CheckOneTimePasswordSuccess { tokens { accessToken } } ... on IdentityError { code } } }',
@@ -95,6 +105,17 @@ export async function createBench(app: App, service: { url: string }, databaseUr
 
   return {
     operations: [
+      smallQuery,
+      {
+        name: 'a mutation refused at once',
+        limit: 'nothing',
+        expects: 'NotFoundError',
+        request: () => ({
+          query:
+            'mutation ($id: ID!, $code: String!) { checkOneTimePassword(tokenId: $id, oneTimePassword: $code) { __typename ... on CheckOneTimePasswordSuccess { tokens { accessToken } } ... on IdentityError { code } } }',
+          variables: { id: 'made up', code: 'WRONG234' },
+        }),
+      },
       {
         name: 'createUser',
         limit: 'bcrypt',
@@ -149,6 +170,7 @@ export async function createBench(app: App, service: { url: string }, databaseUr
       {
         name: 'me',
         limit: 'me',
+        anonymous: smallQuery,
         expects: '"username":"bench',
         request: () => ({ query: '{ me { id username email emailVerified } }', token: tokens[nextViewer()]! }),
       },

@@ -39,11 +39,13 @@ interface Measured {
   p50: number;
   p99: number;
   /** of its limit: the median of the rounds, the least and the greatest */
-  ratio: number;
-  ratioLeast: number;
-  ratioGreatest: number;
+  ratio: number | null;
+  ratioLeast: number | null;
+  ratioGreatest: number | null;
   /** of the bare Fastify route doing the same statement, where there is one */
   ofRoute: number | null;
+  /** of what asks for as little and needs nobody to be signed in */
+  ofAnonymous: number | null;
   /** of native bcrypt on as many threads, where it hashes */
   ofNative: number | null;
   /** processor time of the service for one request, all threads */
@@ -108,6 +110,7 @@ async function measure(
   const ratios: number[] = [];
   const ofRoute: number[] = [];
   const ofNative: number[] = [];
+  const ofAnonymous: number[] = [];
   const cpuMilliseconds: number[] = [];
   const readMetrics = async () => {
     const metrics = await (await fetch(`${url}/metrics`)).text();
@@ -126,9 +129,11 @@ async function measure(
       const bcrypt = { ask: 'bcrypt', cost, seconds } as const;
       ratios.push(rate / ((await ask(limits, { ...bcrypt, package: 'bcryptjs' })) as number));
       ofNative.push(rate / ((await ask(limits, { ...bcrypt, package: 'bcrypt-native' })) as number));
-    } else {
+    } else if (operation.limit !== 'nothing') {
       const raw = { ask: 'raw', name: operation.limit, concurrency, seconds } as const;
       ratios.push(rate / ((await ask(limits, raw)) as number));
+    }
+    if (operation.limit !== 'bcrypt') {
       const route = await autocannon({
         url: `${routes}/${operation.limit}`,
         method: 'POST',
@@ -137,6 +142,8 @@ async function measure(
       });
       ofRoute.push(rate / (route.requests.total / route.duration));
     }
+    if (operation.anonymous !== undefined)
+      ofAnonymous.push(rate / (await drive(url, operation.anonymous, concurrency, seconds)).perSecond);
   }
   const metric = await readMetrics();
   return {
@@ -145,10 +152,11 @@ async function measure(
     perSecond: median(results.map(({ perSecond }) => perSecond)),
     p50: median(results.map(({ p50 }) => p50)),
     p99: median(results.map(({ p99 }) => p99)),
-    ratio: median(ratios),
-    ratioLeast: Math.min(...ratios),
-    ratioGreatest: Math.max(...ratios),
+    ratio: ratios.length > 0 ? median(ratios) : null,
+    ratioLeast: ratios.length > 0 ? Math.min(...ratios) : null,
+    ratioGreatest: ratios.length > 0 ? Math.max(...ratios) : null,
     ofRoute: ofRoute.length > 0 ? median(ofRoute) : null,
+    ofAnonymous: ofAnonymous.length > 0 ? median(ofAnonymous) : null,
     ofNative: ofNative.length > 0 ? median(ofNative) : null,
     cpuMilliseconds: median(cpuMilliseconds),
     eventLoopP99: metric('nodejs_eventloop_lag_p99_seconds') * 1000,
@@ -165,8 +173,10 @@ function print(table: Measured[], { operations }: Bench): void {
       'p50 ms': m.p50.toFixed(1),
       'p99 ms': m.p99.toFixed(1),
       limit: operations.find(({ name }) => name === operation)!.limit,
-      'of limit': `${m.ratio.toFixed(2)} (${m.ratioLeast.toFixed(2)}–${m.ratioGreatest.toFixed(2)})`,
+      'of limit':
+        m.ratio === null ? '' : `${m.ratio.toFixed(2)} (${m.ratioLeast?.toFixed(2)}–${m.ratioGreatest?.toFixed(2)})`,
       'of route': m.ofRoute?.toFixed(2) ?? '',
+      'of anonymous': m.ofAnonymous?.toFixed(2) ?? '',
       'of native': m.ofNative?.toFixed(2) ?? '',
       'cpu ms': m.cpuMilliseconds.toFixed(3),
       'loop p99 ms': m.eventLoopP99.toFixed(1),
