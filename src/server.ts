@@ -39,6 +39,11 @@ export async function createServer(app: App): Promise<Server> {
     reply.header('x-request-id', id);
     currentRequest.run({ requestId: id }, done);
   });
+  if (config.tracing) traceRequests(http, app);
+  http.addHook('onResponse', ({ routeOptions: { url = 'none' } }, reply, done) => {
+    app.metrics.requested(url, reply.statusCode, reply.elapsedTime / 1000);
+    done();
+  });
   takeJsonInUtf8Only(http);
   http.setErrorHandler<FastifyError>((error, _request, reply) => {
     const status = error.statusCode ?? 500;
@@ -105,7 +110,9 @@ export async function createServer(app: App): Promise<Server> {
   });
   addMetadata(http, app);
   addProbes(http, app, () => closing);
-  http.get('/metrics', async (_request, reply) => {
+  http.get('/metrics', async ({ ips = [] }, reply) => {
+    // Counts tell whether an address is known: they are for whoever reaches this process itself, and not for clients of a proxy.
+    if (ips.length > 1) return reply.callNotFound();
     const { text, contentType } = await app.metrics.expose();
     return reply.header('content-type', contentType).send(text);
   });
@@ -169,6 +176,25 @@ function addMetadata(http: FastifyInstance, app: App): void {
   );
   for (const path of ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'])
     http.get(path, (_request, reply) => reply.header('cache-control', caching).send(metadata));
+}
+
+/** Asked every few seconds, by machines. */
+const untraced = new Set(['/healthz', '/readyz', '/metrics']);
+
+function traceRequests(http: FastifyInstance, { tracing }: App): void {
+  http.addHook('onRequest', ({ method, headers, routeOptions: { url } }, reply, done) => {
+    if (url !== undefined && untraced.has(url)) return done();
+    // The path as it is declared: the one that was asked for may hold anything.
+    const name = [method, url].filter(Boolean).join(' ');
+    const attributes = { 'http.request.method': method, ...(url !== undefined && { 'http.route': url }) };
+    tracing.during({ name, kind: 'server', headers, attributes }, async (span) => {
+      done();
+      // Ended or broken off: after either nothing more comes.
+      await new Promise((resolve) => reply.raw.once('close', resolve));
+      span.note({ 'http.response.status_code': reply.statusCode });
+      if (reply.statusCode >= 500) span.fail(String(reply.statusCode));
+    });
+  });
 }
 
 function addProbes(http: FastifyInstance, app: App, isClosing: () => boolean): void {

@@ -240,6 +240,7 @@ function roomOf(file: string): string {
     'web-pages': 'server',
     keys: 'app',
     metrics: 'app',
+    tracing: 'app',
   };
   return rooms[name] ?? name;
 }

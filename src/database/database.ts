@@ -32,7 +32,12 @@ export interface DatabaseOptions {
   dataDir: string;
   /** told of connections that break while no statement waits for them */
   onIdleError: (error: Error) => void;
+  /** goes around each statement to PostgreSQL, the wait for a connection included */
+  aroundStatement?: AroundStatement;
 }
+
+/** Does the work, and may note how it ended. The name is the statement's own, or says what it does to which table. */
+export type AroundStatement = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 const migrationsFolder = fileURLToPath(new URL('../../drizzle/migrations', import.meta.url));
 
@@ -67,7 +72,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<OpenDataba
   return options.url?.startsWith('postgres') ? openPostgres(options.url, options) : openPglite(options);
 }
 
-function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): OpenDatabase {
+function openPostgres(url: string, { poolSize, onIdleError, aroundStatement }: DatabaseOptions): OpenDatabase {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
@@ -82,6 +87,7 @@ function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): 
   pool.on('error', onIdleError);
   // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
   pool.on('connect', (client) => client.on('error', onIdleError));
+  if (aroundStatement) goAround(pool, aroundStatement);
   return {
     db: drizzlePg(pool) as unknown as Database,
     async migrate() {
@@ -101,6 +107,30 @@ function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): 
     close: () => pool.end(),
     connections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
   };
+}
+
+type Query = (...args: unknown[]) => unknown;
+
+function goAround(pool: pg.Pool, around: AroundStatement): void {
+  const wrap = (queryable: { query: unknown }) => {
+    const query = (queryable.query as Query).bind(queryable);
+    queryable.query = (...args: unknown[]) =>
+      // What tells a callback is the pool's own call for a statement that it was given itself.
+      typeof args.at(-1) === 'function'
+        ? query(...args)
+        : around(nameOfStatement(args[0] as string | pg.QueryConfig), async () => query(...args));
+  };
+  wrap(pool);
+  pool.on('connect', wrap);
+}
+
+/** Of the text only its first word and its first table. */
+function nameOfStatement(query: string | pg.QueryConfig): string {
+  const { name, text } = typeof query === 'string' ? { name: undefined, text: query } : query;
+  if (name !== undefined) return name;
+  const [verb = 'statement'] = /[a-z]+/i.exec(text) ?? [];
+  const [, table] = /\b(?:from|into|update) "?([a-z_]+)/.exec(text) ?? [];
+  return [verb.toLowerCase(), table].filter(Boolean).join(' ');
 }
 
 async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDatabase> {
