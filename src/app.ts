@@ -52,6 +52,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
   const database = await openDatabase({
     url: config.databaseUrl,
     poolSize: config.databasePoolSize,
+    pooler: config.databasePooler,
     dataDir: config.dataDir,
     onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
