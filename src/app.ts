@@ -55,6 +55,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
   const database = await openDatabase({
     url: config.databaseUrl,
     poolSize: config.databasePoolSize,
+    pooler: config.databasePooler,
     dataDir: config.dataDir,
     ...(config.tracing && { aroundStatement: traceStatement(tracing) }),
     onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),

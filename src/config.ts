@@ -82,6 +82,7 @@ const variables = z.object({
     .regex(/^(postgres(ql)?:\/\/.+|memory:)$/, 'must begin with postgres:// or be memory:')
     .optional(),
   DATABASE_POOL_SIZE: wholeNumber(10, 1, 1000),
+  DATABASE_POOLER: flag.default(false),
   DATA_DIR: z.string().min(1).default('.data'),
   SECRET_KEY: secrets.optional(),
   PASSWORD_PEPPER: secrets.optional(),
@@ -214,6 +215,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
     appUrl: v.APP_URL ?? publicUrl,
     databaseUrl: v.DATABASE_URL,
     databasePoolSize: v.DATABASE_POOL_SIZE,
+    databasePooler: v.DATABASE_POOLER,
     dataDir,
     secretKeys: named(v.SECRET_KEY ?? [generatedSecret(dataDir, 'secret-key')]),
     passwordPeppers: named(v.PASSWORD_PEPPER ?? [generatedSecret(dataDir, 'password-pepper')]),

@@ -1,15 +1,14 @@
 /** The connection: PostgreSQL where a URL is given, else PGlite; one type for both and for an open transaction. */
 import { mkdirSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
 import { sql } from 'drizzle-orm';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle as drizzlePg } from 'drizzle-orm/node-postgres';
-import { migrate as migratePg } from 'drizzle-orm/node-postgres/migrator';
-import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import type { PgDatabase, PgQueryResultHKT, PgTransactionConfig } from 'drizzle-orm/pg-core';
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
-import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator';
 import pg from 'pg';
 import { takeExclusively } from './exclusive-use.js';
 
@@ -30,6 +29,8 @@ export interface DatabaseOptions {
   url: string | undefined;
   poolSize: number;
   dataDir: string;
+  /** A pooler in transaction mode stands before PostgreSQL: one connection to it is many to the server, so nothing is left behind in any. */
+  pooler?: boolean;
   /** told of connections that break while no statement waits for them */
   onIdleError: (error: Error) => void;
   /** goes around each statement to PostgreSQL, the wait for a connection included */
@@ -46,19 +47,6 @@ class DatabaseIsNewerError extends Error {
   override readonly name = 'DatabaseIsNewerError';
 }
 
-/** @throws {DatabaseIsNewerError} */
-async function refuseNewer(db: Database): Promise<void> {
-  const applied = sql`to_regclass('drizzle.__drizzle_migrations') is not null`;
-  const [table] = await db.select({ exists: sql<boolean>`${applied}` }).from(sql`(select) as one`);
-  if (!table?.exists) return;
-  const newest = readMigrationFiles({ migrationsFolder }).at(-1)!.folderMillis;
-  const [found] = await db
-    .select({ isNewer: sql<boolean>`coalesce(max(created_at) > ${newest}, false)` })
-    .from(sql`drizzle.__drizzle_migrations`);
-  if (found?.isNewer)
-    throw new DatabaseIsNewerError('The database was migrated by a newer version of this program. Start that one.');
-}
-
 /** Advisory locks by which processes wait for each other, in a space of numbers that is this program's own. */
 const lockSpace = 7_213_550;
 const lockNumbers = { migration: 1, keys: 2, superusers: 3, imports: 4 } as const;
@@ -72,34 +60,56 @@ export async function openDatabase(options: DatabaseOptions): Promise<OpenDataba
   return options.url?.startsWith('postgres') ? openPostgres(options.url, options) : openPglite(options);
 }
 
-function openPostgres(url: string, { poolSize, onIdleError, aroundStatement }: DatabaseOptions): OpenDatabase {
+/** How long a statement, and a wait for a lock, may take; PostgreSQL ends it. */
+const statementMilliseconds = 5_000;
+/** How long a connection in use may be silent: longer than PostgreSQL would let it. So there is none, or a network that swallows what is sent. */
+const silenceMilliseconds = 6_000;
+
+function openPostgres(
+  url: string,
+  { poolSize, pooler = false, onIdleError, aroundStatement }: DatabaseOptions,
+): OpenDatabase {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
     // pg drops idle connections after 10 s by default, and a new one costs more than it keeps.
     idleTimeoutMillis: 300_000,
     connectionTimeoutMillis: 2_000,
-    statement_timeout: 5_000,
-    lock_timeout: 5_000,
-    idle_in_transaction_session_timeout: 10_000,
     application_name: 'flex-identity',
+    // A pooler refuses to be told: there they are settings of the role.
+    ...(!pooler && {
+      statement_timeout: statementMilliseconds,
+      lock_timeout: statementMilliseconds,
+      idle_in_transaction_session_timeout: 2 * statementMilliseconds,
+    }),
   });
   pool.on('error', onIdleError);
-  // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
-  pool.on('connect', (client) => client.on('error', onIdleError));
+  pool.on('connect', (client) => {
+    // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
+    client.on('error', onIdleError);
+    const socket = socketOf(client);
+    socket.on('timeout', () =>
+      socket.destroy(Object.assign(new Error('the database is silent'), { code: 'ETIMEDOUT' })),
+    );
+  });
+  pool.on('acquire', (client) => socketOf(client).setTimeout(silenceMilliseconds));
+  pool.on('release', (_error, client) => socketOf(client).setTimeout(0));
   if (aroundStatement) goAround(pool, aroundStatement);
+  const db = drizzlePg(pool) as unknown as Database;
+  db.transaction = (work, config) => inTransaction(pool, work, config);
+  if (pooler) unprepared.add(db);
   return {
-    db: drizzlePg(pool) as unknown as Database,
+    db,
     async migrate() {
-      const client = new pg.Client({ connectionString: url, application_name: 'flex-identity migrate' });
+      const client = new pg.Client({
+        connectionString: url,
+        connectionTimeoutMillis: 10_000,
+        application_name: 'flex-identity migrate',
+      });
       client.on('error', onIdleError);
       await client.connect();
       try {
-        // Held until the connection ends, and so also let go by a migrator that is killed.
-        await client.query('select pg_advisory_lock($1, $2)', [lockSpace, lockNumbers.migration]);
-        const db = drizzlePg(client);
-        await refuseNewer(db as unknown as Database);
-        await migratePg(db, { migrationsFolder });
+        await applyMigrations(drizzlePg(client) as unknown as Database);
       } finally {
         await client.end();
       }
@@ -107,6 +117,55 @@ function openPostgres(url: string, { poolSize, onIdleError, aroundStatement }: D
     close: () => pool.end(),
     connections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
   };
+}
+
+function socketOf(client: pg.ClientBase): Socket {
+  return (client as pg.Client).connection.stream as Socket;
+}
+
+type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
+
+/** Drizzle's own never gives a connection back whose `begin` has failed: each would be one less for good. */
+async function inTransaction<T>(
+  pool: pg.Pool,
+  work: (tx: Transaction) => Promise<T>,
+  config?: PgTransactionConfig,
+): Promise<T> {
+  const client = await pool.connect();
+  try {
+    return await (drizzlePg(client) as unknown as Database).transaction(work, config);
+  } finally {
+    client.release();
+  }
+}
+
+/**
+ * Applies what is missing in one transaction, which holds a lock: whoever comes meanwhile waits, and a migrator that is killed leaves nothing behind.
+ * What was applied is kept where drizzle-kit looks for it.
+ * @throws {DatabaseIsNewerError}
+ */
+async function applyMigrations(db: Database): Promise<void> {
+  const migrations = readMigrationFiles({ migrationsFolder });
+  const table = sql`drizzle.__drizzle_migrations`;
+  await db.transaction(async (tx) => {
+    // The role may have limits, which are meant for requests.
+    for (const limit of ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'])
+      await tx.execute(sql.raw(`set local ${limit} = 0`));
+    await takeLock(tx, 'migration');
+    await tx.execute(sql`create schema if not exists drizzle`);
+    await tx.execute(
+      sql`create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint)`,
+    );
+    const [last] = await tx.select({ appliedMillis: sql`coalesce(max(created_at), 0)`.mapWith(Number) }).from(table);
+    const { appliedMillis } = last!;
+    if (appliedMillis > migrations.at(-1)!.folderMillis)
+      throw new DatabaseIsNewerError('The database was migrated by a newer version of this program. Start that one.');
+    for (const { sql: statements, hash, folderMillis } of migrations) {
+      if (folderMillis <= appliedMillis) continue;
+      for (const statement of statements) await tx.execute(sql.raw(statement));
+      await tx.execute(sql`insert into ${table} (hash, created_at) values (${hash}, ${folderMillis})`);
+    }
+  });
 }
 
 type Query = (...args: unknown[]) => unknown;
@@ -142,10 +201,7 @@ async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDataba
   const db = drizzlePglite(client);
   return {
     db: db as unknown as Database,
-    async migrate() {
-      await refuseNewer(db as unknown as Database);
-      await migratePglite(db, { migrationsFolder });
-    },
+    migrate: () => applyMigrations(db as unknown as Database),
     async close() {
       await client.close();
       await release();
@@ -160,9 +216,11 @@ export async function ping(db: Database): Promise<void> {
 }
 
 const prepared = new WeakMap<Database, Map<string, unknown>>();
+/** A name is known to one connection of the server, and the next statement may take another. */
+const unprepared = new WeakSet<Database>();
 
 /**
- * The statement of that name, built and prepared at its first use on this database. Building costs more than running: hot paths come this way.
+ * The statement of that name, built and prepared at its first use on this database; where a pooler stands before it, built only. Building costs more than running: hot paths come this way.
  * The name must be the only one for its text.
  */
 export function statement<T>(db: Database, name: string, build: (db: Database) => { prepare(name: string): T }): T {
@@ -173,7 +231,7 @@ export function statement<T>(db: Database, name: string, build: (db: Database) =
   }
   let found = statements.get(name) as T | undefined;
   if (found === undefined) {
-    found = build(db).prepare(name);
+    found = build(db).prepare(unprepared.has(db) ? '' : name);
     statements.set(name, found);
   }
   return found;
