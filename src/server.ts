@@ -13,11 +13,13 @@ import { addWebPages } from './web-pages.js';
 export interface Server {
   /** Starts to listen. @returns where, like `http://127.0.0.1:4000` */
   listen(): Promise<string>;
-  /** Lets requests under way end, then ends everything that the app holds. */
+  /** Says that it is not ready, and serves on for as long as is configured; lets requests under way end, for a while; then ends everything that the app holds. */
   close(): Promise<void>;
 }
 
 const bodyLimitBytes = 64 * 1024;
+/** What a stop waits for requests under way: a statement has less, and a client that sends its request byte by byte is not to hold up the stop. */
+const patienceMilliseconds = 5_000;
 
 export async function createServer(app: App): Promise<Server> {
   const { config } = app;
@@ -125,7 +127,9 @@ export async function createServer(app: App): Promise<Server> {
       closing = true;
       // Whoever hands out requests is to see that this process is not ready before it takes none any more.
       await delay(config.drainSeconds * 1000);
+      const patience = setTimeout(() => http.server.closeAllConnections(), patienceMilliseconds);
       await http.close();
+      clearTimeout(patience);
       await graphql.stop();
       await app.close();
     },
