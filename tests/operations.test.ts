@@ -127,7 +127,9 @@ test('every alarm says when it rings, what it means and what to do', () => {
   }
 });
 
-const promtool = spawnSync('promtool', ['--version']).status === 0;
+const isHere = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+
+const promtool = isHere('promtool');
 test('the alarms are rules to Prometheus', { skip: !promtool && 'not on this machine: promtool' }, () => {
   const rules = alarms.map(([name, when]) => ({ alert: name, expr: codesIn(when!)[0] }));
   const file = join(folder, 'rules.json');
@@ -207,7 +209,8 @@ const withPostgres = {
 async function startServer(): Promise<{ DATABASE_URL: string; RESTORED_URL: string; PATH: string }> {
   const { url } = await startDatabaseServer({ programs: programs! });
   const path = `${programs}:${process.env.PATH}`;
-  execFileSync('createdb', [`--maintenance-db=${url}`, 'identity'], { env: { PATH: path } });
+  const { query } = await connect(url);
+  await query('create database identity');
   const at = (name: string) => Object.assign(new URL(url), { pathname: name }).href;
   return { DATABASE_URL: at('identity'), RESTORED_URL: at('identity_restored'), PATH: path };
 }
@@ -327,7 +330,7 @@ test('SECRET_KEY is replaced by the steps of the document, and sessions, ids, on
 });
 
 test('PASSWORD_PEPPER is replaced by the steps of the document', {
-  skip: spawnSync('psql', ['--version']).status !== 0 && 'not on this machine: psql',
+  skip: !isHere('psql') && 'not on this machine: psql',
 }, async () => {
   const DATABASE_URL = await createDatabase();
   const environment = { ...sharedSecrets(), DATABASE_URL };
@@ -351,7 +354,7 @@ test('PASSWORD_PEPPER is replaced by the steps of the document', {
 });
 
 test('the version before is started again by the steps of the document, on a database that a newer one has migrated', {
-  skip: spawnSync('psql', ['--version']).status !== 0 && 'not on this machine: psql',
+  skip: !isHere('psql') && 'not on this machine: psql',
 }, async () => {
   const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
   const { query } = await connect(environment.DATABASE_URL);
