@@ -4,6 +4,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 export interface Metrics {
   /** an operation was answered: `ok`, the code of a refusal, or that of an error */
   answered(operation: string, outcome: string, seconds: number): void;
+  /** a request was turned away at the door */
+  shed(): void;
   /** a message was handed over or was not: `sent`, `failed` */
   delivered(channel: string, outcome: string): void;
   /** a password was held against a stored hash that can verify nothing, for a reason of a few */
@@ -29,6 +31,11 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
     help: 'How long operations took, by operation and outcome: ok, the code of a refusal, or that of an error.',
     labelNames: ['operation', 'outcome'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const shed = new Counter({
+    name: 'flex_identity_requests_shed_total',
+    help: 'Requests that were answered with 503 before anything was done, because too many were being answered.',
     registers,
   });
   const messages = new Counter({
@@ -66,6 +73,7 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
   });
   return {
     answered: (operation, outcome, seconds) => answers.observe({ operation, outcome }, seconds),
+    shed: () => shed.inc(),
     delivered: (channel, outcome) => messages.inc({ channel, outcome }),
     uselessHash: (scheme, fault) => useless.inc({ scheme, fault }),
     async expose() {
