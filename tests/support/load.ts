@@ -124,9 +124,9 @@ export function startLoad(
       }
       if (number !== 0) continue;
       const signedIn = await ask(service, signIn, { input: known });
-      const outcome = signedIn?.authenticate.__typename;
+      const outcome: string | undefined = signedIn?.authenticate.__typename;
       // An attempt is counted before anything is compared: one that was cut off in the middle makes the next one wait.
-      const isMadeToWait = cutOff && outcome === 'TimeoutError';
+      const isMadeToWait: boolean = cutOff && outcome === 'TimeoutError';
       if (signedIn !== undefined && outcome !== 'AuthenticateSuccess' && !isMadeToWait)
         noted.unexpected.push(`sign-in: ${JSON.stringify(signedIn)}`);
       cutOff = signedIn === undefined || isMadeToWait;
