@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import type { Config } from './config.js';
 import { insertAuditEvents, type NewAuditEvent } from './database/audit-events.queries.js';
-import { type AroundStatement, type Database, openDatabase, ping } from './database/database.js';
+import { type AroundStatement, type Database, findMissingLimits, openDatabase, ping } from './database/database.js';
 import { isDatabaseUnavailable } from './database/failures.js';
 import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queries.js';
 import { type AroundMessage, createDelivery, type Deliver, DeliveryError } from './delivery/delivery.js';
@@ -63,6 +63,9 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
   const { db } = database;
   try {
     await database.migrate();
+    if (config.databasePooler)
+      for (const limit of await findMissingLimits(db))
+        log.warn({ limit }, 'the role has no limit of time: set it by ALTER ROLE … SET');
     const sealer = createSealer(config.secretKeys);
     const keys = await openKeys(db, sealer, { accessTokenTtlSeconds: config.accessTokenTtlSeconds, log });
     const outboxSealer = createSealer([keys.outbox]);

@@ -6,6 +6,8 @@ export interface Metrics {
   requested(route: string, status: number, seconds: number): void;
   /** an operation was answered: `ok`, the code of a refusal, or that of an error */
   answered(operation: string, outcome: string, seconds: number): void;
+  /** a request was turned away at the door */
+  shed(): void;
   /** a message was handed over or was not: `sent`, `failed` */
   delivered(channel: string, provider: string, outcome: string): void;
   /** a password was held against a stored hash that can verify nothing, for a reason of a few */
@@ -38,6 +40,11 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
     help: 'How long requests took, by route and status, those that no operation was found in included.',
     labelNames: ['route', 'status'],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  });
+  const shed = new Counter({
+    name: 'flex_identity_requests_shed_total',
+    help: 'Requests that were answered with 503 before anything was done, because too many were being answered.',
     registers,
   });
   const messages = new Counter({
@@ -76,6 +83,7 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
   return {
     requested: (route, status, seconds) => requests.observe({ route, status }, seconds),
     answered: (operation, outcome, seconds) => answers.observe({ operation, outcome }, seconds),
+    shed: () => shed.inc(),
     delivered: (channel, provider, outcome) => messages.inc({ channel, provider, outcome }),
     uselessHash: (scheme, fault) => useless.inc({ scheme, fault }),
     async expose() {

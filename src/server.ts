@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import cookies from '@fastify/cookie';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
-import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
+import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { type App, currentRequest } from './app.js';
 import { createGraphQLService } from './graphql/apollo.js';
 import { outboxContentSecurityPolicy, outboxPage } from './outbox-page.js';
@@ -85,30 +85,33 @@ export async function createServer(app: App): Promise<Server> {
   await http.register(cookies);
 
   const graphql = await createGraphQLService(app);
+  const door = createDoor(app);
   http.route({
     method: ['GET', 'POST'],
     url: '/graphql',
-    async handler({ method, headers, url, body, ip, cookies }, reply) {
-      const question = url.indexOf('?');
-      const response = await graphql.execute({
-        method,
-        headers,
-        search: question < 0 ? '' : url.slice(question),
-        body,
-        ipAddress: ip,
-        header: (name) => [headers[name]].flat()[0],
-        cookie: (name) => cookies[name],
-        setCookie: (name, value, options) => {
-          if (value === null) reply.clearCookie(name, options);
-          else reply.setCookie(name, value, options);
-        },
-      });
-      for (const [name, value] of response.headers) reply.header(name, value);
-      // The explorer's page names its own sources, with a nonce of its own.
-      if (reply.getHeader('content-type')?.toString().startsWith('text/html'))
-        reply.header('content-security-policy', "base-uri 'none'; object-src 'none'; frame-ancestors 'none'");
-      return reply.code(response.status).header('cache-control', 'no-store').send(response.body);
-    },
+    handler: (request, reply) =>
+      door(reply, async () => {
+        const { method, headers, url, body, ip, cookies } = request;
+        const question = url.indexOf('?');
+        const response = await graphql.execute({
+          method,
+          headers,
+          search: question < 0 ? '' : url.slice(question),
+          body,
+          ipAddress: ip,
+          header: (name) => [headers[name]].flat()[0],
+          cookie: (name) => cookies[name],
+          setCookie: (name, value, options) => {
+            if (value === null) reply.clearCookie(name, options);
+            else reply.setCookie(name, value, options);
+          },
+        });
+        for (const [name, value] of response.headers) reply.header(name, value);
+        // The explorer's page names its own sources, with a nonce of its own.
+        if (reply.getHeader('content-type')?.toString().startsWith('text/html'))
+          reply.header('content-security-policy', "base-uri 'none'; object-src 'none'; frame-ancestors 'none'");
+        return reply.code(response.status).header('cache-control', 'no-store').send(response.body);
+      }),
   });
   addMetadata(http, app);
   addProbes(http, app, () => closing);
@@ -133,6 +136,32 @@ export async function createServer(app: App): Promise<Server> {
       await graphql.stop();
       await app.close();
     },
+  };
+}
+
+/** How many requests are answered at once for each connection to the database: more would only wait for it, and each in vain once it has waited for two seconds. */
+const requestsPerConnection = 10;
+
+/** Lets in as many requests as the service can answer, and tells the others at once to come again. Those that wait for a hash have a bounded queue of their own. */
+function createDoor({ config, passwords, metrics }: App) {
+  const most = requestsPerConnection * config.databasePoolSize;
+  let within = 0;
+  return async (reply: FastifyReply, answer: () => Promise<FastifyReply>): Promise<FastifyReply> => {
+    if (within - passwords.waiting() >= most) {
+      metrics.shed();
+      const extensions = { code: 'SERVICE_UNAVAILABLE' };
+      const message = 'The service cannot answer now. Try again soon.';
+      return reply
+        .code(503)
+        .header('retry-after', '1')
+        .send({ errors: [{ message, extensions }] });
+    }
+    within += 1;
+    try {
+      return await answer();
+    } finally {
+      within -= 1;
+    }
   };
 }
 

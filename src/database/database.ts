@@ -60,6 +60,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<OpenDataba
   return options.url?.startsWith('postgres') ? openPostgres(options.url, options) : openPglite(options);
 }
 
+const limitsOfTime = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'] as const;
 /** How long a statement, and a wait for a lock, may take; PostgreSQL ends it. */
 const statementMilliseconds = 5_000;
 /** How long a connection in use may be silent: longer than PostgreSQL would let it. So there is none, or a network that swallows what is sent. */
@@ -149,8 +150,7 @@ async function applyMigrations(db: Database): Promise<void> {
   const table = sql`drizzle.__drizzle_migrations`;
   await db.transaction(async (tx) => {
     // The role may have limits, which are meant for requests.
-    for (const limit of ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'])
-      await tx.execute(sql.raw(`set local ${limit} = 0`));
+    for (const limit of limitsOfTime) await tx.execute(sql.raw(`set local ${limit} = 0`));
     await takeLock(tx, 'migration');
     await tx.execute(sql`create schema if not exists drizzle`);
     await tx.execute(
@@ -208,6 +208,15 @@ async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDataba
     },
     connections: () => null,
   };
+}
+
+/** Which limits of time a request would not have. */
+export async function findMissingLimits(db: Database): Promise<string[]> {
+  const rows = await db
+    .select({ name: sql<string>`name` })
+    .from(sql`pg_settings`)
+    .where(sql`name in ${limitsOfTime} and setting = '0'`);
+  return rows.map(({ name }) => name);
 }
 
 /** Whether the database answers. */
