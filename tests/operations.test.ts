@@ -273,6 +273,19 @@ test(
   },
 );
 
+test('a role is given its limits of time by the step of the document', withPostgres, async () => {
+  const { DATABASE_URL, PATH } = await startServer();
+  openShell('More than one process', { DATABASE_URL, PATH }).step(0);
+  const { query } = await connect(DATABASE_URL);
+  const limits = table(section('Time limits'))
+    .slice(0, 3)
+    .map(([, limit]) => limit!.replace(' ', ''));
+  const [row] = await query(
+    "select array[current_setting('statement_timeout'), current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')] as set",
+  );
+  assert.deepEqual(row.set, limits);
+});
+
 /** Two processes on one database, restarted one after the other with what the shell has; both answer all the while. */
 async function startPair(environment: Record<string, string>, answers: (service: ServiceProcess) => Promise<void>) {
   const pair = [await spawnService(environment), await spawnService(environment)];
