@@ -100,6 +100,8 @@ experiment(14, `${histories} histories of ten clients at one token`, [], async (
   const answers: Record<string, number> = {};
   let [acknowledged, wrongYes] = [0, 0];
   for (const planned of fc.sample(plans, histories)) {
+    // The search for what is not there takes its time.
+    if (unexplained.length === 3) break;
     await query('delete from one_time_passwords where token_id = $1', [tokenId]);
     const made: string[] = [];
     const history = [await perform({ do: 'generate' }, 0, made)];

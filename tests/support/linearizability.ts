@@ -16,10 +16,13 @@ export interface Step<State> {
   done: number | null;
 }
 
+/** Far beyond what a history with an explanation takes: one without may have more orders than there is time for. */
+const maxTried = 50_000;
+
 /**
  * Looks for an order in which every operation takes effect between its question and its answer and has answered as the model says.
  * @param steps what the operation may do in that state, with so many of its steps done, and be answered as it was; nothing where it cannot be
- * @returns the operations in such an order, by their last steps; null where there is none
+ * @returns the operations in such an order, by their last steps; null where none is found
  */
 export function explain<Op extends Operation, State>(
   history: readonly Op[],
@@ -33,7 +36,7 @@ export function explain<Op extends Operation, State>(
 
   function search(state: State): boolean {
     const position = JSON.stringify([progress, state]);
-    if (tried.has(position)) return false;
+    if (tried.has(position) || tried.size === maxTried) return false;
     tried.add(position);
     const left = history.filter((_, index) => progress[index] !== null);
     if (left.length === 0) return true;
