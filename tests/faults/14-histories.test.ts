@@ -66,13 +66,23 @@ experiment(14, `${histories} histories of ten clients at one token`, [], async (
     const askedAt = Date.now();
     const answered = () => ({ askedAt, answeredAt: Date.now() });
     switch (planned.do) {
-      case 'advance':
+      case 'advance': {
         // This token's instants alone: to shift all would wait for those who wait for it.
-        await query(
-          'update one_time_passwords set retry_at = retry_at - make_interval(secs => $2), expires_at = expires_at - make_interval(secs => $2) where token_id = $1',
+        const [row] = await query(
+          `update one_time_passwords set retry_at = retry_at - make_interval(secs => $2), expires_at = expires_at - make_interval(secs => $2)
+            where token_id = $1 returning failure_count, retry_at, expires_at`,
           [tokenId, planned.seconds],
         );
-        return { ...answered(), do: 'advance', milliseconds: planned.seconds * 1_000 };
+        const [retryAt, expiresAt] = [row.retry_at, row.expires_at].map((at: Date | null) => at?.getTime() ?? null);
+        return {
+          ...answered(),
+          do: 'advance',
+          milliseconds: planned.seconds * 1_000,
+          failureCount: row.failure_count,
+          retryAt: retryAt!,
+          expiresAt: expiresAt!,
+        };
+      }
       case 'generate': {
         const { oneTimePassword, expiresAt } = await superuser.generateOneTimePassword(tokenId);
         made.push(oneTimePassword);
@@ -137,18 +147,27 @@ experiment(14, `${histories} histories of ten clients at one token`, [], async (
 });
 
 /** Histories by hand: each operation with when it was asked for and answered. */
-const generate = (askedAt: number, answeredAt: number, oneTimePassword: string, passed = 0): TokenOperation => ({
+const generate = (askedAt: number, answeredAt: number, oneTimePassword: string): TokenOperation => ({
   askedAt,
   answeredAt,
   do: 'generate',
   oneTimePassword,
-  expiresAt: askedAt + 600_000 - passed,
+  expiresAt: askedAt + 600_000,
 });
-const advance = (askedAt: number, answeredAt: number, seconds: number): TokenOperation => ({
+/** @param stored count, `retryAt` and `expiresAt` after it */
+const advance = (
+  askedAt: number,
+  answeredAt: number,
+  seconds: number,
+  [failureCount, retryAt, expiresAt]: [number, number | null, number | null],
+): TokenOperation => ({
   askedAt,
   answeredAt,
   do: 'advance',
   milliseconds: seconds * 1_000,
+  failureCount,
+  retryAt,
+  expiresAt,
 });
 const check = (askedAt: number, answeredAt: number, guess: string, answer: CheckAnswer): TokenOperation => ({
   askedAt,
@@ -183,20 +202,49 @@ for (const [title, possible, ...history] of [
     'one that expires while it is checked',
     true,
     generate(0, 10, 'A'),
-    advance(20, 50, 600),
+    advance(20, 50, 600, [0, null, 0]),
     check(20, 50, 'A', 'wrong'),
   ],
-  ['one that has expired', false, generate(0, 10, 'A'), advance(20, 30, 600), check(40, 50, 'A', 'right')],
+  [
+    'one that has expired',
+    false,
+    generate(0, 10, 'A'),
+    advance(20, 30, 600, [0, null, 0]),
+    check(40, 50, 'A', 'right'),
+  ],
   ['a guess too soon that is compared', false, check(0, 10, 'X', 'wrong'), check(20, 30, 'Y', 'wrong')],
-  ['a guess when its time has come', true, check(0, 10, 'X', 'wrong'), advance(20, 30, 1), check(40, 50, 'Y', 'wrong')],
+  [
+    'a guess when its time has come',
+    true,
+    check(0, 10, 'X', 'wrong'),
+    advance(20, 30, 1, [1, 5, null]),
+    check(40, 50, 'Y', 'wrong'),
+  ],
+  ['a failure that is not counted', false, check(0, 10, 'X', 'wrong'), advance(20, 30, 1, [0, null, null])],
+  [
+    'a password that stays when it is spent',
+    false,
+    generate(0, 10, 'A'),
+    check(20, 30, 'A', 'right'),
+    advance(40, 50, 1, [0, null, 599_000]),
+  ],
   ['a guess when its time has come by itself', true, check(0, 10, 'X', 'wrong'), check(1_020, 1_030, 'Y', 'wrong')],
   [
     'a third guess after the second wait and no longer',
     false,
     check(0, 10, 'X', 'wrong'),
-    advance(20, 30, 1),
+    advance(20, 30, 1, [1, 5, null]),
     check(40, 50, 'Y', 'wrong'),
-    advance(60, 70, 1),
+    advance(60, 70, 1, [2, 1_045, null]),
+    check(80, 90, 'Z', 'wrong'),
+  ],
+  [
+    'a third guess after the second wait',
+    true,
+    check(0, 10, 'X', 'wrong'),
+    advance(20, 30, 1, [1, 5, null]),
+    check(40, 50, 'Y', 'wrong'),
+    advance(60, 70, 2, [2, 45, null]),
     check(80, 90, 'Z', 'wrong'),
   ],
   ['two guesses at once that are both compared', false, check(0, 50, 'X', 'wrong'), check(0, 50, 'Y', 'wrong')],

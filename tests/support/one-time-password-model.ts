@@ -6,8 +6,8 @@ export type TokenOperation = Operation &
     | { do: 'generate'; oneTimePassword: string; expiresAt: number }
     /** what is sent is read by nobody */
     | { do: 'send'; expiresAt: number }
-    /** every stored instant is shifted into the past */
-    | { do: 'advance'; milliseconds: number }
+    /** every stored instant is shifted into the past, and what is stored after that is told */
+    | { do: 'advance'; milliseconds: number; failureCount: number; retryAt: number | null; expiresAt: number | null }
     | { do: 'check'; guess: string; answer: CheckAnswer }
   );
 
@@ -21,12 +21,12 @@ export interface TokenState {
   shifted: number;
   /** null where none is, or one that nobody has read */
   live: string | null;
-  expiresAt: number;
+  expiresAt: number | null;
   failureCount: number;
   retryAt: Between | null;
 }
 
-export const untouched: TokenState = { shifted: 0, live: null, expiresAt: 0, failureCount: 0, retryAt: null };
+export const untouched: TokenState = { shifted: 0, live: null, expiresAt: null, failureCount: 0, retryAt: null };
 
 const lifetimeMilliseconds = 600_000;
 /** What is stored has milliseconds, and is cut or rounded to them. */
@@ -44,8 +44,17 @@ export function stepsOfToken(state: TokenState, operation: TokenOperation, done:
   const asked = operation.askedAt + state.shifted - tolerance;
   const answered = operation.answeredAt + state.shifted + tolerance;
   switch (operation.do) {
-    case 'advance':
-      return last({ ...state, shifted: state.shifted + operation.milliseconds });
+    case 'advance': {
+      const shifted = state.shifted + operation.milliseconds;
+      const { failureCount, retryAt, expiresAt } = operation;
+      if (failureCount !== state.failureCount) return [];
+      if (state.expiresAt !== (expiresAt === null ? null : expiresAt + shifted)) return [];
+      if (retryAt === null || state.retryAt === null)
+        return retryAt === state.retryAt ? last({ ...state, shifted }) : [];
+      return isWithin(retryAt + shifted, state.retryAt)
+        ? last({ ...state, shifted, retryAt: [retryAt + shifted, retryAt + shifted] })
+        : [];
+    }
     case 'generate':
     case 'send': {
       const expiresAt = operation.expiresAt + state.shifted;
@@ -65,22 +74,27 @@ function reserve(state: TokenState, { guess, answer }: Check, [asked, answered]:
   if (typeof answer === 'object') {
     if (retryAt === null || asked >= retryAt[1] || answer.failureCount !== failureCount) return [];
     const told = answer.retryAt + shifted;
-    if (told < retryAt[0] || told > retryAt[1]) return [];
+    if (!isWithin(told, retryAt)) return [];
     return last({ ...state, retryAt: [told, told] });
   }
   if (retryAt !== null && answered < retryAt[0]) return [];
   const wait = waitMilliseconds(failureCount + 1);
   const reserved: TokenState = { ...state, failureCount: failureCount + 1, retryAt: [asked + wait, answered + wait] };
   const steps: Step<TokenState>[] = [];
-  if (state.live === guess && asked < state.expiresAt) steps.push({ state: reserved, done: 1 });
-  if (answer === 'wrong' && (state.live !== guess || answered >= state.expiresAt)) steps.push(...last(reserved));
+  const isLive = state.live === guess && state.expiresAt !== null;
+  if (isLive && asked < state.expiresAt!) steps.push({ state: reserved, done: 1 });
+  if (answer === 'wrong' && (!isLive || answered >= state.expiresAt!)) steps.push(...last(reserved));
   return steps;
 }
 
 function spend(state: TokenState, { guess, answer }: Check): Step<TokenState>[] {
   // Another has been made meanwhile, or it has been spent: then it is wrong after all, and stays counted.
   if (answer === 'wrong') return state.live === guess ? [] : last(state);
-  return state.live === guess ? last({ ...state, live: null, failureCount: 0, retryAt: null }) : [];
+  return state.live === guess ? last({ ...state, live: null, expiresAt: null, failureCount: 0, retryAt: null }) : [];
+}
+
+function isWithin(instant: number, [earliest, latest]: Between): boolean {
+  return instant >= earliest && instant <= latest;
 }
 
 function last(state: TokenState): Step<TokenState>[] {
