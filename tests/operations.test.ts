@@ -273,6 +273,14 @@ test(
   },
 );
 
+test('what has expired is removed by the step of the document', async () => {
+  const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
+  const { query } = await connect(environment.DATABASE_URL);
+  await query("insert into rate_limit_events (key, occurred_at) values ('x', now() - interval '2 days')");
+  assert.match(openShell('Once a day', environment).step(0), /^rateLimitEvents: 1$/m);
+  assert.deepEqual(await query('select key from rate_limit_events'), []);
+});
+
 test('a role is given its limits of time by the step of the document', withPostgres, async () => {
   const { DATABASE_URL, PATH } = await startServer();
   openShell('More than one process', { DATABASE_URL, PATH }).step(0);
