@@ -4,10 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import type { Config } from './config.js';
 import { insertAuditEvents, type NewAuditEvent } from './database/audit-events.queries.js';
-import { type Database, openDatabase, ping } from './database/database.js';
+import { type AroundStatement, type Database, findMissingLimits, openDatabase, ping } from './database/database.js';
 import { isDatabaseUnavailable } from './database/failures.js';
 import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queries.js';
-import { createDelivery, type Deliver, DeliveryError } from './delivery/delivery.js';
+import { type AroundMessage, createDelivery, type Deliver, DeliveryError } from './delivery/delivery.js';
 import type { Channel } from './delivery/message.js';
 import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
 import { createSendGrid } from './delivery/sendgrid.js';
@@ -17,6 +17,7 @@ import { createMetrics, type Metrics } from './metrics.js';
 import { createPasswords, PasswordPoolBusyError, type Passwords } from './security/passwords.js';
 import { randomToken } from './security/random.js';
 import { createSealer } from './security/sealing.js';
+import { createTracing, currentTrace, type Tracing } from './tracing.js';
 
 export interface App {
   config: Config;
@@ -25,6 +26,7 @@ export interface App {
   keys: Keys;
   passwords: Passwords;
   metrics: Metrics;
+  tracing: Tracing;
   deliver: Deliver;
   /** the channels that a message can take: an address of any other kind is refused when it is given */
   channels: ReadonlySet<Channel>;
@@ -49,15 +51,21 @@ export interface App {
  * @throws {SealedByAnotherKeyError} when the database was used with another `SECRET_KEY`
  */
 export async function createApp(config: Config, log: Logger = createLogger(config)): Promise<App> {
+  const tracing = await createTracing(config.tracing, log);
   const database = await openDatabase({
     url: config.databaseUrl,
     poolSize: config.databasePoolSize,
+    pooler: config.databasePooler,
     dataDir: config.dataDir,
+    ...(config.tracing && { aroundStatement: traceStatement(tracing) }),
     onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
   const { db } = database;
   try {
     await database.migrate();
+    if (config.databasePooler)
+      for (const limit of await findMissingLimits(db))
+        log.warn({ limit }, 'the role has no limit of time: set it by ALTER ROLE … SET');
     const sealer = createSealer(config.secretKeys);
     const keys = await openKeys(db, sealer, { accessTokenTtlSeconds: config.accessTokenTtlSeconds, log });
     const outboxSealer = createSealer([keys.outbox]);
@@ -94,11 +102,15 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       keys,
       passwords,
       metrics,
+      tracing,
       deliver: createDelivery(
-        { email: sendGrid ?? outbox, sms: vonage ?? outbox },
+        {
+          email: sendGrid ? { provider: 'sendgrid', send: sendGrid } : { provider: 'outbox', send: outbox },
+          sms: vonage ? { provider: 'vonage', send: vonage } : { provider: 'outbox', send: outbox },
+        },
         config.appUrl,
         log,
-        metrics.delivered,
+        countAndTraceMessage(tracing, metrics),
       ),
       channels: new Set<Channel>([
         ...(sendGrid || config.outboxAllowed ? ['email' as const] : []),
@@ -122,12 +134,48 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
         await Promise.all(background);
         await passwords.end();
         await database.close();
+        await tracing.close();
       },
     };
   } catch (error) {
     await database.close();
+    await tracing.close();
     throw error;
   }
+}
+
+/** A statement by its name, or by what it does to which table: never its text or what it was given. */
+function traceStatement({ during }: Tracing): AroundStatement {
+  return (name, work) =>
+    during({ name, kind: 'client', attributes: { 'db.system.name': 'postgresql' } }, async (span) => {
+      try {
+        return await work();
+      } catch (error) {
+        span.fail(String((error as { code?: unknown }).code ?? 'unavailable'));
+        throw error;
+      }
+    });
+}
+
+/** Each message is counted, and traced without whom it goes to. */
+function countAndTraceMessage({ during }: Tracing, metrics: Metrics): AroundMessage {
+  return ({ channel, provider, kind }, send) => {
+    const attributes = {
+      'flex_identity.channel': channel,
+      'flex_identity.provider': provider,
+      'flex_identity.message': kind,
+    };
+    return during({ name: `send ${channel}`, kind: 'client', attributes }, async (span) => {
+      try {
+        await send();
+        metrics.delivered(channel, provider, 'sent');
+      } catch (error) {
+        metrics.delivered(channel, provider, 'failed');
+        span.fail(error instanceof Error ? error.name : 'unknown');
+        throw error;
+      }
+    });
+  };
 }
 
 /** How long events wait for others, and how many may wait: a flood of them is in the log, and must not take the connections of those who sign in. */
@@ -157,7 +205,7 @@ export function createLogger(config: Pick<Config, 'logLevel'>): Logger {
     level: config.logLevel,
     serializers: { err: describeError },
     // A new object each time: what is logged is put into it.
-    mixin: () => ({ ...currentRequest.getStore() }),
+    mixin: () => ({ ...currentRequest.getStore(), ...currentTrace() }),
   });
 }
 

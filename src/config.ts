@@ -34,10 +34,11 @@ const wholeNumber = (fallback: number, min: number, max: number) =>
 
 const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
 
-const httpUrl = z
+const exactUrl = z
   .string()
-  .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must be an http or https URL')
-  .transform((text) => text.replace(/\/+$/, ''));
+  .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must be an http or https URL');
+
+const httpUrl = exactUrl.transform((text) => text.replace(/\/+$/, ''));
 
 const origin = (text: string) => URL.canParse(text) && new URL(text).origin === text;
 
@@ -81,6 +82,7 @@ const variables = z.object({
     .regex(/^(postgres(ql)?:\/\/.+|memory:)$/, 'must begin with postgres:// or be memory:')
     .optional(),
   DATABASE_POOL_SIZE: wholeNumber(10, 1, 1000),
+  DATABASE_POOLER: flag.default(false),
   DATA_DIR: z.string().min(1).default('.data'),
   SECRET_KEY: secrets.optional(),
   PASSWORD_PEPPER: secrets.optional(),
@@ -153,6 +155,12 @@ const variables = z.object({
   VONAGE_BASE_URL: httpUrl.default('https://rest.nexmo.com'),
   DELIVERY_OUTBOX: flag.optional(),
   DRAIN_SECONDS: wholeNumber(0, 0, 60),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: exactUrl.optional(),
+  OTEL_EXPORTER_OTLP_PROTOCOL: z.literal('http/protobuf', 'must be http/protobuf').default('http/protobuf'),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').default('otlp'),
+  OTEL_SERVICE_NAME: z.string().default('flex-identity'),
+  OTEL_SDK_DISABLED: flag.default(false),
   LOG_LEVEL: z
     .enum(
       ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
@@ -207,6 +215,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
     appUrl: v.APP_URL ?? publicUrl,
     databaseUrl: v.DATABASE_URL,
     databasePoolSize: v.DATABASE_POOL_SIZE,
+    databasePooler: v.DATABASE_POOLER,
     dataDir,
     secretKeys: named(v.SECRET_KEY ?? [generatedSecret(dataDir, 'secret-key')]),
     passwordPeppers: named(v.PASSWORD_PEPPER ?? [generatedSecret(dataDir, 'password-pepper')]),
@@ -257,8 +266,17 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
         : { apiKey: v.VONAGE_API_KEY, apiSecret: v.VONAGE_API_SECRET!, baseUrl: v.VONAGE_BASE_URL, from: v.SMS_FROM! },
     outboxAllowed: v.DELIVERY_OUTBOX ?? !production,
     drainSeconds: given.DRAIN_SECONDS === undefined && production ? 5 : v.DRAIN_SECONDS,
+    tracing: tracingOf(v),
     logLevel: v.LOG_LEVEL,
   });
+}
+
+/** Traces are made where they have somewhere to go. @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/ */
+function tracingOf(v: z.infer<typeof variables>): { url: string; serviceName: string } | undefined {
+  const base = v.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const url = v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base && `${base}/v1/traces`);
+  if (url === undefined || v.OTEL_SDK_DISABLED || v.OTEL_TRACES_EXPORTER === 'none') return undefined;
+  return { url, serviceName: v.OTEL_SERVICE_NAME };
 }
 
 function named(all: Buffer[]): readonly [NamedSecret, ...NamedSecret[]] {

@@ -48,18 +48,19 @@ async function start(): Promise<void> {
 }
 
 function stopOnSignals(close: () => Promise<void>, onError: (error: unknown) => void): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // Once: a second signal has its default effect and stops at once.
-    process.once(signal, () => {
-      close().then(
-        () => process.exit(0),
-        (error) => {
-          onError(error);
-          process.exit(1);
-        },
-      );
-    });
-  }
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const stop = () => {
+    // A second signal, be it the other one, has its default effect and stops at once.
+    for (const signal of signals) process.removeListener(signal, stop);
+    close().then(
+      () => process.exit(0),
+      (error) => {
+        onError(error);
+        process.exit(1);
+      },
+    );
+  };
+  for (const signal of signals) process.on(signal, stop);
 }
 
 async function greet(app: App, address: string): Promise<void> {

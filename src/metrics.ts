@@ -2,10 +2,14 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface Metrics {
+  /** a request was answered, whatever it was for: the path as it is declared, not as it was asked for */
+  requested(route: string, status: number, seconds: number): void;
   /** an operation was answered: `ok`, the code of a refusal, or that of an error */
   answered(operation: string, outcome: string, seconds: number): void;
+  /** a request was turned away at the door */
+  shed(): void;
   /** a message was handed over or was not: `sent`, `failed` */
-  delivered(channel: string, outcome: string): void;
+  delivered(channel: string, provider: string, outcome: string): void;
   /** a password was held against a stored hash that can verify nothing, for a reason of a few */
   uselessHash(scheme: string, fault: string): void;
   /** the text of the exposition format, and its content type */
@@ -31,10 +35,22 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
+  const requests = new Histogram({
+    name: 'flex_identity_request_seconds',
+    help: 'How long requests took, by route and status, those that no operation was found in included.',
+    labelNames: ['route', 'status'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  });
+  const shed = new Counter({
+    name: 'flex_identity_requests_shed_total',
+    help: 'Requests that were answered with 503 before anything was done, because too many were being answered.',
+    registers,
+  });
   const messages = new Counter({
     name: 'flex_identity_messages_total',
-    help: 'Messages by channel and outcome: sent (handed over), failed (not accepted).',
-    labelNames: ['channel', 'outcome'],
+    help: 'Messages by channel, provider and outcome: sent (handed over), failed (not accepted).',
+    labelNames: ['channel', 'provider', 'outcome'],
     registers,
   });
   const useless = new Counter({
@@ -65,8 +81,10 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
     },
   });
   return {
+    requested: (route, status, seconds) => requests.observe({ route, status }, seconds),
     answered: (operation, outcome, seconds) => answers.observe({ operation, outcome }, seconds),
-    delivered: (channel, outcome) => messages.inc({ channel, outcome }),
+    shed: () => shed.inc(),
+    delivered: (channel, provider, outcome) => messages.inc({ channel, provider, outcome }),
     uselessHash: (scheme, fault) => useless.inc({ scheme, fault }),
     async expose() {
       return { text: await registry.metrics(), contentType: registry.contentType };

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import cookies from '@fastify/cookie';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
-import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
+import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { type App, currentRequest } from './app.js';
 import { createGraphQLService } from './graphql/apollo.js';
 import { outboxContentSecurityPolicy, outboxPage } from './outbox-page.js';
@@ -13,11 +13,13 @@ import { addWebPages } from './web-pages.js';
 export interface Server {
   /** Starts to listen. @returns where, like `http://127.0.0.1:4000` */
   listen(): Promise<string>;
-  /** Lets requests under way end, then ends everything that the app holds. */
+  /** Says that it is not ready, and serves on for as long as is configured; lets requests under way end, for a while; then ends everything that the app holds. */
   close(): Promise<void>;
 }
 
 const bodyLimitBytes = 64 * 1024;
+/** What a stop waits for requests under way: a statement has less, and a client that sends its request byte by byte is not to hold up the stop. */
+const patienceMilliseconds = 5_000;
 
 export async function createServer(app: App): Promise<Server> {
   const { config } = app;
@@ -38,6 +40,11 @@ export async function createServer(app: App): Promise<Server> {
   http.addHook('onRequest', ({ id }, reply, done) => {
     reply.header('x-request-id', id);
     currentRequest.run({ requestId: id }, done);
+  });
+  if (config.tracing) traceRequests(http, app);
+  http.addHook('onResponse', ({ routeOptions: { url = 'none' } }, reply, done) => {
+    app.metrics.requested(url, reply.statusCode, reply.elapsedTime / 1000);
+    done();
   });
   takeJsonInUtf8Only(http);
   http.setErrorHandler<FastifyError>((error, _request, reply) => {
@@ -78,34 +85,39 @@ export async function createServer(app: App): Promise<Server> {
   await http.register(cookies);
 
   const graphql = await createGraphQLService(app);
+  const door = createDoor(app);
   http.route({
     method: ['GET', 'POST'],
     url: '/graphql',
-    async handler({ method, headers, url, body, ip, cookies }, reply) {
-      const question = url.indexOf('?');
-      const response = await graphql.execute({
-        method,
-        headers,
-        search: question < 0 ? '' : url.slice(question),
-        body,
-        ipAddress: ip,
-        header: (name) => [headers[name]].flat()[0],
-        cookie: (name) => cookies[name],
-        setCookie: (name, value, options) => {
-          if (value === null) reply.clearCookie(name, options);
-          else reply.setCookie(name, value, options);
-        },
-      });
-      for (const [name, value] of response.headers) reply.header(name, value);
-      // The explorer's page names its own sources, with a nonce of its own.
-      if (reply.getHeader('content-type')?.toString().startsWith('text/html'))
-        reply.header('content-security-policy', "base-uri 'none'; object-src 'none'; frame-ancestors 'none'");
-      return reply.code(response.status).header('cache-control', 'no-store').send(response.body);
-    },
+    handler: (request, reply) =>
+      door(reply, async () => {
+        const { method, headers, url, body, ip, cookies } = request;
+        const question = url.indexOf('?');
+        const response = await graphql.execute({
+          method,
+          headers,
+          search: question < 0 ? '' : url.slice(question),
+          body,
+          ipAddress: ip,
+          header: (name) => [headers[name]].flat()[0],
+          cookie: (name) => cookies[name],
+          setCookie: (name, value, options) => {
+            if (value === null) reply.clearCookie(name, options);
+            else reply.setCookie(name, value, options);
+          },
+        });
+        for (const [name, value] of response.headers) reply.header(name, value);
+        // The explorer's page names its own sources, with a nonce of its own.
+        if (reply.getHeader('content-type')?.toString().startsWith('text/html'))
+          reply.header('content-security-policy', "base-uri 'none'; object-src 'none'; frame-ancestors 'none'");
+        return reply.code(response.status).header('cache-control', 'no-store').send(response.body);
+      }),
   });
   addMetadata(http, app);
   addProbes(http, app, () => closing);
-  http.get('/metrics', async (_request, reply) => {
+  http.get('/metrics', async ({ ips = [] }, reply) => {
+    // Counts tell whether an address is known: they are for whoever reaches this process itself, and not for clients of a proxy.
+    if (ips.length > 1) return reply.callNotFound();
     const { text, contentType } = await app.metrics.expose();
     return reply.header('content-type', contentType).send(text);
   });
@@ -118,10 +130,38 @@ export async function createServer(app: App): Promise<Server> {
       closing = true;
       // Whoever hands out requests is to see that this process is not ready before it takes none any more.
       await delay(config.drainSeconds * 1000);
+      const patience = setTimeout(() => http.server.closeAllConnections(), patienceMilliseconds);
       await http.close();
+      clearTimeout(patience);
       await graphql.stop();
       await app.close();
     },
+  };
+}
+
+/** How many requests are answered at once for each connection to the database: more would only wait for it, and each in vain once it has waited for two seconds. */
+const requestsPerConnection = 10;
+
+/** Lets in as many requests as the service can answer, and tells the others at once to come again. Those that wait for a hash have a bounded queue of their own. */
+function createDoor({ config, passwords, metrics }: App) {
+  const most = requestsPerConnection * config.databasePoolSize;
+  let within = 0;
+  return async (reply: FastifyReply, answer: () => Promise<FastifyReply>): Promise<FastifyReply> => {
+    if (within - passwords.waiting() >= most) {
+      metrics.shed();
+      const extensions = { code: 'SERVICE_UNAVAILABLE' };
+      const message = 'The service cannot answer now. Try again soon.';
+      return reply
+        .code(503)
+        .header('retry-after', '1')
+        .send({ errors: [{ message, extensions }] });
+    }
+    within += 1;
+    try {
+      return await answer();
+    } finally {
+      within -= 1;
+    }
   };
 }
 
@@ -169,6 +209,25 @@ function addMetadata(http: FastifyInstance, app: App): void {
   );
   for (const path of ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'])
     http.get(path, (_request, reply) => reply.header('cache-control', caching).send(metadata));
+}
+
+/** Asked every few seconds, by machines. */
+const untraced = new Set(['/healthz', '/readyz', '/metrics']);
+
+function traceRequests(http: FastifyInstance, { tracing }: App): void {
+  http.addHook('onRequest', ({ method, headers, routeOptions: { url } }, reply, done) => {
+    if (url !== undefined && untraced.has(url)) return done();
+    // The path as it is declared: the one that was asked for may hold anything.
+    const name = [method, url].filter(Boolean).join(' ');
+    const attributes = { 'http.request.method': method, ...(url !== undefined && { 'http.route': url }) };
+    tracing.during({ name, kind: 'server', headers, attributes }, async (span) => {
+      done();
+      // Ended or broken off: after either nothing more comes.
+      await new Promise((resolve) => reply.raw.once('close', resolve));
+      span.note({ 'http.response.status_code': reply.statusCode });
+      if (reply.statusCode >= 500) span.fail(String(reply.statusCode));
+    });
+  });
 }
 
 function addProbes(http: FastifyInstance, app: App, isClosing: () => boolean): void {

@@ -30,6 +30,7 @@ const modulesOfRooms: Record<string, Room> = {
   'app.ts': 'app',
   'keys.ts': 'app',
   'metrics.ts': 'app',
+  'tracing.ts': 'app',
   'config.ts': 'config',
 };
 

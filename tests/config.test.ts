@@ -43,6 +43,7 @@ describe('the configuration', () => {
       appUrl: 'http://localhost:4000',
       databaseUrl: undefined,
       databasePoolSize: 10,
+      databasePooler: false,
       bootstrapSecret: undefined,
       corsOrigins: ['https://studio.apollographql.com', 'https://sandbox.embed.apollographql.com'],
       trustProxy: [],
@@ -79,6 +80,7 @@ describe('the configuration', () => {
       sessionTtlSeconds: 30 * 24 * 60 * 60,
       defaultRegion: 'US',
       outboxAllowed: true,
+      tracing: undefined,
       logLevel: 'info',
     });
   });
@@ -132,6 +134,7 @@ describe('the configuration', () => {
     APP_URL: ['javascript:alert(1)'],
     DATABASE_URL: ['mysql://localhost/flex', 'memory', 'postgres://'],
     DATABASE_POOL_SIZE: ['0'],
+    DATABASE_POOLER: ['transaction'],
     SECRET_KEY: ['too short', `${secret()},short`, randomBytes(31).toString('base64')],
     PASSWORD_PEPPER: ['too short'],
     BOOTSTRAP_SECRET: ['x'.repeat(31)],
@@ -155,6 +158,11 @@ describe('the configuration', () => {
     ACCESS_TOKEN_TTL_SECONDS: ['3601'],
     DEFAULT_REGION: ['us', 'XX', 'USA'],
     DELIVERY_OUTBOX: ['1'],
+    OTEL_EXPORTER_OTLP_ENDPOINT: ['collector:4318'],
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: ['collector'],
+    OTEL_EXPORTER_OTLP_PROTOCOL: ['grpc', 'http/json'],
+    OTEL_TRACES_EXPORTER: ['zipkin'],
+    OTEL_SDK_DISABLED: ['yes'],
     LOG_LEVEL: ['verbose'],
   };
   test('is refused where a variable makes no sense', () => {
@@ -183,6 +191,20 @@ describe('the configuration', () => {
       assert.deepEqual(faultsOf({ APOLLO_KEY: 'service:identity:x', APOLLO_GRAPH_REF }), [
         'APOLLO_GRAPH_REF must be a graph and its variant, like identity@current',
       ]);
+  });
+
+  test('has traces where they have somewhere to go, and are not switched off', () => {
+    const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/' };
+    const tracing = { url: 'http://collector:4318/v1/traces', serviceName: 'flex-identity' };
+    assert.deepEqual(read(endpoint).tracing, tracing);
+    const exact = 'http://collector:4318/some/where/';
+    assert.deepEqual(read({ ...endpoint, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: exact }).tracing, {
+      ...tracing,
+      url: exact,
+    });
+    assert.equal(read({ OTEL_SERVICE_NAME: 'accounts' }).tracing, undefined);
+    assert.equal(read({ ...endpoint, OTEL_SDK_DISABLED: 'true' }).tracing, undefined);
+    assert.equal(read({ ...endpoint, OTEL_TRACES_EXPORTER: 'none' }).tracing, undefined);
   });
 
   test('is refused where sessions would live longer unused than in all', () => {

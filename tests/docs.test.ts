@@ -13,7 +13,8 @@ const root = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const readme = read('README.md');
-const documents = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((file) => `docs/${file}`)];
+const texts = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
+const documents = ['README.md', 'CHANGELOG.md', ...texts.map((file) => `docs/${file}`)];
 
 test('the requests of the README get the answers of the README, from a fresh start and as they stand', async () => {
   const blocks = fencedBlocks(readme).filter(({ language, text }) =>
@@ -240,6 +241,7 @@ function roomOf(file: string): string {
     'web-pages': 'server',
     keys: 'app',
     metrics: 'app',
+    tracing: 'app',
   };
   return rooms[name] ?? name;
 }

@@ -1,15 +1,14 @@
 /** The connection: PostgreSQL where a URL is given, else PGlite; one type for both and for an open transaction. */
 import { mkdirSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
 import { sql } from 'drizzle-orm';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle as drizzlePg } from 'drizzle-orm/node-postgres';
-import { migrate as migratePg } from 'drizzle-orm/node-postgres/migrator';
-import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import type { PgDatabase, PgQueryResultHKT, PgTransactionConfig } from 'drizzle-orm/pg-core';
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
-import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator';
 import pg from 'pg';
 import { takeExclusively } from './exclusive-use.js';
 
@@ -30,28 +29,22 @@ export interface DatabaseOptions {
   url: string | undefined;
   poolSize: number;
   dataDir: string;
+  /** A pooler in transaction mode stands before PostgreSQL: one connection to it is many to the server, so nothing is left behind in any. */
+  pooler?: boolean;
   /** told of connections that break while no statement waits for them */
   onIdleError: (error: Error) => void;
+  /** goes around each statement to PostgreSQL, the wait for a connection included */
+  aroundStatement?: AroundStatement;
 }
+
+/** Does the work, and may note how it ended. The name is the statement's own, or says what it does to which table. */
+export type AroundStatement = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 const migrationsFolder = fileURLToPath(new URL('../../drizzle/migrations', import.meta.url));
 
 /** The database has been migrated by a newer program, and this one does not know what its tables mean. */
 class DatabaseIsNewerError extends Error {
   override readonly name = 'DatabaseIsNewerError';
-}
-
-/** @throws {DatabaseIsNewerError} */
-async function refuseNewer(db: Database): Promise<void> {
-  const applied = sql`to_regclass('drizzle.__drizzle_migrations') is not null`;
-  const [table] = await db.select({ exists: sql<boolean>`${applied}` }).from(sql`(select) as one`);
-  if (!table?.exists) return;
-  const newest = readMigrationFiles({ migrationsFolder }).at(-1)!.folderMillis;
-  const [found] = await db
-    .select({ isNewer: sql<boolean>`coalesce(max(created_at) > ${newest}, false)` })
-    .from(sql`drizzle.__drizzle_migrations`);
-  if (found?.isNewer)
-    throw new DatabaseIsNewerError('The database was migrated by a newer version of this program. Start that one.');
 }
 
 /** Advisory locks by which processes wait for each other, in a space of numbers that is this program's own. */
@@ -67,33 +60,63 @@ export async function openDatabase(options: DatabaseOptions): Promise<OpenDataba
   return options.url?.startsWith('postgres') ? openPostgres(options.url, options) : openPglite(options);
 }
 
-function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): OpenDatabase {
+const limitsOfTime = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'] as const;
+/** How long a statement, and a wait for a lock, may take; PostgreSQL ends it. */
+const statementMilliseconds = 5_000;
+/** How long a connection in use may be silent: longer than PostgreSQL would let it. So there is none, or a network that swallows what is sent. */
+const silenceMilliseconds = 6_000;
+
+function openPostgres(
+  url: string,
+  { poolSize, pooler = false, onIdleError, aroundStatement }: DatabaseOptions,
+): OpenDatabase {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
     // pg drops idle connections after 10 s by default, and a new one costs more than it keeps.
     idleTimeoutMillis: 300_000,
     connectionTimeoutMillis: 2_000,
-    statement_timeout: 5_000,
-    lock_timeout: 5_000,
-    idle_in_transaction_session_timeout: 10_000,
     application_name: 'flex-identity',
+    // A pooler refuses to be told: there they are settings of the role.
+    ...(!pooler && {
+      statement_timeout: statementMilliseconds,
+      lock_timeout: statementMilliseconds,
+      idle_in_transaction_session_timeout: 2 * statementMilliseconds,
+    }),
   });
   pool.on('error', onIdleError);
-  // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
-  pool.on('connect', (client) => client.on('error', onIdleError));
+  pool.on('connect', (client) => {
+    // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
+    client.on('error', onIdleError);
+    const socket = socketOf(client);
+    socket.on('timeout', () =>
+      socket.destroy(Object.assign(new Error('the database is silent'), { code: 'ETIMEDOUT' })),
+    );
+  });
+  pool.on('acquire', (client) => socketOf(client).setTimeout(silenceMilliseconds));
+  pool.on('release', (_error, client) => socketOf(client).setTimeout(0));
+  if (aroundStatement) goAround(pool, aroundStatement);
+  const databaseOf = (client: pg.Pool | pg.ClientBase) => {
+    const db = drizzlePg(client as pg.Pool) as unknown as Database;
+    if (pooler) unprepared.add(inside(db).dialect);
+    return db;
+  };
+  const connections = new WeakMap<pg.ClientBase, Database>();
+  pool.on('connect', (client) => connections.set(client, databaseOf(client)));
+  const db = databaseOf(pool);
+  db.transaction = (work, config) => inTransaction(pool, (client) => connections.get(client)!, work, config);
   return {
-    db: drizzlePg(pool) as unknown as Database,
+    db,
     async migrate() {
-      const client = new pg.Client({ connectionString: url, application_name: 'flex-identity migrate' });
+      const client = new pg.Client({
+        connectionString: url,
+        connectionTimeoutMillis: 10_000,
+        application_name: 'flex-identity migrate',
+      });
       client.on('error', onIdleError);
       await client.connect();
       try {
-        // Held until the connection ends, and so also let go by a migrator that is killed.
-        await client.query('select pg_advisory_lock($1, $2)', [lockSpace, lockNumbers.migration]);
-        const db = drizzlePg(client);
-        await refuseNewer(db as unknown as Database);
-        await migratePg(db, { migrationsFolder });
+        await applyMigrations(drizzlePg(client) as unknown as Database);
       } finally {
         await client.end();
       }
@@ -101,6 +124,79 @@ function openPostgres(url: string, { poolSize, onIdleError }: DatabaseOptions): 
     close: () => pool.end(),
     connections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
   };
+}
+
+function socketOf(client: pg.ClientBase): Socket {
+  return (client as pg.Client).connection.stream as Socket;
+}
+
+type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
+
+/** Drizzle's own never gives a connection back whose `begin` has failed: each would be one less for good. */
+async function inTransaction<T>(
+  pool: pg.Pool,
+  databaseOf: (client: pg.ClientBase) => Database,
+  work: (tx: Transaction) => Promise<T>,
+  config?: PgTransactionConfig,
+): Promise<T> {
+  const client = await pool.connect();
+  try {
+    return await databaseOf(client).transaction(work, config);
+  } finally {
+    client.release();
+  }
+}
+
+/**
+ * Applies what is missing in one transaction, which holds a lock: whoever comes meanwhile waits, and a migrator that is killed leaves nothing behind.
+ * What was applied is kept where drizzle-kit looks for it.
+ * @throws {DatabaseIsNewerError}
+ */
+async function applyMigrations(db: Database): Promise<void> {
+  const migrations = readMigrationFiles({ migrationsFolder });
+  const table = sql`drizzle.__drizzle_migrations`;
+  await db.transaction(async (tx) => {
+    // The role may have limits, which are meant for requests.
+    for (const limit of limitsOfTime) await tx.execute(sql.raw(`set local ${limit} = 0`));
+    await takeLock(tx, 'migration');
+    await tx.execute(sql`create schema if not exists drizzle`);
+    await tx.execute(
+      sql`create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint)`,
+    );
+    const [last] = await tx.select({ appliedMillis: sql`coalesce(max(created_at), 0)`.mapWith(Number) }).from(table);
+    const { appliedMillis } = last!;
+    if (appliedMillis > migrations.at(-1)!.folderMillis)
+      throw new DatabaseIsNewerError('The database was migrated by a newer version of this program. Start that one.');
+    for (const { sql: statements, hash, folderMillis } of migrations) {
+      if (folderMillis <= appliedMillis) continue;
+      for (const statement of statements) await tx.execute(sql.raw(statement));
+      await tx.execute(sql`insert into ${table} (hash, created_at) values (${hash}, ${folderMillis})`);
+    }
+  });
+}
+
+type Query = (...args: unknown[]) => unknown;
+
+function goAround(pool: pg.Pool, around: AroundStatement): void {
+  const wrap = (queryable: { query: unknown }) => {
+    const query = (queryable.query as Query).bind(queryable);
+    queryable.query = (...args: unknown[]) =>
+      // What tells a callback is the pool's own call for a statement that it was given itself.
+      typeof args.at(-1) === 'function'
+        ? query(...args)
+        : around(nameOfStatement(args[0] as string | pg.QueryConfig), async () => query(...args));
+  };
+  wrap(pool);
+  pool.on('connect', wrap);
+}
+
+/** Of the text only its first word and its first table. */
+function nameOfStatement(query: string | pg.QueryConfig): string {
+  const { name, text } = typeof query === 'string' ? { name: undefined, text: query } : query;
+  if (name !== undefined) return name;
+  const [verb = 'statement'] = /[a-z]+/i.exec(text) ?? [];
+  const [, table] = /\b(?:from|into|update) "?([a-z_]+)/.exec(text) ?? [];
+  return [verb.toLowerCase(), table].filter(Boolean).join(' ');
 }
 
 async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDatabase> {
@@ -112,10 +208,7 @@ async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDataba
   const db = drizzlePglite(client);
   return {
     db: db as unknown as Database,
-    async migrate() {
-      await refuseNewer(db as unknown as Database);
-      await migratePglite(db, { migrationsFolder });
-    },
+    migrate: () => applyMigrations(db as unknown as Database),
     async close() {
       await client.close();
       await release();
@@ -124,32 +217,45 @@ async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDataba
   };
 }
 
+/** Which limits of time a request would not have. */
+export async function findMissingLimits(db: Database): Promise<string[]> {
+  const rows = await db
+    .select({ name: sql<string>`name` })
+    .from(sql`pg_settings`)
+    .where(sql`name in ${limitsOfTime} and setting = '0'`);
+  return rows.map(({ name }) => name);
+}
+
 /** Whether the database answers. */
 export async function ping(db: Database): Promise<void> {
   await db.execute(sql`select 1`);
 }
 
-/** What is found at runtime of Drizzle's, and is the same from one transaction to the next or is not. */
+/** What is found of Drizzle's at runtime. */
 interface Inside {
-  /** one for the pool and all of its transactions */
+  /** one for a database and the transactions in it */
   dialect: object;
   /** whose client is the pool, or the connection of a transaction */
   session: { client: unknown };
 }
 
+const inside = (db: Database) => db as unknown as Inside;
+
 const prepared = new WeakMap<object, Map<string, object>>();
+/** Before these stands a pooler: a name is known to one connection of the server, and the next statement may take another. */
+const unprepared = new WeakSet<object>();
 
 /**
- * The statement of that name, built at its first use and prepared on each connection that it comes to. Building costs more than running, and is what Drizzle would do
- * again for each transaction: so a statement that was built elsewhere is given the connection of this one. Hot paths come this way.
- * The name must be the only one for its text.
+ * The statement of that name, built at its first use and prepared on each connection that it comes to; where a pooler stands before the database, built only.
+ * Building costs more than running, and is what Drizzle would do again for each transaction: so a statement that was built before is given the connection of this one.
+ * Hot paths come this way. The name must be the only one for its text.
  */
 export function statement<T extends object>(
   db: Database,
   name: string,
   build: (db: Database) => { prepare(name: string): T },
 ): T {
-  const { dialect, session } = db as unknown as Inside;
+  const { dialect, session } = inside(db);
   let statements = prepared.get(dialect);
   if (statements === undefined) {
     statements = new Map();
@@ -157,7 +263,7 @@ export function statement<T extends object>(
   }
   let built = statements.get(name);
   if (built === undefined) {
-    built = build(db).prepare(name);
+    built = build(db).prepare(unprepared.has(dialect) ? '' : name);
     statements.set(name, built);
   }
   return Object.assign(Object.create(Object.getPrototypeOf(built)), built, { client: session.client });

@@ -20,22 +20,28 @@ export class DeliveryError extends Error {
   override readonly name = 'DeliveryError';
 }
 
-/** @param delivered is told of each message */
+/** Goes around each message: does the sending, and may note that and how it ended. */
+export type AroundMessage = (
+  message: { channel: Channel; provider: string; kind: Message['kind'] },
+  send: () => Promise<void>,
+) => Promise<void>;
+
 export function createDelivery(
-  transports: Record<Channel, Transport>,
+  providers: Record<Channel, { provider: string; send: Transport }>,
   appUrl: string,
   log: Logger,
-  delivered: (channel: Channel, outcome: 'sent' | 'failed') => void,
+  around: AroundMessage,
 ): Deliver {
   return async (message) => {
-    const { channel, to } = message;
+    const { channel, to, kind } = message;
+    const { provider, send } = providers[channel];
     const oneTimePassword = message.kind === 'one-time-password' ? message.oneTimePassword : null;
     try {
-      await transports[channel]({ channel, to, oneTimePassword, ...writeMessage(message, appUrl) });
-      delivered(channel, 'sent');
+      await around({ channel, provider, kind }, () =>
+        send({ channel, to, oneTimePassword, ...writeMessage(message, appUrl) }),
+      );
     } catch (error) {
-      delivered(channel, 'failed');
-      log.warn({ err: error, channel, kind: message.kind }, 'a message was not accepted');
+      log.warn({ err: error, channel, kind }, 'a message was not accepted');
       throw error instanceof DeliveryError
         ? error
         : new DeliveryError('The message was not accepted.', { cause: error });

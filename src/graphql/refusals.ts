@@ -66,27 +66,40 @@ function masking(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldR
   };
 }
 
+/** What is ours to mend, and not the answer to what was asked. */
+const faults = new Set(['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE']);
+
 function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
-  return async (source, args, context, info) => {
-    const start = performance.now();
-    const answered = (outcome: string) =>
-      context.app.metrics.answered(info.fieldName, outcome, (performance.now() - start) / 1000);
-    try {
-      const answer = await resolve(source, args, context, info);
-      answered('ok');
-      return answer;
-    } catch (error) {
-      if (!(error instanceof Refusal)) {
-        const masked = toGraphQLError(context.app, error);
-        answered(String(masked.extensions.code));
-        throw masked;
+  return (source, args, context, info) => {
+    const { metrics, tracing } = context.app;
+    const { fieldName } = info;
+    const { operation } = info.operation;
+    // By the field and not by the name in the document, which is the client's own text.
+    const attributes = { 'graphql.operation.type': operation, 'flex_identity.operation': fieldName };
+    return tracing.during({ name: `${operation} ${fieldName}`, kind: 'internal', attributes }, async (span) => {
+      const start = performance.now();
+      const answered = (outcome: string) => {
+        metrics.answered(fieldName, outcome, (performance.now() - start) / 1000);
+        span.note({ 'flex_identity.outcome': outcome });
+        if (faults.has(outcome)) span.fail(outcome);
+      };
+      try {
+        const answer = await resolve(source, args, context, info);
+        answered('ok');
+        return answer;
+      } catch (error) {
+        if (!(error instanceof Refusal)) {
+          const masked = toGraphQLError(context.app, error);
+          answered(String(masked.extensions.code));
+          throw masked;
+        }
+        answered(error.code);
+        const type = getNamedType(info.returnType);
+        if (!isUnionType(type) || !type.getTypes().some(({ name }) => name === error.name)) throw outsideOfData(error);
+        if (!isSelected(info, type, error.name)) throw topLevel(error);
+        return { __typename: error.name, ...factsOf(error) };
       }
-      answered(error.code);
-      const type = getNamedType(info.returnType);
-      if (!isUnionType(type) || !type.getTypes().some(({ name }) => name === error.name)) throw outsideOfData(error);
-      if (!isSelected(info, type, error.name)) throw topLevel(error);
-      return { __typename: error.name, ...factsOf(error) };
-    }
+    });
   };
 }
 

@@ -5,11 +5,12 @@ import { sql } from 'drizzle-orm';
 import { type Database, openDatabase, ping } from '../../src/database/database.js';
 import { isDatabaseUnavailable, violatedConstraint } from '../../src/database/failures.js';
 import { freePort } from '../support/postgres.js';
+import { startProxy } from '../support/proxy.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase } from '../support/service.js';
 
-async function open(url: string) {
-  const database = await openDatabase({ url, poolSize: 1, dataDir: '', onIdleError: () => {} });
+async function open(url: string, poolSize = 1) {
+  const database = await openDatabase({ url, poolSize, dataDir: '', onIdleError: () => {} });
   let closed: Promise<void> | undefined;
   const close = () => (closed ??= database.close());
   after(close);
@@ -170,6 +171,33 @@ test('PostgreSQL: so are a statement and a lock that take too long, and a deadlo
 test('PostgreSQL: so is a pool whose connections are all taken for too long', async () => {
   const { db } = await open(url);
   await db.transaction(() => assertUnavailable(ping(db)));
+});
+
+test('PostgreSQL: so is a network that swallows everything, in seven seconds at most, and no connection is lost by it', async () => {
+  const proxy = await startProxy(url);
+  const { db, connections } = await open(proxy.url, 3);
+  const held = () => connections()?.total;
+  const both = () => Promise.all([ping(db), db.transaction((tx) => ping(tx))]);
+  let waitedMilliseconds = 0;
+  await assertUnavailable(
+    db.transaction(async (tx) => {
+      await both();
+      proxy.stall();
+      const stalledAt = performance.now();
+      // One is about to begin, one is idle, one is in the middle.
+      await Promise.all([
+        assertUnavailable(ping(db)),
+        assertUnavailable(db.transaction((tx) => ping(tx))),
+        assertUnavailable(ping(tx)),
+      ]);
+      await assertUnavailable(ping(db));
+      waitedMilliseconds = performance.now() - stalledAt;
+    }),
+  );
+  assert.ok(waitedMilliseconds > 0 && waitedMilliseconds < 9_000, `${waitedMilliseconds}`);
+  assert.equal(held(), 0);
+  await proxy.heal();
+  await Promise.all([both(), ping(db)]);
 });
 
 test('PostgreSQL: so is a server that has no connection left', async () => {

@@ -27,6 +27,23 @@ test('a connection that ends in the middle of a transaction makes that request u
   assert.equal((await operations(service).createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
 });
 
+test('one that ends while a field below the operation waits for it does so too', async () => {
+  const { tokens } = await operations(service).createUser({ email: 'bob@example.com' });
+  const holdUp = new pg.Client(DATABASE_URL);
+  await holdUp.connect();
+  try {
+    await holdUp.query('begin; lock table one_time_passwords in access exclusive mode');
+    const heldUp = send(service, '{ me { id securityTokens { id } } }', {}, { token: tokens.accessToken });
+    while ((await terminate("wait_event_type = 'Lock'")) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    const { status, headers, data, errors } = await heldUp;
+    assert.deepEqual([status, data, errors?.[0]?.extensions.code], [503, { me: null }, 'SERVICE_UNAVAILABLE']);
+    assert.deepEqual(errors?.[0]?.path, ['me', 'securityTokens']);
+    assert.equal(headers.get('retry-after'), '1');
+  } finally {
+    await holdUp.end();
+  }
+});
+
 test('connections that end while nobody uses them are replaced', async () => {
   await Promise.all(Array.from({ length: 20 }, () => operations(service).securityTokens('alice')));
   assert.ok((await terminate("state = 'idle'")) > 1);

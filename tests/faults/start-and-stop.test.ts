@@ -219,3 +219,12 @@ test('a request has an id, its own or a new one, in the answer and in what is lo
   assert.match(second, /^[\da-f-]{36}$/);
   assert.notEqual(first, second);
 });
+
+test('told to end twice, by whichever signals, the service ends at once', async () => {
+  const service = await spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase(), DRAIN_SECONDS: '60' });
+  service.process.kill('SIGTERM');
+  while ((await fetch(`${service.url}/readyz`)).ok) await new Promise((resolve) => setTimeout(resolve, 10));
+  const told = performance.now();
+  assert.equal(await service.kill('SIGINT'), null, 'ended by the signal');
+  assert.ok(performance.now() - told < 1_000);
+});

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Answer, oneTimePasswordSentTo, send } from '../support/client.js';
+import { startCollector } from '../support/collector.js';
 import { connect } from '../support/replicas.js';
 import { schemaOperation, schemaOperations } from '../support/schema-operations.js';
 import {
@@ -24,6 +25,7 @@ import { startVonage, vonageCredentials, vonageEnvironment } from '../support/vo
 
 const sendGrid = await startSendGrid();
 const vonage = await startVonage();
+const collector = await startCollector();
 
 /** A secret, and the one answer that may hold it, where there is one. */
 interface Secret {
@@ -48,6 +50,7 @@ async function start(environment: Record<string, string>): Promise<Run> {
     DATABASE_URL: databaseUrl,
     DATA_DIR: temporaryFolder(),
     OTP_SEND_INTERVAL_SECONDS: '0',
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     ...own,
     ...environment,
   });
@@ -306,6 +309,13 @@ async function assertKept(run: Run): Promise<void> {
   await run.service.kill('SIGTERM');
   const log = run.service.output();
   assertNoSecret(run, 'the log', log);
+  // They are sent at the stop at the latest.
+  const traces = collector.received();
+  if (run.answers.length > 0) assert.ok(collector.spans().length > run.answers.length);
+  collector.clear();
+  assertNoSecret(run, 'the traces', traces);
+  for (const typed of ['example.com', '2025550', 'forged'])
+    assert.ok(!traces.includes(typed), `${typed} is in the traces`);
   for (const { what, text } of run.answers) assertNoSecret(run, what, text, ({ issuedBy }) => issuedBy === what);
   assertNoSecret(run, 'the database', await dump(run.databaseUrl));
 }

@@ -1,4 +1,4 @@
-/** A way to the database that can be cut. */
+/** A way to the database that can be cut, or swallow what is sent. */
 import { connect, createServer, type Socket } from 'node:net';
 import { after } from 'node:test';
 
@@ -7,21 +7,24 @@ export interface Proxy {
   url: string;
   /** Cuts every connection and takes no new one. */
   cut(): Promise<void>;
+  /** Keeps every connection, takes new ones, and passes nothing on. */
+  stall(): void;
   heal(): Promise<void>;
 }
 
 /** Stands between the service and its database; gone after the tests of this file. */
 export async function startProxy(databaseUrl: string): Promise<Proxy> {
   const target = new URL(databaseUrl);
-  const sockets = new Set<Socket>();
+  const sockets = new Map<Socket, Socket>();
+  let stalled = false;
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],
     ] as const) {
-      sockets.add(socket);
-      socket.pipe(other);
+      sockets.set(socket, other);
+      if (!stalled) socket.pipe(other);
       socket.on('error', () => {});
       socket.on('close', () => {
         sockets.delete(socket);
@@ -36,9 +39,22 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
   url.port = String(port);
   const cut = async () => {
     const closed = new Promise((resolve) => server.close(resolve));
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets.keys()) socket.destroy();
     await closed;
   };
   after(cut);
-  return { url: url.href, cut, heal: () => listen(port) };
+  return {
+    url: url.href,
+    cut,
+    stall() {
+      stalled = true;
+      for (const [socket, other] of sockets) socket.unpipe(other).pause();
+    },
+    async heal() {
+      if (!server.listening) await listen(port);
+      if (!stalled) return;
+      stalled = false;
+      for (const [socket, other] of sockets) socket.pipe(other);
+    },
+  };
 }

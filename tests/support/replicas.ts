@@ -26,6 +26,8 @@ export async function startReplicas(environment: Record<string, string> = {}): P
 /** A connection of the test's own to the database of a service; closed after the tests of this file. */
 export async function connect(url: string): Promise<Pick<Replicas, 'query' | 'advance'>> {
   const pool = new pg.Pool({ connectionString: url, max: 2 });
+  // The server may be gone before these connections are.
+  pool.on('error', () => {});
   const database = await openDatabase({ url, poolSize: 1, dataDir: '', onIdleError: () => {} });
   after(() => Promise.all([pool.end(), database.close()]));
   return {

@@ -91,9 +91,9 @@ export function sharedSecrets(): Record<string, string> {
   return { SECRET_KEY: secret(), PASSWORD_PEPPER: secret(), BOOTSTRAP_SECRET: secret() };
 }
 
-/** Starts the built service in a process of its own and waits until it is ready; ended after the tests of this file. */
+/** Starts the built service in a process of its own and waits until it is ready; ended after the tests of this file. On a free port unless `PORT` names one. */
 export async function spawnService(environment: Record<string, string>, program = main): Promise<ServiceProcess> {
-  const port = await freePort();
+  const port = environment.PORT ?? (await freePort());
   const child = spawn(process.execPath, [program], {
     cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...testEnvironment, PORT: String(port), LOG_LEVEL: 'warn', ...environment },

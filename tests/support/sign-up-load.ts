@@ -1,0 +1,67 @@
+/** Sign-ups one after another, of which every acknowledged one is noted and looked for in the database afterwards. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { operations } from './client.js';
+import type { Replicas } from './replicas.js';
+
+export interface SignUpLoad {
+  /** the ids of the users whose sign-up was answered with success */
+  acknowledged: readonly string[];
+  /** how many were answered otherwise, or not at all */
+  refused(): number;
+  /** Waits until so many are acknowledged. */
+  reach(count: number): Promise<void>;
+  /** Waits for what is under way. */
+  stop(): Promise<void>;
+}
+
+let loads = 0;
+
+/**
+ * Starts clients that sign people up one after another, each with a username, an email and a phone.
+ * @param urls of processes of the service, to which the clients turn by turns
+ */
+export function startSignUps(urls: readonly string[], clients: number): SignUpLoad {
+  // Another one in the same database has other names.
+  const load = ++loads;
+  const acknowledged: string[] = [];
+  let [number, refused, stopped] = [0, 0, false];
+  const work = Array.from({ length: clients }, async () => {
+    while (!stopped) {
+      const name = `load${load}-${++number}`;
+      const phone = `+1201${2_000_000 + load * 100_000 + number}`;
+      try {
+        const url = urls[number % urls.length]!;
+        const { user } = await operations({ url }).createUser({ username: name, email: `${name}@example.com`, phone });
+        acknowledged.push(user.id);
+      } catch {
+        refused += 1;
+      }
+      // A steady load, and not all that the machine can take: what starts again beside it needs its share.
+      await delay(50);
+    }
+  });
+  return {
+    acknowledged,
+    refused: () => refused,
+    async reach(count) {
+      while (acknowledged.length < count) await delay(20);
+    },
+    async stop() {
+      stopped = true;
+      await Promise.all(work);
+    },
+  };
+}
+
+/** What the database knows: how many of those signed up are not there, and how many are there, acknowledged or not, without the security tokens of their addresses. */
+export async function lookForSignUps(
+  { query }: Pick<Replicas, 'query'>,
+  acknowledged: readonly string[],
+): Promise<{ lost: number; withoutTokens: number }> {
+  const [row] = await query(
+    `select (select count(*)::int from unnest($1::uuid[]) as id where not exists (select from users where users.id = id.id)) as lost,
+      (select count(*)::int from users where num_nonnulls(email, phone) <> (select count(*) from security_tokens where user_id = users.id)) as without_tokens`,
+    [acknowledged],
+  );
+  return { lost: row.lost, withoutTokens: row.without_tokens };
+}
