@@ -16,9 +16,10 @@ export interface Haproxy {
 export async function startHaproxy(configuration: string): Promise<Haproxy> {
   const folder = mkdtempSync(join(tmpdir(), 'flex-identity-haproxy-'));
   const file = join(folder, 'haproxy.cfg');
-  writeFileSync(file, configuration);
-  const check = spawnSync('haproxy', ['-c', '-q', '-f', file], { encoding: 'utf8' });
-  if (check.status !== 0) throw new Error(`haproxy refuses its configuration:\n${check.stderr}`);
+  // Without an end of the last line haproxy takes it for cut off.
+  writeFileSync(file, `${configuration}\n`);
+  const check = spawnSync('haproxy', ['-c', '-f', file], { encoding: 'utf8' });
+  if (check.status !== 0) throw new Error(`haproxy refuses its configuration:\n${check.stdout}${check.stderr}`);
   const child: ChildProcess = spawn('haproxy', ['-db', '-f', file], { stdio: 'ignore' });
   const exited = new Promise((resolve) => child.on('exit', resolve));
   const stop = async () => {
