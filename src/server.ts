@@ -140,7 +140,7 @@ export async function createServer(app: App): Promise<Server> {
 }
 
 /** How many requests are answered at once for each connection to the database: more would only wait for it, and each in vain once it has waited for two seconds. */
-const requestsPerConnection = 10;
+const requestsPerConnection = 20;
 
 /** Lets in as many requests as the service can answer, and tells the others at once to come again. Those that wait for a hash have a bounded queue of their own. */
 function createDoor({ config, passwords, metrics }: App) {

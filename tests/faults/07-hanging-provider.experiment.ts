@@ -1,0 +1,67 @@
+/** Fault 7: a provider hangs, and others wait no longer for it. */
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inTens } from '../support/client.js';
+import { experiment } from '../support/experiment.js';
+import { caller, signUp } from '../support/people.js';
+import { sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
+import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
+
+const rounds = 10;
+const requestsPerRound = 400;
+const messagesPerRound = 40;
+
+experiment(7, 'a provider hangs while others ask for something else', [], async (found) => {
+  const provider = await startSendGrid();
+  const service = await spawnService({
+    ...sharedSecrets(),
+    ...sendGridEnvironment(provider),
+    DATABASE_URL: await createDatabase(),
+    OTP_SEND_INTERVAL_SECONDS: '0',
+    OTP_SENDS_PER_HOUR: '0',
+    OTP_SENDS_PER_DAY: '0',
+  });
+  const anonymous = caller(service);
+  const owner = await signUp(service, { username: 'alice' });
+  const crowd = Array.from({ length: messagesPerRound }, (_, number) => `crowd-${number}@example.com`);
+  const tokens = await inTens(crowd, async (email) => (await signUp(service, { email })).emailToken);
+
+  /** What others wait while so many messages are asked for: the same traffic in each round, to a provider that takes them or hangs. */
+  async function round(behaviour: 'accept' | 'hang'): Promise<number[]> {
+    provider.behaveElse(behaviour);
+    const sent = inTens(tokens, (token) => anonymous.sendOneTimePassword(token));
+    const waits: number[] = [];
+    for (let request = 0; request < requestsPerRound; request += 1) {
+      const askedAt = performance.now();
+      await owner.account();
+      waits.push(performance.now() - askedAt);
+      await delay(2);
+    }
+    for (const { __typename } of await sent) assert.equal(__typename, 'SendOneTimePasswordSuccess');
+    // Those that hang are given up before the next round begins.
+    if (behaviour === 'hang') await delay(5_000);
+    return waits;
+  }
+
+  await round('accept');
+  const waits: Record<'accept' | 'hang', number[]> = { accept: [], hang: [] };
+  for (let each = 0; each < rounds; each += 1)
+    for (const behaviour of each % 2 === 0 ? (['accept', 'hang'] as const) : (['hang', 'accept'] as const))
+      waits[behaviour].push(...(await round(behaviour)));
+  const [atRest, meanwhile] = [percentile(waits.accept), percentile(waits.hang)];
+  found({
+    acknowledged: waits.accept.length + waits.hang.length,
+    lost: 0,
+    wrongYes: 0,
+    recoveredAfterMilliseconds: [],
+    also: {
+      'p99 beside a provider that takes messages, ms': atRest.toFixed(1),
+      'p99 beside one that hangs, ms': meanwhile.toFixed(1),
+    },
+  });
+  assert.ok(meanwhile < 1.2 * atRest);
+});
+
+function percentile(milliseconds: number[]): number {
+  return milliseconds.sort((a, b) => a - b)[Math.ceil(milliseconds.length * 0.99) - 1]!;
+}
