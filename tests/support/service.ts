@@ -91,10 +91,17 @@ export function sharedSecrets(): Record<string, string> {
   return { SECRET_KEY: secret(), PASSWORD_PEPPER: secret(), BOOTSTRAP_SECRET: secret() };
 }
 
-/** Starts the built service in a process of its own and waits until it is ready; ended after the tests of this file. */
-export async function spawnService(environment: Record<string, string>): Promise<ServiceProcess> {
+/**
+ * Starts the built service in a process of its own and waits until it is ready; ended after the tests of this file.
+ * @param options.under a program, with its arguments, that starts another one
+ */
+export async function spawnService(
+  environment: Record<string, string>,
+  { under = [] }: { under?: readonly string[] } = {},
+): Promise<ServiceProcess> {
   const port = await freePort();
-  const child = spawn(process.execPath, [main], {
+  const [command = '', ...rest] = [...under, process.execPath, main];
+  const child = spawn(command, rest, {
     cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...testEnvironment, PORT: String(port), LOG_LEVEL: 'warn', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
