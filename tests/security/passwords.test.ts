@@ -262,7 +262,7 @@ test('the native package hashes where it is installed beside the service, and th
   const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase(), LOG_LEVEL: 'info' };
   const { advance } = await connect(environment.DATABASE_URL);
   const ours = await spawnService(environment);
-  const native = await spawnService(environment, join(folder, 'dist/main.js'));
+  const native = await spawnService(environment, { program: join(folder, 'dist/main.js') });
   assert.match(ours.output(), /"passwordHashing":"bcryptjs"/);
   assert.match(native.output(), /"passwordHashing":"@node-rs\/bcrypt"/);
   for (const [maker, verifier, username] of [

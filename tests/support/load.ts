@@ -1,4 +1,5 @@
 /** Clients that go on asking while a fault comes and goes, and note what they were promised. */
+import { after } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Answer, send } from './client.js';
 
@@ -60,6 +61,10 @@ export function startLoad(
     unexpected: [],
   };
   let ended = false;
+  // Where an experiment fails in the middle too.
+  after(() => {
+    ended = true;
+  });
   let waiting: { since: number; resolve: (milliseconds: number) => void }[] = [];
   const count = (counts: Map<string, number>, id: string) => counts.set(id, (counts.get(id) ?? 0) + 1);
 

@@ -91,10 +91,18 @@ export function sharedSecrets(): Record<string, string> {
   return { SECRET_KEY: secret(), PASSWORD_PEPPER: secret(), BOOTSTRAP_SECRET: secret() };
 }
 
-/** Starts the built service in a process of its own and waits until it is ready; ended after the tests of this file. On a free port unless `PORT` names one. */
-export async function spawnService(environment: Record<string, string>, program = main): Promise<ServiceProcess> {
+/**
+ * Starts the built service in a process of its own and waits until it is ready; ended after the tests of this file. On a free port unless `PORT` names one.
+ * @param options.program another copy of it
+ * @param options.under a program, with its arguments, that starts another one
+ */
+export async function spawnService(
+  environment: Record<string, string>,
+  { program = main, under = [] }: { program?: string; under?: readonly string[] } = {},
+): Promise<ServiceProcess> {
   const port = environment.PORT ?? (await freePort());
-  const child = spawn(process.execPath, [program], {
+  const [command = '', ...rest] = [...under, process.execPath, program];
+  const child = spawn(command, rest, {
     cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...testEnvironment, PORT: String(port), LOG_LEVEL: 'warn', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

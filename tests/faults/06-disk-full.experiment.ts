@@ -1,0 +1,86 @@
+/** Fault 6: the disk of the database is full. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { operations } from '../support/client.js';
+import { databaseFolder, databaseUser, startDatabaseServer } from '../support/database-server.js';
+import { experiment } from '../support/experiment.js';
+import { acknowledgedRows, incompleteUsers, lostRows, overcounted, startLoad } from '../support/load.js';
+import { connect } from '../support/replicas.js';
+import { sharedSecrets, spawnService } from '../support/service.js';
+
+const known = { username: 'known', password: 'correct horse battery' };
+const seconds = 20;
+let mounted = false;
+// Lazily, and before the folder goes: the server may still be there.
+after(() => mounted && execFileSync('umount', ['-l', folder]));
+const folder = databaseFolder();
+mounted = mount(folder);
+
+experiment(6, `disk full for ${seconds} s`, mounted ? [] : ['the-right-to-mount'], async (found) => {
+  const database = await startDatabaseServer({ folder, settings: { max_wal_size: '64MB', min_wal_size: '32MB' } });
+  const service = await spawnService({ ...sharedSecrets(), DATABASE_URL: database.url });
+  await operations(service).createUser(known);
+  const load = startLoad([service], { clients: 10, known });
+  await delay(5_000);
+  const before = load.noted.signUps.length;
+
+  const filler = join(folder, 'filler');
+  const { bavail, bsize } = statfsSync(folder);
+  // The database takes some of it meanwhile.
+  assert.throws(() => writeFileSync(filler, Buffer.alloc((bavail + 1) * bsize)), { code: 'ENOSPC' });
+  const filledAt = performance.now();
+  // What is left of the write-ahead log would last for some of the time: it is used up at once, so that there is no place to write down anything.
+  const { query } = await connect(database.url);
+  for (let segments = 0; segments < 10; segments += 1) await query('select pg_switch_wal()').catch(() => {});
+  // PostgreSQL ends itself where it cannot write what it has to remember, and whoever supervises it starts it again, in vain at first.
+  let healed = false;
+  after(() => (healed = true));
+  const supervised = (async () => {
+    for (; !healed; await delay(100)) await database.start();
+  })();
+  await delay(seconds * 1_000);
+  const meanwhile = load.noted.signUps.length - before;
+  const { unavailable } = load.noted;
+  rmSync(filler);
+  const recovered = await load.nextSignUp();
+  const fullMilliseconds = performance.now() - filledAt - recovered;
+  await delay(3_000);
+  const noted = await load.end();
+  healed = true;
+  await supervised;
+
+  const lost = await lostRows(noted, query);
+  found({
+    acknowledged: acknowledgedRows(noted),
+    lost,
+    wrongYes: noted.wrongYes,
+    recoveredAfterMilliseconds: [recovered],
+    also: {
+      'sign-ups': noted.signUps.length,
+      'sign-ups meanwhile': meanwhile,
+      unavailable: noted.unavailable,
+      'longest refusal, ms': Math.round(noted.longestRefusalMilliseconds),
+      'ends of the server': database.log().match(/database system is shut down|PANIC/g)?.length ?? 0,
+    },
+  });
+  assert.deepEqual(noted.unexpected, []);
+  assert.equal(lost, 0);
+  assert.equal(noted.wrongYes, 0);
+  assert.equal(await incompleteUsers(query), 0);
+  assert.deepEqual(await overcounted(noted, query), []);
+  assert.ok(unavailable > 0, 'the fault was felt');
+  assert.match(database.log(), /PANIC/);
+  assert.ok(fullMilliseconds > seconds * 1_000 - 100);
+  assert.ok(recovered < 5_000);
+});
+
+/** Makes the folder a disk of its own, which can be filled without harm to anything else. @returns whether that is allowed here */
+function mount(folder: string): boolean {
+  const owner = databaseUser.uid === undefined ? '' : `,uid=${databaseUser.uid},gid=${databaseUser.gid}`;
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=200m,mode=700${owner}`, 'tmpfs', folder]);
+  return status === 0;
+}
