@@ -10,8 +10,6 @@ import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queri
 import { type AroundMessage, createDelivery, type Deliver, DeliveryError } from './delivery/delivery.js';
 import type { Channel } from './delivery/message.js';
 import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
-import { createSendGrid } from './delivery/sendgrid.js';
-import { createVonage } from './delivery/vonage.js';
 import { type Keys, openKeys } from './keys.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { createPasswords, PasswordPoolBusyError, type Passwords } from './security/passwords.js';
@@ -79,8 +77,9 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       },
     });
     const metrics: Metrics = createMetrics({ hashesWaiting: passwords.waiting, pool: database.connections });
-    const sendGrid = config.sendGrid && createSendGrid(config.sendGrid);
-    const vonage = config.vonage && createVonage(config.vonage);
+    // The libraries of providers are large, and loaded where they are used only.
+    const sendGrid = config.sendGrid && (await import('./delivery/sendgrid.js')).createSendGrid(config.sendGrid);
+    const vonage = config.vonage && (await import('./delivery/vonage.js')).createVonage(config.vonage);
     const outbox = createOutbox(async (message) => {
       await insertOutboxMessage(db, outboxSealer.seal(Buffer.from(JSON.stringify(message))));
       log.info({ channel: message.channel, subject: message.subject ?? undefined }, 'message kept in the outbox');

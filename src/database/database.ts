@@ -3,12 +3,10 @@ import { mkdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PGlite } from '@electric-sql/pglite';
 import { sql } from 'drizzle-orm';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle as drizzlePg } from 'drizzle-orm/node-postgres';
 import type { PgDatabase, PgQueryResultHKT, PgTransactionConfig } from 'drizzle-orm/pg-core';
-import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
 import pg from 'pg';
 import { takeExclusively } from './exclusive-use.js';
 
@@ -204,6 +202,11 @@ async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDataba
   const folder = inMemory ? 'memory://' : join(dataDir, 'database');
   if (!inMemory) mkdirSync(folder, { recursive: true, mode: 0o700 });
   const release = inMemory ? async () => {} : await takeExclusively(dataDir);
+  // It is large, and loaded where it is used only.
+  const [{ PGlite }, { drizzle: drizzlePglite }] = await Promise.all([
+    import('@electric-sql/pglite'),
+    import('drizzle-orm/pglite'),
+  ]);
   const client = await PGlite.create(folder);
   const db = drizzlePglite(client);
   return {

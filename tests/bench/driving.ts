@@ -46,11 +46,15 @@ export async function startBuiltService(
 ): Promise<BuiltService> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(process.execPath, [...nodeOptions, join(import.meta.dirname, '../../dist/main.js')], {
-    cwd: tmpdir(),
-    env: { PATH: process.env.PATH, ...environment, PORT: String(port) },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--max-old-space-size=256', ...nodeOptions, join(import.meta.dirname, '../../dist/main.js')],
+    {
+      cwd: tmpdir(),
+      env: { PATH: process.env.PATH, ...environment, PORT: String(port) },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
   started.push(child);
   const exited = new Promise((resolve) => child.once('exit', resolve));
   const isReady = () =>

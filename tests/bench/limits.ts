@@ -20,6 +20,8 @@ export type LimitRequest =
   | { ask: 'bcrypt'; package: 'bcryptjs' | 'bcrypt-native'; cost: number; seconds: number };
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL!, max: 10, idleTimeoutMillis: 300_000 });
+// The database is stopped in the end.
+pool.on('error', () => process.exit());
 const statements = new Map<string, RawStatement & { next: number }>();
 
 function run(name: string): Promise<pg.QueryResult> {

@@ -109,11 +109,11 @@ export async function createBench(app: App, service: { url: string }, databaseUr
       {
         name: 'a mutation refused at once',
         limit: 'nothing',
-        expects: 'NotFoundError',
+        expects: 'ValidationError',
         request: () => ({
           query:
-            'mutation ($id: ID!, $code: String!) { checkOneTimePassword(tokenId: $id, oneTimePassword: $code) { __typename ... on CheckOneTimePasswordSuccess { tokens { accessToken } } ... on IdentityError { code } } }',
-          variables: { id: 'made up', code: 'WRONG234' },
+            'mutation ($input: CreateUserInput!) { createUser(input: $input) { __typename ... on CreateUserSuccess { tokens { accessToken } } ... on IdentityError { code } } }',
+          variables: { input: { username: '' } },
         }),
       },
       {
