@@ -61,7 +61,7 @@ test("a request is a trace, within the caller's: the operation, its statements, 
   );
   const viewer = one('find_live_session');
   assert.deepEqual([viewer.parentSpanId, viewer.kind], [request.spanId, 'client']);
-  for (const name of ['begin', 'commit', 'find_security_tokens_by_id', 'insert one_time_passwords'])
+  for (const name of ['begin', 'commit', 'put_one_time_password', 'insert outbox_messages'])
     assert.ok(
       spans.some((span) => span.name === name),
       `${name} among ${spans.map((span) => span.name).join(', ')}`,

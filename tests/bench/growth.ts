@@ -118,6 +118,11 @@ async function fill(url: string, size: number): Promise<void> {
     'vacuum analyze',
   ])
     await client.query(statement);
+  const { rows: tables } = await client.query(
+    `select relname as table, round(pg_table_size(oid)::numeric / ${size}) as "bytes a row", round(pg_indexes_size(oid)::numeric / ${size}) as "of its indexes"
+     from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace and reltuples > ${size / 2} order by relname`,
+  );
+  console.table(tables);
   await client.end();
 }
 
