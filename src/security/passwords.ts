@@ -71,7 +71,7 @@ export interface PasswordOptions {
 }
 
 /** An answer is to be there within two seconds, and there is more to do for it than to hash. */
-const longestWaitMilliseconds = 1_800;
+const longestWaitMilliseconds = 1_600;
 
 /** About a second of them. */
 const maxScoresWaiting = 300;
@@ -86,6 +86,8 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
     // Begun when they are first needed, and kept: they take as much memory as all the rest, and time at the start.
     minThreads: 0,
     idleTimeout: Number.POSITIVE_INFINITY,
+    // Else one that finds no thread is put behind all who came later, again and again.
+    stricterFIFO: true,
     niceIncrement,
     // The workers need none of the secrets that the environment holds.
     env: {},

@@ -185,6 +185,19 @@ describe('the pool', () => {
     assert.equal(await passwords.verify(password, await passwords.hash(password)), true);
   });
 
+  test('serves who came first, first', async () => {
+    const passwords = open({ cost: 8, threads: 2 });
+    const served: number[] = [];
+    const asked = Array.from({ length: 40 }, async (_, number) => {
+      await delay(number * 3);
+      await passwords.hash(password);
+      served.push(number);
+    });
+    await Promise.all(asked);
+    // Of two who are served at the same time either may be done first.
+    for (const [place, number] of served.entries()) assert.ok(Math.abs(place - number) <= 2, served.join(' '));
+  });
+
   test('has a thread for whoever finds one idle, however long it takes', async () => {
     const passwords = open({ cost: 15, threads: 2 });
     const free = await occupy(passwords);
