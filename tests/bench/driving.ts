@@ -16,6 +16,8 @@ export function benchEnvironment(databaseUrl: string): Record<string, string> {
   return {
     ...sharedSecrets(),
     NODE_ENV: 'production',
+    // One for all processes: it is the issuer of their tokens.
+    PUBLIC_URL: 'http://localhost:4000',
     DATABASE_URL: databaseUrl,
     DATA_DIR: tmpdir(),
     BCRYPT_COST: String(cost),
