@@ -16,8 +16,10 @@ export const bcrypt: Bcrypt = loadNative() ?? { ...bcryptjs, implementation: 'bc
 
 function loadNative(): Bcrypt | undefined {
   try {
-    const { hashSync, compareSync } = createRequire(import.meta.url)(native);
-    return { implementation: native, hashSync: (password, cost) => hashSync(password, { cost }), compareSync };
+    const { hashSync, compareSync, parseOptions } = createRequire(import.meta.url)(native);
+    // Version 1 takes the cost by itself, and does not read hashes for what they hold.
+    const options = (cost: number) => (parseOptions === undefined ? cost : { cost });
+    return { implementation: native, hashSync: (password, cost) => hashSync(password, options(cost)), compareSync };
   } catch {
     // Not installed, or not for this machine: what is used is in the log.
     return undefined;

@@ -46,7 +46,7 @@ async function raw(name: string, concurrency: number, seconds: number): Promise<
 const hasher = `
   const { parentPort, workerData: { name, cost, seconds } } = require('node:worker_threads');
   import(name).then(({ compareSync, hashSync }) => {
-    const hash = hashSync('x'.repeat(64), name === 'bcryptjs' ? cost : { cost });
+    const hash = hashSync('x'.repeat(64), cost);
     const start = performance.now();
     let count = 0;
     for (; performance.now() - start < seconds * 1000; count += 1) compareSync('y'.repeat(64), hash);
