@@ -19,7 +19,12 @@ function loadNative(): Bcrypt | undefined {
     const { hashSync, compareSync, parseOptions } = createRequire(import.meta.url)(native);
     // Version 1 takes the cost by itself, and does not read hashes for what they hold.
     const options = (cost: number) => (parseOptions === undefined ? cost : { cost });
-    return { implementation: native, hashSync: (password, cost) => hashSync(password, options(cost)), compareSync };
+    return {
+      implementation: native,
+      // Version 1 calls the same algorithm `2y`.
+      hashSync: (password, cost) => hashSync(password, options(cost)).replace(/^\$2y\$/, () => '$2b$'),
+      compareSync,
+    };
   } catch {
     // Not installed, or not for this machine: what is used is in the log.
     return undefined;
