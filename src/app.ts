@@ -34,6 +34,10 @@ export interface App {
   record(event: NewAuditEvent): void;
   /** Does work that the answer does not wait for; what it fails of is logged. */
   inBackground(work: Promise<void>): void;
+  /** Waits for a provider. Meanwhile the request needs nothing that others need too. */
+  waitForProvider(work: Promise<void>): Promise<void>;
+  /** how many requests wait for a provider */
+  waitingForProvider(): number;
   /** The messages kept in place of sending, newest first, those under way included. */
   outbox(): Promise<(OutboxMessage & { sentAt: Date })[]>;
   /** Whether the failure is one of capacity or of a database that is away: the same request may succeed later. */
@@ -45,7 +49,7 @@ export interface App {
 }
 
 /**
- * Opens and migrates the database, reads or makes its keys, starts the worker threads.
+ * Opens and migrates the database, reads or makes its keys.
  * @throws {SealedByAnotherKeyError} when the database was used with another `SECRET_KEY`
  */
 export async function createApp(config: Config, log: Logger = createLogger(config)): Promise<App> {
@@ -94,6 +98,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
         .finally(() => background.delete(logged));
       background.add(logged);
     };
+    let waitingForProvider = 0;
     return {
       config,
       log,
@@ -118,6 +123,13 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       bootstrapSecret: config.bootstrapSecret ?? (config.production ? null : randomToken(32)),
       record: createAuditTrail(db, log, inBackground),
       inBackground,
+      async waitForProvider(work) {
+        waitingForProvider += 1;
+        await work.finally(() => {
+          waitingForProvider -= 1;
+        });
+      },
+      waitingForProvider: () => waitingForProvider,
       async outbox() {
         await Promise.all(background);
         const rows = await findOutboxMessages(db, 100);

@@ -8,6 +8,8 @@ export interface Metrics {
   answered(operation: string, outcome: string, seconds: number): void;
   /** a request was turned away at the door */
   shed(): void;
+  /** something happened that nobody foresaw, in whatever part of a request */
+  defect(): void;
   /** a message was handed over or was not: `sent`, `failed` */
   delivered(channel: string, provider: string, outcome: string): void;
   /** a password was held against a stored hash that can verify nothing, for a reason of a few */
@@ -47,6 +49,11 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
     help: 'Requests that were answered with 503 before anything was done, because too many were being answered.',
     registers,
   });
+  const defects = new Counter({
+    name: 'flex_identity_defects_total',
+    help: 'Failures that nobody foresaw, each of which is in the log under the id that the client was given.',
+    registers,
+  });
   const messages = new Counter({
     name: 'flex_identity_messages_total',
     help: 'Messages by channel, provider and outcome: sent (handed over), failed (not accepted).',
@@ -84,6 +91,7 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
     requested: (route, status, seconds) => requests.observe({ route, status }, seconds),
     answered: (operation, outcome, seconds) => answers.observe({ operation, outcome }, seconds),
     shed: () => shed.inc(),
+    defect: () => defects.inc(),
     delivered: (channel, provider, outcome) => messages.inc({ channel, provider, outcome }),
     uselessHash: (scheme, fault) => useless.inc({ scheme, fault }),
     async expose() {

@@ -7,6 +7,7 @@ import helmet from '@fastify/helmet';
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { type App, currentRequest } from './app.js';
 import { createGraphQLService } from './graphql/apollo.js';
+import { toGraphQLError } from './graphql/mask-defects.js';
 import { outboxContentSecurityPolicy, outboxPage } from './outbox-page.js';
 import { addWebPages } from './web-pages.js';
 
@@ -48,12 +49,13 @@ export async function createServer(app: App): Promise<Server> {
   });
   takeJsonInUtf8Only(http);
   http.setErrorHandler<FastifyError>((error, _request, reply) => {
-    const status = error.statusCode ?? 500;
-    if (status >= 500) app.log.error({ err: error }, 'defect');
-    const message = status >= 500 ? 'Something went wrong here.' : error.message;
-    return reply
-      .code(status)
-      .send({ errors: [{ message, extensions: { code: status >= 500 ? 'INTERNAL_SERVER_ERROR' : 'BAD_REQUEST' } }] });
+    const { statusCode = 500 } = error;
+    if (statusCode < 500)
+      return reply.code(statusCode).send({ errors: [{ message: error.message, extensions: { code: 'BAD_REQUEST' } }] });
+    const { message, extensions } = toGraphQLError(app, error);
+    const { http, ...facts } = extensions as { http?: { status: number; headers: Map<string, string> } };
+    for (const [name, value] of http?.headers ?? []) reply.header(name, value);
+    return reply.code(http?.status ?? 500).send({ errors: [{ message, extensions: facts }] });
   });
   await http.register(helmet, {
     // What is not a page needs nothing, and pages say what they need.
@@ -142,12 +144,12 @@ export async function createServer(app: App): Promise<Server> {
 /** How many requests are answered at once for each connection to the database: more would only wait for it, and each in vain once it has waited for two seconds. */
 const requestsPerConnection = 20;
 
-/** Lets in as many requests as the service can answer, and tells the others at once to come again. Those that wait for a hash have a bounded queue of their own. */
-function createDoor({ config, passwords, metrics }: App) {
+/** Lets in as many requests as the service can answer, and tells the others at once to come again. Those that wait for a hash or a provider have bounded queues of their own. */
+function createDoor({ config, passwords, waitingForProvider, metrics }: App) {
   const most = requestsPerConnection * config.databasePoolSize;
   let within = 0;
   return async (reply: FastifyReply, answer: () => Promise<FastifyReply>): Promise<FastifyReply> => {
-    if (within - passwords.waiting() >= most) {
+    if (within - passwords.waiting() - waitingForProvider() >= most) {
       metrics.shed();
       const extensions = { code: 'SERVICE_UNAVAILABLE' };
       const message = 'The service cannot answer now. Try again soon.';
@@ -220,7 +222,7 @@ function traceRequests(http: FastifyInstance, { tracing }: App): void {
     // The path as it is declared: the one that was asked for may hold anything.
     const name = [method, url].filter(Boolean).join(' ');
     const attributes = { 'http.request.method': method, ...(url !== undefined && { 'http.route': url }) };
-    tracing.during({ name, kind: 'server', headers, attributes }, async (span) => {
+    tracing.during({ name, kind: 'server', traceparent: headers.traceparent, attributes }, async (span) => {
       done();
       // Ended or broken off: after either nothing more comes.
       await new Promise((resolve) => reply.raw.once('close', resolve));

@@ -13,9 +13,10 @@ export interface TracingOptions {
 /** What is traced. Names and attributes are words of the program's own: nothing that a client has sent is among them. */
 export interface Stretch {
   name: string;
-  /** `server`: a request, with the headers that may name the caller's span. Everything else is part of one, or is not traced. */
+  /** `server`: a request. Everything else is part of one, or is not traced. */
   kind: 'server' | 'internal' | 'client';
-  headers?: object;
+  /** of the header that names the caller's span; that of `tracestate` would go into every span, and may be anything */
+  traceparent?: unknown;
   attributes: Attributes;
 }
 
@@ -81,9 +82,9 @@ export async function createTracing(options: TracingOptions | undefined, log: Lo
   const tracer = provider.getTracer('flex-identity');
   const callers = new core.W3CTraceContextPropagator();
   const kinds = { server: api.SpanKind.SERVER, internal: api.SpanKind.INTERNAL, client: api.SpanKind.CLIENT };
-  const contextOf = ({ kind, headers }: Stretch) =>
+  const contextOf = ({ kind, traceparent }: Stretch) =>
     kind === 'server'
-      ? callers.extract(api.ROOT_CONTEXT, headers ?? {}, api.defaultTextMapGetter)
+      ? callers.extract(api.ROOT_CONTEXT, { traceparent }, api.defaultTextMapGetter)
       : open.getStore()?.context;
 
   return {

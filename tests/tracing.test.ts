@@ -101,7 +101,8 @@ test('a span tells how it ended: by the code of a refusal, and as a failure wher
   collector.clear();
   const DATABASE_URL = await createDatabase();
   const service = await start({ DATABASE_URL, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/v1/traces` });
-  await operations(service).authenticate({ username: 'nobody', password });
+  const headers = { traceparent, tracestate: 'vendor=hunter2' };
+  await operations(service, { headers }).authenticate({ username: 'nobody', password });
   const { query } = await connect(DATABASE_URL);
   await query('alter table sign_in_throttles rename to sign_in_throttles_away');
   const signIn = 'mutation hunter2($input: AuthenticateInput!) { authenticate(input: $input) { __typename } }';
@@ -129,6 +130,17 @@ test('a span tells how it ended: by the code of a refusal, and as a failure wher
     [...new Set(spans.filter(({ parentSpanId }) => parentSpanId === '').map(({ kind }) => kind))],
     ['server'],
   );
+});
+
+test('a statement that is not prepared by name is called by what it does', async () => {
+  collector.clear();
+  const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, DATABASE_POOLER: 'true' });
+  const { tokens } = await operations(service).createUser({ username: 'alice' });
+  await operations(service, { token: tokens.accessToken }).me();
+  await service.kill('SIGTERM');
+  const names = collector.spans().map(({ name }) => name);
+  for (const name of ['insert sessions', 'select sessions']) assert.ok(names.includes(name), names.join(', '));
+  assert.ok(!names.includes(''));
 });
 
 for (const [what, environment] of [

@@ -61,7 +61,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<OpenDataba
 const limitsOfTime = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'] as const;
 /** How long a statement, and a wait for a lock, may take; PostgreSQL ends it. */
 const statementMilliseconds = 5_000;
-/** How long a connection in use may be silent: longer than PostgreSQL would let it. So there is none, or a network that swallows what is sent. */
+/** How long a connection may be silent that was asked something: longer than PostgreSQL would let it. So there is none, or a network that swallows what is sent. */
 const silenceMilliseconds = 6_000;
 
 function openPostgres(
@@ -87,9 +87,11 @@ function openPostgres(
     // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
     client.on('error', onIdleError);
     const socket = socketOf(client);
-    socket.on('timeout', () =>
-      socket.destroy(Object.assign(new Error('the database is silent'), { code: 'ETIMEDOUT' })),
-    );
+    socket.on('timeout', () => {
+      // Nothing was asked: it is the transaction that does something else.
+      if ((client as InsideClient).readyForQuery) return;
+      socket.destroy(Object.assign(new Error('the database is silent'), { code: 'ETIMEDOUT' }));
+    });
   });
   pool.on('acquire', (client) => socketOf(client).setTimeout(silenceMilliseconds));
   pool.on('release', (_error, client) => socketOf(client).setTimeout(0));
@@ -123,6 +125,9 @@ function openPostgres(
     connections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
   };
 }
+
+/** What is found of a client of `pg` at runtime. */
+type InsideClient = pg.ClientBase & { readyForQuery?: boolean };
 
 function socketOf(client: pg.ClientBase): Socket {
   return (client as pg.Client).connection.stream as Socket;
@@ -191,7 +196,7 @@ function goAround(pool: pg.Pool, around: AroundStatement): void {
 /** Of the text only its first word and its first table. */
 function nameOfStatement(query: string | pg.QueryConfig): string {
   const { name, text } = typeof query === 'string' ? { name: undefined, text: query } : query;
-  if (name !== undefined) return name;
+  if (name) return name;
   const [verb = 'statement'] = /[a-z]+/i.exec(text) ?? [];
   const [, table] = /\b(?:from|into|update) "?([a-z_]+)/.exec(text) ?? [];
   return [verb.toLowerCase(), table].filter(Boolean).join(' ');

@@ -16,14 +16,19 @@ export interface RateLimited {
 /**
  * Counts one event for each of the limits, unless one of them is reached: then none is counted.
  * Exact among any number of processes: whoever asks for the same key waits for the other's answer.
+ * @param onTaken called before they are for good: where it throws, none is counted
  * @returns the events counted, or when the next one would be
  */
 export async function takeRateLimits(
   db: Database,
   limits: RateLimit[],
+  onTaken: () => void = () => {},
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
   const effective = limits.filter(({ windows }) => windows.length > 0);
-  if (effective.length === 0) return { events: [] };
+  if (effective.length === 0) {
+    onTaken();
+    return { events: [] };
+  }
   return db.transaction(async (tx) => {
     // In the order of the numbers, so that no two wait for each other; and before the statement that counts, which sees what was there when it began.
     const locks = effective.map(({ key }) => key.readBigInt64BE(0)).sort((a, b) => (a < b ? -1 : 1));
@@ -43,6 +48,7 @@ export async function takeRateLimits(
     });
     const [{ retryAt, retryAfterSeconds }] = rows as [(typeof rows)[number]];
     if (retryAt !== null) return { limited: { retryAt, retryAfterSeconds } };
+    onTaken();
     return { events: rows.flatMap(({ id }) => id ?? []) };
   });
 }

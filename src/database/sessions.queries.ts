@@ -49,7 +49,7 @@ export async function insertSession(
 
 export interface LiveSession {
   user: User;
-  session: SessionRow;
+  session: Pick<SessionRow, 'id'>;
   /** authenticated within the last ten minutes, by whatever means */
   recentlyAuthenticated: boolean;
   /** likewise, by a one-time password */
@@ -70,7 +70,7 @@ export async function findLiveSession(
     db
       .select({
         user: userColumns,
-        session: sessions,
+        session: { id: sessions.id },
         recentlyAuthenticated: sql<boolean>`${sessions.authenticatedAt} > ${now} - interval '10 minutes'`,
         recentlyProvedAddress: sql<boolean>`coalesce(${sessions.oneTimePasswordAt} > ${now} - interval '10 minutes', false)`,
         useIsDue: sql<boolean>`${sessions.lastUsedAt} <= ${now} - interval '1 minute'`,

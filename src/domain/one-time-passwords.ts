@@ -122,7 +122,7 @@ export async function sendOneTimePassword(
     return { expiresAt };
   }
   try {
-    await deliver();
+    await app.waitForProvider(deliver());
   } catch {
     // Why is in the log.
     await voidOneTimePassword(app.db, { tokenId, purpose, codeDigest });
@@ -152,22 +152,21 @@ export async function checkOneTimePassword(
   const attempt = await attemptOneTimePassword(app, caller, tokenId, typed, purpose);
   if (!(await spendOneTimePassword(app.db, attempt))) throw new InvalidOneTimePasswordError();
 
-  const { replaced, ended, ...proven } = await app.db.transaction(async (tx) => {
+  const { replaced, ended, passwordRemoved, ...proven } = await app.db.transaction(async (tx) => {
     const { user, token } = await lockProvenUser(tx, attempt);
     await giveBackRateLimits(tx, attempt.guesses);
     const session = caller.viewer?.user.id === user.id ? caller.viewer.session : null;
-    let ended = 0;
-    if (session === null && user.firstVerifiedAt === null) {
-      // Until now nobody had proved to be the owner: whoever came before may have signed up with somebody else's address.
-      await updatePasswordHash(tx, user.id, null);
-      ended = await revokeSessionsOf(tx, user.id);
-    }
+    // Until now nobody had proved to be the owner: whoever came before may have signed up with somebody else's address.
+    const isFirstProof = session === null && user.firstVerifiedAt === null;
+    if (isFirstProof) await updatePasswordHash(tx, user.id, null);
+    const ended = isFirstProof ? await revokeSessionsOf(tx, user.id) : 0;
+    const passwordRemoved = isFirstProof && user.passwordHash !== null;
     const replaced = await verifyAddress(tx, user, token);
     if (session === null) await updateLastLogin(tx, user.id);
     else await markAuthenticated(tx, session.id, methodOf(token));
     const tokens = session === null ? await openSession(app, tx, user, [methodOf(token)], caller.client) : null;
     const [verified] = await findSecurityTokens(tx, { id: tokenId });
-    return { replaced, ended, securityToken: inspect(verified!), user: verified!.user, tokens };
+    return { replaced, ended, passwordRemoved, securityToken: inspect(verified!), user: verified!.user, tokens };
   });
   const { id: userId } = proven.user;
   audit(app, caller, {
@@ -179,6 +178,7 @@ export async function checkOneTimePassword(
     detail: purpose,
   });
   if (proven.tokens !== null) auditSignIn(app, caller, userId, proven.tokens.session);
+  if (passwordRemoved) audit(app, caller, { kind: 'PASSWORD_REMOVED', subjectId: userId, actorId: userId });
   auditEnds(app, caller, userId, 'address proved by its owner', ended);
   if (replaced !== null) {
     const event = { type: 'address-changed', field: replaced.field } as const;

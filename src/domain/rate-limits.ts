@@ -13,9 +13,13 @@ function limit(app: App, name: string, subject: string, windows: { count: number
   };
 }
 
-/** @throws {TimeoutError} over the sign-ups of a client */
-export async function limitSignUps(app: App, client: Client): Promise<void> {
-  await take(app, [limit(app, 'sign-up', client.network, [{ count: app.config.signUpsPerHour, seconds: 3600 }])]);
+/**
+ * @param onTaken where it throws, the sign-up is not counted
+ * @throws {TimeoutError} over the sign-ups of a client
+ */
+export async function limitSignUps(app: App, client: Client, onTaken?: () => void): Promise<void> {
+  const windows = [{ count: app.config.signUpsPerHour, seconds: 3600 }];
+  await take(app, [limit(app, 'sign-up', client.network, windows)], onTaken);
 }
 
 /** @throws {TimeoutError} over the look-ups of a client */
@@ -62,8 +66,8 @@ export function guessLimit(app: App, client: Client): GuessLimit {
   return { key: hmac(app.keys.throttles, 'guess', client.network), count: app.config.guessesPerHour };
 }
 
-async function take(app: App, limits: RateLimit[]): Promise<bigint[]> {
-  const taken = await takeRateLimits(app.db, limits);
+async function take(app: App, limits: RateLimit[], onTaken?: () => void): Promise<bigint[]> {
+  const taken = await takeRateLimits(app.db, limits, onTaken);
   if (taken.limited !== undefined) throw new TimeoutError(taken.limited);
   return taken.events;
 }

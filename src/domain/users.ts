@@ -81,9 +81,8 @@ async function countSignUp(app: App, { client }: Caller, password: string | null
     return null;
   }
   return app.passwords.withPlace(async (place) => {
-    // First: who is sent away because the threads are busy has not signed up.
-    place.take();
-    await limitSignUps(app, client);
+    // Who is sent away because the threads are busy has not signed up, and who may not sign up takes no place.
+    await limitSignUps(app, client, place.take);
     return place.hash(password);
   });
 }

@@ -21,6 +21,7 @@ export const AuditEventKindEnum = enumOf<AuditEventKind>('AuditEventKind', 'What
   PASSWORD_CHANGED: 'A user changed their password.',
   PASSWORD_RESET: 'A password was set by a one-time password.',
   PASSWORD_SET: 'A superuser or an operator set a password.',
+  PASSWORD_REMOVED: 'A password is gone that was set before anybody had proved to own the account; its owner now has.',
   IDENTIFIERS_CHANGED: 'Identifiers were added, changed or removed; `detail` tells which, not what they are.',
   STATE_CHANGED: 'An account was activated or deactivated.',
   ROLES_CHANGED: 'A role was given or taken.',

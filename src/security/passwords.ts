@@ -18,15 +18,11 @@ export class PasswordPoolBusyError extends Error {
 
 /** In the order in which they are asked for. */
 export interface Hashing {
-  /**
-   * `bcrypt-hmac-sha384$<pepper's id>$<bcrypt's string>`.
-   * @throws {PasswordPoolBusyError}
-   */
+  /** `bcrypt-hmac-sha384$<pepper's id>$<bcrypt's string>`. */
   hash(password: string): Promise<string>;
   /**
    * Whether the password is the one that was hashed. Where there is no hash, or one that can verify nothing, it takes as long as by one of ours and answers false.
    * A hash that another system has made takes the time of its scheme.
-   * @throws {PasswordPoolBusyError}
    */
   verify(password: string, passwordHash: string | null): Promise<boolean>;
 }
@@ -40,6 +36,7 @@ export interface Place extends Hashing {
   take(): void;
 }
 
+/** Its own `hash` and `verify` take a place by themselves. @throws {PasswordPoolBusyError} from either, where there is none */
 export interface Passwords extends Hashing {
   /**
    * For work that must not be refused half way, because an attempt is counted before a password is compared.

@@ -1,6 +1,7 @@
 /** What real failures of real databases are told apart as. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { type Database, openDatabase, ping } from '../../src/database/database.js';
 import { isDatabaseUnavailable, violatedConstraint } from '../../src/database/failures.js';
@@ -198,6 +199,15 @@ test('PostgreSQL: so is a network that swallows everything, in seven seconds at 
   assert.equal(held(), 0);
   await proxy.heal();
   await Promise.all([both(), ping(db)]);
+});
+
+test('PostgreSQL: a transaction that does something else for as long is none of these', async () => {
+  const { db } = await open(url);
+  await db.transaction(async (tx) => {
+    await tx.execute('set local idle_in_transaction_session_timeout = 0');
+    await delay(6_500);
+    await ping(tx);
+  });
 });
 
 test('PostgreSQL: so is a server that has no connection left', async () => {

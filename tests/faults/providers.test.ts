@@ -371,6 +371,25 @@ test('a provider that hangs ties up a bounded number of sockets, and nothing els
   assert.equal(answered.__typename, 'SendOneTimePasswordSuccess');
 });
 
+test('owners who wait for a provider that hangs keep nobody else out, however small the pool', async () => {
+  const hanging = await startSendGrid();
+  const small = await spawnService({ ...environment, ...sendGridEnvironment(hanging), DATABASE_POOL_SIZE: '2' });
+  // Twenty requests at once for each connection are let in.
+  const owners = await inTens(
+    Array.from({ length: 45 }, (_, index) => `owner-${index}@example.com`),
+    (email) => signUp(small, { email }),
+  );
+  const other = await signUp(small, { username: 'other' });
+  hanging.behaveElse('hang');
+  const sent: ReturnType<Caller['sendOneTimePassword']>[] = [];
+  for (const owner of owners) {
+    sent.push(owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION'));
+    while (hanging.connections.greatest < sent.length) await delay(5);
+  }
+  assert.equal((await other.me()).username, 'other');
+  for (const { __typename } of await Promise.all(sent)) assert.equal(__typename, 'TransmissionError');
+});
+
 /** The 99th percentile of what others ask for, in milliseconds: `me`, and checks of one-time passwords; for two seconds at most. */
 async function percentile(owner: Caller, anonymous: Caller, tokens: string[]): Promise<number> {
   const milliseconds: number[] = [];

@@ -130,6 +130,14 @@ describe('auditEvents', () => {
     await root.deleteUser({ id });
     await expect(['USER_DELETED'], { actorId: root.id, subjectId: id });
 
+    const squatted = await signUp(service, { email: 'dora@a.test', password });
+    const own = await root.generateOneTimePassword(squatted.emailToken, 'AUTHENTICATION');
+    await forget();
+    await anonymous.checkOneTimePassword(squatted.emailToken, own.oneTimePassword);
+    await expect(['ONE_TIME_PASSWORD_ACCEPTED', 'SIGNED_IN', 'PASSWORD_REMOVED', 'SESSION_ENDED'], {
+      subjectId: squatted.id,
+    });
+
     const bob = await signUp(service, { username: 'bob' });
     await forget();
     await anonymous.refreshSession(bob.tokens.refreshToken);

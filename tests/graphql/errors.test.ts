@@ -31,7 +31,7 @@ async function without(table: string, work: () => Promise<void>): Promise<void> 
 }
 
 /** That nothing of what went wrong is in the answer, and @returns the id that the log has it under. */
-function assertMasked({ data, errors }: Answer): string {
+function assertMasked({ data, errors }: Pick<Answer, 'data' | 'errors'>): string {
   assert.equal(errors?.length, 1);
   const { message, extensions } = errors[0]!;
   assert.equal(extensions.code, 'INTERNAL_SERVER_ERROR');
@@ -70,6 +70,42 @@ describe('a defect', () => {
       assert.deepEqual(answer.errors?.[0]?.path, ['me', 'securityTokens']);
       assert.deepEqual(answer.data, { me: null, policy: { defaultRegion: 'US' } });
     });
+  });
+
+  test('is masked where it is met outside of GraphQL', async () => {
+    await without('outbox_messages', async () => {
+      const response = await fetch(`${service.url}/dev/outbox`);
+      assert.equal(response.status, 500);
+      assertMasked((await response.json()) as Answer);
+    });
+  });
+
+  test('is counted, wherever it is met', async () => {
+    const counted = async () => {
+      const text = await (await fetch(`${service.url}/metrics`)).text();
+      return Number(/^flex_identity_defects_total (\d+)$/m.exec(text)![1]);
+    };
+    const alice = await signUp(service, { username: 'alice', email: 'alice@example.com' });
+    const before = await counted();
+    await without('one_time_passwords', async () => {
+      await alice.ask('{ me { securityTokens { id } } }');
+    });
+    assert.equal(await counted(), before + 1, 'in a field');
+    await without('sessions', async () => {
+      await alice.ask('{ policy { defaultRegion } }');
+    });
+    assert.equal(await counted(), before + 2, 'before the operation');
+    await without('users', async () => {
+      await anonymous.ask(signInDocument);
+    });
+    assert.equal(await counted(), before + 3, 'in the operation');
+    await without('outbox_messages', async () => {
+      await fetch(`${service.url}/dev/outbox`);
+    });
+    assert.equal(await counted(), before + 4, 'outside of GraphQL');
+    await anonymous.ask('{ nothing }');
+    await fetch(`${service.url}/graphql`, { method: 'POST', body: 'a=1' });
+    assert.equal(await counted(), before + 4, 'what is declined is none');
   });
 
   test('has another id each time', async () => {
@@ -147,6 +183,8 @@ describe('a database that is away', () => {
       assertUnavailable(await alice.ask('{ policy { defaultRegion } }'), 'policy, signed in');
       assert.deepEqual((await anonymous.ask('{ policy { defaultRegion } }')).data, { policy: { defaultRegion: 'US' } });
       assert.equal(await ready(), 503);
+      const outbox = await fetch(`${service.url}/dev/outbox`);
+      assertUnavailable({ ...((await outbox.json()) as Answer), status: outbox.status, headers: outbox.headers });
       assert.equal((await fetch(`${service.url}/healthz`)).status, 200);
     } finally {
       await proxy.heal();

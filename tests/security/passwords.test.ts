@@ -226,6 +226,30 @@ describe('the pool', () => {
     assert.equal(await (await occupy(passwords))(), before);
   });
 
+  test('is not taken up by sign-ups that wait to be counted, and may be over their limit', async () => {
+    const DATABASE_URL = await createDatabase();
+    const service = await startService({
+      DATABASE_URL,
+      DATABASE_POOL_SIZE: '20',
+      BCRYPT_COST: '12',
+      SIGN_UPS_PER_HOUR: '5',
+    });
+    const anonymous = operations(service);
+    await anonymous.createUser({ username: 'alice', password });
+    const locker = new pg.Client(DATABASE_URL);
+    await locker.connect();
+    await locker.query('begin; lock table rate_limit_events');
+    const crowd = Array.from({ length: 12 }, (_, number) => ({ username: `crowd-${number}`, password }));
+    const signUps = Promise.allSettled(crowd.map(anonymous.createUser));
+    const isWaiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    const { query } = await connect(DATABASE_URL);
+    // By a connection of its own: whoever is in a transaction sees those alone that were there before.
+    while ((await query(isWaiting)).length < crowd.length) await delay(10);
+    assert.equal((await anonymous.authenticate({ username: 'alice', password })).__typename, 'AuthenticateSuccess');
+    await locker.end();
+    await signUps;
+  });
+
   test('that is busy answers 503 with Retry-After, never a wrong password, and counts no attempt', async () => {
     const service = await startService({ BCRYPT_COST: '9' });
     const { passwords, config } = service.app;

@@ -22,6 +22,7 @@ const kinds: Record<AuditEventKind, string> = {
   PASSWORD_CHANGED: 'Password changed',
   PASSWORD_RESET: 'Password reset',
   PASSWORD_SET: 'Password set',
+  PASSWORD_REMOVED: 'Password removed',
   IDENTIFIERS_CHANGED: 'Identifiers changed',
   STATE_CHANGED: 'State changed',
   ROLES_CHANGED: 'Roles changed',
