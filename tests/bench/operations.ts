@@ -19,6 +19,8 @@ export interface Operation {
   limit: string;
   /** what asks for as little and needs nobody to be signed in */
   anonymous?: Operation;
+  /** what others ask for at the same time, by four connections */
+  beside?: Operation;
   /** the member that a right answer holds */
   expects: string;
   /** Done before every round. */
@@ -97,6 +99,23 @@ export async function createBench(app: App, service: { url: string }, databaseUr
     expects: '"passwordMinLength"',
     request: () => ({ query: '{ policy { passwordMinLength defaultRegion } }' }),
   };
+  const authenticate: Operation = {
+    name: 'authenticate',
+    limit: 'bcrypt',
+    expects: 'AuthenticateSuccess',
+    request: () => ({
+      query:
+        'mutation ($input: AuthenticateInput!) { authenticate(input: $input) { __typename ... on AuthenticateSuccess { user { id } tokens { accessToken refreshToken } } ... on IdentityError { code } } }',
+      variables: { input: { username: `bench${nextPerson() + 1}`, password } },
+    }),
+  };
+  const me: Operation = {
+    name: 'me',
+    limit: 'me',
+    anonymous: smallQuery,
+    expects: '"username":"bench',
+    request: () => ({ query: '{ me { id username email emailVerified } }', token: tokens[nextViewer()]! }),
+  };
   const check = (oneTimePassword: string, next: () => number) => () => ({
     query:
       'mutation ($id: ID!, $code: String!) { checkOneTimePassword(tokenId: $id, oneTimePassword: $code) { __typename ... on CheckOneTimePasswordSuccess { tokens { accessToken } } ... on IdentityError { code } } }',
@@ -126,16 +145,7 @@ export async function createBench(app: App, service: { url: string }, databaseUr
           variables: { input: { email: `new${Date.now()}x${signedUp++}@example.com`, password } },
         }),
       },
-      {
-        name: 'authenticate',
-        limit: 'bcrypt',
-        expects: 'AuthenticateSuccess',
-        request: () => ({
-          query:
-            'mutation ($input: AuthenticateInput!) { authenticate(input: $input) { __typename ... on AuthenticateSuccess { user { id } tokens { accessToken refreshToken } } ... on IdentityError { code } } }',
-          variables: { input: { username: `bench${nextPerson() + 1}`, password } },
-        }),
-      },
+      authenticate,
       {
         name: 'sendOneTimePassword',
         limit: 'select',
@@ -167,13 +177,8 @@ export async function createBench(app: App, service: { url: string }, databaseUr
         prepare: () => open(true),
         request: check('WRONG234', nextToken),
       },
-      {
-        name: 'me',
-        limit: 'me',
-        anonymous: smallQuery,
-        expects: '"username":"bench',
-        request: () => ({ query: '{ me { id username email emailVerified } }', token: tokens[nextViewer()]! }),
-      },
+      me,
+      { ...me, name: 'me, while others sign in', beside: authenticate },
       {
         name: 'refreshSession',
         limit: 'refresh',

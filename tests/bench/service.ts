@@ -76,7 +76,8 @@ try {
   for (const operation of bench.operations.filter(({ name }) => name.startsWith(options.only)))
     for (const atOnce of concurrencies) {
       // More hashes would have to wait for nearly two seconds, and some of them be turned away.
-      const concurrency = operation.limit === 'bcrypt' ? Math.min(atOnce, 16) : atOnce;
+      const most = operation.limit === 'bcrypt' ? 16 : operation.beside ? 8 : atOnce;
+      const concurrency = Math.min(atOnce, most);
       const measured = await measure(service.url, operation, concurrency, limits, routes);
       table.push(measured);
       if (options.json) console.log(JSON.stringify(measured));
@@ -122,7 +123,10 @@ async function measure(
   for (let round = 0; round < rounds; round += 1) {
     await operation.prepare?.();
     const before = await readMetrics();
-    const result = await drive(url, operation, concurrency, seconds);
+    const [result] = await Promise.all([
+      drive(url, operation, concurrency, seconds),
+      operation.beside && drive(url, operation.beside, 4, seconds),
+    ]);
     const after = await readMetrics();
     results.push(result);
     const cpu = 'process_cpu_seconds_total';
