@@ -194,6 +194,11 @@ export async function revokeSessionsOf(tx: Database, userId: string, exceptId: s
   return revoked.length;
 }
 
+/** Removes every session of the user, and with them where and by what program they were opened. */
+export async function deleteSessionsOf(tx: Database, userId: string): Promise<void> {
+  await tx.delete(sessions).where(eq(sessions.userId, userId));
+}
+
 /** Notes in a session that its user has proved to be there once more, by a one-time password. */
 export async function markAuthenticated(tx: Database, id: string, method: AuthenticationMethod): Promise<void> {
   await tx

@@ -94,13 +94,14 @@ export const nobody = '00000000-0000-0000-0000-000000000000';
 export async function lockUser(tx: Database, id: string): Promise<User | undefined> {
   const prepared = statement(tx, 'lock_user', (tx) =>
     tx
-      .select(userColumns)
+      .select({ id: users.id })
       .from(users)
       .where(eq(users.id, sql.placeholder('id')))
       .for('no key update'),
   );
-  const [row] = await prepared.execute({ id });
-  return row;
+  await prepared.execute({ id });
+  // Only now: a statement that has waited sees the row as it is by then, and the tokens as they were when it began.
+  return findUser(tx, id);
 }
 
 export async function hasSuperuser(db: Database): Promise<boolean> {

@@ -4,6 +4,7 @@ import { type AuditFilter, findAuditEvents } from '../database/audit-events.quer
 import type { AuditEventKind, AuditEventRow } from '../database/schema.js';
 import { isId, requireSuperuser } from './authority.js';
 import type { Caller } from './caller.js';
+import { BadUserInputError } from './errors.js';
 import { cursorOf, foreignCursor, type Page, readCursor, readPage } from './pages.js';
 
 export type { AuditEventKind } from '../database/schema.js';
@@ -49,7 +50,7 @@ export interface AuditQuery extends AuditFilter {
 /**
  * A page of security events, the newest first.
  * @throws {ForbiddenError} for anyone but superusers
- * @throws {BadUserInputError} for a page size out of 1–100, and for a cursor that was not given out for this list
+ * @throws {BadUserInputError} for a page size out of 1–100, a year out of 1–9999, and a cursor that was not given out for this list
  */
 export async function listAuditEvents(
   app: App,
@@ -57,12 +58,20 @@ export async function listAuditEvents(
   { first, after, ...filter }: AuditQuery,
 ): Promise<Page<AuditEventRow>> {
   requireSuperuser(caller);
+  for (const instant of [filter.since, filter.until])
+    if (instant !== null && !hasYear(instant)) throw new BadUserInputError('The year must be from 1 to 9999.');
   return readPage({ first, after }, async (limit) => {
     const position = after === null ? null : readPosition(after);
     if (filter.userId !== null && !isId(filter.userId)) return [];
     const found = await findAuditEvents(app.db, filter, limit, position);
     return found.map((node) => ({ cursor: cursorOf(`event ${node.id}`), node }));
   });
+}
+
+/** As PostgreSQL reads it in ISO 8601. */
+function hasYear(instant: Date): boolean {
+  const year = instant.getUTCFullYear();
+  return year >= 1 && year <= 9999;
 }
 
 function readPosition(cursor: string): bigint {

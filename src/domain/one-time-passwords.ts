@@ -11,7 +11,7 @@ import {
 } from '../database/one-time-passwords.queries.js';
 import { giveBackRateLimits } from '../database/rate-limits.queries.js';
 import type { AddressKind, AuthenticationMethod, OneTimePasswordPurpose } from '../database/schema.js';
-import { markAuthenticated, revokeSessionsOf } from '../database/sessions.queries.js';
+import { deleteSessionsOf, markAuthenticated, revokeSessionsOf } from '../database/sessions.queries.js';
 import {
   addressColumns,
   deleteSecurityTokens,
@@ -51,7 +51,7 @@ export type { SecurityTokenView } from './security-tokens.js';
 /**
  * Makes a one-time password and tells it to the superuser who asks, for delivery by a channel of one's own.
  * @throws {NotFoundError} for an address that nobody has, another superuser's, or one that does not prove its user
- * @throws {ForbiddenError} for anyone else
+ * @throws {ForbiddenError} for anyone else; for one's own without having authenticated lately
  */
 export async function generateOneTimePassword(
   app: App,
@@ -63,7 +63,10 @@ export async function generateOneTimePassword(
   const kind = checkSecurityTokenId(app, tokenId);
   const [token] = await findSecurityTokens(app.db, { id: tokenId });
   if (token === undefined || !isGoodFor(purpose, token, token.user)) throw new NotFoundError();
-  if (token.user.isSuperuser && token.userId !== viewer.user.id) throw new NotFoundError();
+  const own = token.userId === viewer.user.id;
+  if (token.user.isSuperuser && !own) throw new NotFoundError();
+  // It would make of an old session one that has just proved who is there.
+  if (own && !viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
   const { oneTimePassword, expiresAt, live } = await makeOneTimePassword(app, tokenId, kind, purpose, token);
   if (!live) throw new NotFoundError();
   audit(app, caller, {
@@ -98,7 +101,11 @@ export async function sendOneTimePassword(
 
   const made = await makeOneTimePassword(app, tokenId, kind, purpose, reachable ? token : undefined);
   const { oneTimePassword, codeDigest, expiresAt } = made;
-  if (!made.live || token === undefined) return { expiresAt };
+  if (!made.live || token === undefined) {
+    // To a stranger it would tell that nobody has the address.
+    if (own) await giveBackRateLimits(app.db, counted);
+    return { expiresAt };
+  }
   const deliver = async () => {
     await app.deliver({
       kind: 'one-time-password',
@@ -160,6 +167,8 @@ export async function checkOneTimePassword(
     const isFirstProof = session === null && user.firstVerifiedAt === null;
     if (isFirstProof) await updatePasswordHash(tx, user.id, null);
     const ended = isFirstProof ? await revokeSessionsOf(tx, user.id) : 0;
+    // Nor is where they came from a place that the owner is known by.
+    if (isFirstProof) await deleteSessionsOf(tx, user.id);
     const passwordRemoved = isFirstProof && user.passwordHash !== null;
     const replaced = await verifyAddress(tx, user, token);
     if (session === null) await updateLastLogin(tx, user.id);

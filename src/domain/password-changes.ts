@@ -3,7 +3,7 @@ import type { App } from '../app.js';
 import type { Database } from '../database/database.js';
 import { returnAttempt, spendOneTimePassword, voidOneTimePasswords } from '../database/one-time-passwords.queries.js';
 import { giveBackRateLimits } from '../database/rate-limits.queries.js';
-import { revokeSessionsOf } from '../database/sessions.queries.js';
+import { deleteSessionsOf, revokeSessionsOf } from '../database/sessions.queries.js';
 import { findUser, lockUser, type User, updateLastLogin, updatePasswordHash } from '../database/users.queries.js';
 import { passwordIssue, refuseIssues } from './account-input.js';
 import { audit, auditEnds } from './audit.js';
@@ -122,6 +122,8 @@ export async function resetPassword(
     await giveBackRateLimits(tx, attempt.guesses);
     await verifyAddress(tx, user, token);
     const ended = await replacePassword(tx, user.id, passwordHash);
+    // Where whoever came before the first proof signed in from is no place that the owner is known by.
+    if (user.firstVerifiedAt === null) await deleteSessionsOf(tx, user.id);
     await updateLastLogin(tx, user.id);
     const tokens = await openSession(app, tx, user, [methodOf(token)], caller.client);
     return { tokens, user: (await findUser(tx, user.id))!, ended };

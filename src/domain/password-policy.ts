@@ -19,6 +19,8 @@ export function lengthIssue(field: string, password: string, policy: PasswordPol
     return { field, code: 'TOO_SHORT', message: `The password must have at least ${policy.minLength} characters.` };
   if (length > policy.maxLength)
     return { field, code: 'TOO_LONG', message: `The password must have at most ${policy.maxLength} characters.` };
+  // Half of a surrogate pair has no bytes of its own: two passwords that differ in nothing else would be the same.
+  if (/\p{Surrogate}/u.test(password)) return { field, code: 'INVALID', message: 'The password is not valid Unicode.' };
   return undefined;
 }
 

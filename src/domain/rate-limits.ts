@@ -22,6 +22,17 @@ export async function limitSignUps(app: App, client: Client, onTaken?: () => voi
   await take(app, [limit(app, 'sign-up', client.network, windows)], onTaken);
 }
 
+/** @throws {TimeoutError} over the changes of identifiers of a client: each tells whether somebody has the new one, as a sign-up does */
+export async function limitIdentifierChanges(app: App, client: Client): Promise<void> {
+  const windows = [{ count: app.config.signUpsPerHour, seconds: 3600 }];
+  await take(app, [limit(app, 'identifier-change', client.network, windows)]);
+}
+
+/** @throws {TimeoutError} over three a day of a security token: else its owner, or whoever says to be, guesses and unlocks again and again */
+export async function limitUnlocks(app: App, tokenId: string): Promise<void> {
+  await take(app, [limit(app, 'unlock', tokenId, [{ count: 3, seconds: 86_400 }])]);
+}
+
 /** @throws {TimeoutError} over the look-ups of a client */
 export async function limitLookUps(app: App, client: Client): Promise<void> {
   await take(app, [limit(app, 'look-up', client.network, [{ count: app.config.lookUpsPerMinute, seconds: 60 }])]);

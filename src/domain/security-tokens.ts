@@ -10,7 +10,7 @@ import type { Caller } from './caller.js';
 import { BadUserInputError, ForbiddenError, NotFoundError } from './errors.js';
 import { parseIdentifier } from './identifiers.js';
 import { obscureEmail, obscurePhone } from './masking.js';
-import { limitLookUps } from './rate-limits.js';
+import { limitLookUps, limitUnlocks } from './rate-limits.js';
 
 export interface SecurityTokenView {
   id: string;
@@ -56,6 +56,7 @@ export async function listSecurityTokens(app: App, caller: Caller, userId: strin
  * Frees a security token from its timeout: for its owner, recently authenticated, or a superuser.
  * @throws {ForbiddenError} for anyone else, alike for every id; for the owner who has not authenticated lately
  * @throws {NotFoundError} for an address that nobody has
+ * @throws {TimeoutError} for the owner, from the fourth time in a day on
  */
 export async function unlockSecurityToken(
   app: App,
@@ -67,6 +68,7 @@ export async function unlockSecurityToken(
   if (!viewer.user.isSuperuser) {
     if (!ownsSecurityToken(app, caller, tokenId)) throw new ForbiddenError();
     if (!viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
+    await limitUnlocks(app, tokenId);
   }
   return { securityToken: await freeSecurityToken(app, caller, tokenId) };
 }

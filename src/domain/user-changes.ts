@@ -32,6 +32,7 @@ import { requireProof } from './credentials.js';
 import { ForbiddenError, NotFoundError, ValidationError, type ValidationIssue } from './errors.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
 import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
+import { limitIdentifierChanges } from './rate-limits.js';
 
 /** An absent field is left as it is; null removes an identifier. */
 export interface UserChanges {
@@ -53,7 +54,7 @@ type IdentifierChanges = Map<Identifier['kind'], Identifier | null>;
  * Changes oneself, or another by id. A verified address stays until the new one is verified; one that is not is replaced at once.
  * @throws {ValidationError} with every issue at once
  * @throws {InvalidCredentialsError} {@link requireProof}
- * @throws {TimeoutError} likewise
+ * @throws {TimeoutError} likewise; over the changes of identifiers of this client
  * @throws {NotFoundError} for an id that is absent or beyond one's role
  * @throws {ForbiddenError} for what one's role may never do
  */
@@ -76,6 +77,7 @@ export async function updateUser(
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
   const claimed = [...identifiers.values()].filter((identifier) => identifier !== null);
+  if (claimed.length > 0 && !viewer.user.isSuperuser) await limitIdentifierChanges(app, caller.client);
   const change = async (tx: Database) => {
     if (Object.keys(flags).length > 0) await takeLock(tx, 'superusers');
     const before = await lockUser(tx, targetId);

@@ -99,9 +99,13 @@ export async function createSuperuser(
   bootstrapSecret: string | null,
   input: NewAccountInput,
 ): Promise<{ user: User }> {
-  const bootstrap = caller.viewer === null;
-  if (bootstrap) checkBootstrapSecret(app, bootstrapSecret);
-  else requireSuperuser(caller);
+  const holdsSecret = bootstrapSecret !== null && isBootstrapSecret(app, bootstrapSecret);
+  const bootstrap = holdsSecret && caller.viewer?.user.isSuperuser !== true;
+  if (!bootstrap) {
+    if (caller.viewer === null && bootstrapSecret !== null)
+      throw new UnauthenticatedError('The bootstrap secret is not valid.');
+    requireSuperuser(caller);
+  }
   return { user: await makeSuperuser(app, caller, input, bootstrap) };
 }
 
@@ -134,11 +138,8 @@ export async function needsBootstrap(app: App): Promise<boolean> {
   return app.bootstrapSecret !== null && !(await hasSuperuser(app.db));
 }
 
-function checkBootstrapSecret(app: App, given: string | null): void {
-  const secret = app.bootstrapSecret;
-  if (given === null) throw new UnauthenticatedError();
-  if (secret === null || !sameBytes(sha256(given), sha256(secret)))
-    throw new UnauthenticatedError('The bootstrap secret is not valid.');
+function isBootstrapSecret({ bootstrapSecret }: App, given: string): boolean {
+  return bootstrapSecret !== null && sameBytes(sha256(given), sha256(bootstrapSecret));
 }
 
 /** @throws {ValidationError} with every issue of every field */
@@ -242,10 +243,13 @@ async function searchUsers(
   return found.map(({ user, key }) => ({ cursor: cursorOf(`:${key}`), node: user }));
 }
 
+/** No identifier is longer, nor its key: a username has 150 code points, of two units at most, and a small letter may be two. */
+const longestKeyUnits = 600;
+
 /** What may be the beginning of a phone is looked for among phones and emails, anything else among usernames and emails. */
 function searchPrefixes(search: string): Prefix[] {
-  // No identifier is longer, and none holds NUL, which PostgreSQL has no text for.
-  if (search.length > 254 || search.includes('\0')) return [];
+  // None holds NUL, which PostgreSQL has no text for.
+  if (search.length > longestKeyUnits || search.includes('\0')) return [];
   const digits = search.replace(/\D/g, '');
   if (/^[+\d\s().-]*[+\d][+\d\s().-]*$/.test(search))
     return [{ kind: 'phone', key: `+${digits}` }, ...keysOf(search).map((key) => ({ kind: 'email' as const, key }))];
@@ -268,8 +272,8 @@ function readPosition(cursor: string): UserPosition {
 }
 
 function readKey(cursor: string): string {
-  const key = /^:([^\0]{1,254})$/.exec(readCursor(cursor))?.[1];
-  if (key === undefined) throw foreignCursor();
+  const key = /^:([^\0]+)$/.exec(readCursor(cursor))?.[1];
+  if (key === undefined || key.length > longestKeyUnits) throw foreignCursor();
   return key;
 }
 

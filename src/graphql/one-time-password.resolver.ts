@@ -77,7 +77,8 @@ export class OneTimePasswordResolver {
   }
 
   @Mutation(() => UnlockSecurityTokenResult, {
-    description: 'Frees a security token from its timeout: for its owner, recently authenticated, or a superuser.',
+    description:
+      'Frees a security token from its timeout: for its owner, recently authenticated and three times a day, or a superuser.',
   })
   async unlockSecurityToken(
     @TokenId() tokenId: string,

@@ -144,6 +144,6 @@ class UnlockSecurityTokenSuccessType {
 
 export const UnlockSecurityTokenResult = resultUnion(
   UnlockSecurityTokenSuccessType,
-  [NotFoundErrorType],
+  [NotFoundErrorType, TimeoutErrorType],
   'unlockSecurityToken',
 );

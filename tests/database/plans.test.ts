@@ -123,7 +123,7 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
       ),
   ],
   ['a user is found', 1, () => findUser(db, id)],
-  ['a user is locked', 1, () => lockUser(db, id)],
+  ['a user is locked, and then read', 2, () => lockUser(db, id)],
   [
     'a sign-in is reserved',
     2,

@@ -32,6 +32,11 @@ describe('the length of a password', () => {
     assert.equal(codeOf('\u{1D160}'.repeat(86)), 'TOO_LONG');
   });
 
+  test('is of whole code points: half of a pair has no bytes of its own', () => {
+    for (const half of ['\ud800', '\udfff']) assert.equal(codeOf(`aaaa${half}aaaa`), 'INVALID');
+    assert.equal(codeOf('\ud800'), 'TOO_SHORT');
+  });
+
   test('counts outer spaces, which are kept', () => {
     assert.equal(codeOf(' '.repeat(8)), undefined);
     assert.equal(codeOf(' aaaaaa '), undefined);

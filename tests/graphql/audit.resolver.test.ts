@@ -214,6 +214,17 @@ describe('auditEvents', () => {
     assert.deepEqual(await some({ userId: 'no id' }), []);
   });
 
+  test('are of the years that there are', async () => {
+    const document =
+      'query ($since: DateTime, $until: DateTime) { auditEvents(since: $since, until: $until) { nodes { id } } }';
+    for (const variables of [{ since: '0000-01-01T00:00:00Z' }, { until: '9999-12-31T23:59:59-23:59' }]) {
+      const { errors } = await root.ask(document, variables);
+      assert.equal(errors?.[0]?.extensions.code, 'BAD_USER_INPUT');
+    }
+    const all = { since: '0001-01-01T00:00:00Z', until: '9999-12-31T23:59:59Z' };
+    assert.equal((await root.ask(document, all)).errors, undefined);
+  });
+
   test('is for superusers, and refuses sizes and cursors that it never gave', async () => {
     const staff = await signUp(service, { username: 'staff' });
     await root.updateUser({ isStaff: true }, { id: staff.id });

@@ -10,6 +10,7 @@ import {
   makeSuperuser,
   type Person,
   password,
+  securityTokenOf,
   signUp,
   verify,
 } from '../support/people.js';
@@ -972,6 +973,21 @@ describe('after a failure', () => {
   });
 });
 
+test('a send of the owner that sends nothing does not count', async () => {
+  const limited = await startService();
+  const alice = await signUp(limited, { email, password });
+  await verify(limited, alice, alice.emailToken);
+  await alice.updateUser({ phone });
+  const tokenId = await securityTokenOf(limited, phone);
+  const told = (await outbox(limited)).length;
+  // A pending or added address proves nobody yet.
+  for (let nth = 0; nth < 3; nth += 1)
+    assert.equal((await alice.sendOneTimePassword(tokenId)).__typename, 'SendOneTimePasswordSuccess');
+  assert.equal((await outbox(limited)).length, told);
+  assert.equal((await alice.sendOneTimePassword(tokenId, 'VERIFICATION')).__typename, 'SendOneTimePasswordSuccess');
+  assert.equal((await outbox(limited)).length, told + 1);
+});
+
 describe('generateOneTimePassword', () => {
   let root: Person;
   beforeEach(async () => {
@@ -1043,6 +1059,19 @@ describe('generateOneTimePassword', () => {
     assert.equal(own.__typename, 'GenerateOneTimePasswordSuccess');
     await second.checkOneTimePassword(tokenId, own.oneTimePassword, 'VERIFICATION');
     assert.equal((await root.generateOneTimePassword(tokenId)).code, 'NOT_FOUND', 'verified or not');
+  });
+
+  test("for one's own wants a recent authentication, which it would else replace", async () => {
+    const alice = await signUp(service, { email });
+    await root.updateUser({ email: 'root@a.test' });
+    const tokenId = await tokenIdOf('root@a.test');
+    assert.equal((await root.generateOneTimePassword(tokenId, 'VERIFICATION')).code, undefined);
+    await advance(service, 601);
+    const document =
+      'mutation ($tokenId: ID!) { generateOneTimePassword(tokenId: $tokenId, purpose: VERIFICATION) { __typename } }';
+    const { errors } = await root.ask(document, { tokenId });
+    assert.equal(errors?.[0]?.extensions.code, 'FORBIDDEN');
+    assert.equal((await root.ask(document, { tokenId: alice.emailToken })).errors, undefined);
   });
 
   test('puts the next one in the place of the one that was sent', async () => {

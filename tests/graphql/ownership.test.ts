@@ -378,6 +378,20 @@ describe('a stranger', () => {
   });
 });
 
+for (const proof of ['AUTHENTICATION', 'PASSWORD_RESET'] as const)
+  test(`from where whoever came before has signed in is no place that the owner is known by, after ${proof}`, async () => {
+    const from = (address: string) => ({ headers: { 'x-forwarded-for': address } });
+    const email = 'victim@a.test';
+    await signUp(service, { email, password }, from('203.0.113.7'));
+    const code = await receive(anonymous, email, proof);
+    const proved = proof === 'AUTHENTICATION' ? await signInBy(email, code) : await resetBy(email, code);
+    assert.match(proved.__typename, /Success$/);
+    const guess = async (address: string) =>
+      (await caller(service, from(address)).authenticate({ email, password: 'wrong' })).__typename;
+    assert.equal(await guess('198.51.100.1'), 'InvalidCredentialsError');
+    assert.equal(await guess('203.0.113.7'), 'TimeoutError');
+  });
+
 describe('unlockSecurityToken', () => {
   const email = 'alice@a.test';
   const document =
@@ -446,6 +460,22 @@ describe('unlockSecurityToken', () => {
     const { tokens } = await anonymous.authenticate({ email, password });
     const session = caller(service, { token: tokens.accessToken });
     assert.equal((await session.unlockSecurityToken(alice.emailToken)).__typename, 'UnlockSecurityTokenSuccess');
+  });
+
+  test('its owner frees it three times a day, so that nobody guesses and unlocks again and again', async () => {
+    const alice = await signUp(service, { email });
+    const root = await makeSuperuser(service);
+    for (let time = 1; time <= 3; time += 1) {
+      assert.equal((await signInBy(email, 'WRONG')).__typename, 'InvalidOneTimePasswordError');
+      assert.equal((await alice.unlockSecurityToken(alice.emailToken)).__typename, 'UnlockSecurityTokenSuccess');
+    }
+    assert.equal((await signInBy(email, 'WRONG')).__typename, 'InvalidOneTimePasswordError');
+    const refused = await alice.unlockSecurityToken(alice.emailToken);
+    assert.deepEqual([refused.__typename, refused.failureCount], ['TimeoutError', null]);
+    assert.ok(refused.retryAfterSeconds > 86_000 && refused.retryAfterSeconds <= 86_400);
+    const [token] = (await alice.account()).securityTokens;
+    assert.equal(token.failureCount, 1, 'nothing was cleared');
+    assert.equal((await root.unlockSecurityToken(alice.emailToken)).__typename, 'UnlockSecurityTokenSuccess');
   });
 
   test('a superuser frees anybody’s; where nobody has the address there is nothing to free', async () => {

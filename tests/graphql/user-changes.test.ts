@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import { operations, outbox } from '../support/client.js';
 import {
   type Caller,
@@ -12,6 +14,7 @@ import {
   signUp,
   verify,
 } from '../support/people.js';
+import { connect } from '../support/replicas.js';
 import { advance, clear, startService } from '../support/service.js';
 
 const service = await startService();
@@ -164,6 +167,23 @@ describe('identifiers', () => {
     assert.deepEqual([user.username, user.email, user.phone], ['alice', 'alice@a.test', phone]);
   });
 
+  test('updateUser says it as often as sign-ups do, for each client', async () => {
+    const limited = await startService({ SIGN_UPS_PER_HOUR: '3' });
+    const root = await makeSuperuser(limited);
+    await signUp(limited, { email: 'bob@a.test', username: 'bob' });
+    const alice = await signUp(limited, { username: 'alice' });
+    const probe = (email: string) => alice.updateUser({ username: 'bob', email });
+    for (const email of ['bob@a.test', 'nobody@a.test', 'bob@a.test'])
+      assert.equal((await probe(email)).__typename, 'ValidationError');
+    for (const email of ['bob@a.test', 'nobody@a.test']) {
+      const { __typename, failureCount } = await probe(email);
+      assert.deepEqual([__typename, failureCount], ['TimeoutError', null]);
+    }
+    // What claims nothing tells nothing, and superusers see all anyway.
+    assert.equal((await alice.updateUser({})).__typename, 'UpdateUserSuccess');
+    assert.equal((await root.updateUser({ username: 'alicia' }, { id: alice.id })).__typename, 'UpdateUserSuccess');
+  });
+
   test('updateUser does not say of one’s own identifier that it is taken, when another one is', async () => {
     await signUp(service, { username: 'bob', email: 'bob@a.test', phone: otherPhone });
     const own = { username: 'alice', email: 'alice@a.test', phone };
@@ -196,6 +216,29 @@ describe('identifiers', () => {
 });
 
 describe('addresses', () => {
+  for (const {
+    kind,
+    pending,
+    verified,
+    of: [old, next],
+  } of addresses)
+    test(`a ${kind} that is verified while its change waits for the user stays until the new one is verified`, async () => {
+      const alice = await signUp(service, { [kind]: old });
+      const verifying = new pg.Client(service.app.config.databaseUrl);
+      await verifying.connect();
+      await verifying.query('begin; select from users for update');
+      await verifying.query('update users set first_verified_at = now()');
+      await verifying.query('update security_tokens set verified_at = now()');
+      const changing = alice.updateUser({ [kind]: next });
+      const { query } = await connect(service.app.config.databaseUrl!);
+      const isWaiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+      while ((await query(isWaiting)).length === 0) await delay(10);
+      await verifying.query('commit');
+      await verifying.end();
+      const { user } = await changing;
+      assert.deepEqual([user[kind], user[verified], user[pending]], [old, true, next]);
+    });
+
   for (const { kind, of } of addresses) {
     test(`an unverified ${kind} is replaced at once, and what was live for it is dead`, async () => {
       const [old, next] = of;

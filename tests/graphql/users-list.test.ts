@@ -190,7 +190,7 @@ describe('users', () => {
       'A'.repeat(10_000),
       forge(':'),
       forge(':a\0'),
-      forge(`:${'a'.repeat(255)}`),
+      forge(`:${'a'.repeat(601)}`),
     ];
     for (const after of cursors)
       for (const search of [null, 'a']) assert.equal(await codeOf(root, { after, search }), 'BAD_USER_INPUT', after);
@@ -290,6 +290,21 @@ describe('users by search', () => {
 
   test('finds everybody by nothing', async () => {
     assert.equal((await find('')).length, 6);
+  });
+
+  test('finds the longest of usernames, and goes on after it', async () => {
+    for (const letter of ['𐐀', 'İ']) {
+      const longest = letter.repeat(150);
+      const { id } = await signUp(service, { username: longest });
+      names.set(id, letter);
+      assert.deepEqual(await find(longest), [letter]);
+      await signUp(service, { username: `${letter}z` });
+      const page = { search: letter, first: 1 };
+      const { nodes, pageInfo } = await root.users(page);
+      const next = await root.users({ ...page, after: pageInfo.endCursor });
+      assert.notEqual(next.nodes[0].id, nodes[0].id);
+      assert.equal(next.nodes.length, 1);
+    }
   });
 
   test('looks at what is an identifier now, and not at what is still to become one', async () => {
