@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { after, beforeEach, describe, test } from 'node:test';
+import { after, beforeEach, describe, type TestContext, test } from 'node:test';
 import { buildSchema, isInterfaceType } from 'graphql';
 import { MeDocument, PolicyDocument, SessionsDocument, UpdateAccountDocument } from '../web/src/generated/graphql.js';
 import { countDown } from './examples/count-down.js';
@@ -153,4 +153,35 @@ test('a wait counts down to 0 and ends', async () => {
   assert.equal(shown[0], 2);
   assert.equal(shown.at(-1), 0);
   assert.deepEqual([...new Set(shown)], shown);
+});
+
+describe('a wait of ten seconds', () => {
+  /** Shows the wait, lets both clocks of the device go on by so many seconds, and gives what was shown last. */
+  function shownAfter(t: TestContext, monotonicSeconds: number, wallSeconds: number): number | undefined {
+    let [monotonic, wall] = [5000, 1e12];
+    t.mock.method(performance, 'now', () => monotonic);
+    t.mock.method(Date, 'now', () => wall);
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    let shown: number | undefined;
+    countDown({ retryAfterSeconds: 10 }, (seconds) => {
+      shown = seconds;
+    });
+    assert.equal(shown, 10);
+    monotonic += monotonicSeconds * 1000;
+    wall += wallSeconds * 1000;
+    t.mock.timers.tick(1000);
+    return shown;
+  }
+
+  test('is over when ten seconds have gone by', (t) => {
+    assert.equal(shownAfter(t, 10, 10), 0);
+  });
+
+  test('is not longer where the clock on the wall was set back', (t) => {
+    assert.equal(shownAfter(t, 8, -3600), 2);
+  });
+
+  test('is not longer where the device has slept, and its monotonic clock with it', (t) => {
+    assert.equal(shownAfter(t, 0.5, 8), 2);
+  });
 });
