@@ -4,13 +4,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, beforeEach, describe, type TestContext, test } from 'node:test';
 import { buildSchema, isInterfaceType } from 'graphql';
+import { createServer } from 'vite';
 import { MeDocument, PolicyDocument, SessionsDocument, UpdateAccountDocument } from '../web/src/generated/graphql.js';
 import { countDown } from './examples/count-down.js';
 import { possibleTypes } from './examples/possible-types.js';
 import { outcomeOf } from './examples/sign-in.js';
+import { openBrowser, skipWithoutBrowser } from './support/browser.js';
 import { operations } from './support/client.js';
 import { compileForBrowsers, generateAsDocumented } from './support/front-end.js';
 import { password, signUp } from './support/people.js';
+import { freePort } from './support/postgres.js';
 import { clear, startService } from './support/service.js';
 
 const root = join(import.meta.dirname, '..');
@@ -31,7 +34,9 @@ const files = [
 ];
 const quoted = [...read('docs/clients.md').matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text!);
 
-const service = await startService();
+const port = await freePort();
+const frontEnd = `http://localhost:${port}`;
+const service = await startService({ CORS_ORIGINS: frontEnd });
 
 // The project of a reader, of the blocks as they stand. Within this one, so that the packages are found from there.
 const project = mkdtempSync(join(root, 'dist/clients-'));
@@ -92,6 +97,42 @@ for (const [name, file] of Object.entries(clients))
     assert.equal(await tokens.refresh(), true);
     assert.equal((await operations(service, { token: tokens.accessToken! }).me()).username, 'ada');
   });
+
+test('the four sign in from a browser, served by Vite and on another origin than the API', {
+  skip: skipWithoutBrowser,
+}, async () => {
+  await clear(service);
+  await signUp(service, { username: 'ada', password });
+  const names = Object.values(clients);
+  const main = names.map((file, n) => `import { signIn as signIn${n} } from './src/${file}.js';`).join('\n');
+  const signIns = names.map((_, n) => `signIn${n}`);
+  writeFileSync(join(project, 'main.ts'), `${main}\nObject.assign(window, { signIns: [${signIns}] });\n`);
+  writeFileSync(join(project, 'index.html'), '<!doctype html><script type="module" src="/main.ts"></script>');
+  // Not what it builds, where `process.env` is an empty object.
+  const server = await createServer({
+    root: project,
+    cacheDir: join(project, '.vite'),
+    configFile: false,
+    logLevel: 'warn',
+    server: { host: 'localhost', port, strictPort: true, hmr: false, ws: false, watch: null },
+  });
+  await server.listen();
+  const { context, page, offences } = await openBrowser(frontEnd);
+  try {
+    await page.goto('/');
+    assert.deepEqual(offences, []);
+    const outcomes = await page.evaluate(async (password) => {
+      const { signIns } = globalThis as unknown as { signIns: typeof import('./examples/fetch.js').signIn[] };
+      const outcomes: string[] = [];
+      for (const signIn of signIns) outcomes.push((await signIn('ada', password)).__typename);
+      return outcomes;
+    }, password);
+    assert.deepEqual(outcomes, Array(names.length).fill('AuthenticateSuccess'));
+  } finally {
+    await context.close();
+    await server.close();
+  }
+});
 
 describe('the link that refreshes a session', () => {
   let sent: string[] = [];
