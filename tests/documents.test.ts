@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { generate } from '@graphql-codegen/cli';
 import { buildSchema, type GraphQLObjectType, isUnionType, Kind, parse, validate } from 'graphql';
+import { compileForBrowsers, generateAsDocumented } from './support/front-end.js';
 
 const root = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
@@ -51,21 +52,16 @@ test('every operation for people is among them, and each that answers a union re
   assert.deepEqual(all.filter((name) => !asked.has(name)).sort(), others.sort());
 });
 
-test('the five lines of docs/clients.md generate the typed documents from the exports of the package', async () => {
-  const { default: example } = await import('./examples/codegen.js');
-  const [options] = Object.values(example.generates);
-  const installed = (path: unknown) => join(root, String(path).replace('node_modules/flex-identity/', ''));
-  const output = `${join(folder, 'as-documented')}/`;
-  await generate(
-    {
-      schema: installed(example.schema),
-      documents: installed(example.documents),
-      generates: { [output]: options! },
-      silent: true,
-    },
-    true,
+test('the codegen.ts of docs/clients.md and of the README generates typed documents that compile in a front end', async () => {
+  const quoted = [...read('README.md').matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text);
+  assert.ok(quoted.includes(read('tests/examples/codegen.ts')), 'the README has another one');
+  const project = join(folder, 'as-documented');
+  await generateAsDocumented(project);
+  assert.match(
+    readFileSync(join(project, 'src/graphql/graphql.ts'), 'utf8'),
+    /__typename: 'TimeoutError', retryAt: string/,
   );
-  assert.match(readFileSync(join(output, 'graphql.ts'), 'utf8'), /__typename: 'TimeoutError', retryAt: string/);
+  assert.equal(compileForBrowsers(project), '');
 });
 
 describe('a switch over the outcomes of a sign-in', () => {

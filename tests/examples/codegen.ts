@@ -7,7 +7,7 @@ const config: CodegenConfig = {
     'src/graphql/': {
       preset: 'client',
       presetConfig: { fragmentMasking: false },
-      config: { scalars: { DateTime: 'string' } },
+      config: { scalars: { DateTime: 'string' }, enumsAsTypes: true, useTypeImports: true },
     },
   },
 };

@@ -1,14 +1,21 @@
 import { print } from 'graphql';
 import { RefreshSessionDocument, type RefreshSessionMutation } from '../../web/src/generated/graphql.js';
+import { api } from './api.js';
 
 /** The tokens of a program. In a browser the refresh token is in the cookie, and there is none to keep. */
 export const tokens = {
   accessToken: null as string | null,
   refreshToken: null as string | null,
 
+  /** Keeps what a sign-in, a sign-up or a refresh has answered. */
+  keep(given: { accessToken: string; refreshToken?: string | null }): void {
+    tokens.accessToken = given.accessToken;
+    tokens.refreshToken = given.refreshToken ?? null;
+  },
+
   /** @returns whether the session goes on */
   async refresh(): Promise<boolean> {
-    const response = await fetch(`${process.env.IDENTITY_URL ?? 'http://localhost:4000'}/graphql`, {
+    const response = await fetch(api, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ query: print(RefreshSessionDocument), variables: { refreshToken: tokens.refreshToken } }),
@@ -20,8 +27,7 @@ export const tokens = {
       tokens.accessToken = null;
       return false;
     }
-    tokens.accessToken = data.refreshSession.tokens.accessToken;
-    tokens.refreshToken = data.refreshSession.tokens.refreshToken ?? null;
+    tokens.keep(data.refreshSession.tokens);
     return true;
   },
 };

@@ -1,8 +1,10 @@
 import { Client, fetchExchange } from '@urql/core';
 import { SignInDocument } from '../../web/src/generated/graphql.js';
+import { api } from './api.js';
+import { tokens } from './tokens.js';
 
 const client = new Client({
-  url: `${process.env.IDENTITY_URL ?? 'http://localhost:4000'}/graphql`,
+  url: api,
   exchanges: [fetchExchange],
   // This API answers queries by GET only to clients that send a header of their own.
   preferGetMethod: false,
@@ -11,5 +13,7 @@ const client = new Client({
 export async function signIn(identifier: string, password: string) {
   const { data, error } = await client.mutation(SignInDocument, { input: { identifier, password } });
   if (error || !data) throw error;
-  return data.authenticate;
+  const { authenticate } = data;
+  if (authenticate.__typename === 'AuthenticateSuccess') tokens.keep(authenticate.tokens);
+  return authenticate;
 }

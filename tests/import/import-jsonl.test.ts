@@ -10,6 +10,7 @@ import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import { importUsers } from '../../src/domain/import.js';
 import { readLine } from '../../src/domain/import-lines.js';
+import { withClient } from '../support/django.js';
 import { cli, readMap, signsIn, startImporter } from '../support/import.js';
 import { createDatabase, sharedSecrets, temporaryFolder } from '../support/service.js';
 
@@ -184,6 +185,9 @@ describe('docs/migrating.md', () => {
   const guide = readFileSync(join(import.meta.dirname, '../../docs/migrating.md'), 'utf8');
   const blockOf = (language: string) => new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'ms').exec(guide)![1]!;
 
+  const lastBlockOf = (language: string) =>
+    [...guide.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].at(-1)![1]!;
+
   test('shows lines that are imported as they stand, with every field there is, each explained', async () => {
     const answer = await importer.answer([...jsonl, '-', '--source', 'guide'], blockOf('jsonl'));
     assert.deepEqual([answer.created, answer.problemCount], [2, 0]);
@@ -195,25 +199,87 @@ describe('docs/migrating.md', () => {
     assert.deepEqual(explained.sort(), fields);
   });
 
-  test('has a script of ten lines by which the users of better-auth come with their passwords', async () => {
+  describe('brings the users of better-auth along with their passwords', () => {
     const folder = temporaryFolder();
+    const [query, script] = [lastBlockOf('sql'), blockOf('js')];
+    writeFileSync(join(folder, 'better-auth.sql'), query);
+    writeFileSync(join(folder, 'better-auth.mjs'), script);
+    const hasPsql = spawnSync('psql', ['--version']).status === 0;
     const salt = 'a1b2c3d4e5f60718293a4b5c6d7e8f90';
     const key = scryptSync('violin under the stairs', salt, 64, { N: 16384, r: 16, p: 1, maxmem: 2 ** 26 });
-    const user = { email: 'better@example.com', emailVerified: true, createdAt: '2025-01-01T00:00:00.000Z' };
-    writeFileSync(
-      join(folder, 'users.json'),
-      JSON.stringify([
-        { ...user, id: 'Zx81', password: `${salt}:${key.toString('hex')}` },
-        { ...user, id: 'Zx82', email: 'social@example.com', password: null },
-      ]),
-    );
-    const script = blockOf('js');
-    assert.ok(script.trim().split('\n').length <= 10);
-    writeFileSync(join(folder, 'better-auth.mjs'), script);
-    const { stdout } = spawnSync(process.execPath, ['better-auth.mjs'], { cwd: folder, encoding: 'utf8' });
-    const answer = await importer.answer([...jsonl, '-', '--source', 'better-auth'], stdout);
-    assert.deepEqual([answer.created, answer.problemCount], [2, 0], stdout);
-    assert.equal(await signsIn(importer.service, user.email, 'violin under the stairs'), 'AuthenticateSuccess');
+
+    test('by a script of ten lines', () => {
+      assert.ok(script.trim().split('\n').length <= 10);
+    });
+
+    // Which of them its tables have depends on its version.
+    for (const instant of ['timestamp', 'timestamptz'] as const)
+      test(`who have joined at a ${instant}`, async () => {
+        const url = await makeTables(instant);
+        const source = `better-auth-${instant}`;
+        const command = lastBlockOf('sh')
+          .replace('postgres://reader@old-host/shop', `'${url}'`)
+          .replace('npx flex-identity', `'${process.execPath}' '${cli}'`)
+          .replace('--source better-auth', `--source ${source} --json`);
+        const { stdout, stderr } = spawnSync('sh', ['-c', hasPsql ? command : command.replace(/^.*\|\n/, '')], {
+          cwd: folder,
+          encoding: 'utf8',
+          env: { PATH: process.env.PATH, ...importer.environment },
+          input: hasPsql ? '' : await askWithoutPsql(url),
+        });
+        assert.equal(stderr, '');
+        const answer = JSON.parse(stdout);
+        assert.deepEqual([answer.rows, answer.created, answer.problemCount], [3, 3, 0], stdout);
+        const rows = await importer.rows(
+          `select imported_id, email, verified_at is not null as verified, date_joined from users u join security_tokens t on t.user_id = u.id
+           where imported_id like '${source}:%' order by imported_id`,
+        );
+        assert.deepEqual(
+          rows.map((row) => Object.values(row)),
+          [
+            [`${source}:both`, `both.${instant}@example.com`, true, new Date('2025-01-01T00:00:00.123Z')],
+            [`${source}:google`, `google.${instant}@example.com`, false, new Date('2025-07-01T00:00:00Z')],
+            [`${source}:password`, `password.${instant}@example.com`, true, new Date('2025-07-01T00:00:01Z')],
+          ],
+        );
+        const outcome = (name: string) =>
+          signsIn(importer.service, `${name}.${instant}@example.com`, 'violin under the stairs');
+        assert.equal(await outcome('both'), 'AuthenticateSuccess');
+        assert.equal(await outcome('google'), 'InvalidCredentialsError');
+        assert.equal(await outcome('password'), 'AuthenticateSuccess');
+      });
+
+    /** The tables that better-auth makes, but for columns that nobody asks for, in a database with a time zone of its own. */
+    async function makeTables(instant: 'timestamp' | 'timestamptz'): Promise<string> {
+      const url = await createDatabase();
+      await withClient(url, async (client) => {
+        await client.query(`
+          set timezone to 'UTC';
+          create table "user" (id text primary key, name text not null, email text not null unique, "emailVerified" boolean not null,
+            image text, "createdAt" ${instant} not null, "updatedAt" ${instant} not null);
+          create table account (id text primary key, "accountId" text not null, "providerId" text not null,
+            "userId" text not null references "user" (id) on delete cascade, password text);
+          insert into "user" values
+            ('both', E'Bo\\n"th"', 'both.${instant}@example.com', true, null, '2025-01-01T00:00:00.123456Z', now()),
+            ('google', '', 'google.${instant}@example.com', false, null, '2025-07-01T00:00:00Z', now()),
+            ('password', '', 'password.${instant}@example.com', true, null, '2025-07-01T00:00:01Z', now());
+          insert into account values
+            (1, 'g1', 'google', 'both', null),
+            (2, 'both', 'credential', 'both', '${salt}:${key.toString('hex')}'),
+            (3, 'g2', 'google', 'google', null),
+            (4, 'password', 'credential', 'password', '${salt}:${key.toString('hex')}');`);
+        await client.query(`alter database ${new URL(url).pathname.slice(1)} set timezone to 'Asia/Tokyo'`);
+      });
+      return url;
+    }
+
+    /** What psql writes, where there is none. */
+    async function askWithoutPsql(url: string): Promise<string> {
+      return withClient(url, async (client) => {
+        await client.query(`set timezone to '${/PGTZ=(\S+)/.exec(lastBlockOf('sh'))![1]}'`);
+        return lines(...(await client.query(query)).rows.flatMap((row) => Object.values(row)));
+      });
+    }
   });
 });
 
