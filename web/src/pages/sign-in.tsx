@@ -209,7 +209,7 @@ export function SendTo(props: {
 }
 
 function SendButton({ sent, purpose, onSent }: { sent: Sent; purpose: Purpose; onSent: (sent: Sent) => void }) {
-  const { form, send } = useSending(sent.tokenId, purpose);
+  const { form, send } = useSending(sent, purpose);
   return (
     <FormOf
       form={form}

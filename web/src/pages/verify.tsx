@@ -98,7 +98,9 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
 function VerifyByTyping({ me }: { me: AccountFragment }) {
   const asked = readKept<string>('confirm');
   const open = me.securityTokens.filter(({ verified }) => !verified);
-  const address = open.find(({ id }) => id === asked) ?? open[0];
+  // The first one stays when it is confirmed: nobody has asked for a message to the next.
+  const [chosen] = useState(() => (open.find(({ id }) => id === asked) ?? open[0])?.id);
+  const address = me.securityTokens.find(({ id }) => id === chosen);
   if (address === undefined)
     return (
       <>
@@ -113,28 +115,29 @@ function VerifyByTyping({ me }: { me: AccountFragment }) {
   return <VerifyAddress key={address.id} address={address} onDone={() => go('/account')} />;
 }
 
-/** Sends one where none was sent from here a moment ago, and takes it. */
+/** Sends one where none is on its way from here, and takes it. */
 export function VerifyAddress(props: { address: AccountFragment['securityTokens'][number]; onDone: () => void }) {
   const { address, onDone } = props;
   const [value, setValue] = useState('');
   const ask = useAsk();
   const form = useForm(`check ${address.id} VERIFICATION`);
-  const sending = useSending(address.id, 'VERIFICATION');
   const sent = { tokenId: address.id, name: address.name, kind: address.__typename };
+  const sending = useSending(sent, 'VERIFICATION');
   const started = useRef(false);
-  const live = address.expiresAt !== null && new Date(address.expiresAt!).getTime() > Date.now();
   useEffect(() => {
-    // Once, also where React mounts twice; and not again after a reload, while one is live.
-    if (started.current || live || sending.seconds > 0) return;
+    // Once, also where React mounts twice, and not when a wait is over: the next one would void what has just come.
+    if (started.current) return;
     started.current = true;
-    void sending.send();
+    if (!sending.underWay && sending.seconds === 0) void sending.send();
   });
   return (
     <FormOf
       form={form}
       onSubmit={async () => {
         const variables = { tokenId: address.id, oneTimePassword: value, purpose: 'VERIFICATION' as const };
-        if ((await form.run(() => ask(CheckOneTimePasswordDocument, variables))) !== undefined) onDone();
+        if ((await form.run(() => ask(CheckOneTimePasswordDocument, variables))) === undefined) return;
+        sending.spend();
+        onDone();
       }}
     >
       <OneTimePasswordStep purpose="VERIFICATION" {...{ sent, form, value }} onValue={setValue}>
