@@ -19,7 +19,7 @@ export function SignInPage() {
   const { fragment } = useLocation();
   const link = messageLink(fragment);
   const session = useSession();
-  if (link !== null) return <SignInByLink {...link} />;
+  if (link !== null) return <SignInByLink key={fragment} {...link} />;
   if (session.status === 'in')
     return (
       <Page title="Sign in">

@@ -8,15 +8,15 @@ import { keep, readKept } from '../kept.js';
 import { OneTimePasswordStep, useSending } from '../one-time-password.js';
 import { go, Link, messageLink, useLocation } from '../router.js';
 import { useSession } from '../session.js';
-import { FormOf, Page, Problems, Submit } from '../ui.js';
+import { Failed, FormOf, Page, Problems, StillSignedIn, Submit } from '../ui.js';
 import { SignIn } from './sign-in.js';
-import { signOut } from './sign-out.js';
+import { useSignOut } from './sign-out.js';
 
 export function VerifyPage() {
   const { fragment } = useLocation();
   const link = messageLink(fragment);
   const session = useSession();
-  const { data } = useQuery(MeDocument, { skip: session.status !== 'in' });
+  const { data, error, refetch } = useQuery(MeDocument, { skip: session.status !== 'in' });
   if (session.status !== 'in')
     return (
       <Page title="Confirm your address">
@@ -26,10 +26,12 @@ export function VerifyPage() {
     );
   return (
     <Page title="Confirm your address">
-      {!data?.me ? (
+      {!data?.me && error ? (
+        <Failed {...{ error, refetch }} />
+      ) : !data?.me ? (
         <p aria-busy="true">One moment …</p>
       ) : link !== null ? (
-        <VerifyByLink me={data.me} {...link} />
+        <VerifyByLink key={fragment} me={data.me} {...link} />
       ) : (
         <VerifyByTyping me={data.me} />
       )}
@@ -41,6 +43,7 @@ export function VerifyPage() {
 function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePassword: string }) {
   const { me, tokenId, oneTimePassword } = props;
   const ask = useAsk();
+  const signOut = useSignOut();
   const form = useForm(`check ${tokenId} VERIFICATION`);
   const address = me.securityTokens.find(({ id }) => id === tokenId);
   if (address === undefined)
@@ -49,9 +52,10 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
         <p className="problem" role="alert">
           This link is for another account. You are signed in as <b>{nameOf(me)}</b>.
         </p>
-        <button type="button" className="second" onClick={signOut}>
+        <button type="button" className="second" onClick={() => signOut.run()}>
           Sign out and sign in as somebody else
         </button>
+        {signOut.failed && <StillSignedIn />}
       </>
     );
   if (address.verified)
