@@ -171,6 +171,17 @@ describe('the link that refreshes a session', () => {
     assert.equal(sent.length, 10);
   });
 
+  test('sends nothing again in the name of whoever the refresh signs in', async () => {
+    const { client } = await import('./examples/apollo-client.js');
+    const bob = await signUp(service, { username: 'bob', password });
+    // As if he had signed in in another tab of a browser, where the refresh token is in a cookie of all tabs.
+    tokens.refreshToken = bob.tokens.refreshToken;
+    const rename = { mutation: UpdateAccountDocument, variables: { input: { username: 'lovelace' } } };
+    await assert.rejects(client.mutate(rename), /sign in|session|token/i);
+    const { data } = await client.query({ query: MeDocument, fetchPolicy: 'no-cache' });
+    assert.equal(data?.me?.username, 'bob');
+  });
+
   test('lets the refusal through where the session is over', async () => {
     const { client }: typeof import('./examples/apollo-client.js') = await load('apollo-client');
     await operations(service).signOut(tokens.refreshToken!);

@@ -7,13 +7,13 @@ import { AccountPage } from './pages/account.js';
 import { AuditPage } from './pages/audit.js';
 import { ResetPasswordPage } from './pages/reset-password.js';
 import { SignInPage } from './pages/sign-in.js';
-import { signOut } from './pages/sign-out.js';
+import { useSignOut } from './pages/sign-out.js';
 import { SignUpPage } from './pages/sign-up.js';
 import { UserPage, UsersPage } from './pages/users.js';
 import { VerifyPage } from './pages/verify.js';
 import { go, Link, useLocation } from './router.js';
-import { useSession } from './session.js';
-import { Page } from './ui.js';
+import { start, useSession } from './session.js';
+import { focusHeading, Page, StillSignedIn } from './ui.js';
 
 export function App() {
   const session = useSession();
@@ -22,11 +22,23 @@ export function App() {
   const client = useMemo(createClient, [user]);
   return (
     <ApolloProvider client={client}>
-      <a className="skip" href="#content">
+      {/* biome-ignore lint/a11y/useValidAnchor: it leads somewhere on the page, and only the way there is another */}
+      <a
+        className="skip"
+        href="#content"
+        onClick={(event) => {
+          // Not by the address: its fragment is what the link of a message carries.
+          event.preventDefault();
+          focusHeading();
+        }}
+      >
         Skip to the content
       </a>
       <Header />
-      <div id="content">{session.status !== 'starting' && <CurrentPage />}</div>
+      {/* The next user begins with nothing that a page has kept of the last one. */}
+      <div id="content" key={user ?? 'nobody'}>
+        {session.status === 'away' ? <AwayPage /> : session.status !== 'starting' && <CurrentPage />}
+      </div>
     </ApolloProvider>
   );
 }
@@ -35,7 +47,7 @@ function Header() {
   const session = useSession();
   const signedIn = session.status === 'in';
   const { data } = useQuery(MeDocument, { skip: !signedIn });
-  const [failed, setFailed] = useState(false);
+  const signOut = useSignOut();
   const me = signedIn ? (data?.me ?? session.user) : null;
   return (
     <header>
@@ -48,16 +60,7 @@ function Header() {
         {signedIn && (
           <>
             <NavLink to="/account">Account</NavLink>
-            <button
-              type="button"
-              className="quiet"
-              onClick={() => {
-                signOut().then(
-                  () => go('/sign-in'),
-                  () => setFailed(true),
-                );
-              }}
-            >
+            <button type="button" className="quiet" onClick={() => signOut.run(() => go('/sign-in'))}>
               Sign out
             </button>
           </>
@@ -69,11 +72,7 @@ function Header() {
           </>
         )}
       </nav>
-      {failed && signedIn && (
-        <p className="problem" role="alert">
-          The service cannot be reached, so you are still signed in.
-        </p>
-      )}
+      {signOut.failed && signedIn && <StillSignedIn />}
     </header>
   );
 }
@@ -94,6 +93,29 @@ function Mark() {
       <circle cx="16" cy="12" r="5" className="mark-front" />
       <path d="M6.5 26a9.5 9.5 0 0 1 19 0z" className="mark-front" />
     </svg>
+  );
+}
+
+/** The address stays as it is: what it names is shown as soon as it is known who asks. */
+function AwayPage() {
+  const [pending, setPending] = useState(false);
+  return (
+    <Page title="The service cannot be reached">
+      <p>It may be there again in a moment.</p>
+      <button
+        type="button"
+        className="main"
+        aria-disabled={pending}
+        onClick={async () => {
+          if (pending) return;
+          setPending(true);
+          await start();
+          setPending(false);
+        }}
+      >
+        {pending ? 'One moment …' : 'Try again'}
+      </button>
+    </Page>
   );
 }
 

@@ -3,7 +3,7 @@ import { useQuery } from '@apollo/client/react';
 import { type ReactNode, useLayoutEffect, useRef, useState } from 'react';
 import { type Form, useAsk, useForm } from './form.js';
 import { type OneTimePasswordPurpose, PolicyDocument, SendOneTimePasswordDocument } from './generated/graphql.js';
-import { clock, useWait } from './kept.js';
+import { clock, keep, readKept, useWait } from './kept.js';
 import { Done, Field, Problems } from './ui.js';
 
 export type Purpose = OneTimePasswordPurpose;
@@ -19,12 +19,13 @@ export interface Sent {
 interface Format {
   length: number;
   alphabet: string;
+  lifetimeSeconds: number;
 }
 
 const groupLength = (length: number) => (length % 4 === 0 ? 4 : 3);
 
 /** What counts of a text, in upper case. Of a whole message that was pasted, the first word that looks like a one-time password. */
-function readOneTimePassword(text: string, { length, alphabet }: Format): string {
+function readOneTimePassword(text: string, { length, alphabet }: Pick<Format, 'length' | 'alphabet'>): string {
   const upper = text.toUpperCase();
   const counts = (character: string) => alphabet.includes(character);
   const words = upper.split(/[^\p{L}\p{N}]+/u);
@@ -46,8 +47,11 @@ function useFormat(kind: Sent['kind']): Format {
   const { data } = useQuery(PolicyDocument);
   const [format, fallback] =
     kind === 'EmailToken'
-      ? [data?.policy.emailOneTimePassword, { length: 8, alphabet: 'BCDFGHJKLMNPQRSTVWXZ23456789' }]
-      : [data?.policy.phoneOneTimePassword, { length: 6, alphabet: '0123456789' }];
+      ? [
+          data?.policy.emailOneTimePassword,
+          { length: 8, alphabet: 'BCDFGHJKLMNPQRSTVWXZ23456789', lifetimeSeconds: 600 },
+        ]
+      : [data?.policy.phoneOneTimePassword, { length: 6, alphabet: '0123456789', lifetimeSeconds: 600 }];
   return format ?? fallback;
 }
 
@@ -89,20 +93,28 @@ function OneTimePasswordField({ kind, value, onValue, issue }: FieldProps) {
   );
 }
 
-/** Asks for one to be sent. The wait until the next may be asked for goes by the address, on every page. */
-export function useSending(tokenId: string, purpose: Purpose) {
+/** Asks for one to be sent. The wait until the next may be asked for goes by the address, on every page; whether one is on its way, by the purpose too. */
+export function useSending({ tokenId, kind }: Sent, purpose: Purpose) {
   const ask = useAsk();
   const { data } = useQuery(PolicyDocument);
+  const { lifetimeSeconds } = useFormat(kind);
+  const key = `good ${purpose} ${tokenId}`;
   const form = useForm(`send ${tokenId}`);
   const again = useWait(`again ${tokenId}`);
   return {
     form,
     seconds: Math.max(form.wait.seconds, again.seconds),
+    /** whether one was sent from this tab that is good for this, as far as the tab knows */
+    underWay: (readKept<number>(key) ?? 0) > Date.now(),
     async send(): Promise<boolean> {
       const sent = await form.run(() => ask(SendOneTimePasswordDocument, { tokenId, purpose }));
-      if (sent !== undefined) again.start(data?.policy.resendIntervalSeconds ?? 30);
-      return sent !== undefined;
+      if (sent === undefined) return false;
+      keep(key, Date.now() + lifetimeSeconds * 1000);
+      again.start(data?.policy.resendIntervalSeconds ?? 30);
+      return true;
     },
+    /** It has been given, and is good no more. */
+    spend: () => keep(key, null),
   };
 }
 
@@ -116,12 +128,17 @@ export function OneTimePasswordStep(props: {
   children: ReactNode;
 }) {
   const { sent, purpose, form, value, onValue, children } = props;
-  const { form: sending, seconds, send } = useSending(sent.tokenId, purpose);
+  const { form: sending, seconds, underWay, send } = useSending(sent, purpose);
+  const first = purpose === 'VERIFICATION' && !underWay;
   const [resent, setResent] = useState(false);
   return (
     <>
       <p>
-        {purpose === 'VERIFICATION' ? (
+        {first ? (
+          <>
+            By a one-time password that is sent to it, confirm that <b>{sent.name}</b> is yours.
+          </>
+        ) : purpose === 'VERIFICATION' ? (
           <>
             A one-time password is on its way to <b>{sent.name}</b>.
           </>
@@ -142,10 +159,10 @@ export function OneTimePasswordStep(props: {
           onClick={async () => {
             if (seconds > 0) return;
             setResent(false);
-            if (await send()) setResent(true);
+            if (await send()) setResent(!first);
           }}
         >
-          Send another{' '}
+          Send {first ? 'one' : 'another'}{' '}
           {seconds > 0 && (
             <>
               in <span className="clock">{clock(seconds)}</span>

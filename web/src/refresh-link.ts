@@ -21,11 +21,22 @@ export function refreshLink({ accessToken, refresh }: Bearer): ApolloLink {
       mergeMap((result) => {
         const refused = result.errors?.some(({ extensions }) => extensions?.code === 'UNAUTHENTICATED');
         if (!refused || token === null) return of(result);
-        // Nothing was done, so that a mutation may be asked again too.
-        return from(refresh(token)).pipe(mergeMap((again) => (again ? send(accessToken()) : of(result))));
+        // Nothing was done, so that a mutation may be asked again too; but not in the name of whoever has signed in meanwhile.
+        return from(refresh(token)).pipe(
+          mergeMap((again) => {
+            const next = accessToken();
+            return again && next !== null && userOf(next) === userOf(token) ? send(next) : of(result);
+          }),
+        );
       }),
     );
   });
+}
+
+/** The claim `sub` of an access token, which is a JWT. */
+function userOf(accessToken: string): string {
+  const payload = accessToken.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/');
+  return JSON.parse(atob(payload)).sub;
 }
 
 /** However many requests were refused, one refresh: those that come while it is under way wait for it, and those that come behind have what it got. */

@@ -4,7 +4,8 @@ import { useSyncExternalStore } from 'react';
 import { RefreshSessionDocument, type RefreshSessionMutation } from './generated/graphql.js';
 import { oneRefresh } from './refresh-link.js';
 
-export type Session = { status: 'starting' } | { status: 'out' } | { status: 'in'; user: Who; accessToken: string };
+/** `away`: the service could not be reached at the start, so that nobody knows. */
+export type Session = { status: 'starting' | 'away' | 'out' } | { status: 'in'; user: Who; accessToken: string };
 
 /** What the frame of a page needs before anything is asked, so that nothing moves when the answer comes. */
 interface Who {
@@ -61,13 +62,12 @@ function accessToken(): string | null {
 
 export const bearer = oneRefresh(accessToken, refresh);
 
-/** Finds out at the start whether the browser is signed in. */
+/** Finds out at the start whether the browser is signed in. To be asked again where the service was away. */
 export async function start(): Promise<void> {
   try {
     await bearer.refresh(null);
   } catch {
-    // The service is away: the pages say so when they are used.
-    become({ status: 'out' });
+    if (current.status !== 'in') become({ status: 'away' });
   }
 }
 
@@ -85,12 +85,14 @@ async function refreshNow(): Promise<boolean> {
   });
   const { data } = (await response.json()) as { data?: RefreshSessionMutation | null };
   const result = data?.refreshSession;
-  if (result === undefined) throw new Error('the session could not be refreshed');
-  if (result.__typename === 'RefreshSessionSuccess') {
+  // 403: at this origin nobody is signed in by the cookie, and the page says so when somebody tries.
+  const unlisted = response.status === 403 && current.status !== 'in';
+  if (result === undefined && !unlisted) throw new Error('the session could not be refreshed');
+  if (result?.__typename === 'RefreshSessionSuccess') {
     become({ status: 'in', user: result.user, accessToken: result.tokens.accessToken });
     return true;
   }
-  if (current.status === 'starting') become({ status: 'out' });
-  else leave();
+  if (current.status === 'in') leave();
+  else become({ status: 'out' });
   return false;
 }

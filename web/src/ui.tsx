@@ -3,6 +3,7 @@ import { type FormEvent, type InputHTMLAttributes, type ReactNode, useEffect, us
 import type { Form } from './form.js';
 import { clock, inWords } from './kept.js';
 import { Link } from './router.js';
+import { troubleOfFailure } from './trouble.js';
 
 let firstPage = true;
 
@@ -21,6 +22,33 @@ export function Page({ title, children, wide = false }: { title: string; childre
       </h1>
       {children}
     </main>
+  );
+}
+
+/** Where one goes on when what had the focus is gone. */
+export function focusHeading(): void {
+  document.querySelector('h1')?.focus();
+}
+
+/** Why a query has not been answered, and another try. */
+export function Failed({ error, refetch }: { error: unknown; refetch: () => Promise<unknown> }) {
+  return (
+    <>
+      <p className="problem" role="alert">
+        {troubleOfFailure(error).message}
+      </p>
+      <button
+        type="button"
+        className="second"
+        onClick={() => {
+          focusHeading();
+          // What fails again is shown again.
+          refetch().catch(() => {});
+        }}
+      >
+        Try again
+      </button>
+    </>
   );
 }
 
@@ -91,8 +119,7 @@ export function PasswordField({ label, ...props }: Omit<FieldProps, 'type' | 'ch
       <button
         type="button"
         className="quiet"
-        aria-pressed={shown}
-        aria-label={`Show ${label.toLowerCase()}`}
+        aria-label={`${shown ? 'Hide' : 'Show'} ${label.toLowerCase()}`}
         onClick={() => setShown(!shown)}
       >
         {shown ? 'Hide' : 'Show'}
@@ -145,6 +172,15 @@ export function Problems({ form, fields = [] }: { form: Form; fields?: string[] 
       )}
       {announced === -1 && <p className="note">You can try again now.</p>}
     </div>
+  );
+}
+
+/** What came of a sign-out that failed. */
+export function StillSignedIn() {
+  return (
+    <p className="problem" role="alert">
+      The service cannot be reached, so you are still signed in.
+    </p>
   );
 }
 

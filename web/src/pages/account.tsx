@@ -15,15 +15,17 @@ import {
 import { type IdentifierKind, nameOf } from '../identifiers.js';
 import { NewPasswordField } from '../new-password.js';
 import { leave } from '../session.js';
-import { Done, Field, FormOf, Page, PasswordField, Problems, Submit, When } from '../ui.js';
+import { Done, Failed, Field, FormOf, Page, PasswordField, Problems, Submit, When } from '../ui.js';
 import { VerifyAddress } from './verify.js';
 
 export function AccountPage() {
-  const { data } = useQuery(MeDocument, { fetchPolicy: 'cache-and-network' });
+  const { data, error, refetch } = useQuery(MeDocument, { fetchPolicy: 'cache-and-network' });
   const me = data?.me;
   return (
     <Page title="Your account">
-      {!me ? (
+      {!me && error ? (
+        <Failed {...{ error, refetch }} />
+      ) : !me ? (
         <p aria-busy="true">One moment …</p>
       ) : (
         <>
@@ -92,6 +94,7 @@ function Identifier({ me, kind }: { me: AccountFragment; kind: IdentifierKind })
     ({ __typename, verified }) => !verified && __typename === (kind === 'email' ? 'EmailToken' : 'PhoneToken'),
   );
   const toVerify = kind === 'username' ? undefined : open;
+  const shown = mode === 'show' || (mode === 'verify' && !toVerify);
 
   async function update(next: string | null) {
     const variables = { input: { [kind]: next }, currentPassword: proof.currentPassword };
@@ -117,16 +120,17 @@ function Identifier({ me, kind }: { me: AccountFragment; kind: IdentifierKind })
             </span>
           )}
         </div>
-        {mode === 'show' && (
+        {shown && (
           <div className="row-actions">
             {toVerify && (
-              <button type="button" className="small" onClick={() => setMode('verify')}>
+              <button type="button" className="small" data-opens="verify" onClick={() => setMode('verify')}>
                 Confirm <span className="hidden">{labels[kind].toLowerCase()}</span>
               </button>
             )}
             <button
               type="button"
               className="small"
+              data-opens="change"
               onClick={() => {
                 setText(pending ?? value ?? '');
                 setDone(null);
@@ -139,9 +143,9 @@ function Identifier({ me, kind }: { me: AccountFragment; kind: IdentifierKind })
           </div>
         )}
       </div>
-      <Done>{mode === 'show' && done}</Done>
+      <Done>{shown && done}</Done>
       {mode === 'verify' && toVerify && (
-        <Inline onClose={() => setMode('show')}>
+        <Inline of="verify" onClose={() => setMode('show')}>
           <VerifyAddress
             address={toVerify}
             onDone={() => {
@@ -152,7 +156,7 @@ function Identifier({ me, kind }: { me: AccountFragment; kind: IdentifierKind })
         </Inline>
       )}
       {mode === 'change' && (
-        <Inline onClose={() => setMode('show')}>
+        <Inline of="change" onClose={() => setMode('show')}>
           <FormOf form={form} onSubmit={() => update(kind === 'username' ? text : text.trim())}>
             <Field
               label={`New ${labels[kind].toLowerCase()}`}
@@ -186,10 +190,26 @@ function Badge({ good }: { good: boolean }) {
   return <span className={good ? 'badge good' : 'badge'}>{good ? 'confirmed' : 'not confirmed'}</span>;
 }
 
-/** What opens in place: its first field gets the focus, and Escape closes it. */
-function Inline({ children, onClose }: { children: ReactNode; onClose: () => void }) {
+interface InlineProps {
+  /** which button beside it opens it, where there are several */
+  of?: string;
+  children: ReactNode;
+  onClose: () => void;
+}
+
+/** What opens in place: its first field gets the focus, Escape closes it, and the focus goes back to what has opened it. */
+function Inline({ of, children, onClose }: InlineProps) {
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => box.current?.querySelector('input')?.focus(), []);
+  useEffect(() => {
+    const around = box.current!.parentElement!;
+    box.current!.querySelector('input')?.focus();
+    return () => {
+      // Unless it is somewhere else already. What has opened it may be gone, too: there is nothing to confirm twice.
+      if (document.activeElement !== document.body) return;
+      const opener = around.querySelector<HTMLElement>(`[data-opens=${of}]`) ?? around.querySelector('button');
+      opener?.focus();
+    };
+  }, [of]);
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the key closes what the button below closes
     <div
@@ -281,7 +301,7 @@ const methods = {
 };
 
 function Sessions() {
-  const { data, refetch } = useQuery(SessionsDocument, { fetchPolicy: 'network-only' });
+  const { data, error, refetch } = useQuery(SessionsDocument, { fetchPolicy: 'network-only' });
   const [done, setDone] = useState<string | null>(null);
   const ask = useAsk();
   const form = useForm('sessions');
@@ -297,6 +317,7 @@ function Sessions() {
   return (
     <section className="card" aria-labelledby="sessions">
       <h2 id="sessions">Where you are signed in</h2>
+      {error && <Failed {...{ error, refetch }} />}
       <ul className="list">
         {sessions.map(({ id, userAgent, ipAddress, lastUsedAt, authenticationMethods, current }) => (
           <li key={id} className="row row-head">

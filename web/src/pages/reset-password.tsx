@@ -18,7 +18,7 @@ export function ResetPasswordPage() {
   return (
     <Page title="Choose a new password">
       {link !== null ? (
-        <NewPassword {...link} />
+        <NewPassword key={fragment} {...link} />
       ) : sent !== null ? (
         <NewPassword tokenId={sent.tokenId} sent={sent} onDone={() => setSent(null)} />
       ) : (

@@ -19,7 +19,7 @@ export function SignInPage() {
   const { fragment } = useLocation();
   const link = messageLink(fragment);
   const session = useSession();
-  if (link !== null) return <SignInByLink {...link} />;
+  if (link !== null) return <SignInByLink key={fragment} {...link} />;
   if (session.status === 'in')
     return (
       <Page title="Sign in">
@@ -209,7 +209,7 @@ export function SendTo(props: {
 }
 
 function SendButton({ sent, purpose, onSent }: { sent: Sent; purpose: Purpose; onSent: (sent: Sent) => void }) {
-  const { form, send } = useSending(sent.tokenId, purpose);
+  const { form, send } = useSending(sent, purpose);
   return (
     <FormOf
       form={form}

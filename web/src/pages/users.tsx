@@ -1,6 +1,6 @@
 /** For staff: everybody who has an account, and one of them. */
 import { useQuery } from '@apollo/client/react';
-import { type ReactNode, useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useAsk, useForm } from '../form.js';
 import {
   MeDocument,
@@ -23,12 +23,19 @@ export function UsersPage() {
   const given = new URLSearchParams(query);
   const [search, after] = [given.get('search') ?? '', given.get('after')];
   const [typed, setTyped] = useState(search);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  // A link and going back change it too: what was typed before is over then.
   useEffect(() => {
-    if (typed === search) return;
-    const next = typed === '' ? '/users' : `/users?${new URLSearchParams({ search: typed })}`;
-    const timer = setTimeout(() => go(next, { replace: true }), 250);
-    return () => clearTimeout(timer);
-  }, [typed, search]);
+    setTyped(search);
+    return () => clearTimeout(timer.current);
+  }, [search]);
+  const type = (text: string) => {
+    setTyped(text);
+    clearTimeout(timer.current);
+    if (text === search) return;
+    const next = text === '' ? '/users' : `/users?${new URLSearchParams({ search: text })}`;
+    timer.current = setTimeout(() => go(next, { replace: true }), 250);
+  };
 
   const variables = { search: search || null, after, first: pageLength };
   const { data, previousData, error } = useQuery(UsersDocument, { variables, fetchPolicy: 'cache-and-network' });
@@ -44,7 +51,7 @@ export function UsersPage() {
           name="search"
           placeholder="The beginning of a username, email or phone"
           value={typed}
-          onValue={setTyped}
+          onValue={type}
         />
       </div>
       {error && (

@@ -8,15 +8,15 @@ import { keep, readKept } from '../kept.js';
 import { OneTimePasswordStep, useSending } from '../one-time-password.js';
 import { go, Link, messageLink, useLocation } from '../router.js';
 import { useSession } from '../session.js';
-import { FormOf, Page, Problems, Submit } from '../ui.js';
+import { Failed, FormOf, Page, Problems, StillSignedIn, Submit } from '../ui.js';
 import { SignIn } from './sign-in.js';
-import { signOut } from './sign-out.js';
+import { useSignOut } from './sign-out.js';
 
 export function VerifyPage() {
   const { fragment } = useLocation();
   const link = messageLink(fragment);
   const session = useSession();
-  const { data } = useQuery(MeDocument, { skip: session.status !== 'in' });
+  const { data, error, refetch } = useQuery(MeDocument, { skip: session.status !== 'in' });
   if (session.status !== 'in')
     return (
       <Page title="Confirm your address">
@@ -26,10 +26,12 @@ export function VerifyPage() {
     );
   return (
     <Page title="Confirm your address">
-      {!data?.me ? (
+      {!data?.me && error ? (
+        <Failed {...{ error, refetch }} />
+      ) : !data?.me ? (
         <p aria-busy="true">One moment …</p>
       ) : link !== null ? (
-        <VerifyByLink me={data.me} {...link} />
+        <VerifyByLink key={fragment} me={data.me} {...link} />
       ) : (
         <VerifyByTyping me={data.me} />
       )}
@@ -41,6 +43,7 @@ export function VerifyPage() {
 function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePassword: string }) {
   const { me, tokenId, oneTimePassword } = props;
   const ask = useAsk();
+  const signOut = useSignOut();
   const form = useForm(`check ${tokenId} VERIFICATION`);
   const address = me.securityTokens.find(({ id }) => id === tokenId);
   if (address === undefined)
@@ -49,9 +52,10 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
         <p className="problem" role="alert">
           This link is for another account. You are signed in as <b>{nameOf(me)}</b>.
         </p>
-        <button type="button" className="second" onClick={signOut}>
+        <button type="button" className="second" onClick={() => signOut.run()}>
           Sign out and sign in as somebody else
         </button>
+        {signOut.failed && <StillSignedIn />}
       </>
     );
   if (address.verified)
@@ -98,7 +102,9 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
 function VerifyByTyping({ me }: { me: AccountFragment }) {
   const asked = readKept<string>('confirm');
   const open = me.securityTokens.filter(({ verified }) => !verified);
-  const address = open.find(({ id }) => id === asked) ?? open[0];
+  // The first one stays when it is confirmed: nobody has asked for a message to the next.
+  const [chosen] = useState(() => (open.find(({ id }) => id === asked) ?? open[0])?.id);
+  const address = me.securityTokens.find(({ id }) => id === chosen);
   if (address === undefined)
     return (
       <>
@@ -113,28 +119,29 @@ function VerifyByTyping({ me }: { me: AccountFragment }) {
   return <VerifyAddress key={address.id} address={address} onDone={() => go('/account')} />;
 }
 
-/** Sends one where none was sent from here a moment ago, and takes it. */
+/** Sends one where none is on its way from here, and takes it. */
 export function VerifyAddress(props: { address: AccountFragment['securityTokens'][number]; onDone: () => void }) {
   const { address, onDone } = props;
   const [value, setValue] = useState('');
   const ask = useAsk();
   const form = useForm(`check ${address.id} VERIFICATION`);
-  const sending = useSending(address.id, 'VERIFICATION');
   const sent = { tokenId: address.id, name: address.name, kind: address.__typename };
+  const sending = useSending(sent, 'VERIFICATION');
   const started = useRef(false);
-  const live = address.expiresAt !== null && new Date(address.expiresAt!).getTime() > Date.now();
   useEffect(() => {
-    // Once, also where React mounts twice; and not again after a reload, while one is live.
-    if (started.current || live || sending.seconds > 0) return;
+    // Once, also where React mounts twice, and not when a wait is over: the next one would void what has just come.
+    if (started.current) return;
     started.current = true;
-    void sending.send();
+    if (!sending.underWay && sending.seconds === 0) void sending.send();
   });
   return (
     <FormOf
       form={form}
       onSubmit={async () => {
         const variables = { tokenId: address.id, oneTimePassword: value, purpose: 'VERIFICATION' as const };
-        if ((await form.run(() => ask(CheckOneTimePasswordDocument, variables))) !== undefined) onDone();
+        if ((await form.run(() => ask(CheckOneTimePasswordDocument, variables))) === undefined) return;
+        sending.spend();
+        onDone();
       }}
     >
       <OneTimePasswordStep purpose="VERIFICATION" {...{ sent, form, value }} onValue={setValue}>

@@ -1,0 +1,275 @@
+/** The pages in a real browser, where something goes wrong or changes under them: nothing is claimed that is not so, and one can go on. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { arrived, browsersOf, skipWithoutBrowser, until } from '../support/browser.js';
+import { outbox } from '../support/client.js';
+import {
+  askForOneTimePassword,
+  codeField,
+  focused,
+  identifierField,
+  linkIn,
+  passwordField,
+  signInHere,
+  signInOnPage,
+  signOutOnPage,
+  startPages,
+  tabTo,
+} from '../support/pages.js';
+import { lastMessage, makeSuperuser, password, signUp, verify } from '../support/people.js';
+import { advance, clear } from '../support/service.js';
+
+const { base, service } = await startPages();
+
+describe('the pages', { skip: skipWithoutBrowser }, () => {
+  const open = browsersOf(base);
+  let page: Page;
+
+  beforeEach(async () => {
+    await clear(service);
+    page = await open();
+  });
+
+  /** Lets every request of that operation come to nothing, until `unroute`. */
+  async function withhold(operation: string, how: 'unreachable' | 503 = 503): Promise<void> {
+    await page.route('**/graphql', (route) => {
+      if (!new RegExp(`(query|mutation) ${operation}\\b`).test(route.request().postData() ?? ''))
+        return route.fallback();
+      if (how === 'unreachable') return route.abort();
+      const errors = [{ message: 'Busy.', extensions: { code: 'SERVICE_UNAVAILABLE' } }];
+      return route.fulfill({ status: how, json: { errors }, contentType: 'application/graphql-response+json' });
+    });
+  }
+
+  function focusOn(name: string): Promise<void> {
+    return until(async () => (await focused(page)) === name, `the focus is on ${name}`);
+  }
+
+  describe('where a request fails', () => {
+    beforeEach(async () => {
+      await signUp(service, { username: 'ada', password });
+    });
+
+    for (const how of ['unreachable', 503] as const)
+      test(`say that one is still signed in when a sign-out is answered by ${how}, and sign out later`, async () => {
+        await signInOnPage(page, 'ada');
+        await withhold('SignOut', how);
+        const signOut = page.getByRole('navigation').getByRole('button', { name: 'Sign out' });
+        await signOut.click();
+        await page.getByText('so you are still signed in').waitFor();
+        await arrived(page, 'Your account');
+        await page.reload();
+        await page.getByText('Signed in as ada').waitFor();
+        await page.unroute('**/graphql');
+        await signOutOnPage(page);
+        await page.reload();
+        await arrived(page, 'Sign in');
+      });
+
+    test('say so too where one signs out to sign in as somebody else', async () => {
+      const bob = await signUp(service, { email: 'bob@example.com', password });
+      await bob.sendOneTimePassword(bob.emailToken, 'VERIFICATION');
+      await signInOnPage(page, 'ada');
+      await page.goto(linkIn(await lastMessage(service)));
+      await withhold('SignOut');
+      const signOut = page.getByRole('button', { name: /^Sign out and/ });
+      await signOut.click();
+      await page.getByText('so you are still signed in').waitFor();
+      await page.unroute('**/graphql');
+      await signOut.click();
+      await page.getByText('Sign in on this device first').waitFor();
+    });
+
+    test('keep the address when the service is away at the start, and try again', async () => {
+      await signInOnPage(page, 'ada');
+      await withhold('RefreshSession');
+      await page.goto('/users/1?from=here');
+      await arrived(page, 'The service cannot be reached');
+      await page.unroute('**/graphql');
+      await page.getByRole('button', { name: 'Try again' }).click();
+      await arrived(page, 'User');
+      assert.equal(new URL(page.url()).search, '?from=here');
+    });
+
+    for (const [operation, path, shown] of [
+      ['Me', '/account', 'Signed in as ada'],
+      ['Sessions', '/account', 'Chrome on Linux'],
+      ['Me', '/verify', 'Your addresses are confirmed.'],
+    ] as const)
+      test(`say that ${operation} has failed on ${path}, and try again`, async () => {
+        await signInOnPage(page, 'ada');
+        await withhold(operation);
+        await page.goto(path);
+        await page.getByText('Busy.').waitFor();
+        await page.unroute('**/graphql');
+        await page.getByRole('button', { name: 'Try again' }).click();
+        await page.getByText(shown).first().waitFor();
+        assert.equal(await page.getByText('Busy.').count(), 0);
+      });
+  });
+
+  describe('that confirm an address', () => {
+    beforeEach(async () => {
+      await signUp(service, { username: 'ada', email: 'ada@example.com', phone: '+12025550123', password });
+    });
+
+    test('do not void what they have sent when one comes back to them', async () => {
+      await page.clock.install();
+      await signInOnPage(page, 'ada');
+      const confirm = page.getByRole('button', { name: 'Confirm email' });
+      await confirm.click();
+      await until(async () => (await outbox(service)).length === 1, 'a message');
+      const { oneTimePassword } = await lastMessage(service);
+      await page.getByRole('button', { name: /^Send another in/ }).waitFor();
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      await confirm.click();
+      await page.getByText('is on its way').waitFor();
+      await advance(service, 31);
+      await page.clock.runFor(31_000);
+      await codeField(page).fill(oneTimePassword);
+      await page.locator('form').getByRole('button', { name: 'Confirm' }).click();
+      await page.getByText('Confirmed.', { exact: true }).waitFor();
+      assert.equal((await outbox(service)).length, 1);
+      await focusOn('Change email');
+    });
+
+    test('do not say that one is on its way which was sent for something else', async () => {
+      await askForOneTimePassword(page, 'ada@example.com');
+      await page.getByRole('button', { name: 'Sign in another way' }).click();
+      await signInHere(page, 'ada');
+      await page.getByRole('button', { name: 'Confirm email' }).click();
+      await page.getByRole('button', { name: /^Send one in/ }).waitFor();
+      assert.equal(await page.getByText('is on its way').count(), 0);
+    });
+
+    test('send nothing to the next one unasked', async () => {
+      let sent = 0;
+      page.on('request', (request) => {
+        if (request.postData()?.includes('mutation SendOneTimePassword')) sent += 1;
+      });
+      await signInOnPage(page, 'ada');
+      await page.goto('/verify');
+      await until(async () => (await outbox(service)).length === 1, 'a message');
+      await codeField(page).fill((await lastMessage(service)).oneTimePassword);
+      await page.getByRole('button', { name: 'Confirm', exact: true }).click();
+      await arrived(page, 'Your account');
+      assert.equal(sent, 1);
+    });
+  });
+
+  describe('that links lead to', () => {
+    /** The link of a one-time password that is not good any more, and that of its successor. */
+    async function twoLinks(send: () => Promise<unknown>): Promise<[string, string]> {
+      await send();
+      const old = linkIn(await lastMessage(service));
+      await advance(service, 31);
+      await send();
+      return [old, linkIn(await lastMessage(service))];
+    }
+
+    for (const [purpose, submit, over, done] of [
+      ['VERIFICATION', 'Confirm', 'Ask for another', 'is confirmed.'],
+      ['AUTHENTICATION', 'Sign in', 'Ask for another', 'Signed in as ada'],
+      ['PASSWORD_RESET', 'Set the new password', 'Ask for another one-time password', 'Signed in as ada'],
+    ] as const)
+      test(`take a fresh one in the place of one that was refused: ${purpose}`, async () => {
+        const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
+        if (purpose === 'VERIFICATION') await signInOnPage(page, 'ada');
+        else await verify(service, ada, ada.emailToken);
+        await advance(service, 60);
+        const [old, fresh] = await twoLinks(() => ada.sendOneTimePassword(ada.emailToken, purpose));
+        const giveIt = async () => {
+          if (purpose === 'PASSWORD_RESET') await passwordField(page, 'New password').fill('a piano in the cellar');
+          await page.locator('form').getByRole('button', { name: submit }).click();
+        };
+        await page.goto(old);
+        await giveIt();
+        await page.getByText(over, { exact: true }).waitFor();
+        await advance(service, 60);
+        await page.goto(fresh);
+        await giveIt();
+        await page.getByText(done).waitFor();
+      });
+
+    test('keep the link when one skips to the content', async () => {
+      const ada = await signUp(service, { email: 'ada@example.com', password });
+      await verify(service, ada, ada.emailToken);
+      await advance(service, 60);
+      await ada.sendOneTimePassword(ada.emailToken, 'AUTHENTICATION');
+      const link = linkIn(await lastMessage(service));
+      await page.goto(link);
+      await arrived(page, 'Sign in');
+      await tabTo(page, 'Skip to the content');
+      await page.keyboard.press('Enter');
+      assert.equal(await focused(page), 'Sign in');
+      assert.equal(page.url(), link);
+      await page.getByText('You have opened the link of a message.').waitFor();
+    });
+  });
+
+  describe('where somebody types', () => {
+    test('show the next user nothing that was fetched for the last', async () => {
+      await makeSuperuser(service);
+      await signUp(service, { username: 'ada', password });
+      await signInOnPage(page, 'root');
+      await page.goto('/users');
+      await page.getByRole('link', { name: 'ada' }).waitFor();
+      // Another tab signs somebody else in, whom the list is refused.
+      const other = await page.context().newPage();
+      await withhold('Users', 'unreachable');
+      await other.goto('/account');
+      await other.getByText('Signed in as root').waitFor();
+      await other.evaluate(
+        `fetch('/graphql', {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'x-session-transport': 'cookie' },
+          body: JSON.stringify({ query: 'mutation { authenticate(input: { identifier: "ada", password: ${JSON.stringify(password)} }) { __typename } }' }),
+        }).then(() => new BroadcastChannel('flex-identity').postMessage('signed in'))`,
+      );
+      await page.getByText('The service cannot be reached.').waitFor();
+      assert.equal(await page.getByRole('link', { name: 'ada' }).count(), 0);
+    });
+
+    test('forget a search when a link or going back leads out of it', async () => {
+      await makeSuperuser(service);
+      await signInOnPage(page, 'root');
+      await page.getByRole('link', { name: 'Users' }).click();
+      const search = page.getByRole('searchbox');
+      await search.fill('nobody');
+      await page.getByText('Nobody is called so.').waitFor();
+      await page.getByRole('link', { name: 'Users' }).click();
+      await page.getByRole('link', { name: 'root' }).waitFor();
+      await until(async () => (await search.inputValue()) === '', 'the field is empty');
+      await page.goBack();
+      await until(async () => (await search.inputValue()) === 'nobody', 'the search is back');
+    });
+
+    test('put the focus back when something closes in place', async () => {
+      await signUp(service, { username: 'ada', password });
+      await signInOnPage(page, 'ada');
+      const opener = page.getByRole('button', { name: 'Change username' });
+      await opener.click();
+      await page.keyboard.press('Escape');
+      await focusOn('Change username');
+      await page.keyboard.press('Enter');
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      await focusOn('Change username');
+      await page.keyboard.press('Enter');
+      await page.getByRole('textbox', { name: 'New username' }).fill('lovelace');
+      await page.keyboard.press('Enter');
+      await page.getByText('Saved.').waitFor();
+      await focusOn('Change username');
+    });
+
+    test('name the button beside a password by what it does', async () => {
+      await page.goto('/sign-in');
+      await identifierField(page).waitFor();
+      await page.getByRole('button', { name: 'Show password', exact: true }).click();
+      const hide = page.getByRole('button', { name: 'Hide password', exact: true });
+      await hide.waitFor();
+      assert.equal(await hide.getAttribute('aria-pressed'), null);
+      assert.equal(await passwordField(page).getAttribute('type'), 'text');
+    });
+  });
+});
