@@ -172,7 +172,7 @@ describe('the link that refreshes a session', () => {
   });
 
   test('sends nothing again in the name of whoever the refresh signs in', async () => {
-    const { client } = await import('./examples/apollo-client.js');
+    const { client }: typeof import('./examples/apollo-client.js') = await load('apollo-client');
     const bob = await signUp(service, { username: 'bob', password });
     // As if he had signed in in another tab of a browser, where the refresh token is in a cookie of all tabs.
     tokens.refreshToken = bob.tokens.refreshToken;
