@@ -86,7 +86,8 @@ async function victimInFull(): Promise<unknown> {
 }
 
 function assertAnswered({ status, data, errors }: Answer, about: string): void {
-  const text = JSON.stringify({ data, errors });
+  // Without ids and tokens, in which any letters may come together.
+  const text = JSON.stringify({ data, errors }).replace(/[\w.-]{30,}/g, '');
   assert.ok(status < 500, `${about}: ${status} ${text}`);
   assert.doesNotMatch(
     text,
