@@ -7,6 +7,8 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --engine-strict
 COPY tsconfig.json schema.graphql documents.graphql ./
+COPY drizzle/migrations drizzle/migrations
+COPY scripts scripts
 COPY src src
 COPY web web
 RUN npm run build && npm prune --omit=dev

@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
-import type { Config } from './config.js';
+import { type Config, packageFolder } from './config.js';
 import { insertAuditEvents, type NewAuditEvent } from './database/audit-events.queries.js';
 import { type AroundStatement, type Database, findMissingLimits, openDatabase, ping } from './database/database.js';
 import { isDatabaseUnavailable } from './database/failures.js';
@@ -59,6 +59,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
     poolSize: config.databasePoolSize,
     pooler: config.databasePooler,
     dataDir: config.dataDir,
+    packageFolder,
     ...(config.tracing && { aroundStatement: traceStatement(tracing) }),
     onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
@@ -98,6 +99,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
         .finally(() => background.delete(logged));
       background.add(logged);
     };
+    const auditTrail = createAuditTrail(db, log, inBackground);
     let waitingForProvider = 0;
     return {
       config,
@@ -121,7 +123,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
         ...(vonage || config.outboxAllowed ? ['sms' as const] : []),
       ]),
       bootstrapSecret: config.bootstrapSecret ?? (config.production ? null : randomToken(32)),
-      record: createAuditTrail(db, log, inBackground),
+      record: auditTrail.record,
       inBackground,
       async waitForProvider(work) {
         waitingForProvider += 1;
@@ -131,6 +133,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       },
       waitingForProvider: () => waitingForProvider,
       async outbox() {
+        auditTrail.flush();
         await Promise.all(background);
         const rows = await findOutboxMessages(db, 100);
         return rows.map(({ sealedMessage, sentAt }) => ({
@@ -142,6 +145,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
       ping: () => ping(db),
       async close() {
         keys.close();
+        auditTrail.flush();
         await Promise.all(background);
         await passwords.end();
         await database.close();
@@ -193,18 +197,26 @@ function countAndTraceMessage({ during }: Tracing, metrics: Metrics): AroundMess
 const auditDelayMilliseconds = 50;
 const maxWaitingEvents = 1_000;
 
-function createAuditTrail(db: Database, log: Logger, inBackground: App['inBackground']): App['record'] {
+function createAuditTrail(db: Database, log: Logger, inBackground: App['inBackground']) {
   let waiting: NewAuditEvent[] = [];
+  let hurry = new AbortController();
   const write = async () => {
-    await delay(auditDelayMilliseconds);
+    await delay(auditDelayMilliseconds, undefined, { signal: hurry.signal }).catch(() => {});
+    hurry = new AbortController();
     const events = waiting;
     waiting = [];
     await insertAuditEvents(db, events);
   };
-  return (event) => {
-    log.info({ audit: event }, 'security event');
-    if (waiting.length >= maxWaitingEvents) return;
-    if (waiting.push(event) === 1) inBackground(write());
+  return {
+    record(event: NewAuditEvent) {
+      log.info({ audit: event }, 'security event');
+      if (waiting.length >= maxWaitingEvents) return;
+      if (waiting.push(event) === 1) inBackground(write());
+    },
+    /** Writes what waits at once. */
+    flush() {
+      if (waiting.length > 0) hurry.abort();
+    },
   };
 }
 

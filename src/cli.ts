@@ -2,15 +2,10 @@
 /** The command line. */
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { input, password as secret } from '@inquirer/prompts';
 import { Command } from 'commander';
-import { pino } from 'pino';
-import { type App, createApp } from './app.js';
+import type { App } from './app.js';
 import { ConfigError, readConfig } from './config.js';
-import { prune, setPasswordOf, unlockAddressesOf } from './domain/administration.js';
 import { Refusal } from './domain/errors.js';
-import { makeSuperuser } from './domain/users.js';
-import { emitSchema } from './graphql/schema.js';
 import { addImportCommands } from './import-command.js';
 
 /** Of sysexits.h where there is one for it. */
@@ -54,8 +49,11 @@ program
     run(options, async (app) => {
       const { username, email, phone } = options;
       const named = username ?? email ?? phone;
+      const { makeSuperuser } = await import('./domain/users.js');
       const asked =
-        named === undefined && isInteractive() ? await input({ message: 'Username', required: true }) : username;
+        named === undefined && isInteractive()
+          ? await (await import('@inquirer/prompts')).input({ message: 'Username', required: true })
+          : username;
       const user = await makeSuperuser(app, null, {
         username: asked ?? null,
         email: email ?? null,
@@ -74,6 +72,7 @@ program
   .option('--json', 'answer in JSON')
   .action((identifier: string, options: { passwordStdin?: boolean; json?: boolean }) =>
     run(options, async (app) => {
+      const { setPasswordOf } = await import('./domain/administration.js');
       const { id } = await setPasswordOf(app, identifier, (await readPassword(options)) ?? '');
       return [{ id }, `User ${id} has a new password.`];
     }),
@@ -87,6 +86,7 @@ program
   .option('--json', 'answer in JSON')
   .action((identifier: string, options: { json?: boolean }) =>
     run(options, async (app) => {
+      const { unlockAddressesOf } = await import('./domain/administration.js');
       const unlocked = (await unlockAddressesOf(app, identifier)).map(({ id, name }) => ({ id, name }));
       return [{ unlocked }, unlocked.map(({ name }) => `${name} is free.`).join('\n')];
     }),
@@ -98,6 +98,7 @@ program
   .option('--json', 'answer in JSON')
   .action((options: { json?: boolean }) =>
     run(options, async (app) => {
+      const { prune } = await import('./domain/administration.js');
       const deleted = await prune(app);
       return [
         { deleted },
@@ -111,7 +112,8 @@ program
 program
   .command('print-schema')
   .description('write the GraphQL schema to standard output')
-  .action(() => {
+  .action(async () => {
+    const { emitSchema } = await import('./graphql/schema.js');
     process.stdout.write(emitSchema());
   });
 
@@ -132,6 +134,7 @@ async function run(
   try {
     if (process.env.NODE_ENV !== 'production' && existsSync('.env')) process.loadEnvFile('.env');
     const config = readConfig();
+    const [{ createApp }, { pino }] = await Promise.all([import('./app.js'), import('pino')]);
     app = await createApp(config, pino({ level: 'silent' }));
     const [data, text] = await work(app);
     console.log(json ? JSON.stringify(data) : text);
@@ -168,6 +171,7 @@ function isInteractive(): boolean {
 async function readPassword({ passwordStdin = false }: { passwordStdin?: boolean }): Promise<string | null> {
   if (passwordStdin) return (await text(process.stdin)).replace(/\r?\n$/, '');
   if (!isInteractive()) return null;
+  const { password: secret } = await import('@inquirer/prompts');
   const typed = await secret({ message: 'Password' });
   await secret({ message: 'Once more', validate: (again) => again === typed || 'Not the same.' });
   return typed;

@@ -3,10 +3,17 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import ipaddr from 'ipaddr.js';
 import { type CountryCode, isSupportedCountry } from 'libphonenumber-js/max';
 import { z } from 'zod';
+
+/** The folder of this package: that of its `package.json`. The bundle and the sources lie at different depths in it. */
+export const packageFolder = findPackageFolder(import.meta.dirname);
+
+function findPackageFolder(folder: string): string {
+  return existsSync(join(folder, 'package.json')) ? folder : findPackageFolder(dirname(folder));
+}
 
 /** A secret and the short name that stored values remember it by. */
 export interface NamedSecret {

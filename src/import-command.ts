@@ -3,11 +3,9 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { App } from './app.js';
-import { NotDjangoError, openDjango } from './database/django.queries.js';
 import { ValidationError } from './domain/errors.js';
-import { type ImportSummary, importUsers } from './domain/import.js';
-import { readLines } from './domain/import-lines.js';
-import { type ImportedUser, type ImportProblem, readDjangoUser } from './domain/imported-user.js';
+import type { ImportSummary } from './domain/import.js';
+import type { ImportedUser, ImportProblem } from './domain/imported-user.js';
 
 /** Does the work on the configured database and says what came of it. */
 type Run = (options: { json?: boolean }, work: (app: App) => Promise<[data: object, text: string]>) => Promise<void>;
@@ -44,7 +42,14 @@ export function addImportCommands(program: Command, run: Run): void {
     'django',
   ).action((url: string, options: Options & { table?: string }) =>
     run(options, async (app) => {
-      const django = await openDjango(url, options.table).catch(refuseOther);
+      const [{ NotDjangoError, openDjango }, { readDjangoUser }] = await Promise.all([
+        import('./database/django.queries.js'),
+        import('./domain/imported-user.js'),
+      ]);
+      const django = await openDjango(url, options.table).catch((error: unknown): never => {
+        if (!(error instanceof NotDjangoError)) throw error;
+        throw new ValidationError([{ field: null, code: 'INVALID', message: error.message }]);
+      });
       try {
         return await bring(app, options, {
           users: mapped(django.users(), readDjangoUser),
@@ -67,6 +72,7 @@ export function addImportCommands(program: Command, run: Run): void {
     'import',
   ).action((file: string, options: Options) =>
     run(options, async (app) => {
+      const { readLines } = await import('./domain/import-lines.js');
       const size = file === '-' ? null : (await stat(file).catch(refuseFile)).size;
       let bytes = 0;
       const chunks = mapped<Buffer, Buffer>(file === '-' ? process.stdin : createReadStream(file), (chunk) => {
@@ -97,6 +103,7 @@ function sourceName(text: string): string {
 }
 
 async function bring(app: App, options: Options, { users, progress }: Source): Promise<[object, string]> {
+  const { importUsers } = await import('./domain/import.js');
   const { source, dryRun = false } = options;
   const files: FileHandle[] = [];
   const openFile = async (path: string | undefined) => {
@@ -204,11 +211,6 @@ function field(text: string): string {
 
 async function* mapped<T, R>(items: AsyncIterable<T>, map: (item: T) => R): AsyncIterable<R> {
   for await (const item of items) yield map(item);
-}
-
-function refuseOther(error: unknown): never {
-  if (!(error instanceof NotDjangoError)) throw error;
-  throw new ValidationError([{ field: null, code: 'INVALID', message: error.message }]);
 }
 
 function refuseFile(error: NodeJS.ErrnoException): never {

@@ -3,9 +3,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from './app.js';
+import { packageFolder } from './config.js';
 
-/** Where `npm run build` puts them: the same seen from `src` and from `dist`. */
-const folder = join(import.meta.dirname, '../dist/web');
+/** The build writes them here. */
+const folder = join(packageFolder, 'dist/web');
 
 /** What the front end shows a page at. Messages lead to three of them. */
 const paths = ['/', '/sign-in', '/sign-up', '/verify', '/reset-password', '/account', '/users', '/users/:id', '/audit'];

@@ -8,9 +8,10 @@ import pg from 'pg';
 import { outboxMessages } from '../src/database/schema.js';
 import { caller, password, signUp } from './support/people.js';
 import { freePort } from './support/postgres.js';
+import { compiledFile, root } from './support/root.js';
 import { advance, createDatabase, sharedSecrets, startService, temporaryFolder } from './support/service.js';
 
-const cli = join(import.meta.dirname, '../dist/cli.js');
+const cli = join(root, 'dist/cli.js');
 const commands = [
   'serve',
   'migrate',
@@ -115,7 +116,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
   test('print-schema writes schema.graphql, whatever the configuration', async () => {
     const { code, stdout } = await run(['print-schema'], { PORT: 'none' });
     assert.equal(code, 0);
-    assert.equal(stdout, readFileSync(join(import.meta.dirname, '../schema.graphql'), 'utf8'));
+    assert.equal(stdout, readFileSync(join(root, 'schema.graphql'), 'utf8'));
   });
 
   describe('exits with', { concurrency: 2 }, () => {
@@ -414,7 +415,7 @@ test('the embedded database belongs to one process: another is told so, and the 
 test('of several that reach at once for a folder whose holder was killed, one gets it', async () => {
   const folder = temporaryFolder();
   const reach = `
-    const { takeExclusively } = await import(${JSON.stringify(join(cli, '../database/exclusive-use.js'))});
+    const { takeExclusively } = await import(${JSON.stringify(compiledFile('src/database/exclusive-use.ts'))});
     process.on('message', () => takeExclusively(process.argv[1]).then(
       () => process.send('taken'),
       (error) => process.send(error.name),

@@ -11,12 +11,13 @@ import { possibleTypes } from './examples/possible-types.js';
 import { outcomeOf } from './examples/sign-in.js';
 import { openBrowser, skipWithoutBrowser } from './support/browser.js';
 import { operations } from './support/client.js';
+import { compileInPlace } from './support/compile.js';
 import { compileForBrowsers, generateAsDocumented } from './support/front-end.js';
 import { password, signUp } from './support/people.js';
 import { freePort } from './support/postgres.js';
+import { root } from './support/root.js';
 import { clear, startService } from './support/service.js';
 
-const root = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const files = [
@@ -48,7 +49,8 @@ for (const [index, file] of files.map((file) => basename(file)).entries())
 // The one thing that a reader changes: where the API is.
 const api = join(project, 'src/api.ts');
 writeFileSync(api, readFileSync(api, 'utf8').replace('http://localhost:4000', service.url));
-const load = (name: string) => import(join(project, 'src', `${name}.ts`));
+await compileInPlace(join(project, 'src'));
+const load = (name: string) => import(join(project, 'src', `${name}.js`));
 const { tokens }: typeof import('./examples/tokens.js') = await load('tokens');
 
 test('docs/clients.md quotes the examples as they are', () => {

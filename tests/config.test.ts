@@ -9,9 +9,9 @@ import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { ConfigError, readConfig, variableNames } from '../src/config.js';
+import { compiledFile, root } from './support/root.js';
 import { sharedSecrets, temporaryFolder } from './support/service.js';
 
-const dist = join(import.meta.dirname, '../dist');
 const folder = temporaryFolder();
 const secret = () => randomBytes(32).toString('base64');
 const newFolder = () => mkdtempSync(join(folder, 'data-'));
@@ -311,7 +311,7 @@ describe('secrets', () => {
     const dataDir = newFolder();
     const rounds = 25;
     const program = `
-      import { readConfig } from '${pathToFileURL(join(dist, 'config.js')).href}';
+      import { readConfig } from '${pathToFileURL(compiledFile('src/config.ts')).href}';
       process.stdout.write('ready');
       process.stdin.once('data', (start) => {
         for (let round = 0; round < ${rounds}; round += 1) {
@@ -348,7 +348,7 @@ describe('secrets', () => {
 
 test('a faulty configuration ends the service with status 78 and every fault, before it listens', async () => {
   const DATA_DIR = join(newFolder(), 'new');
-  const run = promisify(execFile)(process.execPath, [join(dist, 'main.js')], {
+  const run = promisify(execFile)(process.execPath, [join(root, 'dist/main.js')], {
     cwd: folder,
     env: { DATA_DIR, PORT: 'http', BCRYPT_COST: '99', LOG_LEVEL: 'loud' },
   });

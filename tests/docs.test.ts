@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { buildSchema, parse, validate } from 'graphql';
 import { readConfig, variableNames } from '../src/config.js';
+import { root } from './support/root.js';
 import { sharedSecrets, spawnService, temporaryFolder } from './support/service.js';
+import { imports, roomOf } from './support/source-imports.js';
 
-const root = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const readme = read('README.md');
@@ -213,35 +214,10 @@ function exampleDefaults(): Map<string, string | null> {
 
 /** `from --> to` for each two rooms of which one imports from the other, `from -.-> to` where it imports types only. */
 function arrowsOfSource(): string[] {
-  const src = join(root, 'src');
   const byEdge = new Map<string, boolean>();
-  for (const file of readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))) {
-    const statements = readFileSync(join(src, file), 'utf8').matchAll(
-      /^(?:import|export) ([^;]*?)from '(\.[^']+)';/gms,
-    );
-    for (const [, clause, specifier] of statements) {
-      const [from, to] = [roomOf(file), roomOf(relative(src, join(src, dirname(file), specifier!)))];
-      const names = /\{(.*)\}/s.exec(clause!)?.[1]?.split(',') ?? [clause!];
-      const typeOnly =
-        /^type /.test(clause!) || names.filter((name) => name.trim()).every((name) => /^\s*type /.test(name));
-      const edge = `${from} ${to}`;
-      if (from !== to) byEdge.set(edge, typeOnly && (byEdge.get(edge) ?? true));
-    }
+  for (const { from, to, typeOnly } of imports) {
+    const edge = `${roomOf(from)} ${roomOf(to)}`;
+    if (roomOf(from) !== roomOf(to)) byEdge.set(edge, typeOnly && (byEdge.get(edge) ?? true));
   }
   return [...byEdge].map(([edge, typeOnly]) => edge.replace(' ', typeOnly ? ' -.-> ' : ' --> '));
-}
-
-/** A folder is a room; of the modules beside them some belong to another's. */
-function roomOf(file: string): string {
-  const name = file.includes('/') ? file.split('/')[0]! : file.replace(/\.[jt]s$/, '');
-  const rooms: Record<string, string> = {
-    cli: 'main',
-    'import-command': 'main',
-    'outbox-page': 'server',
-    'web-pages': 'server',
-    keys: 'app',
-    metrics: 'app',
-    tracing: 'app',
-  };
-  return rooms[name] ?? name;
 }

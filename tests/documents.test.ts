@@ -8,8 +8,8 @@ import { after, describe, test } from 'node:test';
 import { generate } from '@graphql-codegen/cli';
 import { buildSchema, type GraphQLObjectType, isUnionType, Kind, parse, validate } from 'graphql';
 import { compileForBrowsers, generateAsDocumented } from './support/front-end.js';
+import { root } from './support/root.js';
 
-const root = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const schemaText = read('schema.graphql');

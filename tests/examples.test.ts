@@ -7,10 +7,10 @@ import { after, before, describe, test } from 'node:test';
 import { buildSchema, parse, validate } from 'graphql';
 import { operations } from './support/client.js';
 import { freePort } from './support/postgres.js';
+import { compiledFile, root } from './support/root.js';
 import { advance, type Service, startService } from './support/service.js';
 import { databaseSeconds, type Holder, resigned, signUp, whoIs } from './support/sessions.js';
 
-const root = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const document = read('docs/sessions.md');
 const blocks = [...document.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) => ({
@@ -154,7 +154,7 @@ test('the addresses and values that docs/sessions.md gives to gateways are those
 
 /** Runs an example in a process of its own, as its reader would, and gives its address. Ended after the tests of this file. */
 async function startExample(name: string): Promise<string> {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'tests/examples', `${name}.ts`)], {
+  const child = spawn(process.execPath, [compiledFile(`tests/examples/${name}.ts`)], {
     cwd: root,
     env: { PATH: process.env.PATH, IDENTITY_URL: `http://localhost:${port}`, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -10,6 +10,7 @@ import { auditEventKinds } from '../src/database/schema.js';
 import { oneTimePasswordSentTo, operations } from './support/client.js';
 import { programsOfDebian, startDatabaseServer } from './support/database-server.js';
 import { connect } from './support/replicas.js';
+import { root } from './support/root.js';
 import {
   createDatabase,
   runToExit,
@@ -20,7 +21,6 @@ import {
   temporaryFolder,
 } from './support/service.js';
 
-const root = join(import.meta.dirname, '..');
 const text = readFileSync(join(root, 'docs/operations.md'), 'utf8');
 const password = 'correct horse battery';
 const folder = temporaryFolder();

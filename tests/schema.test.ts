@@ -22,8 +22,8 @@ import {
   print,
 } from 'graphql';
 import { emitSchema } from '../src/graphql/schema.js';
+import { root } from './support/root.js';
 
-const root = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const emitted = buildSchema(emitSchema());

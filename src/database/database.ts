@@ -1,14 +1,12 @@
 /** The connection: PostgreSQL where a URL is given, else PGlite; one type for both and for an open transaction. */
-import { mkdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle as drizzlePg } from 'drizzle-orm/node-postgres';
 import type { PgDatabase, PgQueryResultHKT, PgTransactionConfig } from 'drizzle-orm/pg-core';
 import pg from 'pg';
-import { takeExclusively } from './exclusive-use.js';
+import { openEmbedded } from './embedded.js';
 
 /** The database or a transaction in it. */
 export type Database = PgDatabase<PgQueryResultHKT, Record<string, never>>;
@@ -27,6 +25,8 @@ export interface DatabaseOptions {
   url: string | undefined;
   poolSize: number;
   dataDir: string;
+  /** holds the migrations, and the prepared cluster where the build has made one */
+  packageFolder: string;
   /** A pooler in transaction mode stands before PostgreSQL: one connection to it is many to the server, so nothing is left behind in any. */
   pooler?: boolean;
   /** told of connections that break while no statement waits for them */
@@ -37,8 +37,6 @@ export interface DatabaseOptions {
 
 /** Does the work, and may note how it ended. The name is the statement's own, or says what it does to which table. */
 export type AroundStatement = <T>(name: string, work: () => Promise<T>) => Promise<T>;
-
-const migrationsFolder = fileURLToPath(new URL('../../drizzle/migrations', import.meta.url));
 
 /** The database has been migrated by a newer program, and this one does not know what its tables mean. */
 class DatabaseIsNewerError extends Error {
@@ -66,7 +64,7 @@ const silenceMilliseconds = 6_000;
 
 function openPostgres(
   url: string,
-  { poolSize, pooler = false, onIdleError, aroundStatement }: DatabaseOptions,
+  { poolSize, packageFolder, pooler = false, onIdleError, aroundStatement }: DatabaseOptions,
 ): OpenDatabase {
   const pool = new pg.Pool({
     connectionString: url,
@@ -116,7 +114,7 @@ function openPostgres(
       client.on('error', onIdleError);
       await client.connect();
       try {
-        await applyMigrations(drizzlePg(client) as unknown as Database);
+        await applyMigrations(drizzlePg(client) as unknown as Database, packageFolder);
       } finally {
         await client.end();
       }
@@ -155,8 +153,8 @@ async function inTransaction<T>(
  * What was applied is kept where drizzle-kit looks for it.
  * @throws {DatabaseIsNewerError}
  */
-async function applyMigrations(db: Database): Promise<void> {
-  const migrations = readMigrationFiles({ migrationsFolder });
+async function applyMigrations(db: Database, packageFolder: string): Promise<void> {
+  const migrations = readMigrationFiles({ migrationsFolder: join(packageFolder, 'drizzle/migrations') });
   const table = sql`drizzle.__drizzle_migrations`;
   await db.transaction(async (tx) => {
     // The role may have limits, which are meant for requests.
@@ -202,27 +200,13 @@ function nameOfStatement(query: string | pg.QueryConfig): string {
   return [verb.toLowerCase(), table].filter(Boolean).join(' ');
 }
 
-async function openPglite({ url, dataDir }: DatabaseOptions): Promise<OpenDatabase> {
-  const inMemory = url === 'memory:';
-  const folder = inMemory ? 'memory://' : join(dataDir, 'database');
-  if (!inMemory) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const release = inMemory ? async () => {} : await takeExclusively(dataDir);
-  // It is large, and loaded where it is used only.
-  const [{ PGlite }, { drizzle: drizzlePglite }] = await Promise.all([
-    import('@electric-sql/pglite'),
+async function openPglite({ url, dataDir, packageFolder }: DatabaseOptions): Promise<OpenDatabase> {
+  const [{ client, close }, { drizzle: drizzlePglite }] = await Promise.all([
+    openEmbedded(url === 'memory:' ? null : dataDir, packageFolder),
     import('drizzle-orm/pglite'),
   ]);
-  const client = await PGlite.create(folder);
-  const db = drizzlePglite(client);
-  return {
-    db: db as unknown as Database,
-    migrate: () => applyMigrations(db as unknown as Database),
-    async close() {
-      await client.close();
-      await release();
-    },
-    connections: () => null,
-  };
+  const db = drizzlePglite(client) as unknown as Database;
+  return { db, migrate: () => applyMigrations(db, packageFolder), close, connections: () => null };
 }
 
 /** Which limits of time a request would not have. */

@@ -11,8 +11,11 @@ import { discloseRefusals } from './refusals.js';
 import { SessionResolver } from './session.resolver.js';
 import { UserResolver } from './user.resolver.js';
 
+let schema: GraphQLSchema | undefined;
+
+/** The same for every service of a process. */
 export function createSchema(): GraphQLSchema {
-  return discloseRefusals(
+  schema ??= discloseRefusals(
     buildSchemaSync({
       resolvers: [
         UserResolver,
@@ -27,6 +30,7 @@ export function createSchema(): GraphQLSchema {
       validate: false,
     }),
   );
+  return schema;
 }
 
 /** The text of `schema.graphql`. */

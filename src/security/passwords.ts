@@ -76,6 +76,9 @@ const maxScoresWaiting = 300;
 /** Below everything else that this process does: requests that need no hash are not to feel it. */
 const niceIncrement = 10;
 
+/** One for the process: it knows nothing of a service, and reads its dictionaries once. Idle, it holds up no end of the process. */
+let scorers: Piscina<ScoreTask, PasswordScore> | undefined;
+
 export function createPasswords({ peppers, cost, threads, onUselessHash }: PasswordOptions): Passwords {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
   const poolOf = (worker: string, options: { maxThreads: number; maxQueue?: number }) => ({
@@ -91,9 +94,10 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
     ...options,
   });
   const hashers = new Piscina<PasswordTask, PasswordResult>(poolOf('password', { maxThreads: threads }));
-  const scorers = new Piscina<ScoreTask, PasswordScore>(
+  scorers ??= new Piscina<ScoreTask, PasswordScore>(
     poolOf('password-strength', { maxThreads: 1, maxQueue: maxScoresWaiting }),
   );
+  const scoring = scorers;
   const pepper = peppers[0];
   // Verified where there is nothing to verify: the cost of today, and a digest that no password has.
   const decoy = `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
@@ -176,16 +180,16 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
     },
     async score(password, context) {
       try {
-        return await scorers.run({ password, context });
+        return await scoring.run({ password, context });
       } catch (error) {
         if (error instanceof Error && error.message === 'Task queue is at limit') throw new PasswordPoolBusyError();
         throw error;
       }
     },
-    waiting: () => hashers.queueSize + scorers.queueSize,
+    waiting: () => hashers.queueSize + scoring.queueSize,
     implementation: bcrypt.implementation,
     async end() {
-      await Promise.all([hashers.destroy(), scorers.destroy()]);
+      await hashers.destroy();
     },
   };
 }

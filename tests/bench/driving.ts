@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import autocannon from 'autocannon';
 import { freePort } from '../support/postgres.js';
+import { root } from '../support/root.js';
 import { sharedSecrets } from '../support/service.js';
 import type { Operation } from './operations.js';
 
@@ -48,15 +49,11 @@ export async function startBuiltService(
 ): Promise<BuiltService> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(
-    process.execPath,
-    ['--max-old-space-size=256', ...nodeOptions, join(import.meta.dirname, '../../dist/main.js')],
-    {
-      cwd: tmpdir(),
-      env: { PATH: process.env.PATH, ...environment, PORT: String(port) },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  );
+  const child = spawn(process.execPath, ['--max-old-space-size=256', ...nodeOptions, join(root, 'dist/main.js')], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH, ...environment, PORT: String(port) },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   started.push(child);
   const exited = new Promise((resolve) => child.once('exit', resolve));
   const isReady = () =>

@@ -10,9 +10,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { startPostgres } from '../support/postgres.js';
+import { root } from '../support/root.js';
 
 const count = Number(process.env.USERS ?? 1_000_000);
-const cli = join(import.meta.dirname, '../../dist/cli.js');
+const cli = join(root, 'dist/cli.js');
 const secret = () => randomBytes(32).toString('base64');
 const secrets = { SECRET_KEY: secret(), PASSWORD_PEPPER: secret() };
 const hash = 'pbkdf2_sha256$260000$LzuLPfizXqqsLLRcicGrjS$mfZxy9nEWPuq4nlob1miOMvgkMhcIPdnL2Vuxr02B/k=';

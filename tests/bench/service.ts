@@ -14,6 +14,7 @@ import { pino } from 'pino';
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import { startPostgres } from '../support/postgres.js';
+import { root } from '../support/root.js';
 import { sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
 import { benchEnvironment, cost, type Driven, drive, median, startBuiltService } from './driving.js';
 import type { LimitRequest } from './limits.js';
@@ -65,7 +66,7 @@ try {
   );
   const app = await createApp(readConfig(environment), pino({ level: 'silent' }));
   const bench = await createBench(app, service, postgres.url);
-  const limits = fork(join(import.meta.dirname, 'limits.ts'), {
+  const limits = fork(join(root, 'tests/bench/limits.ts'), {
     env: { ...process.env, NODE_ENV: 'production', DATABASE_URL: postgres.url },
     execArgv: ['--import', 'tsx'],
   });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
   type Identifier,
@@ -10,6 +11,7 @@ import {
   parseUsername,
 } from '../../src/domain/identifiers.js';
 import * as masking from '../../src/domain/masking.js';
+import { root } from '../support/root.js';
 import * as departures from './departures.js';
 
 interface Replay<Input, Expected, Answer> {
@@ -22,7 +24,7 @@ interface Replay<Input, Expected, Answer> {
 
 /** Holds every recorded vector against our answer, or against that of the departure which applies to it. */
 function replay<Input, Expected, Answer>({ vectors, departures, answer, original }: Replay<Input, Expected, Answer>) {
-  const file = new URL(`./vectors/${vectors}.json`, import.meta.url);
+  const file = join(root, `tests/conformance/vectors/${vectors}.json`);
   const recorded: { input: Input; expected: Expected }[] = JSON.parse(readFileSync(file, 'utf8'));
   assert.ok(recorded.length > 0);
 

@@ -3,14 +3,15 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { type SQL, sql } from 'drizzle-orm';
-import { type Database, type OpenDatabase, openDatabase } from '../../src/database/database.js';
+import { type Database, type OpenDatabase } from '../../src/database/database.js';
 import { violatedConstraint } from '../../src/database/failures.js';
+import { openTestDatabase } from '../support/database.js';
 import { createDatabase } from '../support/service.js';
 
 type Row = Record<string, unknown>;
 
 async function open(url: string): Promise<OpenDatabase> {
-  const database = await openDatabase({ url, poolSize: 1, dataDir: '', onIdleError: () => {} });
+  const database = await openTestDatabase({ url });
   after(() => database.close());
   await database.migrate();
   return database;

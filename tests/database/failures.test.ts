@@ -3,15 +3,16 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
-import { type Database, openDatabase, ping } from '../../src/database/database.js';
+import { type Database, ping } from '../../src/database/database.js';
 import { isDatabaseUnavailable, violatedConstraint } from '../../src/database/failures.js';
+import { openTestDatabase } from '../support/database.js';
 import { freePort } from '../support/postgres.js';
 import { startProxy } from '../support/proxy.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase } from '../support/service.js';
 
 async function open(url: string, poolSize = 1) {
-  const database = await openDatabase({ url, poolSize, dataDir: '', onIdleError: () => {} });
+  const database = await openTestDatabase({ url, poolSize });
   let closed: Promise<void> | undefined;
   const close = () => (closed ??= database.close());
   after(close);

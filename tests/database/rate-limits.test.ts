@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
-import { openDatabase } from '../../src/database/database.js';
 import { type RateLimit, takeRateLimits } from '../../src/database/rate-limits.queries.js';
+import { openTestDatabase } from '../support/database.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase } from '../support/service.js';
 
 const url = await createDatabase();
 /** Two pools, as two processes have them, with a connection for each of those who ask at once. */
-const pools = await Promise.all(
-  [1, 2].map(() => openDatabase({ url, poolSize: 20, dataDir: '', onIdleError: () => {} })),
-);
+const pools = await Promise.all([1, 2].map(() => openTestDatabase({ url, poolSize: 20 })));
 after(() => Promise.all(pools.map((pool) => pool.close())));
 const { query, advance } = await connect(url);
 const [{ db }, { db: otherDb }] = pools as [(typeof pools)[0], (typeof pools)[0]];

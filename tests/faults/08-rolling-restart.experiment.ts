@@ -10,11 +10,12 @@ import { startHaproxy } from '../support/haproxy.js';
 import { caller, password, signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
 import { startReplicas } from '../support/replicas.js';
+import { root } from '../support/root.js';
 import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
 import { lookForSignUps, startSignUps } from '../support/sign-up-load.js';
 
 /** The very file that the documents offer. */
-const configuration = readFileSync(join(import.meta.dirname, '../../docs/examples/haproxy.cfg'), 'utf8');
+const configuration = readFileSync(join(root, 'docs/examples/haproxy.cfg'), 'utf8');
 const restarts = 5;
 const requests = 10_000;
 /** Until haproxy sends requests to a process that is back: a check each second. */

@@ -10,10 +10,11 @@ import { experiment, full } from '../support/experiment.js';
 import { createOlderDatabase, migrationCount } from '../support/migrations.js';
 import { signUp } from '../support/people.js';
 import { connect, type Replicas } from '../support/replicas.js';
+import { root } from '../support/root.js';
 import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
 import { lookForSignUps, startSignUps } from '../support/sign-up-load.js';
 
-const cli = join(import.meta.dirname, '../../dist/cli.js');
+const cli = join(root, 'dist/cli.js');
 const secrets = sharedSecrets();
 const times = full ? 10 : 1;
 

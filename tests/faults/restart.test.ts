@@ -1,8 +1,8 @@
 /** The service killed and started again between any two steps: nothing is forgotten. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openDatabase } from '../../src/database/database.js';
 import { operations, outbox } from '../support/client.js';
+import { openTestDatabase } from '../support/database.js';
 import {
   advance,
   createDatabase,
@@ -37,7 +37,7 @@ for (const [name, makeEnvironment] of [
       await service.kill('SIGKILL');
       if (seconds !== 0) {
         const { DATABASE_URL: url, DATA_DIR: dataDir = '' } = environment;
-        const database = await openDatabase({ url, poolSize: 1, dataDir, onIdleError: () => {} });
+        const database = await openTestDatabase({ url, dataDir });
         await advance({ app: { db: database.db } } as Service, seconds);
         await database.close();
       }

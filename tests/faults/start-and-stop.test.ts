@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import pg from 'pg';
-import { openDatabase } from '../../src/database/database.js';
 import { operations, send } from '../support/client.js';
+import { openTestDatabase } from '../support/database.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, runToExit, sharedSecrets, spawnService, temporaryFolder } from '../support/service.js';
 
@@ -182,7 +182,7 @@ for (const [name, environment] of [
   test(`a service does not start on ${name} that a newer version has migrated`, async () => {
     const own = { ...sharedSecrets(), ...(await environment()) };
     const { DATABASE_URL: url, DATA_DIR: dataDir = '' }: Record<string, string> = own;
-    const database = await openDatabase({ url, dataDir, poolSize: 1, onIdleError: () => {} });
+    const database = await openTestDatabase({ url, dataDir });
     await database.migrate();
     await database.db.execute(
       "insert into drizzle.__drizzle_migrations (hash, created_at) values ('newer', 9999999999999)",

@@ -7,6 +7,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { operations, outbox, send } from '../support/client.js';
+import { root } from '../support/root.js';
 import { advance, clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
 import {
   assertRefreshRefused,
@@ -287,7 +288,7 @@ test('prune removes sessions that are over once they are a month old, and no oth
   const count = async () =>
     ((await service.app.db.execute('select from sessions')) as unknown as { rowCount: number }).rowCount;
   const prune = () =>
-    promisify(execFile)(process.execPath, [join(import.meta.dirname, '../../dist/cli.js'), 'prune', '--json'], {
+    promisify(execFile)(process.execPath, [join(root, 'dist/cli.js'), 'prune', '--json'], {
       env: { PATH: process.env.PATH, NODE_ENV: 'test', ...environment },
     });
   const alice = await signUp(service, { username: 'alice' });

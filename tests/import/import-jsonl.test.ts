@@ -12,6 +12,7 @@ import { importUsers } from '../../src/domain/import.js';
 import { readLine } from '../../src/domain/import-lines.js';
 import { withClient } from '../support/django.js';
 import { cli, readMap, signsIn, startImporter } from '../support/import.js';
+import { root } from '../support/root.js';
 import { createDatabase, sharedSecrets, temporaryFolder } from '../support/service.js';
 
 const importer = await startImporter();
@@ -182,7 +183,7 @@ test('an import shows how far it is at a terminal, and nothing of it elsewhere',
 });
 
 describe('docs/migrating.md', () => {
-  const guide = readFileSync(join(import.meta.dirname, '../../docs/migrating.md'), 'utf8');
+  const guide = readFileSync(join(root, 'docs/migrating.md'), 'utf8');
   const blockOf = (language: string) => new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'ms').exec(guide)![1]!;
 
   const lastBlockOf = (language: string) =>

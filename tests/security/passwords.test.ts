@@ -10,9 +10,8 @@ import pg from 'pg';
 import { createPasswords, PasswordPoolBusyError, type Passwords } from '../../src/security/passwords.js';
 import { type Answer, operations, send } from '../support/client.js';
 import { connect } from '../support/replicas.js';
+import { root } from '../support/root.js';
 import { createDatabase, sharedSecrets, spawnService, startService, temporaryFolder } from '../support/service.js';
-
-const root = join(import.meta.dirname, '../..');
 
 const pepper = () => {
   const bytes = randomBytes(32);

@@ -1,10 +1,13 @@
 /** A real browser for the tests of pages, where there is one. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { after, afterEach } from 'node:test';
+import { afterEach } from 'node:test';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** The headless shell takes half the processor time of the whole browser. */
+const executablePath =
+  process.env.CHROMIUM ??
+  (existsSync('/usr/bin/chromium-headless-shell') ? '/usr/bin/chromium-headless-shell' : '/usr/bin/chromium');
 
 /** For the option `skip` of a test: why it is left out; false where it is not. */
 export const skipWithoutBrowser = existsSync(executablePath)
@@ -18,8 +21,12 @@ interface Window {
   offences: string[];
 }
 
+/** One for all files of a process. */
 let running: Promise<Browser> | undefined;
-after(async () => (await running)?.close());
+
+export async function closeBrowser(): Promise<void> {
+  await (await running)?.close();
+}
 
 /** Opens a browser that remembers nothing, like another device. */
 export async function openBrowser(baseURL: string, options: BrowserContextOptions = {}): Promise<Window> {

@@ -1,5 +1,7 @@
 /** A GraphQL client of the tests, and the sequences that many of them begin with. */
 import assert from 'node:assert/strict';
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { json } from 'node:stream/consumers';
 
 export interface Answer {
   status: number;
@@ -9,6 +11,9 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: likewise
   errors?: { message: string; path?: string[]; extensions: Record<string, any> }[];
 }
+
+/** `fetch` takes twice the processor time of this for a request. */
+const agent = new Agent({ keepAlive: true });
 
 export interface RequestOptions {
   /** access token */
@@ -23,12 +28,34 @@ export async function send(
   variables: Record<string, unknown> = {},
   { token, headers = {} }: RequestOptions = {},
 ): Promise<Answer> {
-  const response = await fetch(`${url}/graphql`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }), ...headers },
-    body: JSON.stringify({ query, variables }),
+  const body = JSON.stringify({ query, variables });
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    request(`${url}/graphql`, {
+      method: 'POST',
+      agent,
+      headers: {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+    })
+      .on('response', resolve)
+      .on('error', reject)
+      .end(body);
   });
-  return { status: response.status, headers: response.headers, ...((await response.json()) as Pick<Answer, 'data'>) };
+  return {
+    status: response.statusCode ?? 0,
+    headers: toHeaders(response),
+    ...((await json(response)) as Pick<Answer, 'data'>),
+  };
+}
+
+function toHeaders({ headersDistinct }: IncomingMessage): Headers {
+  const headers = new Headers();
+  for (const [name, values = []] of Object.entries(headersDistinct))
+    for (const value of values) headers.append(name, value);
+  return headers;
 }
 
 const identityError =

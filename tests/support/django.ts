@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { root } from './root.js';
 import { createDatabase } from './service.js';
 
-const folder = join(import.meta.dirname, '../import');
+const folder = join(root, 'tests/import');
 
 /** One of whom the dump's clear password is known. */
 export interface Expected {

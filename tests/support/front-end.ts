@@ -4,8 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generate } from '@graphql-codegen/cli';
 import example from '../examples/codegen.js';
-
-const root = join(import.meta.dirname, '../..');
+import { root } from './root.js';
 
 /** Writes what the documented `codegen.ts` makes of the package to `src/graphql` of the folder. */
 export async function generateAsDocumented(folder: string): Promise<void> {

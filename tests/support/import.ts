@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { type Answer, send } from './client.js';
 import { withClient } from './django.js';
+import { root } from './root.js';
 import { createDatabase, type Service, sharedSecrets, startService, temporaryFolder } from './service.js';
 
-export const cli = join(import.meta.dirname, '../../dist/cli.js');
+export const cli = join(root, 'dist/cli.js');
 
 export interface Importer {
   service: Service;

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
+import { root } from './root.js';
 import { createDatabase, temporaryFolder } from './service.js';
 
-const folder = join(import.meta.dirname, '../../drizzle/migrations');
+const folder = join(root, 'drizzle/migrations');
 const journalOf = (folder: string) => join(folder, 'meta/_journal.json');
 const journal = JSON.parse(readFileSync(journalOf(folder), 'utf8')) as { entries: unknown[] };
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
 import pg from 'pg';
-import { openDatabase } from '../../src/database/database.js';
+import { openTestDatabase } from './database.js';
 import { advance, createDatabase, type Service, type ServiceProcess, sharedSecrets, spawnService } from './service.js';
 
 export interface Replicas {
@@ -28,7 +28,7 @@ export async function connect(url: string): Promise<Pick<Replicas, 'query' | 'ad
   const pool = new pg.Pool({ connectionString: url, max: 2 });
   // The server may be gone before these connections are.
   pool.on('error', () => {});
-  const database = await openDatabase({ url, poolSize: 1, dataDir: '', onIdleError: () => {} });
+  const database = await openTestDatabase({ url });
   after(() => Promise.all([pool.end(), database.close()]));
   return {
     query: async (text, values) => (await pool.query(text, values)).rows,

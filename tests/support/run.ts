@@ -1,26 +1,53 @@
 /**
- * Runs the tests: builds the service, starts one PostgreSQL for all of them, and Node's own runner on the files named, or on all. With `--faults` the
- * experiments with faults at their full size, one after the other, and a table of what they have found.
+ * Runs the tests: builds the service, starts one PostgreSQL for all of them, and hands the files to worker processes.
+ *
+ *     npm test                    every test but those of files named `….slow.test.ts`
+ *     npm test -- FILE …          the files named
+ *     npm test -- --watch [FILE …]  again whenever a source changes
+ *     npm test -- --shuffle[=SEED]  in random order
+ *     npm run test:slow           the slow ones
+ *     npm run test:full           all of them
+ *     npm run test:faults         the experiments with faults at their full size, one at a time, with a table of findings
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { openDatabase } from '../../src/database/database.js';
+import { compileTests } from './compile.js';
+import { openTestDatabase } from './database.js';
 import type { ExperimentRecord } from './experiment.js';
 import { startPostgres } from './postgres.js';
+import { root } from './root.js';
+import { runFiles } from './workers.js';
 
-const root = join(import.meta.dirname, '../..');
-const faults = process.argv[2] === '--faults';
-const named = process.argv.slice(faults ? 3 : 2);
-const files =
-  named.length > 0
-    ? named
-    : readdirSync(join(root, 'tests'), { recursive: true, encoding: 'utf8' })
-        .map((file) => join('tests', file))
-        .filter((file) => (faults ? isExperiment(file) : file.endsWith('.test.ts')))
-        .sort();
+const { values: options, positionals: named } = parseArgs({
+  allowPositionals: true,
+  options: {
+    slow: { type: 'boolean', default: false },
+    full: { type: 'boolean', default: false },
+    faults: { type: 'boolean', default: false },
+    watch: { type: 'boolean', default: false },
+    shuffle: { type: 'string' },
+  },
+  args: process.argv.slice(2).map((arg) => (arg === '--shuffle' ? `--shuffle=${Date.now() % 100_000}` : arg)),
+});
+
+function chosenFiles(): string[] {
+  if (named.length > 0) return named;
+  const all = readdirSync(join(root, 'tests'), { recursive: true, encoding: 'utf8' }).map((file) =>
+    join('tests', file),
+  );
+  return all.filter(isChosen).sort();
+}
+
+function isChosen(file: string): boolean {
+  if (options.faults) return isExperiment(file);
+  if (!file.endsWith('.test.ts')) return false;
+  return options.full || file.endsWith('.slow.test.ts') === options.slow;
+}
 
 function isExperiment(file: string): boolean {
   if (file.endsWith('.experiment.ts')) return true;
@@ -31,42 +58,59 @@ function isExperiment(file: string): boolean {
 process.exit(await run());
 
 async function run(): Promise<number> {
-  // Races and restarts drive the service as it is shipped, in processes of its own.
-  const build = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });
-  if (build.status !== 0) return 1;
-  const postgres = await startPostgres();
   const scratch = mkdtempSync(join(tmpdir(), 'flex-identity-run-'));
   const records = join(scratch, 'experiments.jsonl');
+  const [postgres, built] = await Promise.all([startPostgres(), build(), compileTests()]);
   try {
+    if (!built) return 1;
     await makeTemplate(postgres.url);
-    const concurrency = faults ? 1 : Math.max(2, availableParallelism());
-    const runner = spawn(
-      process.execPath,
-      [
-        '--import',
-        'tsx',
-        '--test',
-        `--test-concurrency=${concurrency}`,
-        `--test-timeout=${faults ? 3_600_000 : 300_000}`,
-        ...files,
-      ],
-      {
-        cwd: root,
-        stdio: 'inherit',
-        env: { ...process.env, TEST_POSTGRES_URL: postgres.url, ...(faults && { FAULTS_RECORDS: records }) },
-      },
-    );
-    const code = await new Promise<number>((resolve) => runner.on('exit', (code) => resolve(code ?? 1)));
-    if (faults) tellExperiments(records);
-    return code;
+    const env = {
+      ...process.env,
+      TEST_POSTGRES_URL: postgres.url,
+      ...(options.faults && { FAULTS_RECORDS: records }),
+    };
+    const runAll = () => runFiles(chosenFiles(), env, { oneAtATime: options.faults, seed: seed() });
+    let succeeded = await runAll();
+    while (options.watch) {
+      await changeOfSources();
+      const [built] = await Promise.all([build(), compileTests()]);
+      if (built) succeeded = await runAll();
+    }
+    if (options.faults) printExperiments(records);
+    return succeeded ? 0 : 1;
   } finally {
     await postgres.stop();
     rmSync(scratch, { recursive: true });
   }
 }
 
-/** What an experiment has lost is one number among others: whoever reads the table is to see all of it. */
-function tellExperiments(file: string): void {
+function seed(): number | undefined {
+  return options.shuffle === undefined ? undefined : Number(options.shuffle);
+}
+
+/** Races and restarts drive the service as it is shipped, in processes of its own. */
+async function build(): Promise<boolean> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/build.ts'], { cwd: root, stdio: 'inherit' });
+  const [code] = await once(child, 'exit');
+  return code === 0;
+}
+
+/** Resolves a moment after a change: an editor writes several files at once. */
+function changeOfSources(): Promise<void> {
+  return new Promise((resolve) => {
+    const abort = new AbortController();
+    const changed = (): void => {
+      abort.abort();
+      setTimeout(resolve, 200);
+    };
+    for (const folder of ['src', 'tests', 'web/src', 'drizzle'])
+      watch(join(root, folder), { recursive: true, signal: abort.signal }, changed);
+    console.log('\nwaiting for a change');
+  });
+}
+
+/** Prints a row for each experiment. A loss stands beside the other figures, so that a reader sees all of them. */
+function printExperiments(file: string): void {
   const experiments = (existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [])
     .map((line) => JSON.parse(line) as ExperimentRecord)
     .sort((one, other) => one.fault - other.fault);
@@ -95,7 +139,7 @@ function tellExperiments(file: string): void {
   console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('not run')} not run`);
 }
 
-/** A migrated database that each file copies, which is quicker than migrating its own. */
+/** Makes a migrated database. Each file copies it, which is quicker than migrating its own. */
 async function makeTemplate(url: string): Promise<void> {
   const client = new pg.Client(url);
   await client.connect();
@@ -103,7 +147,7 @@ async function makeTemplate(url: string): Promise<void> {
   await client.end();
   const template = new URL(url);
   template.pathname = '/template_flex';
-  const database = await openDatabase({ url: template.href, poolSize: 1, dataDir: '', onIdleError: () => {} });
+  const database = await openTestDatabase({ url: template.href });
   await database.migrate();
   await database.close();
 }

@@ -11,8 +11,9 @@ import { type App, createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import { createServer } from '../../src/server.js';
 import { freePort } from './postgres.js';
+import { root } from './root.js';
 
-const main = join(import.meta.dirname, '../../dist/main.js');
+const main = join(root, 'dist/main.js');
 
 export interface Service {
   url: string;
@@ -31,6 +32,8 @@ const testEnvironment = {
   LOOK_UPS_PER_MINUTE: '0',
   GUESSES_PER_HOUR: '0',
   SENDS_PER_HOUR: '0',
+  // In production the service waits five seconds before it stops.
+  DRAIN_SECONDS: '0',
   LOG_LEVEL: 'silent',
 };
 
@@ -44,7 +47,8 @@ export async function createDatabase(options = 'template template_flex'): Promis
   await client.connect();
   // Two copies of one template at a time are refused.
   await client.query('select pg_advisory_lock(1)');
-  await client.query(`create database ${name} ${options}`);
+  const strategy = options.startsWith('template ') ? 'strategy file_copy' : '';
+  await client.query(`create database ${name} ${options} ${strategy}`);
   await client.end();
   const url = new URL(TEST_POSTGRES_URL);
   url.pathname = `/${name}`;
@@ -139,11 +143,22 @@ async function isReady(url: string): Promise<boolean> {
   }
 }
 
+const tables = [
+  'audit_events',
+  'outbox_messages',
+  'rate_limit_events',
+  'sign_in_throttles',
+  'one_time_passwords',
+  'sessions',
+  'security_tokens',
+  'users',
+];
+
 /** Empties every table but the one of the keys. */
 export async function clear({ app: { db } }: Service): Promise<void> {
-  await db.execute(
-    sql`truncate users, security_tokens, one_time_passwords, sign_in_throttles, rate_limit_events, sessions, outbox_messages, audit_events cascade`,
-  );
+  // `delete` is quicker than `truncate` for small tables: it makes no new files.
+  const deletes = tables.map((table) => `delete from ${table};`).join(' ');
+  await db.execute(sql.raw(`do $$ begin ${deletes} end $$`));
 }
 
 /** Lets time pass: shifts every stored instant into the past. Access tokens keep their own. */

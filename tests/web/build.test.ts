@@ -4,14 +4,14 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { root } from '../support/root.js';
 
-const root = join(import.meta.dirname, '../..');
 // Within the project, so that the packages are found from there.
 const folder = mkdtempSync(join(root, 'dist/build-'));
 after(() => rmSync(folder, { recursive: true }));
 
 test('the front end is built where there is none, and anew where a file holds something else', () => {
-  for (const name of ['web', 'schema.graphql', 'documents.graphql', 'package-lock.json', 'tsconfig.json'])
+  for (const name of ['web', 'scripts', 'schema.graphql', 'documents.graphql', 'package-lock.json', 'tsconfig.json'])
     cpSync(join(root, name), join(folder, name), {
       recursive: true,
       filter: (source) => !source.includes('generated'),

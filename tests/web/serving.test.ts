@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { freePort } from '../support/postgres.js';
+import { root } from '../support/root.js';
 import { createDatabase, sharedSecrets, startService } from '../support/service.js';
 
-const root = join(import.meta.dirname, '../..');
 const port = await freePort();
 const service = await startService({ PORT: String(port), PUBLIC_URL: `http://localhost:${port}` });
 

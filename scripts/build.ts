@@ -1,0 +1,28 @@
+/** Builds what the package ships: the service, its command line, its pages and the cluster of the embedded database. */
+import { join } from 'node:path';
+import { bundleService } from './bundle-service.js';
+import { prepareCluster } from './prepare-cluster.js';
+import { whenStale } from './when-stale.js';
+
+const root = join(import.meta.dirname, '..');
+const inDist = (name: string) => join(root, 'dist', name);
+
+await Promise.all([
+  whenStale(
+    {
+      root,
+      stamp: inDist('.service-made-of'),
+      inputs: ['src', 'tsconfig.json', 'package-lock.json', 'scripts/bundle-service.ts'],
+    },
+    () => bundleService(root, inDist('')),
+  ),
+  whenStale(
+    {
+      root,
+      stamp: inDist('.cluster-made-of'),
+      inputs: ['drizzle/migrations', 'src/database', 'package-lock.json', 'scripts/prepare-cluster.ts'],
+    },
+    () => prepareCluster(root),
+  ),
+  import('../web/build.js'),
+]);

@@ -1,0 +1,40 @@
+/** Repeats a step of the build only where its inputs have changed. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+/**
+ * Does the work unless `stamp` says that the same inputs have made the output already.
+ * @param inputs files and folders, relative to `root`
+ * @param ignored a folder among the inputs that the work itself writes
+ */
+export async function whenStale(
+  { root, stamp, inputs, ignored }: { root: string; stamp: string; inputs: readonly string[]; ignored?: string },
+  work: () => Promise<void>,
+): Promise<void> {
+  const files = inputs.flatMap((input) => filesIn(join(root, input))).filter((file) => dirname(file) !== ignored);
+  const digest = digestOf(root, files);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  await work();
+  mkdirSync(dirname(stamp), { recursive: true });
+  // Written last, so that interrupted work is done again.
+  writeFileSync(stamp, digest);
+}
+
+/** By content and not by modification time, which a clone or a copy changes. */
+function digestOf(root: string, files: readonly string[]): string {
+  const hash = createHash('sha256').update(process.version);
+  for (const file of files)
+    hash
+      .update(`${relative(root, file)}\0`)
+      .update(readFileSync(file))
+      .update('\0');
+  return hash.digest('hex');
+}
+
+export function filesIn(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path)
+    .sort()
+    .flatMap((name) => filesIn(join(path, name)));
+}

@@ -1,0 +1,63 @@
+/** The embedded database: PGlite in a folder that one process holds at a time, or in memory. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import type { PGlite } from '@electric-sql/pglite';
+import { takeExclusively } from './exclusive-use.js';
+
+/** Where the build writes a migrated cluster, relative to the package. PGlite loads it in a fifth of the time that `initdb` takes. */
+export const preparedCluster = 'dist/embedded-cluster.tar.gz';
+
+interface Embedded {
+  client: PGlite;
+  /** Closes the database, then releases the folder. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database in `dataDir`, and creates it where there is none.
+ * @param dataDir null for a database in memory
+ * @throws {DatabaseInUseError}
+ */
+export async function openEmbedded(dataDir: string | null, packageFolder: string): Promise<Embedded> {
+  const cluster = join(packageFolder, preparedCluster);
+  if (dataDir === null) return { client: await create('memory://', cluster), close: async () => {} };
+  const folder = join(dataDir, 'database');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const release = await takeExclusively(dataDir);
+  const client = await openFolder(folder, cluster);
+  return {
+    client,
+    async close() {
+      await client.close();
+      await release();
+    },
+  };
+}
+
+/**
+ * A process that is killed while it creates the cluster leaves a part of it, which PGlite cannot open.
+ * A mark stands beside the folder meanwhile, so the next start discards the part. Nothing can have been stored in it.
+ */
+async function openFolder(folder: string, cluster: string): Promise<PGlite> {
+  const unfinished = `${folder}.unfinished`;
+  if (existsSync(unfinished)) {
+    rmSync(folder, { recursive: true });
+    mkdirSync(folder, { mode: 0o700 });
+  }
+  if (readdirSync(folder).length > 0) return open(folder);
+  writeFileSync(unfinished, '');
+  const client = await create(folder, cluster);
+  rmSync(unfinished);
+  return client;
+}
+
+async function create(dataDir: string, cluster: string): Promise<PGlite> {
+  return open(dataDir, existsSync(cluster) ? new Blob([gunzipSync(readFileSync(cluster))]) : undefined);
+}
+
+/** PGlite is large, and loaded only where it is used. */
+async function open(dataDir: string, loadDataDir?: Blob): Promise<PGlite> {
+  const { PGlite } = await import('@electric-sql/pglite');
+  return PGlite.create({ dataDir, ...(loadDataDir && { loadDataDir }) });
+}

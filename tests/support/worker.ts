@@ -1,0 +1,43 @@
+/**
+ * Runs the test files that `run.ts` names, one after another: what they import is loaded once for all of them.
+ * Each file is a suite of its own, so its hooks run when it ends.
+ */
+import { after, describe } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { closeBrowser } from './browser.js';
+
+for (let file = await nextFile(); file !== null; file = await nextFile()) await runFile(file);
+await closeBrowser();
+process.disconnect();
+
+function nextFile(): Promise<string | null> {
+  return new Promise((resolve) => {
+    process.once('message', ({ file }: { file: string | null }) => resolve(file));
+    process.send?.({ ready: true });
+  });
+}
+
+async function runFile(path: string): Promise<void> {
+  const [cpu, startedAt, exitCode] = [process.cpuUsage(), performance.now(), process.exitCode];
+  await new Promise<void>((resolve) => {
+    describe(path, async () => {
+      try {
+        await import(pathToFileURL(path).href);
+      } catch (error) {
+        // What fails outside of a test fails the file.
+        after(() => Promise.reject(error));
+      }
+      // The last hook of the suite, behind those of the file.
+      after(() => void setImmediate(resolve));
+    });
+  });
+  const { user, system } = process.cpuUsage(cpu);
+  process.send?.({
+    done: {
+      seconds: (performance.now() - startedAt) / 1_000,
+      cpuSeconds: (user + system) / 1_000_000,
+      // Node sets it where something fails after the test that caused it has ended.
+      failedLate: process.exitCode !== exitCode,
+    },
+  });
+}

@@ -1,0 +1,173 @@
+/** Runs test files in a few worker processes. A file that crashes or hangs takes its process along, and no other file. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, isAbsolute, join, relative } from 'node:path';
+import type { TestReport } from './reporter.js';
+import { compiledFile, root } from './root.js';
+
+/** How long a worker may report nothing. The longest test takes a third of it. */
+const silenceSeconds = 180;
+
+/** Seconds that each file took when it last ran here. */
+const durationsFile = join(root, 'node_modules/.cache/flex-identity-tests.json');
+
+interface RunOptions {
+  /** for experiments, which measure */
+  oneAtATime: boolean;
+  /** of the random order; undefined: the longest files first */
+  seed: number | undefined;
+}
+
+interface FileResult {
+  file: string;
+  seconds: number;
+  cpuSeconds: number;
+}
+
+/** What a worker sends. */
+interface WorkerMessage {
+  ready?: true;
+  report?: TestReport;
+  done?: { seconds: number; cpuSeconds: number; failedLate: boolean };
+}
+
+/** @returns whether everything passed */
+export async function runFiles(
+  files: readonly string[],
+  env: NodeJS.ProcessEnv,
+  { oneAtATime, seed }: RunOptions,
+): Promise<boolean> {
+  const startedAt = performance.now();
+  const durations: Record<string, number> = existsSync(durationsFile)
+    ? JSON.parse(readFileSync(durationsFile, 'utf8'))
+    : {};
+  const queue = seed === undefined ? longestFirst(files, durations) : shuffled(files, seed);
+  if (seed !== undefined) console.log(`random order: --shuffle=${seed}`);
+  // One more than the processors: a file often waits, for a process or a clock.
+  const count = oneAtATime ? 1 : Math.min(queue.length, availableParallelism() + 1);
+  const results = new Results();
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      while (queue.length > 0) await runWorker(queue, env, results);
+    }),
+  );
+  for (const { file, seconds } of results.files) durations[file] = seconds;
+  mkdirSync(dirname(durationsFile), { recursive: true });
+  writeFileSync(durationsFile, JSON.stringify(durations));
+  results.print((performance.now() - startedAt) / 1_000);
+  return results.succeeded;
+}
+
+class Results {
+  readonly files: FileResult[] = [];
+  readonly #counts = { passed: 0, failed: 0, skipped: 0 };
+  readonly #failures: string[] = [];
+
+  add(file: string, { name, state, error }: TestReport): void {
+    if (state === 'started') return;
+    this.#counts[state] += 1;
+    if (state === 'failed') this.fail(file, `${name}\n${error}`);
+  }
+
+  fail(file: string, about: string): void {
+    const failure = `✖ ${file}: ${about}`;
+    this.#failures.push(failure);
+    console.error(`\n${failure}\n`);
+  }
+
+  get succeeded(): boolean {
+    return this.#failures.length === 0;
+  }
+
+  print(wallSeconds: number): void {
+    const slowest = this.files.toSorted((one, other) => other.seconds - one.seconds).slice(0, 10);
+    console.log(`\nthe slowest files:\n${slowest.map(describeFile).join('\n')}`);
+    if (!this.succeeded) console.log(`\nfailed:\n\n${this.#failures.join('\n\n')}`);
+    const cpuSeconds = this.files.reduce((sum, file) => sum + file.cpuSeconds, 0);
+    console.log(
+      `\n${this.files.length} files in ${wallSeconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of processor time in the workers`,
+    );
+    const { passed, failed, skipped } = this.#counts;
+    console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+  }
+}
+
+const describeFile = ({ file, seconds, cpuSeconds }: FileResult): string =>
+  `${seconds.toFixed(1).padStart(6)} s ${cpuSeconds.toFixed(1).padStart(6)} s CPU  ${file}`;
+
+/** Runs files of the queue in one process until none is left, or until one of them ends or blocks the process. */
+async function runWorker(queue: string[], env: NodeJS.ProcessEnv, results: Results): Promise<void> {
+  const worker = fork(compiledFile('tests/support/worker.ts'), {
+    cwd: root,
+    env,
+    execArgv: ['--enable-source-maps', `--test-reporter=${compiledFile('tests/support/reporter.ts')}`],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  let running: string | undefined;
+  let runningTest: string | undefined;
+  let failed = false;
+  let hangs = false;
+  const watchdog = setTimeout(() => {
+    hangs = true;
+    worker.kill('SIGKILL');
+  }, silenceSeconds * 1_000);
+  worker.on('message', ({ ready, report, done }: WorkerMessage) => {
+    watchdog.refresh();
+    if (ready) {
+      running = queue.shift();
+      worker.send({ file: running === undefined ? null : pathOf(running) });
+    }
+    if (report !== undefined) {
+      runningTest = report.state === 'started' ? report.name : undefined;
+      failed ||= report.state === 'failed';
+      results.add(running ?? 'no file', report);
+    }
+    if (done !== undefined && running !== undefined) {
+      const result = { file: running, ...done };
+      results.files.push(result);
+      console.log(describeFile(result));
+      if (done.failedLate && !failed) results.fail(running, 'something failed after its test had ended');
+      failed = false;
+      running = undefined;
+    }
+  });
+  const code = await exitOf(worker);
+  clearTimeout(watchdog);
+  if (running === undefined) return;
+  const during = runningTest === undefined ? '' : ` during "${runningTest}"`;
+  const ending = hangs ? `reported nothing for ${silenceSeconds} s` : `ended its process with ${code}`;
+  results.fail(running, `${ending}${during}`);
+}
+
+/** @returns the exit code, or the signal that ended the process */
+function exitOf(worker: ChildProcess): Promise<number | string> {
+  return new Promise((resolve) => worker.on('exit', (code, signal) => resolve(signal ?? code ?? 1)));
+}
+
+/** A file from elsewhere, such as one that `.ci/run` has written, runs as it is. */
+function pathOf(file: string): string {
+  const path = isAbsolute(file) ? file : join(root, file);
+  const within = relative(root, path);
+  return within.startsWith('tests/') ? compiledFile(within) : path;
+}
+
+/** So that no long file is left over at the end. A file that has not run here yet is ranked by its size. */
+function longestFirst(files: readonly string[], durations: Record<string, number>): string[] {
+  const expected = (file: string) => durations[file] ?? statSync(join(root, file)).size / 4_000;
+  return files.toSorted((one, other) => expected(other) - expected(one));
+}
+
+/** The same order for the same seed. */
+function shuffled(files: readonly string[], seed: number): string[] {
+  let state = seed;
+  // Numerical Recipes' linear congruential generator: an order need not be unpredictable.
+  const random = () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32;
+    return state / 2 ** 32;
+  };
+  return files
+    .map((file) => ({ file, at: random() }))
+    .sort((one, other) => one.at - other.at)
+    .map(({ file }) => file);
+}
