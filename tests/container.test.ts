@@ -78,9 +78,11 @@ test('the service imports no package that the image does not have', () => {
     /^(?!web\/).*\.js$/.test(file),
   );
   const imported = files.flatMap((file) =>
-    [...readFileSync(join(dist, file), 'utf8').matchAll(/^(?:import|\} from|.*\bimport\().*"([^".][^"]*)"/gm)].map(
-      ([, name]) => name!,
-    ),
+    [
+      ...readFileSync(join(dist, file), 'utf8').matchAll(
+        /^(?:import .*|\} )from "([^".][^"]*)"|^import "([^".][^"]*)"|\bimport\("([^".][^"]*)"\)/gm,
+      ),
+    ].map(([, from, alone, dynamic]) => (from ?? alone ?? dynamic)!),
   );
   const packages = new Set(
     imported.map((name) =>
