@@ -2,10 +2,10 @@
 import type { TestEvent } from 'node:test/reporters';
 import { inspect } from 'node:util';
 
-/** One test that has begun or ended. */
+/** One test that has ended. */
 export interface TestReport {
   name: string;
-  state: 'started' | 'passed' | 'failed' | 'skipped';
+  state: 'passed' | 'failed' | 'skipped';
   /** the failure, with its stack */
   error?: string | undefined;
 }
@@ -13,8 +13,7 @@ export interface TestReport {
 // biome-ignore lint/correctness/useYield: a reporter is a generator, and this one prints nothing
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<never> {
   for await (const { type, data } of events) {
-    if (type === 'test:start') send({ name: data.name, state: 'started' });
-    else if (type === 'test:pass' || type === 'test:fail') {
+    if (type === 'test:pass' || type === 'test:fail') {
       const { name, skip } = data;
       const failed = type === 'test:fail';
       const { error, type: kind } = data.details as { error?: Error; type?: string };

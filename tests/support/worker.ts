@@ -2,7 +2,7 @@
  * Runs the test files that `run.ts` names, one after another: what they import is loaded once for all of them.
  * Each file is a suite of its own, so its hooks run when it ends.
  */
-import { after, describe } from 'node:test';
+import { after, beforeEach, describe, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { closeBrowser } from './browser.js';
 
@@ -21,6 +21,8 @@ async function runFile(path: string): Promise<void> {
   const [cpu, startedAt, exitCode] = [process.cpuUsage(), performance.now(), process.exitCode];
   await new Promise<void>((resolve) => {
     describe(path, async () => {
+      // Not by the reporter: a test that blocks the process would be reported when it ends.
+      beforeEach((test) => void process.send?.({ started: (test as TestContext).name }));
       try {
         await import(pathToFileURL(path).href);
       } catch (error) {

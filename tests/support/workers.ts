@@ -7,16 +7,17 @@ import type { TestReport } from './reporter.js';
 import { compiledFile, root } from './root.js';
 
 /** How long a worker may report nothing. The longest test takes a third of it. */
-const silenceSeconds = 180;
+const defaultSilenceSeconds = 180;
 
 /** Seconds that each file took when it last ran here. */
 const durationsFile = join(root, 'node_modules/.cache/flex-identity-tests.json');
 
 interface RunOptions {
   /** for experiments, which measure */
-  oneAtATime: boolean;
-  /** of the random order; undefined: the longest files first */
-  seed: number | undefined;
+  oneAtATime?: boolean;
+  /** of the random order; the longest files first where there is none */
+  seed?: number | undefined;
+  silenceSeconds?: number;
 }
 
 interface FileResult {
@@ -28,6 +29,8 @@ interface FileResult {
 /** What a worker sends. */
 interface WorkerMessage {
   ready?: true;
+  /** the name of a test */
+  started?: string;
   report?: TestReport;
   done?: { seconds: number; cpuSeconds: number; failedLate: boolean };
 }
@@ -36,7 +39,7 @@ interface WorkerMessage {
 export async function runFiles(
   files: readonly string[],
   env: NodeJS.ProcessEnv,
-  { oneAtATime, seed }: RunOptions,
+  { oneAtATime = false, seed, silenceSeconds = defaultSilenceSeconds }: RunOptions = {},
 ): Promise<boolean> {
   const startedAt = performance.now();
   const durations: Record<string, number> = existsSync(durationsFile)
@@ -49,7 +52,7 @@ export async function runFiles(
   const results = new Results();
   await Promise.all(
     Array.from({ length: count }, async () => {
-      while (queue.length > 0) await runWorker(queue, env, results);
+      while (queue.length > 0) await runWorker(queue, env, results, silenceSeconds);
     }),
   );
   for (const { file, seconds } of results.files) durations[file] = seconds;
@@ -65,7 +68,6 @@ class Results {
   readonly #failures: string[] = [];
 
   add(file: string, { name, state, error }: TestReport): void {
-    if (state === 'started') return;
     this.#counts[state] += 1;
     if (state === 'failed') this.fail(file, `${name}\n${error}`);
   }
@@ -97,7 +99,12 @@ const describeFile = ({ file, seconds, cpuSeconds }: FileResult): string =>
   `${seconds.toFixed(1).padStart(6)} s ${cpuSeconds.toFixed(1).padStart(6)} s CPU  ${file}`;
 
 /** Runs files of the queue in one process until none is left, or until one of them ends or blocks the process. */
-async function runWorker(queue: string[], env: NodeJS.ProcessEnv, results: Results): Promise<void> {
+async function runWorker(
+  queue: string[],
+  env: NodeJS.ProcessEnv,
+  results: Results,
+  silenceSeconds: number,
+): Promise<void> {
   const worker = fork(compiledFile('tests/support/worker.ts'), {
     cwd: root,
     env,
@@ -112,14 +119,14 @@ async function runWorker(queue: string[], env: NodeJS.ProcessEnv, results: Resul
     hangs = true;
     worker.kill('SIGKILL');
   }, silenceSeconds * 1_000);
-  worker.on('message', ({ ready, report, done }: WorkerMessage) => {
+  worker.on('message', ({ ready, started, report, done }: WorkerMessage) => {
     watchdog.refresh();
     if (ready) {
       running = queue.shift();
       worker.send({ file: running === undefined ? null : pathOf(running) });
     }
+    if (started !== undefined) runningTest = started;
     if (report !== undefined) {
-      runningTest = report.state === 'started' ? report.name : undefined;
       failed ||= report.state === 'failed';
       results.add(running ?? 'no file', report);
     }
@@ -129,7 +136,7 @@ async function runWorker(queue: string[], env: NodeJS.ProcessEnv, results: Resul
       console.log(describeFile(result));
       if (done.failedLate && !failed) results.fail(running, 'something failed after its test had ended');
       failed = false;
-      running = undefined;
+      running = runningTest = undefined;
     }
   });
   const code = await exitOf(worker);

@@ -67,14 +67,6 @@ for (const [whose, makeToken] of [
     assert.equal(await failureCount(unforgiving, tokenId), 1);
   });
 
-  test(`after five failures in a row 100 at once for an address ${whose} count as the sixth`, async () => {
-    const { tokenId } = await makeToken(replicas);
-    await failInARow(replicas, tokenId, 5);
-    const answers = await atOnce(replicas, 100, (service) => operations(service).checkOneTimePassword(tokenId, wrong));
-    assertOneEvaluated(answers, 6);
-    assert.equal(await failureCount(replicas, tokenId), 6);
-  });
-
   test(`both processes say the same of a wait for an address ${whose}`, async () => {
     const { tokenId } = await makeToken(replicas);
     await failInARow(replicas, tokenId, 3);
@@ -97,25 +89,6 @@ for (const [whose, makeToken] of [
   });
 }
 
-test('the right one-time password 100 times at once is good once and opens one session', async () => {
-  const somebody = await signUp(replicas);
-  const right = await sendAndRead(replicas, somebody);
-  const answers = await atOnce(replicas, 100, (service) =>
-    operations(service).checkOneTimePassword(somebody.tokenId, right),
-  );
-  const { CheckOneTimePasswordSuccess: successes, ...refusals } = tally(answers);
-  assert.equal(successes, 1);
-  assert.deepEqual(
-    Object.keys(refusals).filter((type) => type !== 'TimeoutError' && type !== 'InvalidOneTimePasswordError'),
-    [],
-  );
-  const sessions = await replicas.query(
-    "select from sessions where user_id = $1 and authentication_methods = '{EMAIL_ONE_TIME_PASSWORD}'",
-    [somebody.userId],
-  );
-  assert.equal(sessions.length, 1);
-});
-
 test('the right one-time password among 99 wrong ones at once is good once, then or later, and no wrong one ever', async () => {
   for (const position of [0, 1, 50, 99]) {
     const somebody = await signUp(replicas);
@@ -134,19 +107,6 @@ test('the right one-time password among 99 wrong ones at once is good once, then
         : 'CheckOneTimePasswordSuccess',
     );
   }
-});
-
-test('of 50 sends at once for one address one is made, and the others say when to retry without a failure count', async () => {
-  const { tokenId, email } = await signUp(replicas);
-  const answers = await atOnce(replicas, 50, (service) => operations(service).sendOneTimePassword(tokenId));
-  assert.deepEqual(tally(answers), { SendOneTimePasswordSuccess: 1, TimeoutError: 49 });
-  for (const answer of answers.filter(({ __typename }) => __typename === 'TimeoutError')) {
-    assert.equal(answer.failureCount, null);
-    assert.ok(answer.retryAfterSeconds >= 1 && answer.retryAfterSeconds <= 30);
-  }
-  // Each process is asked, so that both have finished what they had begun.
-  await outbox(first);
-  assert.equal((await outbox(second)).filter(({ to }) => to === email).length, 1);
 });
 
 test('of 50 sends at once for an address that nobody has one is answered like a success, and no message is made', async () => {

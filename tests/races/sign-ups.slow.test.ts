@@ -116,26 +116,6 @@ test('sign-ups at once that want each other’s identifiers crosswise all get an
   await assertNothingOrphaned();
 });
 
-test('20 creations of a superuser at once with the bootstrap secret make one', async () => {
-  const answers = await atOnce(replicas, 20, (service, index) =>
-    send(
-      service,
-      `mutation ($input: CreateSuperuserInput!) { createSuperuser(input: $input) { __typename ... on CreateSuperuserSuccess { user { isSuperuser } } } }`,
-      // No password, which a worker thread would score and hash one after the other.
-      { input: { username: `root-${index}` } },
-      { headers: { 'x-bootstrap-secret': replicas.environment.BOOTSTRAP_SECRET! } },
-    ),
-  );
-  const [made, ...others] = answers.filter(({ errors }) => errors === undefined);
-  assert.deepEqual(made?.data.createSuperuser, { __typename: 'CreateSuperuserSuccess', user: { isSuperuser: true } });
-  assert.deepEqual(others, []);
-  assert.deepEqual(
-    answers.flatMap(({ errors }) => errors?.map(({ extensions }) => extensions.code) ?? []),
-    Array.from({ length: 19 }, () => 'FORBIDDEN'),
-  );
-  assert.equal((await replicas.query("select from users where username like 'root-%'")).length, 1);
-});
-
 test('two processes that start at once on one empty database, with no secret given, become one service', async () => {
   const url = await createDatabase('template template0');
   // Each makes the secrets that it does not find, applies the migrations that are missing, and makes the keys.

@@ -1,0 +1,167 @@
+/** The recorded traces and what is recorded of them, step by step. */
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { type Caller, caller, lastMessage, makeSuperuser, signUp } from '../support/people.js';
+import { type Service, startService } from '../support/service.js';
+import { oneTimePasswordTrace as departures } from './departures.js';
+import { readVectors, TraceClock } from './replay.js';
+import { coarsen, modelTrace, type Trace, type TraceStep, traceLifetimeSeconds, typedPassword } from './trace-model.js';
+
+export const vectors = readVectors<Trace, (TraceStep & { message?: string; has_password: boolean })[]>('otp_trace');
+/** The names of all departures. */
+export const here = new Set(departures.map(({ name }) => name));
+
+/** A way through the service that a trace can take. */
+interface Way {
+  about: string;
+  purpose: 'AUTHENTICATION' | 'VERIFICATION';
+  generate(people: People, tokenId: string): Promise<string>;
+  check: 'stranger' | 'owner';
+  look: 'superuser' | 'owner';
+}
+
+interface People {
+  superuser: Caller;
+  owner: Caller;
+  stranger: Caller;
+}
+
+const ways = {
+  'made by a superuser': {
+    about: 'made by a superuser and checked by a stranger',
+    purpose: 'AUTHENTICATION',
+    async generate({ superuser }, tokenId) {
+      const made = await superuser.generateOneTimePassword(tokenId, 'AUTHENTICATION');
+      assert.equal(made.__typename, 'GenerateOneTimePasswordSuccess');
+      return made.oneTimePassword;
+    },
+    check: 'stranger',
+    look: 'superuser',
+    takes: () => true,
+  },
+  'sent to a stranger': {
+    about: 'sent to and checked by a stranger',
+    purpose: 'AUTHENTICATION',
+    generate: ({ stranger }, tokenId) => sentTo(stranger, tokenId, 'AUTHENTICATION'),
+    check: 'stranger',
+    look: 'superuser',
+    takes: ({ about }) => about !== 'random',
+  },
+  'sent to its owner': {
+    about: 'sent to and checked by the signed-in owner',
+    purpose: 'VERIFICATION',
+    generate: ({ owner }, tokenId) => sentTo(owner, tokenId, 'VERIFICATION'),
+    check: 'owner',
+    look: 'owner',
+    takes: ({ about }) => about !== 'random',
+  },
+} satisfies Record<string, Way & { takes(trace: Trace): boolean }>;
+
+// Set by `replayTraces`: each file that calls it has a service of its own.
+let service: Service;
+let superuser: Caller;
+
+let signedUp = 0;
+/** Of addresses that nobody has had before. */
+function identifiers(): Record<'username' | 'email' | 'phone', string> {
+  signedUp += 1;
+  const digits = String(1000 + signedUp);
+  return { username: `user${digits}`, email: `user${digits}@example.com`, phone: `+1202555${digits}` };
+}
+
+async function sentTo(asking: Caller, tokenId: string, purpose: Way['purpose']): Promise<string> {
+  const sent = await asking.sendOneTimePassword(tokenId, purpose);
+  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
+  const { oneTimePassword } = await lastMessage(service);
+  return oneTimePassword;
+}
+
+async function checkNull(asking: Caller, tokenId: string, purpose: Way['purpose']): Promise<string> {
+  const { errors } = await asking.ask(
+    'mutation ($tokenId: ID!, $oneTimePassword: String!, $purpose: OneTimePasswordPurpose!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: $oneTimePassword, purpose: $purpose) { __typename } }',
+    { tokenId, oneTimePassword: null, purpose },
+  );
+  return errors?.[0]?.extensions.code;
+}
+
+const results: Record<string, TraceStep['result']> = {
+  CheckOneTimePasswordSuccess: true,
+  InvalidOneTimePasswordError: false,
+  TimeoutError: 'TimeoutError',
+};
+
+async function replayTrace(trace: Trace, way: Way): Promise<void> {
+  const owner = await signUp(service, identifiers());
+  const people: People = { superuser, owner, stranger: caller(service) };
+  const tokenId = trace.token === 'email' ? owner.emailToken : owner.phoneToken;
+  const look = async () => (await people[way.look].securityTokens(owner.user[trace.token]))[0];
+
+  const clock = new TraceClock(service);
+  const made: string[] = [];
+  let now = 0;
+  let seen = await look();
+  const steps = modelTrace(trace, here);
+  for (const [index, operation] of trace.ops.entries()) {
+    const due = steps[index]!;
+    const about = `${trace.about}, step ${index + 1} (${JSON.stringify(operation)})`;
+    if (operation.op === 'advance') {
+      // Nothing is asked of the service until the next step.
+      now += operation.seconds;
+      continue;
+    }
+    if (operation.op === 'generate') made.push(await clock.at(now, () => way.generate(people, tokenId)));
+    else if (operation.password === null) {
+      const code = await clock.at(now, () => checkNull(people[way.check], tokenId, way.purpose));
+      assert.equal(code, due.result, about);
+    } else {
+      const typed = typedPassword(operation.password, trace.token, made);
+      const boundary = steps[index - 1]?.timeout === now ? seen.retryAt : null;
+      const checked = await clock.at(
+        now,
+        () => people[way.check].checkOneTimePassword(tokenId, typed, way.purpose),
+        boundary,
+      );
+      assert.equal(results[checked.__typename], due.result, `${about}: ${JSON.stringify(checked)}`);
+      if (due.result === 'TimeoutError') {
+        assert.equal(checked.failureCount, due.error_failure_count, about);
+        clock.assertNear(checked.retryAt, due.error_timeout!, `${about}: retryAt of the error`);
+      }
+    }
+    seen = await look();
+    assert.equal(seen.failureCount, due.failure_count, `${about}: failureCount`);
+    assert.equal(seen.verified, due.verified, `${about}: verified`);
+    clock.assertNear(seen.retryAt, due.timeout, `${about}: retryAt`);
+    clock.assertNear(seen.expiresAt, due.expiration, `${about}: expiresAt`);
+  }
+}
+
+/** Tests that the service goes through the recorded traces in these ways. */
+export async function replayTraces(names: readonly (keyof typeof ways)[]): Promise<void> {
+  service = await startService({
+    OTP_TTL_SECONDS: String(traceLifetimeSeconds),
+    // Where the original goes on doubling, so does this service, as far as the traces go.
+    OTP_MAX_TIMEOUT_SECONDS: '86400',
+    OTP_MAX_FAILURES: '1000',
+    OTP_SEND_INTERVAL_SECONDS: '0',
+    OTP_SENDS_PER_HOUR: '0',
+    OTP_SENDS_PER_DAY: '0',
+    SMS_PREFIX_SENDS_PER_HOUR: '0',
+    // The superuser stays signed in through all of them.
+    SESSION_IDLE_TTL_SECONDS: '31536000',
+    SESSION_TTL_SECONDS: '31536000',
+  });
+  before(async () => {
+    superuser = await makeSuperuser(service);
+  });
+  for (const name of names) {
+    const way: Way & { takes(trace: Trace): boolean } = ways[name];
+    describe(`a one-time password ${way.about}`, () => {
+      const traces = vectors.map(({ input }) => coarsen(input)).filter(way.takes);
+      before(() => assert.ok(traces.length > 0));
+      for (const kind of ['email', 'phone'] as const)
+        test(`goes through the recorded traces of the ${kind} token`, async () => {
+          for (const trace of traces.filter(({ token }) => token === kind)) await replayTrace(trace, way);
+        });
+    });
+  }
+}

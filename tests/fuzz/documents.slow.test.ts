@@ -1,0 +1,3 @@
+import { testGeneratedDocuments } from './documents.js';
+
+await testGeneratedDocuments(5_000);

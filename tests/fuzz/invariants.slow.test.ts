@@ -1,0 +1,3 @@
+import { testHistories } from './invariants.js';
+
+await testHistories(25);
