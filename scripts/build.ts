@@ -1,7 +1,5 @@
 /** Builds what the package ships: the service, its command line, its pages and the cluster of the embedded database. */
 import { join } from 'node:path';
-import { bundleService } from './bundle-service.js';
-import { prepareCluster } from './prepare-cluster.js';
 import { whenStale } from './when-stale.js';
 
 const root = join(import.meta.dirname, '..');
@@ -14,7 +12,7 @@ await Promise.all([
       stamp: inDist('.service-made-of'),
       inputs: ['src', 'tsconfig.json', 'package-lock.json', 'scripts/bundle-service.ts'],
     },
-    () => bundleService(root, inDist('')),
+    async () => (await import('./bundle-service.js')).bundleService(root, inDist('')),
   ),
   whenStale(
     {
@@ -22,7 +20,7 @@ await Promise.all([
       stamp: inDist('.cluster-made-of'),
       inputs: ['drizzle/migrations', 'src/database', 'package-lock.json', 'scripts/prepare-cluster.ts'],
     },
-    () => prepareCluster(root),
+    async () => (await import('./prepare-cluster.js')).prepareCluster(root),
   ),
   import('../web/build.js'),
 ]);

@@ -1,13 +1,23 @@
 /** Compiles sources and tests once for all processes that run them. `tsx` would compile them again in each. */
-import { readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { build } from 'esbuild';
-import { compiledFolder, root } from './root.js';
+import { compiledFile, compiledFolder, root } from './root.js';
 
+/** Compiles what has changed since it was compiled. */
 export async function compileTests(): Promise<void> {
-  rmSync(compiledFolder, { recursive: true, force: true });
-  const sources = ['src', 'tests', 'web/src', 'scripts'].flatMap((name) => typeScriptIn(join(root, name)));
-  await transform([...sources, join(root, 'web/build.ts')], { outbase: root, outdir: compiledFolder });
+  const options = Math.max(
+    ...['tsconfig.json', 'tests/support/compile.ts'].map((file) => modifiedAt(join(root, file))),
+  );
+  const sources = ['src', 'tests', 'web/src'].flatMap((name) => typeScriptIn(join(root, name)));
+  const stale = sources.filter(
+    (source) => modifiedAt(compiledFile(relative(root, source))) <= Math.max(options, modifiedAt(source)),
+  );
+  if (stale.length > 0) await transform(stale, { outbase: root, outdir: compiledFolder });
+}
+
+function modifiedAt(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 /** Compiles the files of a folder beside themselves. */
