@@ -5,9 +5,13 @@ import { build, type Metafile } from 'esbuild';
 
 const entryPoints = ['main.ts', 'cli.ts', 'security/password.worker.ts', 'security/password-strength.worker.ts'];
 
-/** Large packages that are loaded at first use, and packages that find their own files by where they lie. */
+/**
+ * Large packages that are loaded at first use, and packages that find their own files by where they lie.
+ * `@fastify/cookie` imports a CommonJS package at run time: bundled, it would find none of its named exports.
+ */
 const external = [
   '@electric-sql/pglite',
+  '@fastify/cookie',
   '@node-rs/bcrypt',
   '@opentelemetry/*',
   '@sendgrid/*',
