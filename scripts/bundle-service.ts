@@ -6,8 +6,8 @@ import { build, type Metafile } from 'esbuild';
 const entryPoints = ['main.ts', 'cli.ts', 'security/password.worker.ts', 'security/password-strength.worker.ts'];
 
 /**
- * Large packages that are loaded at first use, and packages that find their own files by where they lie.
- * `@fastify/cookie` imports a CommonJS package at run time: bundled, it would find none of its named exports.
+ * Large packages that are loaded at first use, packages that find their own files by where they lie,
+ * and packages that `refuseLostExports` names.
  */
 const external = [
   '@electric-sql/pglite',
@@ -17,6 +17,7 @@ const external = [
   '@sendgrid/*',
   '@vonage/*',
   'class-validator',
+  'hash-wasm',
   'pg-native',
   'pino',
   'piscina',
@@ -49,7 +50,23 @@ export async function bundleService(root: string, folder: string): Promise<void>
       js: "import { createRequire as $createRequire } from 'node:module';const require = $createRequire(import.meta.url);",
     },
   });
+  refuseLostExports(metafile);
   writeFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(root, metafile));
+}
+
+/** Apollo looks for one function of a later version of it, and does without. */
+const withoutNames = ['node_modules/graphql/index.js'];
+
+/**
+ * A CommonJS package that is imported at run time keeps only its default export in a bundle, where Node finds its names.
+ * @throws {Error} which names the packages that must stay outside
+ */
+function refuseLostExports({ outputs }: Metafile): void {
+  const lost = Object.values(outputs).flatMap(({ entryPoint = '', exports }) =>
+    entryPoint.includes('node_modules/') && exports.join() === 'default' ? [entryPoint] : [],
+  );
+  const named = lost.filter((path) => !withoutNames.includes(path));
+  if (named.length > 0) throw new Error(`The bundle loses the named exports of ${named.join(', ')}`);
 }
 
 /** The licences of what is bundled, which most of them ask to be given along. */
