@@ -1,16 +1,15 @@
 /** What the environment says, and what is made of it. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
 import { ConfigError, readConfig, variableNames } from '../src/config.js';
-import { compiledFile, root } from './support/root.js';
-import { sharedSecrets, temporaryFolder } from './support/service.js';
+import { compiledFile } from './support/root.js';
+import { runToExit, sharedSecrets, temporaryFolder } from './support/service.js';
 
 const folder = temporaryFolder();
 const secret = () => randomBytes(32).toString('base64');
@@ -346,18 +345,31 @@ describe('secrets', () => {
   });
 });
 
-test('a faulty configuration ends the service with status 78 and every fault, before it listens', async () => {
+test('a faulty configuration ends the service with status 78 and every fault, and nothing is started or written', async () => {
+  const faults = {
+    PORT: 'http',
+    DATABASE_URL: 'mysql://localhost/identity',
+    DATABASE_POOL_SIZE: '0',
+    SECRET_KEY: 'short',
+    BOOTSTRAP_SECRET: 'short',
+    PUBLIC_URL: 'ftp://example.com',
+    CORS_ORIGINS: 'https://app.example.com/path',
+    BCRYPT_COST: '99',
+    OTP_TTL_SECONDS: '-1',
+    EMAIL_OTP_ALPHABET: 'AB',
+    SMS_DIAL_CODES: '+1',
+    DEFAULT_REGION: 'Utopia',
+    GRAPHQL_INTROSPECTION: 'yes',
+    LOG_LEVEL: 'loud',
+    // Good by itself, and more than the other.
+    SESSION_IDLE_TTL_SECONDS: '3600',
+  };
   const DATA_DIR = join(newFolder(), 'new');
-  const run = promisify(execFile)(process.execPath, [join(root, 'dist/main.js')], {
-    cwd: folder,
-    env: { DATA_DIR, PORT: 'http', BCRYPT_COST: '99', LOG_LEVEL: 'loud' },
-  });
-  await assert.rejects(run, (error: { code: number; stdout: string; stderr: string }) => {
-    assert.equal(error.code, 78);
-    assert.equal(error.stdout, '');
-    for (const name of ['PORT', 'BCRYPT_COST', 'LOG_LEVEL'])
-      assert.match(error.stderr, new RegExp(`- ${name} must be`));
-    return true;
-  });
+  const { code, stdout, stderr } = await runToExit({ ...faults, SESSION_TTL_SECONDS: '60', DATA_DIR });
+  assert.equal(code, 78);
+  assert.equal(stdout, '');
+  for (const name of Object.keys(faults)) assert.match(stderr, new RegExp(`^ +- ${name} must `, 'm'));
+  assert.equal(stderr.match(/^ +- /gm)?.length, Object.keys(faults).length);
+  assert.doesNotMatch(stderr, /short|mysql:/, 'a value may be a secret');
   assert.equal(existsSync(DATA_DIR), false);
 });

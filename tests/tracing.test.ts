@@ -6,7 +6,6 @@ import { pino } from 'pino';
 import { createTracing } from '../src/tracing.js';
 import { operations, send } from './support/client.js';
 import { type CollectedSpan, startCollector } from './support/collector.js';
-import { freePort } from './support/postgres.js';
 import { connect } from './support/replicas.js';
 import { createDatabase, sharedSecrets, spawnService, startService } from './support/service.js';
 
@@ -132,30 +131,6 @@ test('a span tells how it ended: by the code of a refusal, and as a failure wher
   );
 });
 
-test('a statement that is not prepared by name is called by what it does', async () => {
-  collector.clear();
-  const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, DATABASE_POOLER: 'true' });
-  const { tokens } = await operations(service).createUser({ username: 'alice' });
-  await operations(service, { token: tokens.accessToken }).me();
-  await service.kill('SIGTERM');
-  const names = collector.spans().map(({ name }) => name);
-  for (const name of ['insert sessions', 'select sessions']) assert.ok(names.includes(name), names.join(', '));
-  assert.ok(!names.includes(''));
-});
-
-for (const [what, environment] of [
-  ['OTEL_SDK_DISABLED', { OTEL_SDK_DISABLED: 'true' }],
-  ['OTEL_TRACES_EXPORTER', { OTEL_TRACES_EXPORTER: 'none' }],
-  ['OTEL_TRACES_SAMPLER', { OTEL_TRACES_SAMPLER: 'always_off' }],
-] as const)
-  test(`${what} switches them off`, async () => {
-    collector.clear();
-    const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...environment });
-    await operations(service).createUser({ username: 'alice' });
-    assert.equal(await service.kill('SIGTERM'), 0);
-    assert.equal(collector.received(), '');
-  });
-
 test('without the variables nothing of OpenTelemetry is loaded', async () => {
   // The interface alone comes with the package of the metrics.
   const loaded = () =>
@@ -168,34 +143,4 @@ test('without the variables nothing of OpenTelemetry is loaded', async () => {
   );
   await tracing.close();
   assert.ok(loaded().length > 0);
-});
-
-const signUps = async (service: { url: string }) => {
-  for (let number = 0; number < 20; number += 1) {
-    const { __typename } = await operations(service).createUser({ username: `user${number}` });
-    assert.equal(__typename, 'CreateUserSuccess');
-  }
-};
-
-test('a collector that is away is told in the log, and holds up neither answers nor the stop', async () => {
-  const OTEL_EXPORTER_OTLP_ENDPOINT = `http://127.0.0.1:${await freePort()}`;
-  const quickly = { OTEL_BSP_SCHEDULE_DELAY: '50', OTEL_EXPORTER_OTLP_TIMEOUT: '500' };
-  const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT, ...quickly });
-  await signUps(service);
-  for (const deadline = Date.now() + 10_000; !service.output().includes('traces could not be sent'); ) {
-    assert.ok(Date.now() < deadline, service.output());
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.equal(await service.kill('SIGTERM'), 0);
-});
-
-test('a collector that does not answer holds up neither answers nor the stop', async () => {
-  const hanging = await startCollector();
-  hanging.hang();
-  const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: hanging.url, OTEL_BSP_SCHEDULE_DELAY: '50' });
-  await signUps(service);
-  const toldAt = Date.now();
-  assert.equal(await service.kill('SIGTERM'), 0);
-  // Less than it is waited for while the service runs.
-  assert.ok(Date.now() - toldAt < 6_000);
 });

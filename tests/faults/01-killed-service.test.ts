@@ -5,7 +5,7 @@ import { startReplicas } from '../support/replicas.js';
 import { spawnService } from '../support/service.js';
 import { lookForSignUps, startSignUps } from '../support/sign-up-load.js';
 
-const [kills, signUps] = full ? [10, 5_000] : [2, 200];
+const [kills, signUps] = full ? [10, 5_000] : [1, 60];
 
 experiment(1, `kill -9 of one of two replicas, ${kills} times, while people sign up`, [], async (found) => {
   const { both, environment, query } = await startReplicas();

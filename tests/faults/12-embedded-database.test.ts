@@ -1,11 +1,14 @@
 /** Fault 12: the service on the embedded database is killed while it writes, and another process wants the same folder. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { test } from 'node:test';
 import { operations } from '../support/client.js';
+import { killedWhileCreating, markOf } from '../support/embedded.js';
 import { experiment, full } from '../support/experiment.js';
-import { runToExit, spawnService, temporaryFolder } from '../support/service.js';
+import { runToExit, spawnService, startService, temporaryFolder } from '../support/service.js';
 import { startSignUps } from '../support/sign-up-load.js';
 
-const kills = full ? 50 : 2;
+const kills = full ? 50 : 1;
 
 experiment(12, `embedded database: kill -9 while writing, ${kills} times`, [], async (found) => {
   const environment = { DATA_DIR: temporaryFolder(), ACCESS_TOKEN_TTL_SECONDS: '3600' };
@@ -53,4 +56,13 @@ experiment(12, `embedded database: kill -9 while writing, ${kills} times`, [], a
     ['1: DATA_DIR is open in another process. Stop that one first, or give DATABASE_URL.'],
   );
   assert.equal(await service.kill('SIGTERM'), 0);
+});
+
+test('a process killed while it creates the database leaves a folder that the next start replaces and serves from', async () => {
+  const dataDir = temporaryFolder();
+  const left = await killedWhileCreating(dataDir);
+  assert.ok(left.length > 0, 'a part of the database was left');
+  const service = await startService({ DATA_DIR: dataDir, DATABASE_URL: '' });
+  assert.equal(existsSync(markOf(dataDir)), false, 'what is stored from now on is kept');
+  assert.equal((await operations(service).createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
 });

@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import pg from 'pg';
 import { operations, send } from '../support/client.js';
 import { connect, tally } from '../support/replicas.js';
-import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
+import { createDatabase, startService } from '../support/service.js';
 
 const DATABASE_URL = await createDatabase();
-const service = await spawnService({ ...sharedSecrets(), DATABASE_URL });
+const service = await startService({ DATABASE_URL });
 const { query } = await connect(DATABASE_URL);
 const signUp = 'mutation ($input: CreateUserInput!) { createUser(input: $input) { __typename } }';
 

@@ -1,0 +1,122 @@
+/** Fault 13: three migrate at once, one is killed at any moment, and one goes on that knows nothing of a migration. */
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { experiment, full } from '../support/experiment.js';
+import { createOlderDatabase, migrationCount } from '../support/migrations.js';
+import { appliedIn, connections, migrator, until } from '../support/migrators.js';
+import { signUp } from '../support/people.js';
+import { connect, type Replicas } from '../support/replicas.js';
+import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
+import { lookForSignUps, startSignUps } from '../support/sign-up-load.js';
+
+const secrets = sharedSecrets();
+const times = full ? 10 : 1;
+
+experiment(
+  13,
+  `three migrate an empty database at once, and one is killed at any moment, ${times} times`,
+  [],
+  async (found) => {
+    const applied: number[] = [];
+    const codes: (number | null)[] = [];
+    let killedInTime = 0;
+    for (let time = 0; time < times; time += 1) {
+      const DATABASE_URL = await createDatabase('template template0');
+      const { query } = await connect(DATABASE_URL);
+      const [victim, ...others] = [migrator(DATABASE_URL), migrator(DATABASE_URL), migrator(DATABASE_URL)] as const;
+      await until(async () => (await connections(query)) > 0);
+      await delay((time * 300) / times);
+      victim.process.kill('SIGKILL');
+      killedInTime += Number((await victim.exited) === null);
+      for (const { exited } of others) codes.push(await exited);
+      codes.push(await migrator(DATABASE_URL).exited);
+      applied.push(await appliedIn(query));
+    }
+    found({ acknowledged: 0, lost: 0, wrongYes: 0, recoveredAfterMilliseconds: [], also: { killed: killedInTime } });
+    assert.deepEqual(codes, Array(3 * times).fill(0));
+    assert.deepEqual(applied, Array(times).fill(migrationCount));
+  },
+);
+
+experiment(
+  13,
+  'a process goes on while a newer one migrates, and what an older one writes is taken',
+  [],
+  async (found) => {
+    const DATABASE_URL = await createDatabase();
+    const { query } = await connect(DATABASE_URL);
+    const service = await spawnService({ ...secrets, DATABASE_URL });
+    const alice = await signUp(service, { username: 'alice' });
+    const load = startSignUps([service.url], 4);
+    await load.reach(50);
+    const tables = (await query("select tablename as name from pg_tables where schemaname = 'public'")) as {
+      name: string;
+    }[];
+    // What a next version may do while this one runs: it adds.
+    for (const { name } of tables)
+      await query(`alter table ${name} add column added_by_the_next_version text default 'x'`);
+    await query('create table made_by_the_next_version (id int primary key)');
+    await load.reach(load.acknowledged.length + 50);
+    assert.equal((await alice.account()).username, 'alice');
+    await load.stop();
+    const { lost, withoutTokens } = await lookForSignUps({ query }, load.acknowledged);
+
+    // What this one has added is nothing that an older one would have to write.
+    const refused: string[] = [];
+    let taken = 0;
+    const present = await columnsOf(query);
+    for (let migrations = 1; migrations < migrationCount; migrations += 1) {
+      const older = await connect(await createOlderDatabase(migrations));
+      for (const [table, columns] of await columnsOf(older.query)) {
+        const gone = [...columns].filter(([name, type]) => present.get(table)?.get(name) !== type);
+        refused.push(...gone.map(([name, type]) => `${migrations}: ${table}.${name} is not ${type} any more`));
+        const names = [...columns.keys()].join(', ');
+        taken += await rewrite(DATABASE_URL, table, names).catch((error) => {
+          refused.push(`${migrations}: ${table}: ${error.message}`);
+          return 0;
+        });
+      }
+    }
+    found({
+      acknowledged: load.acknowledged.length,
+      lost,
+      wrongYes: 0,
+      recoveredAfterMilliseconds: [],
+      also: { refused: load.refused(), 'rows written as by older versions': taken },
+    });
+    assert.deepEqual([load.refused(), lost, withoutTokens, refused], [0, 0, 0, []]);
+    assert.ok(taken > 0);
+  },
+);
+
+/** Writes every row of the table once more, by those columns alone, and takes all back. @returns how many there were */
+async function rewrite(url: string, table: string, columns: string): Promise<number> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    await client.query(
+      `begin; set constraints all deferred; create temp table kept on commit drop as select ${columns} from ${table}`,
+    );
+    // Else what refers to it would have to go first.
+    await client.query(`set local session_replication_role = replica; delete from ${table}`);
+    await client.query('set local session_replication_role = origin');
+    const { rowCount } = await client.query(
+      `insert into ${table} (${columns}) overriding system value select ${columns} from kept`,
+    );
+    return rowCount ?? 0;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Of each table, its columns and what may be written to them. */
+async function columnsOf(query: Replicas['query']): Promise<Map<string, Map<string, string>>> {
+  const rows = await query(
+    `select table_name as table, column_name as name, data_type || case is_nullable when 'NO' then ' not null' else '' end as type
+      from information_schema.columns where table_schema = 'public'`,
+  );
+  const tables = new Map<string, Map<string, string>>();
+  for (const { table, name, type } of rows) tables.set(table, (tables.get(table) ?? new Map()).set(name, type));
+  return tables;
+}

@@ -1,0 +1,112 @@
+/** Every way in which providers refuse, break and fall silent, and what they hold up meanwhile. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inTens } from '../support/client.js';
+import { type Caller, caller, signUp } from '../support/people.js';
+import { freePort } from '../support/postgres.js';
+import {
+  emailFaults,
+  reasons,
+  silences,
+  smsFaults,
+  startFaulty,
+  transmissionError,
+} from '../support/provider-faults.js';
+import { sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
+import { spawnService } from '../support/service.js';
+import { startVonage } from '../support/vonage.js';
+
+const { sendGrid, vonage, environment, testEmail, testSms, assertLog } = await startFaulty();
+
+describe('where the provider refuses, breaks or is silent, the owner is told, the one-time password is void, and the next may be asked for at once:', {
+  concurrency: true,
+}, () => {
+  testEmail([...emailFaults, ...silences]);
+  testSms([...smsFaults, ...silences]);
+});
+
+test('the log says once why, and holds neither address nor one-time password', assertLog);
+
+test('a provider that speaks no TLS where it should gets nothing', async () => {
+  sendGrid.clear();
+  vonage.clear();
+  const secure = ({ url }: { url: string }) => url.replace('http:', 'https:');
+  const other = await spawnService({
+    ...environment,
+    SENDGRID_BASE_URL: secure(sendGrid),
+    VONAGE_BASE_URL: secure(vonage),
+  });
+  const owner = await signUp(other, { email: 'tls@example.com', phone: '+12025550199' });
+  for (const token of [owner.emailToken, owner.phoneToken])
+    assert.deepEqual(await owner.sendOneTimePassword(token, 'VERIFICATION'), transmissionError);
+  assert.match(reasons(other, 'email').join(), /^SendGrid: (EPROTO|ERR_SSL|ECONNRESET)/);
+  assert.match(reasons(other, 'sms').join(), /^Vonage: (EPROTO|ERR_SSL|ECONNRESET)/);
+  assert.deepEqual([...sendGrid.requests, ...vonage.requests], []);
+});
+
+test('a provider that cannot be reached is tried again, for nothing can have been taken', async () => {
+  const [emailPort, smsPort] = [await freePort(), await freePort()];
+  const other = await spawnService({
+    ...environment,
+    SENDGRID_BASE_URL: `http://127.0.0.1:${emailPort}`,
+    VONAGE_BASE_URL: `http://127.0.0.1:${smsPort}`,
+  });
+  const input = { email: 'unreachable@example.com', phone: '+12125550123' };
+  const owner = await signUp(other, input);
+  const both = [owner.emailToken, owner.phoneToken];
+  for (const token of both) assert.deepEqual(await owner.sendOneTimePassword(token, 'VERIFICATION'), transmissionError);
+  assert.deepEqual([...reasons(other, 'email'), ...reasons(other, 'sms')], ['ECONNREFUSED', 'ECONNREFUSED']);
+
+  const sending = both.map((token) => owner.sendOneTimePassword(token, 'VERIFICATION'));
+  await delay(300);
+  const [lateSendGrid, lateVonage] = [await startSendGrid(emailPort), await startVonage(smsPort)];
+  for (const sent of await Promise.all(sending)) assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
+  await lateSendGrid.messageTo(input.email);
+  await lateVonage.messageTo(input.phone.slice(1));
+});
+
+test('a provider that hangs ties up a bounded number of sockets, and nothing else', async () => {
+  const hanging = await startSendGrid();
+  const crowded = await spawnService({ ...environment, ...sendGridEnvironment(hanging) });
+  const anonymous = caller(crowded);
+  const lookUp = async (email: string) => (await anonymous.securityTokens(email))[0].id;
+  const crowd = Array.from({ length: 200 }, (_, index) => `crowd-${index}@example.com`);
+  await inTens(crowd, (email) => anonymous.createUser({ email }));
+  const tokens = await inTens(crowd, lookUp);
+  const other = await lookUp('nobody@example.com');
+  const owner = await signUp(crowded, { email: 'patient@example.com' });
+  hanging.behaveElse('hang');
+  const sent = await inTens(tokens, (token) => anonymous.sendOneTimePassword(token));
+  for (const answer of sent) assert.equal(answer.__typename, 'SendOneTimePasswordSuccess');
+  // If a message under way held a connection of the database, they would wait until it is given up.
+  await Promise.all([owner.me(), anonymous.checkOneTimePassword(other, 'BCDF2345')]);
+  const { open, greatest } = hanging.connections;
+  assert.ok(open > 0, 'others are answered while messages are under way');
+  // Fifty, and those that the service has given up and the provider has not yet seen closed.
+  assert.ok(greatest >= 10 && greatest <= 60, `${greatest} connections`);
+
+  // Whoever comes now waits for a turn and is not refused.
+  hanging.behaveElse('accept');
+  const answered = await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
+  assert.equal(answered.__typename, 'SendOneTimePasswordSuccess');
+});
+
+test('owners who wait for a provider that hangs keep nobody else out, however small the pool', async () => {
+  const hanging = await startSendGrid();
+  const small = await spawnService({ ...environment, ...sendGridEnvironment(hanging), DATABASE_POOL_SIZE: '2' });
+  // Twenty requests at once for each connection are let in.
+  const owners = await inTens(
+    Array.from({ length: 45 }, (_, index) => `owner-${index}@example.com`),
+    (email) => signUp(small, { email }),
+  );
+  const other = await signUp(small, { username: 'other' });
+  hanging.behaveElse('hang');
+  const sent: ReturnType<Caller['sendOneTimePassword']>[] = [];
+  for (const owner of owners) {
+    sent.push(owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION'));
+    while (hanging.connections.greatest < sent.length) await delay(5);
+  }
+  assert.equal((await other.me()).username, 'other');
+  for (const { __typename } of await Promise.all(sent)) assert.equal(__typename, 'TransmissionError');
+});

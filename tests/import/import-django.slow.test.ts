@@ -1,0 +1,224 @@
+/** A real Django database, brought along as it is: every user of it, and every way in which an import goes. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { send } from '../support/client.js';
+import { expected, withClient } from '../support/django.js';
+import { assertLetIn, importDjango } from '../support/django-import.js';
+import { type Importer, signsIn, startImporter } from '../support/import.js';
+import { signUp } from '../support/people.js';
+import { freePort } from '../support/postgres.js';
+import { createDatabase, temporaryFolder } from '../support/service.js';
+
+// Opened before any test is: what is opened in one ends with it.
+const imported = await importDjango();
+const { source } = imported;
+const [untouchedImporter, ofPlain, ofTable] = (await Promise.all([1, 2, 3].map(startImporter))) as [
+  Importer,
+  Importer,
+  Importer,
+];
+
+describe('a database of django-flex-user', () => {
+  const { importer } = imported;
+
+  test('is looked through by --dry-run, which says what would happen and writes nothing', async () => {
+    const untouched = await untouchedImporter.everything();
+    const report = join(temporaryFolder(), 'report');
+    const map = join(temporaryFolder(), 'map');
+    const answer = await untouchedImporter.answer([
+      'import-django',
+      source,
+      '--dry-run',
+      '--report',
+      report,
+      '--map-file',
+      map,
+    ]);
+    const { problems, ...counts } = answer;
+    assert.deepEqual(counts, {
+      source: 'django',
+      dryRun: true,
+      rows: 62,
+      created: 61,
+      updated: 0,
+      unchanged: 0,
+      notTaken: 1,
+      with: {
+        username: 30,
+        email: 32,
+        phone: 30,
+        verifiedEmail: 6,
+        verifiedPhone: 5,
+        failures: 3,
+        inactive: 4,
+        staff: 2,
+        superuser: 1,
+      },
+      passwords: { pbkdf2_sha256: 13, pbkdf2_sha1: 11, argon2: 11, bcrypt_sha256: 11, bcrypt: 11, none: 5 },
+      normalisedCount: 0,
+      problemCount: 1,
+      normalised: [],
+    });
+    assert.equal(problems.length, 1);
+    const { id, field, code, value, holder, message } = problems[0];
+    assert.deepEqual([id, field, code, value, holder], ['62', 'email', 'TAKEN', 'twin@example.com', '61']);
+    assert.match(message, /same as that of user 61/);
+    assert.deepEqual(JSON.parse(readFileSync(report, 'utf8')), { problem: problems[0] });
+    assert.equal(existsSync(map), false, 'there are no new ids yet');
+
+    const { code: status, stdout } = await untouchedImporter.run(['import-django', source, '--dry-run']);
+    assert.equal(status, 0);
+    assert.match(stdout, /user 62: email "twin@example\.com": .* user 61/);
+    assert.match(stdout, /Nothing is written\. It would be: 61 created, 0 updated, 0 unchanged, 1 not taken\.\n$/);
+    assert.equal(await untouchedImporter.everything(), untouched);
+  });
+
+  test('is imported again without a change', async () => {
+    const before = await importer.everything();
+    const answer = await importer.answer(['import-django', source]);
+    assert.deepEqual(
+      [answer.created, answer.updated, answer.unchanged, answer.notTaken, answer.problemCount],
+      [0, 0, 61, 1, 1],
+    );
+    assert.equal(await importer.everything(), before);
+  });
+
+  test('lets each of its users in by the old password, twice, and by no other, and then stays as it is when it is imported again', async () => {
+    const schemes = ['argon2', 'bcrypt', 'bcrypt_sha256', 'pbkdf2_sha1', 'pbkdf2_sha256'];
+    assert.deepEqual(await assertLetIn(imported, expected), schemes);
+    const before = await importer.everything();
+    const answer = await importer.answer(['import-django', source]);
+    assert.deepEqual([answer.created, answer.updated, answer.unchanged], [0, 0, 61]);
+    assert.equal(await importer.everything(), before);
+  });
+
+  test('shows the superuser of the old system as a superuser, with the failures of others', async () => {
+    const root = expected.find(({ is_superuser }) => is_superuser)!;
+    const answer = await send(
+      importer.service,
+      'mutation ($input: AuthenticateInput!) { authenticate(input: $input) { ... on AuthenticateSuccess { tokens { accessToken } } ... on IdentityError { code } } }',
+      { input: { identifier: root.username, password: root.password } },
+    );
+    const { data, errors } = await send(
+      importer.service,
+      '{ users(search: "plain13@example.org") { nodes { email emailVerified hasUsablePassword securityTokens { failureCount } } } }',
+      {},
+      { token: answer.data.authenticate.tokens.accessToken },
+    );
+    assert.equal(errors, undefined);
+    assert.deepEqual(data.users.nodes[0].securityTokens, [{ failureCount: 1 }]);
+  });
+});
+
+describe('a database of plain Django', () => {
+  const importer = ofPlain;
+  let plain: string;
+  before(async () => {
+    plain = await createDatabase('template template0');
+    await withClient(plain, (client) =>
+      client.query(`
+        create table auth_user (id serial primary key, password varchar(128) not null, last_login timestamptz, is_superuser boolean not null,
+          username varchar(150) not null unique, first_name varchar(150) not null default '', last_name varchar(150) not null default '',
+          email varchar(254) not null default '', is_staff boolean not null default false, is_active boolean not null default true, date_joined timestamptz not null);
+        insert into auth_user (password, is_superuser, username, email, date_joined) values
+          ('pbkdf2_sha256$1000$salt$x', false, 'ＷＩＤＥ', 'Wide@EXAMPLE.com', '2020-01-01T12:00:00Z'),
+          ('!', false, 'ann@example.com', 'ann@example.com', '2020-01-01'),
+          ('md5$salt$0123456789abcdef', false, 'bob', '', '2020-01-01'),
+          ('!', false, '1abc', 'not an address', '2020-01-01'),
+          ('!', false, 'here', 'new@example.com', '2020-01-01'),
+          ('', false, 'BOB ', '', '2020-01-01');
+      `),
+    );
+    await signUp(importer.service, { username: 'Here' });
+  });
+
+  test('gives its users what our rules leave of them, and tells the rest with its reason', async () => {
+    const dry = await importer.answer(['import-django', plain, '--dry-run']);
+    const answer = await importer.answer(['import-django', plain]);
+    assert.deepEqual({ ...dry, dryRun: false }, answer, 'what was foretold has happened');
+    assert.deepEqual([answer.rows, answer.created, answer.notTaken], [6, 4, 2]);
+    assert.deepEqual(answer.normalised, [
+      { id: '1', field: 'username', from: 'ＷＩＤＥ', to: 'WIDE' },
+      { id: '1', field: 'email', from: 'Wide@EXAMPLE.com', to: 'Wide@example.com' },
+    ]);
+    assert.deepEqual(
+      answer.problems
+        .map(({ id, field, code, holder }: Record<string, string>) => [
+          id,
+          field,
+          code,
+          ...(holder === undefined ? [] : [holder]),
+        ])
+        .sort(),
+      [
+        ['1', 'passwordHash', 'MALFORMED'],
+        ['2', 'username', 'INVALID'],
+        ['3', 'passwordHash', 'UNKNOWN_SCHEME'],
+        ['4', 'email', 'INVALID'],
+        ['4', 'username', 'INVALID'],
+        ['5', 'username', 'TAKEN', null],
+        ['6', 'username', 'INVALID'],
+      ],
+    );
+    const rows = await importer.rows(
+      `select imported_id, username, email, password_hash from users where imported_id is not null order by 1`,
+    );
+    assert.deepEqual(
+      rows.map((row) => Object.values(row)),
+      [
+        ['django:1', 'WIDE', 'Wide@example.com', 'pbkdf2_sha256$1000$salt$x'],
+        ['django:2', null, 'ann@example.com', null],
+        ['django:3', 'bob', null, 'md5$salt$0123456789abcdef'],
+        ['django:5', null, 'new@example.com', null],
+      ],
+    );
+    for (const identifier of ['wide', 'bob'])
+      assert.equal(await signsIn(importer.service, identifier, 'anything'), 'InvalidCredentialsError');
+  });
+
+  test('is found by the name of its table, beside another whose ids are the same', async () => {
+    const importer = ofTable;
+    await importer.rows("insert into users (username, username_key, imported_id) values ('bob', 'bob', 'django:3')");
+    await withClient(plain, (client) =>
+      client.query(
+        `create schema shop; create table shop.customer as select * from auth_user where id = 3; update shop.customer set username = 'other.bob'`,
+      ),
+    );
+    const answer = await importer.answer(['import-django', plain, '--table', 'shop.customer', '--source', 'shop']);
+    assert.equal(answer.created, 1);
+    const rows = await importer.rows(`select username, imported_id from users order by 1`);
+    assert.deepEqual(rows, [
+      { username: 'bob', imported_id: 'django:3' },
+      { username: 'other.bob', imported_id: 'shop:3' },
+    ]);
+  });
+});
+
+test('an import says in a word what is in its way', async () => {
+  const importer = await startImporter();
+  const empty = await createDatabase('template template0');
+  const closed = new URL(source);
+  const role = `stranger_${Date.now()}`;
+  await withClient(source, (client) => client.query(`create role ${role} login password 'canary'`));
+  Object.assign(closed, { username: role, password: 'canary' });
+  const cases: [args: string[], code: number, told: RegExp][] = [
+    [[empty], 65, /neither of the tables django_flex_user_flexuser and auth_user/],
+    [[empty, '--table', 'people'], 65, /no table people/],
+    [[source, '--table', 'django_session'], 65, /no columns id and password/],
+    [[`postgres://flex:canary@127.0.0.1:${await freePort()}/none`], 1, /could not be used/],
+    [[source.replace('/test_', '/none_')], 65, /cannot be read: database "none_/],
+    [[closed.href], 65, /cannot be read: permission denied/],
+    [['mysql://localhost/shop'], 1, /begins with postgres/],
+    [[source, '--source', 'a:b'], 1, /small letters, digits and dashes/],
+    [[source, '--map-file', join(temporaryFolder(), 'none', 'map')], 65, /no such file or directory/],
+  ];
+  for (const [args, code, told] of cases) {
+    const ended = await importer.run(['import-django', ...args]);
+    assert.deepEqual([ended.code, ended.stdout], [code, ''], args.join(' '));
+    assert.match(ended.stderr, told);
+    assert.doesNotMatch(ended.stderr, /canary/);
+  }
+  assert.equal((await importer.rows('select from users')).length, 0);
+});

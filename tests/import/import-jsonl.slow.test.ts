@@ -1,0 +1,342 @@
+/** Users of any other system, a JSON object a line. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { scryptSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { createApp } from '../../src/app.js';
+import { readConfig } from '../../src/config.js';
+import { importUsers } from '../../src/domain/import.js';
+import { readLine } from '../../src/domain/import-lines.js';
+import { withClient } from '../support/django.js';
+import { cli, signsIn, startImporter } from '../support/import.js';
+import { root } from '../support/root.js';
+import { createDatabase, sharedSecrets, temporaryFolder } from '../support/service.js';
+
+const importer = await startImporter();
+const jsonl = ['import', '--format', 'jsonl'];
+const lines = (...users: unknown[]) => users.map((user) => `${JSON.stringify(user)}\n`).join('');
+
+function fileOf(content: string | Buffer): string {
+  const path = join(temporaryFolder(), 'users.jsonl');
+  writeFileSync(path, content);
+  return path;
+}
+
+describe('a file of lines', () => {
+  test('is read from standard input too, and again without a change', async () => {
+    const input = lines(...Array.from({ length: 1200 }, (_, n) => ({ id: n, email: `piped${n}@example.com` })));
+    const first = await importer.answer([...jsonl, '-', '--source', 'pipe'], `\uFEFF${input}\n\n`);
+    assert.deepEqual([first.created, first.problemCount], [1200, 0], JSON.stringify(first.problems[0]));
+    const before = await importer.everything();
+    const second = await importer.answer([...jsonl, '-', '--source', 'pipe'], input.trimEnd());
+    assert.deepEqual([second.created, second.updated, second.unchanged], [0, 0, 1200]);
+    assert.equal(await importer.everything(), before);
+  });
+
+  test('tells each line that is none by its number, and takes the others', async () => {
+    const bad: [line: string | Buffer, field: string | null, told: RegExp][] = [
+      ['{', null, /not JSON/],
+      ['null', null, /expected object/i],
+      ['[]', null, /expected object/i],
+      ['{"username":"x"}', 'id', /./],
+      ['{"id":"a b"}', 'id', /printable ASCII/],
+      ['{"id":"\\u0000"}', 'id', /printable ASCII/],
+      ['{"id":1.5}', 'id', /./],
+      ['{"id":1,"name":"x"}', null, /name/],
+      ['{"id":1,"__proto__":{"isSuperuser":true}}', null, /./],
+      ['{"id":1,"isSuperuser":"true"}', 'isSuperuser', /boolean/],
+      ['{"id":1,"passwordHash":"\\u0000"}', 'passwordHash', /printable ASCII/],
+      ['{"id":1,"dateJoined":"0000-01-01T00:00:00Z"}', 'dateJoined', /./],
+      ['{"id":1,"lastLogin":"yesterday"}', 'lastLogin', /./],
+      ['{"id":1,"emailThrottle":{"failureCount":-1}}', 'emailThrottle.failureCount', /./],
+      [`{"id":1,"username":"${'x'.repeat(70_000)}"}`, null, /more than 65536 bytes/],
+      [Buffer.from([0x22, 0xff, 0x22]), null, /not UTF-8/],
+      ['{"id":"nobody"}', null, /neither a username/],
+      ['{"id":"lone","username":"\\ud800"}', 'username', /not a valid username/],
+      ['{"id":"nul","email":"a\\u0000@example.com"}', 'email', /not a valid email/],
+    ];
+    const parts = bad.flatMap(([line], index) => [
+      Buffer.from(line),
+      Buffer.from(`\n${JSON.stringify({ id: `good${index}`, username: `good${index}` })}\n`),
+    ]);
+    const answer = await importer.answer([...jsonl, '-', '--source', 'bad'], Buffer.concat(parts));
+    assert.deepEqual(
+      [answer.rows, answer.created, answer.notTaken, answer.problemCount],
+      [2 * bad.length, bad.length, bad.length, bad.length],
+    );
+    for (const [index, [, field, told]] of bad.entries()) {
+      const problem = answer.problems[index];
+      assert.equal(problem.field, field, JSON.stringify(problem));
+      assert.match(problem.message, told);
+      if (problem.code === 'MALFORMED') assert.equal(problem.line, 2 * index + 1);
+    }
+    const steering = await importer.run([...jsonl, '-', '--dry-run'], '{"id":1,"\\u001b[2J\\u009b":1}');
+    assert.match(steering.stdout, /Unrecognized key/);
+    assert.doesNotMatch(steering.stdout, /[\x1b\x9b]/);
+    const { stdout } = await importer.run([...jsonl, '-', '--dry-run', '--source', 'bad'], '{\n');
+    assert.match(stdout, /^1 problem:\n {2}line 1: as a whole: This line is not JSON\.$/m);
+  });
+
+  test('takes the later of two lines of one id, and of two lines with one identifier the former', async () => {
+    const input = lines(
+      { id: 1, username: 'first' },
+      { id: 1, username: 'second' },
+      { id: 2, username: 'SECOND', email: 'second@example.com' },
+    );
+    const answer = await importer.answer([...jsonl, '-', '--source', 'twice'], input);
+    assert.deepEqual([answer.created, answer.updated, answer.problemCount], [2, 1, 1]);
+    const rows = await importer.rows(
+      `select username, email from users where imported_id like 'twice:%' order by imported_id`,
+    );
+    assert.deepEqual(rows, [
+      { username: 'second', email: null },
+      { username: null, email: 'second@example.com' },
+    ]);
+  });
+
+  test('is refused in a word where it is not there or of another format', async () => {
+    for (const [args, code, told] of [
+      [['import', '--format', 'jsonl', join(temporaryFolder(), 'none')], 65, /no such file/],
+      [['import', '--format', 'csv', '-'], 1, /only jsonl/],
+      [['import', '-'], 1, /--format/],
+    ] as const) {
+      const ended = await importer.run([...args]);
+      assert.deepEqual([ended.code, ended.stdout], [code, '']);
+      assert.match(ended.stderr, told);
+    }
+  });
+});
+
+test('an import shows how far it is at a terminal, and nothing of it elsewhere', {
+  skip: spawnSync('script', ['--version']).status !== 0 && 'needs script of util-linux',
+}, async () => {
+  const file = fileOf(lines(...Array.from({ length: 1000 }, (_, n) => ({ id: n, username: `typist${n}` }))));
+  const command = `'${process.execPath}' '${cli}' import --format jsonl --dry-run '${file}'`;
+  const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, ...importer.environment },
+  });
+  assert.match(stdout, /\[#+ *\] \d+ % 500 users, \d+ a second/);
+  assert.match(stdout, /1000 created/);
+  assert.equal((await importer.run([...jsonl, '--dry-run', file])).stderr, '');
+});
+
+describe('docs/migrating.md', () => {
+  const guide = readFileSync(join(root, 'docs/migrating.md'), 'utf8');
+  const blockOf = (language: string) => new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'ms').exec(guide)![1]!;
+
+  const lastBlockOf = (language: string) =>
+    [...guide.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].at(-1)![1]!;
+
+  test('shows lines that are imported as they stand, with every field there is, each explained', async () => {
+    const answer = await importer.answer([...jsonl, '-', '--source', 'guide'], blockOf('jsonl'));
+    assert.deepEqual([answer.created, answer.problemCount], [2, 0]);
+    const [whole] = blockOf('jsonl').split('\n');
+    const fields = Object.keys(readLine('{"id":1}', 1)).sort();
+    assert.deepEqual(Object.keys(JSON.parse(whole!)).sort(), fields);
+    const table = /^\| field \| type .*?\n\n/ms.exec(guide)![0];
+    const explained = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, names]) => names!.match(/\w+/g)!);
+    assert.deepEqual(explained.sort(), fields);
+  });
+
+  describe('brings the users of better-auth along with their passwords', () => {
+    const folder = temporaryFolder();
+    const [query, script] = [lastBlockOf('sql'), blockOf('js')];
+    writeFileSync(join(folder, 'better-auth.sql'), query);
+    writeFileSync(join(folder, 'better-auth.mjs'), script);
+    const hasPsql = spawnSync('psql', ['--version']).status === 0;
+    const salt = 'a1b2c3d4e5f60718293a4b5c6d7e8f90';
+    const key = scryptSync('violin under the stairs', salt, 64, { N: 16384, r: 16, p: 1, maxmem: 2 ** 26 });
+
+    test('by a script of ten lines', () => {
+      assert.ok(script.trim().split('\n').length <= 10);
+    });
+
+    // Which of them its tables have depends on its version.
+    for (const instant of ['timestamp', 'timestamptz'] as const)
+      test(`who have joined at a ${instant}`, async () => {
+        const url = await makeTables(instant);
+        const source = `better-auth-${instant}`;
+        const command = lastBlockOf('sh')
+          .replace('postgres://reader@old-host/shop', `'${url}'`)
+          .replace('npx flex-identity', `'${process.execPath}' '${cli}'`)
+          .replace('--source better-auth', `--source ${source} --json`);
+        const { stdout, stderr } = spawnSync('sh', ['-c', hasPsql ? command : command.replace(/^.*\|\n/, '')], {
+          cwd: folder,
+          encoding: 'utf8',
+          env: { PATH: process.env.PATH, ...importer.environment },
+          input: hasPsql ? '' : await askWithoutPsql(url),
+        });
+        assert.equal(stderr, '');
+        const answer = JSON.parse(stdout);
+        assert.deepEqual([answer.rows, answer.created, answer.problemCount], [3, 3, 0], stdout);
+        const rows = await importer.rows(
+          `select imported_id, email, verified_at is not null as verified, date_joined from users u join security_tokens t on t.user_id = u.id
+           where imported_id like '${source}:%' order by imported_id`,
+        );
+        assert.deepEqual(
+          rows.map((row) => Object.values(row)),
+          [
+            [`${source}:both`, `both.${instant}@example.com`, true, new Date('2025-01-01T00:00:00.123Z')],
+            [`${source}:google`, `google.${instant}@example.com`, false, new Date('2025-07-01T00:00:00Z')],
+            [`${source}:password`, `password.${instant}@example.com`, true, new Date('2025-07-01T00:00:01Z')],
+          ],
+        );
+        const outcome = (name: string) =>
+          signsIn(importer.service, `${name}.${instant}@example.com`, 'violin under the stairs');
+        assert.equal(await outcome('both'), 'AuthenticateSuccess');
+        assert.equal(await outcome('google'), 'InvalidCredentialsError');
+        assert.equal(await outcome('password'), 'AuthenticateSuccess');
+      });
+
+    /** The tables that better-auth makes, but for columns that nobody asks for, in a database with a time zone of its own. */
+    async function makeTables(instant: 'timestamp' | 'timestamptz'): Promise<string> {
+      const url = await createDatabase();
+      await withClient(url, async (client) => {
+        await client.query(`
+          set timezone to 'UTC';
+          create table "user" (id text primary key, name text not null, email text not null unique, "emailVerified" boolean not null,
+            image text, "createdAt" ${instant} not null, "updatedAt" ${instant} not null);
+          create table account (id text primary key, "accountId" text not null, "providerId" text not null,
+            "userId" text not null references "user" (id) on delete cascade, password text);
+          insert into "user" values
+            ('both', E'Bo\\n"th"', 'both.${instant}@example.com', true, null, '2025-01-01T00:00:00.123456Z', now()),
+            ('google', '', 'google.${instant}@example.com', false, null, '2025-07-01T00:00:00Z', now()),
+            ('password', '', 'password.${instant}@example.com', true, null, '2025-07-01T00:00:01Z', now());
+          insert into account values
+            (1, 'g1', 'google', 'both', null),
+            (2, 'both', 'credential', 'both', '${salt}:${key.toString('hex')}'),
+            (3, 'g2', 'google', 'google', null),
+            (4, 'password', 'credential', 'password', '${salt}:${key.toString('hex')}');`);
+        await client.query(`alter database ${new URL(url).pathname.slice(1)} set timezone to 'Asia/Tokyo'`);
+      });
+      return url;
+    }
+
+    /** What psql writes, where there is none. */
+    async function askWithoutPsql(url: string): Promise<string> {
+      return withClient(url, async (client) => {
+        await client.query(`set timezone to '${/PGTZ=(\S+)/.exec(lastBlockOf('sh'))![1]}'`);
+        return lines(...(await client.query(query)).rows.flatMap((row) => Object.values(row)));
+      });
+    }
+  });
+});
+
+test('the embedded database takes an import as PostgreSQL does', async () => {
+  const environment = {
+    NODE_ENV: 'test',
+    DATABASE_URL: 'memory:',
+    DATA_DIR: temporaryFolder(),
+    ...sharedSecrets(),
+    PASSWORD_THREADS: '1',
+    LOG_LEVEL: 'silent',
+  };
+  const app = await createApp(readConfig(environment));
+  try {
+    const users = (name: string) => [
+      { id: 1, username: 'one', lastLogin: '2026-01-01T00:00:00Z' },
+      { id: 2, username: name, email: 'two@example.com', emailVerified: true, emailThrottle: { failureCount: 2 } },
+      { id: 3, username: 'ONE', phone: '+12025550100' },
+      { id: 4, username: 'One' },
+    ];
+    const bring = async (name: string, dryRun = false) => {
+      const problems: string[] = [];
+      const { created, updated, unchanged, notTaken } = await importUsers(app, from(users(name)), {
+        source: 'test',
+        dryRun,
+        onProblem: ({ id, field, code }) => void problems.push(`${id} ${field} ${code}`),
+        onNormalised: () => {},
+        onBatch: async () => {},
+      });
+      return { created, updated, unchanged, notTaken, problems };
+    };
+    const problems = ['3 username TAKEN', '4 username TAKEN'];
+    assert.deepEqual(await bring('two', true), { created: 3, updated: 0, unchanged: 0, notTaken: 1, problems });
+    assert.deepEqual(await bring('two'), { created: 3, updated: 0, unchanged: 0, notTaken: 1, problems });
+    assert.deepEqual(await bring('zwei', true), { created: 0, updated: 1, unchanged: 2, notTaken: 1, problems });
+    assert.deepEqual(await bring('zwei'), { created: 0, updated: 1, unchanged: 2, notTaken: 1, problems });
+    assert.deepEqual(await bring('zwei'), { created: 0, updated: 0, unchanged: 3, notTaken: 1, problems });
+  } finally {
+    await app.close();
+  }
+});
+
+test('whatever stands in the lines, an import ends, and takes what is good', async () => {
+  const environment = {
+    NODE_ENV: 'test',
+    DATABASE_URL: await createDatabase(),
+    DATA_DIR: temporaryFolder(),
+    ...sharedSecrets(),
+    PASSWORD_THREADS: '1',
+    LOG_LEVEL: 'silent',
+  };
+  const app = await createApp(readConfig(environment));
+  try {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('a', 'A', 'a@example.com', 'A@EXAMPLE.com', '+12025550100', '(202) 555-0100', ''),
+    );
+    const flag = fc.boolean();
+    const instant = fc
+      .date({ min: new Date('1901-01-01'), max: new Date('2100-01-01'), noInvalidDate: true })
+      .map((date) => date.toISOString());
+    const throttle = fc.record({ failureCount: fc.nat(), retryAt: fc.option(instant) });
+    const user = fc.record(
+      {
+        id: fc.oneof(fc.nat(20), fc.string({ minLength: 1 }), fc.anything()),
+        username: text,
+        email: text,
+        phone: text,
+        emailVerified: flag,
+        phoneVerified: flag,
+        emailThrottle: throttle,
+        phoneThrottle: throttle,
+        passwordHash: fc.oneof(fc.string(), fc.constant('pbkdf2_sha256$1$a$b')),
+        isActive: flag,
+        isStaff: flag,
+        isSuperuser: flag,
+        dateJoined: instant,
+        lastLogin: instant,
+      },
+      { requiredKeys: ['id'] },
+    );
+    const line = fc.oneof(
+      { weight: 9, arbitrary: user.map((one) => JSON.stringify(one) ?? '') },
+      { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(line, { maxLength: 60 }), async (texts) => {
+        for (const dryRun of [true, false]) {
+          const summary = await importUsers(app, readAll(texts), {
+            source: 'fuzz',
+            dryRun,
+            onProblem: (problem) => void assert.ok(problem.message),
+            onNormalised: () => {},
+            onBatch: async () => {},
+          });
+          assert.equal(summary.rows, texts.length);
+          assert.equal(summary.created + summary.updated + summary.unchanged + summary.notTaken, texts.length);
+        }
+      }),
+      { numRuns: 40 },
+    );
+    const { rows } = (await app.db.execute(
+      `select count(*)::int as wrong from users where (select count(*) from security_tokens t where t.user_id = users.id) <> num_nonnulls(email, phone)`,
+    )) as unknown as { rows: { wrong: number }[] };
+    assert.equal(rows[0]!.wrong, 0);
+  } finally {
+    await app.close();
+  }
+});
+
+async function* from(users: object[]) {
+  yield* readAll(users.map((user) => JSON.stringify(user)));
+}
+
+async function* readAll(texts: string[]) {
+  for (const [index, text] of texts.entries()) yield readLine(text, index + 1);
+}

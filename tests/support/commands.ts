@@ -1,0 +1,69 @@
+/** The commands of the package, each in a process of its own. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { root } from './root.js';
+import { createDatabase, sharedSecrets, startService, temporaryFolder } from './service.js';
+
+export const cli = join(root, 'dist/cli.js');
+
+export const quick = { NODE_ENV: 'test', BCRYPT_COST: '4', PASSWORD_THREADS: '1', LOG_LEVEL: 'silent' };
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Starts a service, and gives the environment by which a command reaches its database. */
+export async function startCommands() {
+  const environment = { DATABASE_URL: await createDatabase(), DATA_DIR: temporaryFolder(), ...sharedSecrets() };
+  const service = await startService(environment);
+  return {
+    environment,
+    service,
+    /** Runs a command to its end, without a terminal. */
+    run: (args: string[], env: Record<string, string> = environment, input = '') => run(args, env, input),
+  };
+}
+
+/** Starts a command, which does not outlive the tests of this file. */
+export function start(args: string[], env: Record<string, string>): ChildProcess {
+  const child = spawn(process.execPath, [cli, ...args], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH, ...quick, ...env },
+    stdio: 'pipe',
+  });
+  after(() => child.kill('SIGKILL'));
+  return child;
+}
+
+export async function end(child: ChildProcess): Promise<Ended> {
+  const ended = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) child[stream]!.on('data', (data) => (ended[stream] += data));
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, ...ended };
+}
+
+export async function run(args: string[], env: Record<string, string>, input = ''): Promise<Ended> {
+  const child = start(args, env);
+  child.stdin!.end(input);
+  const ended = await end(child);
+  assert.doesNotMatch(ended.stderr, /\n\s+at |node:internal/, 'a stack trace is nothing for people');
+  return ended;
+}
+
+/** Waits until the service listens there and is ready. */
+export async function ready(port: number): Promise<void> {
+  for (;;) {
+    try {
+      if ((await fetch(`http://127.0.0.1:${port}/readyz`)).ok) return;
+    } catch {
+      // Not yet.
+    }
+    await delay(50);
+  }
+}

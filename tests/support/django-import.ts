@@ -1,0 +1,150 @@
+/** A real Django database that has been imported, and what was there and here just afterwards. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type Expected, restoreDjango, withClient } from './django.js';
+import { type Importer, readMap, signsIn, startImporter } from './import.js';
+import { advance, temporaryFolder } from './service.js';
+
+const ours = /^bcrypt-hmac-sha384\$/;
+
+const identifiersOf = ({ username, email, phone }: Expected) =>
+  [username, email, phone].filter((identifier) => identifier != null);
+/** The empty one, which Django lets in, is nobody's here. */
+const hasPassword = ({ password }: Pick<Expected, 'password'>) => password !== null && password !== '';
+export interface DjangoImport {
+  importer: Importer;
+  source: string;
+  // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
+  answer: any;
+  /** the file of `--map-file` */
+  map: string;
+  /** every row of the source before the import, and after it */
+  before: string;
+  after: string;
+  /** the users of the source, and those of the service before one has signed in */
+  // biome-ignore lint/suspicious/noExplicitAny: likewise
+  there: any[];
+  // biome-ignore lint/suspicious/noExplicitAny: likewise
+  here: any[];
+}
+
+/** Imports a database of django-flex-user by a role that may only read. Tests assert on what it gives, whatever else they do with the service. */
+export async function importDjango(): Promise<DjangoImport> {
+  const [source, importer] = await Promise.all([restoreDjango(), startImporter()]);
+  const everythingThere = () =>
+    withClient(source, async (client) => {
+      const { rows } = await client.query(
+        `select query_to_xml('select xmin, ctid, * from django_flex_user_' || t || ' order by id', true, false, '')::text from unnest(array['flexuser', 'emailtoken', 'phonetoken']) t`,
+      );
+      return JSON.stringify(rows);
+    });
+  const before = await everythingThere();
+  const role = `reader_${Date.now()}`;
+  await withClient(source, async (client) => {
+    await client.query(`create role ${role} login password 'reader'`);
+    await client.query(
+      `grant select on django_flex_user_flexuser, django_flex_user_emailtoken, django_flex_user_phonetoken to ${role}`,
+    );
+  });
+  const url = new URL(source);
+  Object.assign(url, { username: role, password: 'reader' });
+  const map = join(temporaryFolder(), 'map');
+  const answer = await importer.answer(['import-django', url.href, '--map-file', map]);
+  const after = await everythingThere();
+  const there = await withClient(source, async (client) => {
+    const { rows } = await client.query(
+      `select u.*, u.id::text as id, username::text as username, e.verified as email_verified, e.failure_count as email_failures,
+        e.timeout as email_timeout, p.verified as phone_verified
+       from django_flex_user_flexuser u left join django_flex_user_emailtoken e on e.user_id = u.id
+       left join django_flex_user_phonetoken p on p.user_id = u.id where u.id <> 62 order by u.id`,
+    );
+    return rows;
+  });
+  const here = await importer.rows(
+    `select u.*, (select verified_at is not null from security_tokens t where t.user_id = u.id and kind = 'email') as email_verified,
+      (select verified_at is not null from security_tokens t where t.user_id = u.id and kind = 'phone') as phone_verified,
+      (select json_agg(json_build_object('count', o.failure_count, 'retryAt', o.retry_at) order by purpose) from one_time_passwords o
+        join security_tokens t on t.id = o.token_id where t.user_id = u.id and kind = 'email') as email_failures
+     from users u order by split_part(imported_id, ':', 2)::int`,
+  );
+  return { importer, source, answer, map, before, after, there, here };
+}
+
+/** That the import has created everybody but the one whose email another has, and has changed nothing in the source. */
+export function assertImported({ answer, map, before, after, here }: DjangoImport): void {
+  assert.deepEqual([answer.created, answer.notTaken, answer.problemCount], [61, 1, 1]);
+  assert.equal(after, before);
+  assert.equal(here.length, 61);
+  assert.deepEqual(readMap(map), new Map(here.map(({ id, imported_id }) => [imported_id.replace('django:', ''), id])));
+}
+
+/** That each user here is as it was there. */
+export function assertKept({ there, here }: DjangoImport): void {
+  assert.equal(here.length, there.length);
+  let failed = 0;
+  for (const [index, was] of there.entries()) {
+    const is = here[index];
+    for (const field of [
+      'username',
+      'email',
+      'phone',
+      'is_active',
+      'is_staff',
+      'is_superuser',
+      'date_joined',
+      'last_login',
+      'email_verified',
+      'phone_verified',
+    ])
+      assert.deepEqual(is[field], was[field], `${field} of ${was.id}`);
+    assert.equal(is.password_hash, was.password.startsWith('!') ? null : was.password);
+    assert.equal(is.first_verified_at !== null, was.email_verified === true || was.phone_verified === true);
+    if (was.email_failures > 0) {
+      failed += 1;
+      // One count there, one for each purpose here.
+      assert.equal(is.email_failures.length, 3);
+      for (const { count, retryAt } of is.email_failures)
+        assert.deepEqual([count, new Date(retryAt)], [was.email_failures, was.email_timeout]);
+    } else assert.equal(is.email_failures, null);
+  }
+  assert.equal(failed, 3);
+}
+
+/** Signs each of these users in by the old password, twice, and by no other. @returns the schemes of the old hashes */
+export async function assertLetIn({ importer, here }: DjangoImport, users: readonly Expected[]): Promise<string[]> {
+  const { service } = importer;
+  for (const user of users)
+    for (const identifier of identifiersOf(user).slice(0, 1)) {
+      const wrong = `${user.password}${user.password || 'x'}`;
+      assert.equal(await signsIn(service, identifier, wrong), 'InvalidCredentialsError', identifier);
+    }
+  await advance(service, 3_600);
+  const hashes = async () =>
+    new Map(
+      (await importer.rows('select imported_id, password_hash from users')).map(({ imported_id, password_hash }) => [
+        imported_id,
+        password_hash,
+      ]),
+    );
+  const before = new Map<string, string>(here.map(({ imported_id, password_hash }) => [imported_id, password_hash]));
+  const schemes = new Set<string>();
+  // Another has the email of the one with a note.
+  const taken = users.filter(({ note }) => note === undefined);
+  for (const round of ['by the hash that Django made', 'by the hash that took its place'])
+    for (const user of taken)
+      for (const identifier of identifiersOf(user)) {
+        const answer = await signsIn(service, identifier, user.password ?? 'anything');
+        const mayEnter = hasPassword(user) && user.is_active;
+        assert.equal(answer, mayEnter ? 'AuthenticateSuccess' : 'InvalidCredentialsError', `${identifier} ${round}`);
+        if (!mayEnter) await advance(service, 3_600);
+        else schemes.add(before.get(`django:${user.id}`)!.split('$')[0]!);
+      }
+  const after = await hashes();
+  for (const { id, password, is_active } of taken) {
+    if (hasPassword({ password }) && is_active) assert.match(after.get(`django:${id}`), ours);
+    else assert.equal(after.get(`django:${id}`), before.get(`django:${id}`));
+  }
+  for (const { password } of taken)
+    if (hasPassword({ password })) assert.ok(![...after.values()].some((hash) => hash?.includes(password!)));
+  return [...schemes].sort();
+}

@@ -1,0 +1,47 @@
+/** Processes that are killed while they create the embedded database. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { compiledFile, root } from './root.js';
+
+const folderOf = (dataDir: string) => join(dataDir, 'database');
+
+/** The file that stands beside the database until it is complete. */
+export const markOf = (dataDir: string) => `${folderOf(dataDir)}.unfinished`;
+
+/** Kills a process once it has written a part of the database. @returns the files that it has left */
+export async function killedWhileCreating(dataDir: string): Promise<string[]> {
+  const { child, exited } = startCreating(dataDir);
+  while (child.exitCode === null && !(existsSync(markOf(dataDir)) && readdirSync(folderOf(dataDir)).length > 0))
+    await delay(1);
+  child.kill('SIGKILL');
+  await exited;
+  if (!existsSync(markOf(dataDir))) throw new Error('the database was complete before the kill');
+  return readdirSync(folderOf(dataDir));
+}
+
+/** Kills a process so long after its start. @returns whether it was creating the database by then */
+export async function killedAfter(dataDir: string, milliseconds: number): Promise<boolean> {
+  const { child, exited } = startCreating(dataDir);
+  await delay(milliseconds);
+  child.kill('SIGKILL');
+  await exited;
+  return existsSync(markOf(dataDir));
+}
+
+/** Starts a process that opens the database and migrates it, as a start of the service does. */
+function startCreating(dataDir: string): { child: ChildProcess; exited: Promise<unknown> } {
+  const program = `
+    const { openDatabase } = await import(${JSON.stringify(compiledFile('src/database/database.ts'))});
+    const [dataDir, packageFolder] = process.argv.slice(1);
+    const options = { url: undefined, poolSize: 1, dataDir, packageFolder, onIdleError() {} };
+    await (await openDatabase(options)).migrate();
+    await new Promise((resolve) => setTimeout(resolve, 600_000));`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program, dataDir, root], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  after(() => child.kill('SIGKILL'));
+  return { child, exited: new Promise((resolve) => child.on('exit', resolve)) };
+}

@@ -1,0 +1,14 @@
+/** What a refresh whose answer was lost leaves to its owner. */
+import assert from 'node:assert/strict';
+import type { Service } from './service.js';
+import { assertRefreshRefused, type Holder, refreshed, whoIs } from './sessions.js';
+
+/** By the token that nobody has had an answer to, asked on another replica; and only once. */
+export async function assertGoesOn(survivor: Service, { user, tokens }: Holder): Promise<void> {
+  const next = await refreshed(survivor, tokens.refreshToken);
+  assert.equal(await whoIs(survivor, next.accessToken), user.id);
+  await refreshed(survivor, next.refreshToken);
+  await assertRefreshRefused(survivor, tokens.refreshToken);
+  await assertRefreshRefused(survivor, next.refreshToken);
+  assert.equal(await whoIs(survivor, next.accessToken), 'UNAUTHENTICATED');
+}

@@ -1,0 +1,12 @@
+/** The keys that a service publishes. */
+import type { JWK } from 'jose';
+import { decodeJwt } from './sessions.js';
+
+export async function jwksOf({ url }: { url: string }): Promise<JWK[]> {
+  const { keys } = (await (await fetch(`${url}/.well-known/jwks.json`)).json()) as { keys: JWK[] };
+  return keys;
+}
+
+export function kidOf(token: string): string {
+  return decodeJwt(token).header.kid as string;
+}

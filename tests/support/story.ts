@@ -1,0 +1,111 @@
+/** The life of an account, from outside, as its owner sees it. */
+import assert from 'node:assert/strict';
+import { oneTimePasswordSentTo, outbox } from './client.js';
+import { type Caller, caller } from './people.js';
+import { advance, type Service } from './service.js';
+
+const [phone, newPhone, email] = ['+12025550101', '+12025550102', 'Robin@Sherwood.example'];
+const [password, newPassword] = ['correct horse battery', 'another horse battery'];
+
+/** Throws where any part of the story goes otherwise. */
+export async function liveAndEnd(service: Service): Promise<void> {
+  const anonymous = caller(service);
+  const signedInWith = ({ tokens }: { tokens: { accessToken: string } }) =>
+    caller(service, { token: tokens.accessToken });
+
+  // Robin signs up by phone and verifies it.
+  const signUp = await anonymous.createUser({ phone: '(202) 555-0101', password });
+  assert.equal(signUp.__typename, 'CreateUserSuccess');
+  assert.deepEqual([signUp.user.phone, signUp.user.phoneVerified], [phone, false]);
+  const first = signedInWith(signUp);
+  const [phoneToken] = signUp.user.securityTokens;
+  assert.match(await textTo(first, phoneToken.id, phone), /^\d{6} to confirm this address/);
+  await verify(first, phoneToken.id, phone);
+  assert.equal((await first.account()).phoneVerified, true);
+
+  // Adds an email and verifies it.
+  const added = await first.updateUser({ email });
+  assert.deepEqual([added.user.email, added.user.emailVerified], ['Robin@sherwood.example', false]);
+  const [emailToken] = added.user.securityTokens;
+  assert.equal(emailToken.__typename, 'EmailToken');
+  await textTo(first, emailToken.id, 'Robin@sherwood.example');
+  await verify(first, emailToken.id, 'Robin@sherwood.example');
+  assert.equal((await first.account()).emailVerified, true);
+
+  // Forgets the password, and resets it by email.
+  const forgotten = await anonymous.authenticate({ identifier: phone, password: 'correct mule battery' });
+  assert.equal(forgotten.__typename, 'InvalidCredentialsError');
+  const [way] = await anonymous.securityTokens('ROBIN@sherwood.example');
+  assert.equal(way.id, emailToken.id);
+  await textTo(anonymous, way.id, 'Robin@sherwood.example', 'PASSWORD_RESET');
+  const oneTimePassword = await oneTimePasswordSentTo(service, 'Robin@sherwood.example');
+  const reset = await anonymous.resetPassword({ tokenId: way.id, oneTimePassword, newPassword });
+  assert.equal(reset.__typename, 'ResetPasswordSuccess', JSON.stringify(reset));
+  assert.equal(reset.user.id, signUp.user.id);
+
+  // The session from before is dead, and so is the password.
+  const dead = await first.ask('{ me { id } }');
+  assert.equal(dead.errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
+  const second = signedInWith(reset);
+  assert.equal((await second.account()).sessions.length, 1);
+  await advance(service, 60);
+  const old = await anonymous.authenticate({ identifier: email, password });
+  assert.equal(old.__typename, 'InvalidCredentialsError');
+  await advance(service, 60);
+  assert.equal((await anonymous.authenticate({ email, password: newPassword })).__typename, 'AuthenticateSuccess');
+
+  // Changes the phone: the old one stays until the new one is verified.
+  const changed = await second.updateUser({ phone: newPhone });
+  assert.deepEqual([changed.user.phone, changed.user.pendingPhone], [phone, newPhone]);
+  const pending = changed.user.securityTokens.at(-1);
+  await textTo(second, pending.id, newPhone);
+  await verify(second, pending.id, newPhone);
+  const after = await second.account();
+  assert.deepEqual([after.phone, after.phoneVerified, after.pendingPhone], [newPhone, true, null]);
+  const bySms = await anonymous.authenticate({ identifier: '(202) 555-0102', password: newPassword });
+  assert.equal(bySms.__typename, 'AuthenticateSuccess');
+  assert.equal(
+    (await anonymous.authenticate({ identifier: phone, password: newPassword })).__typename,
+    'InvalidCredentialsError',
+  );
+
+  // Was told of everything that was done to the account.
+  const notices = (await outbox(service)).filter((message) => message.oneTimePassword === null);
+  assert.deepEqual(
+    new Set(notices.map(({ to, subject }) => `${to} ${subject}`)),
+    new Set([
+      'Robin@sherwood.example Your password was changed',
+      'Robin@sherwood.example Your phone number was changed',
+      `${phone} null`,
+    ]),
+  );
+
+  // Deletes it: nobody is there any more, and the addresses are free.
+  assert.deepEqual(await second.deleteUser(), { __typename: 'DeleteUserSuccess', id: signUp.user.id });
+  const gone = await second.ask('{ me { id } }');
+  assert.equal(gone.errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
+  const nobody = await anonymous.authenticate({ phone: newPhone, password: newPassword });
+  assert.equal(nobody.__typename, 'InvalidCredentialsError');
+  const again = await anonymous.createUser({ phone: newPhone, email });
+  assert.equal(again.__typename, 'CreateUserSuccess');
+  assert.notEqual(again.user.id, signUp.user.id);
+
+  /** Asks for a one-time password. @returns the message that arrived */
+  async function textTo(
+    asker: Caller,
+    tokenId: string,
+    address: string,
+    purpose: 'VERIFICATION' | 'PASSWORD_RESET' = 'VERIFICATION',
+  ): Promise<string> {
+    const { __typename } = await asker.sendOneTimePassword(tokenId, purpose);
+    assert.equal(__typename, 'SendOneTimePasswordSuccess');
+    const messages = await outbox(service);
+    return messages.find(({ to, oneTimePassword }) => to === address && oneTimePassword !== null)!.text;
+  }
+
+  async function verify(owner: Caller, tokenId: string, address: string): Promise<void> {
+    const code = await oneTimePasswordSentTo(service, address);
+    const { __typename } = await owner.checkOneTimePassword(tokenId, code, 'VERIFICATION');
+    assert.equal(__typename, 'CheckOneTimePasswordSuccess');
+  }
+}
