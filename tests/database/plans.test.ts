@@ -1,4 +1,4 @@
-/** That no hot statement grows with the tables: how PostgreSQL runs each of them among twenty thousand users. */
+/** That no hot statement grows with the tables: how PostgreSQL runs each of them among two thousand users. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { drizzle } from 'drizzle-orm/node-postgres';
@@ -27,7 +27,7 @@ import {
 } from '../../src/database/users.queries.js';
 import { createDatabase } from '../support/service.js';
 
-const count = 20_000;
+const count = 2_000;
 const pool = new pg.Pool({ connectionString: await createDatabase(), max: 1 });
 after(() => pool.end());
 const sent: { query: string; params: unknown[] }[] = [];
@@ -161,7 +161,7 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
   ['a page of users is listed', 1, () => findUsersByAge(db, 21, null), 21],
 ];
 
-describe('where there are twenty thousand users', () => {
+describe('where there are two thousand users', () => {
   for (const [about, statements, run, rows = 2] of hot)
     test(`${about} by an index, in ${statements} statement${statements > 1 ? 's' : ''}`, async () => {
       sent.length = 0;

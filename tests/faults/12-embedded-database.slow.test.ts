@@ -1,11 +1,64 @@
-/** The embedded database killed at any moment of its creation. */
+/** Fault 12: the service on the embedded database is killed while it writes, another process wants the same folder, and a kill comes at any moment of the creation. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
+import { operations } from '../support/client.js';
 import { openTestDatabase } from '../support/database.js';
 import { killedAfter, markOf } from '../support/embedded.js';
-import { temporaryFolder } from '../support/service.js';
+import { experiment, full } from '../support/experiment.js';
+import { runToExit, spawnService, temporaryFolder } from '../support/service.js';
+import { startSignUps } from '../support/sign-up-load.js';
+
+const kills = full ? 50 : 2;
+
+experiment(12, `embedded database: kill -9 while writing, ${kills} times`, [], async (found) => {
+  const environment = { DATA_DIR: temporaryFolder(), ACCESS_TOKEN_TTL_SECONDS: '3600' };
+  let service = await spawnService(environment);
+  const root = { username: 'root', password: 'correct horse battery' };
+  const [, bootstrapSecret = ''] = /Bootstrap +(\S+)/.exec(service.output()) ?? [];
+  await operations(service, { headers: { 'x-bootstrap-secret': bootstrapSecret } }).createSuperuser(root);
+  const { tokens } = await operations(service).authenticate(root);
+  const acknowledged: string[] = [];
+  const recoveredAfterMilliseconds: number[] = [];
+  const refusals = new Set<string>();
+  const lost = new Set<string>();
+  const lookFor = async (ids: readonly string[]) => {
+    for (const id of ids) {
+      const user = await operations(service, { token: tokens.accessToken }).user(id);
+      if (user?.securityTokens.length !== 2) lost.add(id);
+    }
+  };
+  for (let kill = 0; kill < kills; kill += 1) {
+    const load = startSignUps([service.url], 4);
+    await load.reach(5 + (kill % 10));
+    if (kill % 10 === 0) {
+      const { code, stderr } = await runToExit(environment);
+      refusals.add(`${code}: ${stderr.replace(environment.DATA_DIR, 'DATA_DIR').trim()}`);
+    }
+    await service.kill('SIGKILL');
+    await load.stop();
+    acknowledged.push(...load.acknowledged);
+    const killedAt = performance.now();
+    service = await spawnService(environment);
+    recoveredAfterMilliseconds.push(performance.now() - killedAt);
+    await lookFor(load.acknowledged);
+  }
+  await lookFor(acknowledged);
+  found({
+    acknowledged: acknowledged.length,
+    lost: lost.size,
+    wrongYes: 0,
+    recoveredAfterMilliseconds,
+    also: { opened: recoveredAfterMilliseconds.length },
+  });
+  assert.deepEqual([...lost], []);
+  assert.deepEqual(
+    [...refusals],
+    ['1: DATA_DIR is open in another process. Stop that one first, or give DATABASE_URL.'],
+  );
+  assert.equal(await service.kill('SIGTERM'), 0);
+});
 
 test('a kill at any moment of the creation leaves a folder that can be opened, and an existing database is never discarded', async () => {
   const seen: boolean[] = [];

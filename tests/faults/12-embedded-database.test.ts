@@ -1,68 +1,25 @@
-/** Fault 12: the service on the embedded database is killed while it writes, and another process wants the same folder. */
+/** Fault 12: a process is killed while it creates the embedded database, and another while it serves from it. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { operations } from '../support/client.js';
 import { killedWhileCreating, markOf } from '../support/embedded.js';
-import { experiment, full } from '../support/experiment.js';
-import { runToExit, spawnService, startService, temporaryFolder } from '../support/service.js';
-import { startSignUps } from '../support/sign-up-load.js';
+import { runToExit, spawnService, temporaryFolder } from '../support/service.js';
 
-const kills = full ? 50 : 1;
-
-experiment(12, `embedded database: kill -9 while writing, ${kills} times`, [], async (found) => {
-  const environment = { DATA_DIR: temporaryFolder(), ACCESS_TOKEN_TTL_SECONDS: '3600' };
-  let service = await spawnService(environment);
-  const root = { username: 'root', password: 'correct horse battery' };
-  const [, bootstrapSecret = ''] = /Bootstrap +(\S+)/.exec(service.output()) ?? [];
-  await operations(service, { headers: { 'x-bootstrap-secret': bootstrapSecret } }).createSuperuser(root);
-  const { tokens } = await operations(service).authenticate(root);
-  const acknowledged: string[] = [];
-  const recoveredAfterMilliseconds: number[] = [];
-  const refusals = new Set<string>();
-  const lost = new Set<string>();
-  const lookFor = async (ids: readonly string[]) => {
-    for (const id of ids) {
-      const user = await operations(service, { token: tokens.accessToken }).user(id);
-      if (user?.securityTokens.length !== 2) lost.add(id);
-    }
-  };
-  for (let kill = 0; kill < kills; kill += 1) {
-    const load = startSignUps([service.url], 4);
-    await load.reach(5 + (kill % 10));
-    if (kill % 10 === 0) {
-      const { code, stderr } = await runToExit(environment);
-      refusals.add(`${code}: ${stderr.replace(environment.DATA_DIR, 'DATA_DIR').trim()}`);
-    }
-    await service.kill('SIGKILL');
-    await load.stop();
-    acknowledged.push(...load.acknowledged);
-    const killedAt = performance.now();
-    service = await spawnService(environment);
-    recoveredAfterMilliseconds.push(performance.now() - killedAt);
-    await lookFor(load.acknowledged);
-  }
-  await lookFor(acknowledged);
-  found({
-    acknowledged: acknowledged.length,
-    lost: lost.size,
-    wrongYes: 0,
-    recoveredAfterMilliseconds,
-    also: { opened: recoveredAfterMilliseconds.length },
-  });
-  assert.deepEqual([...lost], []);
-  assert.deepEqual(
-    [...refusals],
-    ['1: DATA_DIR is open in another process. Stop that one first, or give DATABASE_URL.'],
-  );
-  assert.equal(await service.kill('SIGTERM'), 0);
-});
-
-test('a process killed while it creates the database leaves a folder that the next start replaces and serves from', async () => {
-  const dataDir = temporaryFolder();
-  const left = await killedWhileCreating(dataDir);
+test('the start after a kill replaces an unfinished database, and never discards a finished one', async () => {
+  const DATA_DIR = temporaryFolder();
+  const left = await killedWhileCreating(DATA_DIR);
   assert.ok(left.length > 0, 'a part of the database was left');
-  const service = await startService({ DATA_DIR: dataDir, DATABASE_URL: '' });
-  assert.equal(existsSync(markOf(dataDir)), false, 'what is stored from now on is kept');
-  assert.equal((await operations(service).createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
+
+  const first = await spawnService({ DATA_DIR });
+  assert.equal(existsSync(markOf(DATA_DIR)), false, 'the database is finished');
+  assert.equal((await operations(first).createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
+  const { code, stderr } = await runToExit({ DATA_DIR });
+  assert.equal(code, 1);
+  assert.equal(stderr, `${DATA_DIR} is open in another process. Stop that one first, or give DATABASE_URL.\n`);
+  await first.kill('SIGKILL');
+
+  const second = await spawnService({ DATA_DIR });
+  const { issues } = await operations(second).createUser({ username: 'alice' });
+  assert.deepEqual(issues, [{ field: 'username', code: 'TAKEN' }]);
 });
