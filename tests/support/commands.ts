@@ -48,7 +48,7 @@ export async function end(child: ChildProcess): Promise<Ended> {
   return { code, ...ended };
 }
 
-export async function run(args: string[], env: Record<string, string>, input = ''): Promise<Ended> {
+async function run(args: string[], env: Record<string, string>, input = ''): Promise<Ended> {
   const child = start(args, env);
   child.stdin!.end(input);
   const ended = await end(child);

@@ -11,6 +11,12 @@ const folderOf = (dataDir: string) => join(dataDir, 'database');
 /** The file that stands beside the database until it is complete. */
 export const markOf = (dataDir: string) => `${folderOf(dataDir)}.unfinished`;
 
+/** Whether a database is there, and no start will discard it. */
+export function isFinished(dataDir: string): boolean {
+  const isThere = existsSync(folderOf(dataDir)) && readdirSync(folderOf(dataDir)).length > 0;
+  return isThere && !existsSync(markOf(dataDir));
+}
+
 /** Kills a process once it has written a part of the database. @returns the files that it has left */
 export async function killedWhileCreating(dataDir: string): Promise<string[]> {
   const { child, exited } = startCreating(dataDir);
