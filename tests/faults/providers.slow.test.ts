@@ -19,11 +19,16 @@ import { startVonage } from '../support/vonage.js';
 
 const { sendGrid, vonage, environment, testEmail, testSms, assertLog } = await startFaulty();
 
-describe('where the provider refuses, breaks or is silent, the owner is told, the one-time password is void, and the next may be asked for at once:', {
-  concurrency: true,
-}, () => {
-  testEmail([...emailFaults, ...silences]);
-  testSms([...smsFaults, ...silences]);
+const consequences = 'the owner is told, the one-time password is void, and the next may be asked for at once:';
+
+describe(`where the provider refuses or breaks, ${consequences}`, () => {
+  testEmail(emailFaults);
+  testSms(smsFaults);
+});
+
+describe(`where the provider is silent, ${consequences}`, { concurrency: true }, () => {
+  testEmail(silences);
+  testSms(silences);
 });
 
 test('the log says once why, and holds neither address nor one-time password', assertLog);

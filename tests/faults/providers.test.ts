@@ -13,9 +13,7 @@ const { sendGrid, vonage, environment, service, logged, testEmail, testSms, asse
 const kinds = ['reset', '401', '400 that quotes the message', '429 again and again', '500', 'half of the JSON'];
 const isOfKind = ({ name }: { name: string }) => kinds.includes(name);
 
-describe('where the provider refuses or breaks, the owner is told, the one-time password is void, and the next may be asked for at once:', {
-  concurrency: true,
-}, () => {
+describe('where the provider refuses or breaks, the owner is told, the one-time password is void, and the next may be asked for at once:', () => {
   testEmail(emailFaults.filter(isOfKind));
   testSms(smsFaults.filter(isOfKind));
 });

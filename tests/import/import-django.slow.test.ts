@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { send } from '../support/client.js';
 import { expected, withClient } from '../support/django.js';
-import { assertLetIn, importDjango } from '../support/django-import.js';
+import { assertLetIn, importDjango, schemeOf } from '../support/django-import.js';
 import { type Importer, signsIn, startImporter } from '../support/import.js';
 import { signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
@@ -85,9 +85,17 @@ describe('a database of django-flex-user', () => {
     assert.equal(await importer.everything(), before);
   });
 
-  test('lets each of its users in by the old password, twice, and by no other, and then stays as it is when it is imported again', async () => {
-    const schemes = ['argon2', 'bcrypt', 'bcrypt_sha256', 'pbkdf2_sha1', 'pbkdf2_sha256'];
-    assert.deepEqual(await assertLetIn(imported, expected), schemes);
+  // A test for each scheme, so that none takes long.
+  for (const scheme of new Set(expected.map(({ id }) => schemeOf(imported, id))))
+    test(`lets its users with ${scheme ?? 'no password'} in by the old password, twice, and by no other`, async () => {
+      const users = expected.filter(({ id }) => schemeOf(imported, id) === scheme);
+      const schemes = await assertLetIn(imported, users);
+      assert.deepEqual(schemes, scheme === undefined ? [] : [scheme]);
+    });
+
+  test('stays as it is once people have signed in, when it is imported again', async () => {
+    const user = expected.find(({ id, is_active }) => is_active && schemeOf(imported, id) === 'pbkdf2_sha1')!;
+    assert.equal(await signsIn(importer.service, user.email!, user.password!), 'AuthenticateSuccess');
     const before = await importer.everything();
     const answer = await importer.answer(['import-django', source]);
     assert.deepEqual([answer.created, answer.updated, answer.unchanged], [0, 0, 61]);

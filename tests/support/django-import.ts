@@ -70,6 +70,11 @@ export async function importDjango(): Promise<DjangoImport> {
   return { importer, source, answer, map, before, after, there, here };
 }
 
+/** The scheme of the password that a user was imported with. */
+export function schemeOf({ here }: DjangoImport, id: number): string | undefined {
+  return here.find(({ imported_id }) => imported_id === `django:${id}`)?.password_hash?.split('$')[0] || undefined;
+}
+
 /** That the import has created everybody but the one whose email another has, and has changed nothing in the source. */
 export function assertImported({ answer, map, before, after, here }: DjangoImport): void {
   assert.deepEqual([answer.created, answer.notTaken, answer.problemCount], [61, 1, 1]);
