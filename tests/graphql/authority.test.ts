@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import { sql } from 'drizzle-orm';
 import { users } from '../../src/database/schema.js';
 import type { Answer } from '../support/client.js';
-import { type Caller, caller, makeSuperuser, type Person, password, signUp } from '../support/people.js';
+import {
+  type Caller,
+  caller,
+  idOfAddress,
+  insertPeople,
+  insertPerson,
+  type PersonRow,
+  password,
+} from '../support/people.js';
 import { clear, startService } from '../support/service.js';
 
 // Every send of this file but the first is one too soon, and that is not what is asked here.
@@ -179,65 +188,44 @@ const operations: Record<string, Operation> = {
 
 let people = 0;
 
-/** Somebody of that role, whose email is verified. */
-async function makePerson(root: Person, role: Exclude<Role, 'nobody'>): Promise<Person> {
+/** A person of that role, whose email is verified. */
+function rowOf(role: Exclude<Role, 'nobody'>): PersonRow {
   people += 1;
-  const person = await signUp(service, { username: `${role}${people}`, email: `${role}${people}@a.test` });
-  const { oneTimePassword } = await root.generateOneTimePassword(person.emailToken, 'VERIFICATION');
-  const verified = await person.checkOneTimePassword(person.emailToken, oneTimePassword, 'VERIFICATION');
-  assert.equal(verified.__typename, 'CheckOneTimePasswordSuccess');
-  if (role === 'ordinary') return person;
-  const roles = { isStaff: true, isSuperuser: role === 'superuser' };
-  const promoted = await root.updateUser(roles, { id: person.id });
-  assert.equal(promoted.__typename, 'UpdateUserSuccess');
-  return person;
+  return { username: `${role}${people}`, email: `${role}${people}@a.test`, verified: true, role };
 }
 
-/** Who asks, and who or what is asked for; made when they are first needed. */
-class World {
-  readonly #root: Person;
-  readonly #role: Role;
-  readonly #people = new Map<string, Person>();
+const makePerson = (role: Exclude<Role, 'nobody'>) => insertPerson(service, rowOf(role));
 
-  constructor(root: Person, role: Role) {
-    this.#root = root;
-    this.#role = role;
-  }
-
-  async asker(): Promise<Caller> {
-    return this.#role === 'nobody' ? anonymous : this.#person('oneself', this.#role);
-  }
-
-  async subject(target: Target): Promise<Subject> {
-    if (target === 'malformed') return { id: 'no id', tokenId: `e${'A'.repeat(32)}` };
-    if (target === 'absent') {
-      const [token] = await anonymous.securityTokens(nobodysEmail);
-      return { id: '00000000-0000-4000-8000-000000000000', tokenId: token.id };
-    }
-    const ownRole = this.#role === 'nobody' ? 'ordinary' : this.#role;
-    const { id, emailToken } = await this.#person(target, target === 'oneself' ? ownRole : target);
-    return { id, tokenId: emailToken };
-  }
-
-  /** Whoever was changed is not asked for again. */
-  forget(target: Target): void {
-    this.#people.delete(target);
-  }
-
-  async #person(name: string, role: Exclude<Role, 'nobody'>): Promise<Person> {
-    const person = this.#people.get(name) ?? (await makePerson(this.#root, role));
-    this.#people.set(name, person);
-    return person;
-  }
+interface Case {
+  target: Target;
+  asker: Caller;
+  subject: Subject;
 }
 
-/** What becomes visible of a user to the superuser who looks. */
-async function inspect(root: Person, { id }: Subject): Promise<unknown> {
-  if (!/^[\w-]{36}$/.test(id)) return null;
-  const fields =
-    'id username email phone pendingEmail emailVerified hasUsablePassword isActive isStaff isSuperuser lastLogin securityTokens { id verified failureCount retryAt expiresAt } sessions { id }';
-  const { data } = await root.ask(`query ($id: ID!) { user(id: $id) { ${fields} } }`, { id });
-  return data.user;
+/** A caller and a subject for each target. No two cases share a person, because a success changes them. */
+async function makeCases(role: Role): Promise<Case[]> {
+  const absent = { id: '00000000-0000-4000-8000-000000000000', tokenId: idOfAddress(service, nobodysEmail) };
+  const malformed = { id: 'no id', tokenId: `e${'A'.repeat(32)}` };
+  const ownRole = role === 'nobody' ? 'ordinary' : role;
+  const askers = targets.map(() => rowOf(ownRole));
+  const subjects = (['ordinary', 'staff', 'superuser'] as const).map(rowOf);
+  const inserted = await insertPeople(service, [...askers, ...subjects]);
+  const others = inserted.slice(targets.length).map(({ id, emailToken }) => ({ id, tokenId: emailToken }));
+  return targets.map((target, index) => {
+    const self = inserted[index]!;
+    const known = [{ id: self.id, tokenId: self.emailToken }, ...others, absent, malformed];
+    return { target, asker: role === 'nobody' ? anonymous : self, subject: known[index]! };
+  });
+}
+
+/** Everything that an operation could change, of every account. */
+async function inspect(): Promise<unknown> {
+  const inspected = await service.app.db.execute(sql`select
+    (select jsonb_agg(to_jsonb(users) order by id) from users) as users,
+    (select jsonb_agg(to_jsonb(security_tokens) order by id) from security_tokens) as tokens,
+    (select jsonb_agg(to_jsonb(sessions) - 'last_used_at' order by id) from sessions) as sessions,
+    (select jsonb_agg(to_jsonb(one_time_passwords) order by token_id, purpose) from one_time_passwords) as passwords`);
+  return (inspected as unknown as { rows: unknown[] }).rows;
 }
 
 function outcomeOf({ errors, data }: Answer): string {
@@ -250,28 +238,26 @@ describe('authority', () => {
   for (const [name, { document, variables, answers }] of Object.entries(operations))
     for (const role of roles)
       test(`${name}, asked by ${role === 'nobody' ? 'nobody who is signed in' : `somebody ${role}`}, is for whom the rules say`, async () => {
-        const root = await makeSuperuser(service);
-        const world = new World(root, role);
-        for (const [index, target] of targets.entries()) {
-          const [asker, subject] = [await world.asker(), await world.subject(target)];
-          const before = await inspect(root, subject);
+        const cases = await makeCases(role);
+        let before = await inspect();
+        for (const [index, { target, asker, subject }] of cases.entries()) {
           const outcome = outcomeOf(await asker.ask(document, variables(subject)));
           assert.equal(outcome, answers[role][index], target);
-          if (outcome === success) world.forget(target);
-          else if (outcome !== 'INVALID_ONE_TIME_PASSWORD')
-            assert.deepEqual(await inspect(root, subject), before, `${target}: changed although refused`);
+          const after = await inspect();
+          if (outcome !== success && outcome !== 'INVALID_ONE_TIME_PASSWORD')
+            assert.deepEqual(after, before, `${target}: changed although refused`);
+          before = after;
         }
       });
 
   test('users is for staff and superusers', async () => {
-    const root = await makeSuperuser(service);
     for (const [role, expected] of [
       ['nobody', 'UNAUTHENTICATED'],
       ['ordinary', forbidden],
       ['staff', success],
       ['superuser', success],
     ] as const) {
-      const asker = await new World(root, role).asker();
+      const asker = role === 'nobody' ? anonymous : await makePerson(role);
       for (const args of ['', '(search: "a")', '(after: "bad")']) {
         const outcome = outcomeOf(await asker.ask(`{ users${args} { nodes { id } } }`));
         const bad = expected === success && args.includes('bad');
@@ -281,9 +267,9 @@ describe('authority', () => {
   });
 
   test('a lost role is lost at once, whatever the access token says', async () => {
-    const root = await makeSuperuser(service);
-    const staff = await makePerson(root, 'staff');
-    const ordinary = await makePerson(root, 'ordinary');
+    const root = await makePerson('superuser');
+    const staff = await makePerson('staff');
+    const ordinary = await makePerson('ordinary');
     assert.equal(outcomeOf(await staff.ask('{ users { nodes { id } } }')), success);
     await root.updateUser({ isStaff: false }, { id: staff.id });
     assert.equal(outcomeOf(await staff.ask('{ users { nodes { id } } }')), forbidden);
@@ -292,9 +278,9 @@ describe('authority', () => {
   });
 
   test('deactivation ends every session and closes every door; activation opens the doors and revives no session', async () => {
-    const root = await makeSuperuser(service);
-    const staff = await makePerson(root, 'staff');
-    const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
+    const root = await makePerson('superuser');
+    const staff = await makePerson('staff');
+    const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', hasPassword: true });
     const { tokens } = await anonymous.authenticate({ username: 'alice', password });
     const sessions = [alice, caller(service, { token: tokens.accessToken })];
 
@@ -313,10 +299,10 @@ describe('authority', () => {
   });
 
   test('a superuser without the role of staff may do whatever staff may', async () => {
-    const root = await makeSuperuser(service);
-    const superuser = await makePerson(root, 'superuser');
+    const root = await makePerson('superuser');
+    const superuser = await makePerson('superuser');
     await root.updateUser({ isStaff: false }, { id: superuser.id });
-    const ordinary = await makePerson(root, 'ordinary');
+    const ordinary = await makePerson('ordinary');
     assert.equal(outcomeOf(await superuser.ask('{ users { nodes { id } } }')), success);
     const { document, variables } = operations['updateUser of isActive']!;
     assert.equal(outcomeOf(await superuser.ask(document, variables({ id: ordinary.id, tokenId: '' }))), success);
@@ -348,23 +334,26 @@ describe('what an input does not have', () => {
   };
 
   for (const [type, { operation, good }] of Object.entries(inputs))
-    for (const [field, value] of Object.entries(foreign))
-      if (type !== 'UpdateUserInput' || !['isSuperuser', 'isStaff', 'isActive'].includes(field))
-        test(`${field} in ${type} is an unknown field`, async () => {
-          const alice = await signUp(service, { username: 'alice' });
-          const byVariable = await alice.ask(
-            `mutation ($input: ${type}!) { ${operation}(input: $input) { __typename } }`,
-            { input: { ...good, [field]: value } },
-          );
-          assert.equal(outcomeOf(byVariable), 'BAD_USER_INPUT');
-          assert.match(byVariable.errors![0]!.message, new RegExp(`Field "${field}" is not defined by type "${type}"`));
-          const literal = Object.entries({ ...good, [field]: value }).map(
-            ([name, of]) => `${name}: ${JSON.stringify(of)}`,
-          );
-          const byLiteral = await alice.ask(`mutation { ${operation}(input: { ${literal} }) { __typename } }`);
-          assert.equal(outcomeOf(byLiteral), 'GRAPHQL_VALIDATION_FAILED');
-          assert.equal((await alice.me()).username, 'alice');
-          assert.deepEqual(await anonymous.securityTokens('mallory'), []);
-          assert.equal(await service.app.db.$count(users), 1);
-        });
+    test(`is an unknown field of ${type}, and changes nothing`, async () => {
+      const alice = await insertPerson(service, { username: 'alice' });
+      for (const [field, value] of Object.entries(foreign)) {
+        if (type === 'UpdateUserInput' && ['isSuperuser', 'isStaff', 'isActive'].includes(field)) continue;
+        const byVariable = await alice.ask(
+          `mutation ($input: ${type}!) { ${operation}(input: $input) { __typename } }`,
+          {
+            input: { ...good, [field]: value },
+          },
+        );
+        assert.equal(outcomeOf(byVariable), 'BAD_USER_INPUT', field);
+        assert.match(byVariable.errors![0]!.message, new RegExp(`Field "${field}" is not defined by type "${type}"`));
+        const literal = Object.entries({ ...good, [field]: value }).map(
+          ([name, of]) => `${name}: ${JSON.stringify(of)}`,
+        );
+        const byLiteral = await alice.ask(`mutation { ${operation}(input: { ${literal} }) { __typename } }`);
+        assert.equal(outcomeOf(byLiteral), 'GRAPHQL_VALIDATION_FAILED', field);
+      }
+      assert.equal((await alice.me()).username, 'alice');
+      assert.deepEqual(await anonymous.securityTokens('mallory'), []);
+      assert.equal(await service.app.db.$count(users), 1);
+    });
 });

@@ -4,15 +4,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { operations, outbox } from '../support/client.js';
 import {
-  type Caller,
   caller,
+  idOfAddress,
+  insertPeople,
+  insertPerson,
+  makeOneTimePassword,
   makeSuperuser,
   type Person,
   password,
-  receiveOneTimePassword,
-  securityTokenOf,
   signUp,
-  verify,
+  verifyUnsent,
 } from '../support/people.js';
 import { connect } from '../support/replicas.js';
 import { advance, clear, startService } from '../support/service.js';
@@ -34,17 +35,12 @@ const addresses = [
 
 beforeEach(() => clear(service));
 
-const tokenOf = (address: string) => securityTokenOf(service, address);
+const tokenOf = (address: string) => idOfAddress(service, address);
 
-async function verifyAddress(owner: Person, address: string): Promise<void> {
-  await verify(service, owner, await tokenOf(address));
-}
+const verifyAddress = (owner: Person, address: string) => verifyUnsent(service, owner, tokenOf(address));
 
-const receive = (
-  asker: Pick<Caller, 'sendOneTimePassword'>,
-  address: string,
-  purpose: 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET',
-) => receiveOneTimePassword(service, asker, address, purpose);
+const makeCode = (address: string, purpose: Parameters<typeof makeOneTimePassword>[2]) =>
+  makeOneTimePassword(service, tokenOf(address), purpose);
 
 async function countMessagesTo(address: string): Promise<number> {
   return (await outbox(service)).filter(({ to }) => to === address).length;
@@ -62,7 +58,7 @@ async function codeOf(asked: ReturnType<Person['ask']>): Promise<string | undefi
 
 describe('identifiers', () => {
   test('updateUser adds, changes and removes each of one’s identifiers, and leaves alone what is absent', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     const added = await alice.updateUser({ email: 'Alice@A.test', phone: '(202) 555-0101' });
     assert.equal(added.__typename, 'UpdateUserSuccess', JSON.stringify(added));
     const { username, email, emailVerified, phoneVerified, pendingEmail } = added.user;
@@ -106,7 +102,7 @@ describe('identifiers', () => {
   });
 
   test('updateUser without a change answers the user as it is, and asks for no proof', async () => {
-    const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
+    const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', hasPassword: true });
     await advance(service, 3600);
     const { __typename, user } = await alice.updateUser({});
     assert.equal(__typename, 'UpdateUserSuccess');
@@ -115,7 +111,7 @@ describe('identifiers', () => {
 
   for (const [field, value] of Object.entries({ username: 'alice', email: 'alice@a.test', phone }))
     test(`updateUser does not remove the last identifier, where that is a ${field}`, async () => {
-      const alice = await signUp(service, { [field]: value, password });
+      const alice = await insertPerson(service, { [field]: value, hasPassword: true });
       assert.deepEqual(issuesOf(await alice.updateUser({ [field]: null })), ['null IDENTIFIER_REQUIRED']);
       const all = { username: null, email: null, phone: null };
       assert.deepEqual(issuesOf(await alice.updateUser(all)), ['null IDENTIFIER_REQUIRED']);
@@ -126,7 +122,7 @@ describe('identifiers', () => {
     for (const [to, other] of Object.entries({ username: 'alicia', email: 'alicia@b.test', phone: otherPhone }))
       if (from !== to)
         test(`updateUser puts a ${to} in the place of a ${from} that is the only identifier`, async () => {
-          const alice = await signUp(service, { [from]: old });
+          const alice = await insertPerson(service, { [from]: old });
           const swapped = await alice.updateUser({ [from]: null, [to]: other });
           assert.equal(swapped.__typename, 'UpdateUserSuccess', JSON.stringify(swapped));
           assert.deepEqual([swapped.user[from], swapped.user[to]], [null, other]);
@@ -135,7 +131,7 @@ describe('identifiers', () => {
         });
 
   test('updateUser tells every fault of every field at once, and changes nothing then', async () => {
-    const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', phone });
+    const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', phone });
     assert.deepEqual(issuesOf(await alice.updateUser({ username: '', email: '', phone: '' })), [
       'username BLANK',
       'email BLANK',
@@ -156,7 +152,7 @@ describe('identifiers', () => {
 
   test('updateUser says which identifiers somebody else has, in whatever spelling, and changes nothing then', async () => {
     await signUp(service, { username: 'bob', email: 'bob@a.test', phone: otherPhone });
-    const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', phone });
+    const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', phone });
     const taken = { username: 'ＢＯＢ', email: 'BOB@A.TEST', phone: '1 (202) 555-0102' };
     assert.deepEqual(issuesOf(await alice.updateUser(taken)), ['username TAKEN', 'email TAKEN', 'phone TAKEN']);
     for (const [field, value] of Object.entries(taken)) {
@@ -194,17 +190,16 @@ describe('identifiers', () => {
 
   for (const { kind, of } of addresses)
     test(`an address that is another’s pending ${kind} is taken, for updateUser and for createUser`, async () => {
-      const bob = await signUp(service, { [kind]: of[0] });
-      await verifyAddress(bob, of[0]);
+      const bob = await insertPerson(service, { [kind]: of[0], verified: true });
       await bob.updateUser({ [kind]: of[1] });
-      const alice = await signUp(service, { username: 'alice' });
+      const alice = await insertPerson(service, { username: 'alice' });
       assert.deepEqual(issuesOf(await alice.updateUser({ [kind]: of[1] })), [`${kind} TAKEN`]);
       assert.deepEqual(issuesOf(await anonymous.createUser({ [kind]: of[1] })), [`${kind} TAKEN`]);
     });
 
   test('a null Boolean is INVALID, told with every other fault', async () => {
-    const root = await makeSuperuser(service);
-    const bob = await signUp(service, { username: 'bob' });
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
+    const bob = await insertPerson(service, { username: 'bob' });
     const nothing = { isActive: null, isStaff: null, isSuperuser: null };
     assert.deepEqual(issuesOf(await root.updateUser({ ...nothing, email: 'no address' }, { id: bob.id })), [
       'isActive INVALID',
@@ -223,7 +218,7 @@ describe('addresses', () => {
     of: [old, next],
   } of addresses)
     test(`a ${kind} that is verified while its change waits for the user stays until the new one is verified`, async () => {
-      const alice = await signUp(service, { [kind]: old });
+      const alice = await insertPerson(service, { [kind]: old });
       const verifying = new pg.Client(service.app.config.databaseUrl);
       await verifying.connect();
       await verifying.query('begin; select from users for update');
@@ -242,24 +237,24 @@ describe('addresses', () => {
   for (const { kind, of } of addresses) {
     test(`an unverified ${kind} is replaced at once, and what was live for it is dead`, async () => {
       const [old, next] = of;
-      const alice = await signUp(service, { username: 'alice', [kind]: old });
+      const alice = await insertPerson(service, { username: 'alice', [kind]: old });
       const codes = {
-        VERIFICATION: await receive(alice, old, 'VERIFICATION'),
-        AUTHENTICATION: await receive(anonymous, old, 'AUTHENTICATION'),
-        PASSWORD_RESET: await receive(anonymous, old, 'PASSWORD_RESET'),
+        VERIFICATION: await makeCode(old, 'VERIFICATION'),
+        AUTHENTICATION: await makeCode(old, 'AUTHENTICATION'),
+        PASSWORD_RESET: await makeCode(old, 'PASSWORD_RESET'),
       };
-      const oldToken = await tokenOf(old);
+      const oldToken = tokenOf(old);
       const { user } = await alice.updateUser({ [kind]: next });
       assert.equal(user[kind], next);
       assert.equal(user.pendingEmail ?? user.pendingPhone, null);
       assert.deepEqual(
         user.securityTokens.map(({ id, verified }: Record<string, unknown>) => [id, verified]),
-        [[await tokenOf(next), false]],
+        [[tokenOf(next), false]],
       );
       assert.equal(await codeOf(check(alice, oldToken, codes.VERIFICATION, 'VERIFICATION')), 'FORBIDDEN');
 
       // Somebody else may have the address now; its token has the same id, and nothing that was sent before is good for it.
-      const bob = await signUp(service, { username: 'bob', [kind]: old });
+      const bob = await insertPerson(service, { username: 'bob', [kind]: old });
       assert.deepEqual(
         [
           (await bob.checkOneTimePassword(oldToken, codes.VERIFICATION, 'VERIFICATION')).__typename,
@@ -272,63 +267,56 @@ describe('addresses', () => {
 
     test(`an address that was added later does not prove its user before it is verified: ${kind}`, async () => {
       const [old, next] = of;
-      const alice = await signUp(service, { username: 'alice', [kind]: old });
+      const alice = await insertPerson(service, { username: 'alice', [kind]: old });
       await alice.updateUser({ [kind]: next });
-      await anonymous.sendOneTimePassword(await tokenOf(next));
-      await anonymous.sendOneTimePassword(await tokenOf(next), 'PASSWORD_RESET');
+      await anonymous.sendOneTimePassword(tokenOf(next));
+      await anonymous.sendOneTimePassword(tokenOf(next), 'PASSWORD_RESET');
       assert.equal(await countMessagesTo(next), 0);
       await advance(service, 30);
       await verifyAddress(alice, next);
-      const signedIn = await anonymous.checkOneTimePassword(
-        await tokenOf(next),
-        await receive(anonymous, next, 'AUTHENTICATION'),
-      );
+      const signedIn = await anonymous.checkOneTimePassword(tokenOf(next), await makeCode(next, 'AUTHENTICATION'));
       assert.equal(signedIn.user.id, alice.id);
     });
 
     test(`a verified ${kind} stays and goes on proving its user until the new one is verified and takes its place`, async () => {
       const [old, next] = of;
       const { pending, verified } = addresses.find((one) => one.kind === kind)!;
-      const alice = await signUp(service, { [kind]: old, password });
-      await verifyAddress(alice, old);
+      const alice = await insertPerson(service, { [kind]: old, hasPassword: true, verified: true });
 
       const { user } = await alice.updateUser({ [kind]: next });
       assert.deepEqual([user[kind], user[verified], user[pending]], [old, true, next]);
       assert.deepEqual(
         user.securityTokens.map((token: Record<string, unknown>) => [token.id, token.verified]),
         [
-          [await tokenOf(old), true],
-          [await tokenOf(next), false],
+          [tokenOf(old), true],
+          [tokenOf(next), false],
         ],
       );
-      const oldCode = await receive(anonymous, old, 'AUTHENTICATION');
-      const signedIn = await anonymous.checkOneTimePassword(await tokenOf(old), oldCode);
+      const oldCode = await makeCode(old, 'AUTHENTICATION');
+      const signedIn = await anonymous.checkOneTimePassword(tokenOf(old), oldCode);
       assert.equal(signedIn.user.id, alice.id);
       assert.equal((await anonymous.authenticate({ [kind]: old, password })).__typename, 'AuthenticateSuccess');
       assert.equal((await anonymous.authenticate({ [kind]: next, password })).__typename, 'InvalidCredentialsError');
-      await anonymous.sendOneTimePassword(await tokenOf(next));
+      await anonymous.sendOneTimePassword(tokenOf(next));
       assert.equal(await countMessagesTo(next), 0, 'a pending address proves nobody to strangers');
 
-      const late = [
-        await receive(anonymous, old, 'AUTHENTICATION'),
-        await receive(anonymous, old, 'PASSWORD_RESET'),
-      ] as const;
+      const late = [await makeCode(old, 'AUTHENTICATION'), await makeCode(old, 'PASSWORD_RESET')] as const;
       const told = await countMessagesTo(old);
       await verifyAddress(alice, next);
       const after = await alice.account();
       assert.deepEqual([after[kind], after[verified], after[pending]], [next, true, null]);
       assert.deepEqual(
         after.securityTokens.map((token: Record<string, unknown>) => [token.id, token.verified]),
-        [[await tokenOf(next), true]],
+        [[tokenOf(next), true]],
       );
       assert.equal(await countMessagesTo(old), told + 1, 'the old address is told');
       assert.equal(
-        (await anonymous.checkOneTimePassword(await tokenOf(old), late[0])).__typename,
+        (await anonymous.checkOneTimePassword(tokenOf(old), late[0])).__typename,
         'InvalidOneTimePasswordError',
       );
-      assert.equal((await reset(await tokenOf(old), late[1])).__typename, 'InvalidOneTimePasswordError');
+      assert.equal((await reset(tokenOf(old), late[1])).__typename, 'InvalidOneTimePasswordError');
       await advance(service, 3600);
-      await anonymous.sendOneTimePassword(await tokenOf(old));
+      await anonymous.sendOneTimePassword(tokenOf(old));
       assert.equal(await countMessagesTo(old), told + 1, 'the old address proves nobody any more');
       assert.equal((await anonymous.authenticate({ [kind]: old, password })).__typename, 'InvalidCredentialsError');
       assert.equal((await anonymous.authenticate({ [kind]: next, password })).__typename, 'AuthenticateSuccess');
@@ -337,12 +325,11 @@ describe('addresses', () => {
 
     test(`a pending ${kind} is verified by its signed-in owner alone`, async () => {
       const [old, next] = of;
-      const alice = await signUp(service, { [kind]: old });
-      await verifyAddress(alice, old);
+      const alice = await insertPerson(service, { [kind]: old, verified: true });
       await alice.updateUser({ [kind]: next });
-      const tokenId = await tokenOf(next);
-      const code = await receive(alice, next, 'VERIFICATION');
-      const bob = await signUp(service, { username: 'bob' });
+      const tokenId = tokenOf(next);
+      const code = await makeCode(next, 'VERIFICATION');
+      const bob = await insertPerson(service, { username: 'bob' });
       assert.equal(await codeOf(check(anonymous, tokenId, code, 'VERIFICATION')), 'UNAUTHENTICATED');
       assert.equal(await codeOf(check(bob, tokenId, code, 'VERIFICATION')), 'FORBIDDEN');
       const asSignIn = await anonymous.checkOneTimePassword(tokenId, code);
@@ -355,14 +342,13 @@ describe('addresses', () => {
 
     test(`a second pending ${kind} replaces the first`, async () => {
       const [old, first, second] = of;
-      const alice = await signUp(service, { [kind]: old });
-      await verifyAddress(alice, old);
+      const alice = await insertPerson(service, { [kind]: old, verified: true });
       await alice.updateUser({ [kind]: first });
-      const code = await receive(alice, first, 'VERIFICATION');
+      const code = await makeCode(first, 'VERIFICATION');
       const { user } = await alice.updateUser({ [kind]: second });
       assert.deepEqual([user[kind], user.pendingEmail ?? user.pendingPhone], [old, second]);
       assert.equal(user.securityTokens.length, 2);
-      assert.equal(await codeOf(check(alice, await tokenOf(first), code, 'VERIFICATION')), 'FORBIDDEN');
+      assert.equal(await codeOf(check(alice, tokenOf(first), code, 'VERIFICATION')), 'FORBIDDEN');
       await signUp(service, { [kind]: first });
       await verifyAddress(alice, second);
       assert.equal((await alice.account())[kind], second);
@@ -370,85 +356,78 @@ describe('addresses', () => {
 
     test(`a pending ${kind} that was replaced and is set again needs a new one-time password`, async () => {
       const [old, first, second] = of;
-      const alice = await signUp(service, { [kind]: old });
-      await verifyAddress(alice, old);
+      const alice = await insertPerson(service, { [kind]: old, verified: true });
       await alice.updateUser({ [kind]: first });
-      const code = await receive(alice, first, 'VERIFICATION');
+      const code = await makeCode(first, 'VERIFICATION');
       await alice.updateUser({ [kind]: second });
       await alice.updateUser({ [kind]: first });
-      const late = await alice.checkOneTimePassword(await tokenOf(first), code, 'VERIFICATION');
+      const late = await alice.checkOneTimePassword(tokenOf(first), code, 'VERIFICATION');
       assert.equal(late.__typename, 'InvalidOneTimePasswordError');
     });
 
     test(`setting the present ${kind} again cancels the pending one`, async () => {
       const [old, next] = of;
-      const alice = await signUp(service, { [kind]: old });
-      await verifyAddress(alice, old);
+      const alice = await insertPerson(service, { [kind]: old, verified: true });
       await alice.updateUser({ [kind]: next });
-      const code = await receive(alice, next, 'VERIFICATION');
+      const code = await makeCode(next, 'VERIFICATION');
       const { user } = await alice.updateUser({ [kind]: old });
       assert.deepEqual([user[kind], user.pendingEmail ?? user.pendingPhone], [old, null]);
       assert.deepEqual(
         user.securityTokens.map(({ verified }: Record<string, unknown>) => verified),
         [true],
       );
-      assert.equal(await codeOf(check(alice, await tokenOf(next), code, 'VERIFICATION')), 'FORBIDDEN');
+      assert.equal(await codeOf(check(alice, tokenOf(next), code, 'VERIFICATION')), 'FORBIDDEN');
       await signUp(service, { [kind]: next });
     });
 
     test(`setting the pending ${kind} again changes nothing, and what was sent to it is still good`, async () => {
       const [old, next] = of;
-      const alice = await signUp(service, { [kind]: old });
-      await verifyAddress(alice, old);
+      const alice = await insertPerson(service, { [kind]: old, verified: true });
       await alice.updateUser({ [kind]: next });
-      const code = await receive(alice, next, 'VERIFICATION');
+      const code = await makeCode(next, 'VERIFICATION');
       await alice.updateUser({ [kind]: next });
-      const verified = await alice.checkOneTimePassword(await tokenOf(next), code, 'VERIFICATION');
+      const verified = await alice.checkOneTimePassword(tokenOf(next), code, 'VERIFICATION');
       assert.equal(verified.user?.[kind], next);
     });
 
     test(`removing a ${kind} removes what waits to take its place, and the owner is told at the address`, async () => {
       const [old, next] = of;
-      const alice = await signUp(service, { username: 'alice', [kind]: old });
-      await verifyAddress(alice, old);
+      const alice = await insertPerson(service, { username: 'alice', [kind]: old, verified: true });
       await alice.updateUser({ [kind]: next });
-      const oldCode = await receive(anonymous, old, 'AUTHENTICATION');
-      const code = await receive(alice, next, 'VERIFICATION');
+      const oldCode = await makeCode(old, 'AUTHENTICATION');
+      const code = await makeCode(next, 'VERIFICATION');
       const told = await countMessagesTo(old);
       const { user } = await alice.updateUser({ [kind]: null });
       assert.deepEqual([user[kind], user.pendingEmail, user.pendingPhone, user.securityTokens], [null, null, null, []]);
       assert.equal(await countMessagesTo(old), told + 1);
-      const late = await anonymous.checkOneTimePassword(await tokenOf(old), oldCode);
+      const late = await anonymous.checkOneTimePassword(tokenOf(old), oldCode);
       assert.equal(late.__typename, 'InvalidOneTimePasswordError');
-      assert.equal(await codeOf(check(alice, await tokenOf(next), code, 'VERIFICATION')), 'FORBIDDEN');
+      assert.equal(await codeOf(check(alice, tokenOf(next), code, 'VERIFICATION')), 'FORBIDDEN');
       for (const address of [old, next]) await signUp(service, { [kind]: address });
     });
   }
 
   test('the same email in another spelling is the same: still verified, nothing pending, what was sent is good', async () => {
-    const alice = await signUp(service, { email: 'alice@a.test' });
-    await verifyAddress(alice, 'alice@a.test');
-    const code = await receive(anonymous, 'alice@a.test', 'AUTHENTICATION');
+    const alice = await insertPerson(service, { email: 'alice@a.test', verified: true });
+    const code = await makeCode('alice@a.test', 'AUTHENTICATION');
     const { user } = await alice.updateUser({ email: 'ALICE@A.TEST' });
     assert.deepEqual([user.email, user.emailVerified, user.pendingEmail], ['ALICE@a.test', true, null]);
     assert.match(user.securityTokens[0].name, /^AL/);
-    const signedIn = await anonymous.checkOneTimePassword(await tokenOf('alice@a.test'), code);
+    const signedIn = await anonymous.checkOneTimePassword(tokenOf('alice@a.test'), code);
     assert.equal(signedIn.user?.id, alice.id);
     await advance(service, 30);
-    await anonymous.sendOneTimePassword(await tokenOf('alice@a.test'));
+    await anonymous.sendOneTimePassword(tokenOf('alice@a.test'));
     assert.equal(await countMessagesTo('ALICE@a.test'), 1, 'messages go to the address as it is stored now');
   });
 
   test('the same phone in another format and the same username in another case are the same', async () => {
-    const alice = await signUp(service, { username: 'alice', phone });
-    await verifyAddress(alice, phone);
+    const alice = await insertPerson(service, { username: 'alice', phone, verified: true });
     const { user } = await alice.updateUser({ username: 'ALICE', phone: '(202) 555 0101' });
     assert.deepEqual([user.username, user.phone, user.phoneVerified, user.pendingPhone], ['ALICE', phone, true, null]);
   });
 
   test('the pending email in another spelling is verified in that spelling', async () => {
-    const alice = await signUp(service, { email: 'old@a.test' });
-    await verifyAddress(alice, 'old@a.test');
+    const alice = await insertPerson(service, { email: 'old@a.test', verified: true });
     await alice.updateUser({ email: 'new@b.test' });
     const { user } = await alice.updateUser({ email: 'New@B.test' });
     assert.deepEqual([user.email, user.pendingEmail], ['old@a.test', 'New@b.test']);
@@ -457,9 +436,7 @@ describe('addresses', () => {
   });
 
   test('an email and a phone wait and are verified independently of each other', async () => {
-    const alice = await signUp(service, { email: 'old@a.test', phone });
-    await verifyAddress(alice, 'old@a.test');
-    await verifyAddress(alice, phone);
+    const alice = await insertPerson(service, { email: 'old@a.test', phone, verified: true });
     const { user } = await alice.updateUser({ email: 'new@b.test', phone: otherPhone });
     assert.deepEqual([user.pendingEmail, user.pendingPhone], ['new@b.test', otherPhone]);
     await verifyAddress(alice, 'new@b.test');
@@ -472,7 +449,7 @@ describe('addresses', () => {
 
 describe('proof', () => {
   test('identifiers are changed within ten minutes of signing in, and after that with the current password', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     await advance(service, 590);
     assert.equal((await alice.updateUser({ email: 'one@a.test' })).__typename, 'UpdateUserSuccess');
     await advance(service, 20);
@@ -490,14 +467,14 @@ describe('proof', () => {
   });
 
   test('a one-time password in the session counts as authentication from then on', async () => {
-    const alice = await signUp(service, { email: 'alice@a.test', password });
+    const alice = await insertPerson(service, { email: 'alice@a.test', hasPassword: true });
     await advance(service, 601);
     await verifyAddress(alice, 'alice@a.test');
     assert.equal((await alice.updateUser({ username: 'alice' })).__typename, 'UpdateUserSuccess');
   });
 
   test('signing in elsewhere does not make a session recent', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     await advance(service, 601);
     const { tokens } = await anonymous.authenticate({ username: 'alice', password });
     assert.equal((await alice.updateUser({ username: 'alicia' })).__typename, 'InvalidCredentialsError');
@@ -507,7 +484,7 @@ describe('proof', () => {
 
   for (const operation of ['updateUser', 'deleteUser', 'changePassword'] as const)
     test(`a wrong current password is counted, and the waits grow: ${operation}`, async () => {
-      const alice = await signUp(service, { username: 'alice', password });
+      const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
       const attempt = (currentPassword: string) => {
         if (operation === 'deleteUser') return alice.deleteUser({ currentPassword });
         if (operation === 'changePassword')
@@ -526,7 +503,7 @@ describe('proof', () => {
     });
 
   test('a right current password clears the count', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const wait of [1, 1]) {
       assert.equal(
         (await alice.updateUser({ phone }, { currentPassword: 'wrong' })).__typename,
@@ -539,7 +516,7 @@ describe('proof', () => {
   });
 
   test('of 50 wrong current passwords at once one is compared', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     // So that the next failure makes them wait longer than fifty answers take.
     for (const wait of [1, 2, 4, 8]) {
       await alice.updateUser({ phone }, { currentPassword: 'wrong' });
@@ -553,7 +530,7 @@ describe('proof', () => {
   });
 
   test('an account without a password has no current password, not even an empty one', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await insertPerson(service, { username: 'alice' });
     await advance(service, 601);
     for (const currentPassword of ['', password]) {
       const refused = await alice.updateUser({ username: 'alicia' }, { currentPassword });
@@ -570,9 +547,8 @@ describe('roles', () => {
     'mutation ($id: ID, $input: UpdateUserInput!) { updateUser(id: $id, input: $input) { __typename ... on IdentityError { code } } }';
 
   test('nobody changes their own state or roles, however they name themselves', async () => {
-    const root = await makeSuperuser(service);
-    const [alice, bob] = [await signUp(service, { username: 'alice' }), await signUp(service, { username: 'bob' })];
-    await root.updateUser({ isStaff: true }, { id: bob.id });
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
+    const [alice, bob] = await insertPeople(service, [{ username: 'alice' }, { username: 'bob', role: 'staff' }]);
     for (const person of [alice, bob, root])
       for (const id of [undefined, null, person.id, person.id.toUpperCase()])
         for (const flag of flags)
@@ -595,7 +571,7 @@ describe('roles', () => {
   });
 
   test('a superuser proves to be there like anybody else, however they name themselves', async () => {
-    const root = await makeSuperuser(service);
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
     await makeAnotherSuperuser(root);
     await advance(service, 601);
     for (const id of [root.id, root.id.toUpperCase()]) {
@@ -611,8 +587,8 @@ describe('roles', () => {
   });
 
   test('a superuser changes the identifiers of others, by the same rules and without their proof', async () => {
-    const root = await makeSuperuser(service);
-    const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', phone });
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
+    const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', phone });
     await verifyAddress(alice, 'alice@a.test');
     await advance(service, 601);
     const { user } = await root.updateUser(
@@ -633,7 +609,7 @@ describe('roles', () => {
 
 describe('deleteUser', () => {
   test('one deletes oneself within ten minutes of signing in, and after that with the current password', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     await advance(service, 601);
     assert.equal((await alice.deleteUser()).__typename, 'InvalidCredentialsError');
     assert.equal((await alice.deleteUser({ id: alice.id })).__typename, 'InvalidCredentialsError');
@@ -641,19 +617,19 @@ describe('deleteUser', () => {
       __typename: 'DeleteUserSuccess',
       id: alice.id,
     });
-    const bob = await signUp(service, { username: 'bob' });
+    const bob = await insertPerson(service, { username: 'bob' });
     assert.equal((await bob.deleteUser({ id: bob.id })).__typename, 'DeleteUserSuccess');
   });
 
   test('with the account go its sessions, its tokens and its one-time passwords, and its identifiers are free', async () => {
     const identifiers = { username: 'alice', email: 'alice@a.test', phone };
-    const alice = await signUp(service, { ...identifiers, password });
+    const alice = await insertPerson(service, { ...identifiers, hasPassword: true });
     const elsewhere = caller(service, {
       token: (await anonymous.authenticate({ phone, password })).tokens.accessToken,
     });
     await verifyAddress(alice, 'alice@a.test');
     await alice.updateUser({ email: 'pending@a.test' });
-    const code = await receive(anonymous, 'alice@a.test', 'AUTHENTICATION');
+    const code = await makeCode('alice@a.test', 'AUTHENTICATION');
     const told = await countMessagesTo('alice@a.test');
 
     assert.equal((await alice.deleteUser()).__typename, 'DeleteUserSuccess');
@@ -667,14 +643,14 @@ describe('deleteUser', () => {
     const next = await signUp(service, identifiers);
     assert.notEqual(next.id, alice.id);
     assert.deepEqual([next.user.emailVerified, next.user.hasUsablePassword], [false, false]);
-    const late = await anonymous.checkOneTimePassword(await tokenOf('alice@a.test'), code);
+    const late = await anonymous.checkOneTimePassword(tokenOf('alice@a.test'), code);
     assert.equal(late.__typename, 'InvalidOneTimePasswordError');
     await signUp(service, { email: 'pending@a.test' });
   });
 
   test('the throttle of an address outlives the account, so that deleting it opens no new attempts', async () => {
-    const alice = await signUp(service, { email: 'alice@a.test' });
-    const tokenId = await tokenOf('alice@a.test');
+    const alice = await insertPerson(service, { email: 'alice@a.test' });
+    const tokenId = tokenOf('alice@a.test');
     for (const wait of [1, 2, 4]) {
       assert.equal((await anonymous.checkOneTimePassword(tokenId, 'WRONG')).__typename, 'InvalidOneTimePasswordError');
       if (wait < 4) await advance(service, wait);
@@ -689,7 +665,7 @@ describe('deleteUser', () => {
   });
 
   test('the last active superuser is not deleted; one of two is', async () => {
-    const root = await makeSuperuser(service);
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
     assert.deepEqual(issuesOf(await root.deleteUser()), ['null LAST_SUPERUSER']);
     const { user } = await root.createSuperuser({ username: 'second', password });
     await root.updateUser({ isActive: false }, { id: user.id });
@@ -706,8 +682,8 @@ describe('deleteUser', () => {
   });
 
   test('a superuser deletes another without a proof, a superuser among them', async () => {
-    const root = await makeSuperuser(service);
-    const alice = await signUp(service, { email: 'alice@a.test' });
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
+    const alice = await insertPerson(service, { email: 'alice@a.test' });
     const { user } = await root.createSuperuser({ username: 'second' });
     const reader = operations(service, { token: root.tokens.accessToken });
     await advance(service, 601);
@@ -728,7 +704,6 @@ describe('live one-time passwords', () => {
   interface World {
     root: Person;
     alice: Person;
-    generate(address: string, purpose: Purpose): Promise<string>;
   }
 
   /** What makes them void, each done to an account with a verified email, a phone, and one live for each purpose of either. */
@@ -746,18 +721,11 @@ describe('live one-time passwords', () => {
   };
 
   async function makeWorld({ verified = true } = {}): Promise<World> {
-    const root = await makeSuperuser(service);
-    const alice = await signUp(service, { email, phone, password });
-    if (verified) for (const address of [email, phone]) await verifyAddress(alice, address);
-    return {
-      root,
-      alice,
-      async generate(address, purpose) {
-        const made = await root.generateOneTimePassword(await tokenOf(address), purpose);
-        assert.equal(made.__typename, 'GenerateOneTimePasswordSuccess', `${address} ${purpose}`);
-        return made.oneTimePassword;
-      },
-    };
+    const [root, alice] = await insertPeople(service, [
+      { username: 'root', role: 'superuser' },
+      { email, phone, hasPassword: true, verified },
+    ]);
+    return { root, alice };
   }
 
   interface Live {
@@ -766,12 +734,12 @@ describe('live one-time passwords', () => {
     code: string;
   }
 
-  async function makeLive(world: World, except?: { address: string; purpose: Purpose }): Promise<Live[]> {
+  async function makeLive(except?: { address: string; purpose: Purpose }): Promise<Live[]> {
     const live: Live[] = [];
     for (const address of [email, phone])
       for (const purpose of purposes)
         if (address !== except?.address || purpose !== except.purpose)
-          live.push({ address, purpose, code: await world.generate(address, purpose) });
+          live.push({ address, purpose, code: await makeCode(address, purpose) });
     return live;
   }
 
@@ -781,7 +749,7 @@ describe('live one-time passwords', () => {
     const alice = caller(service, { token: tokens.accessToken });
     const outcomes = new Set<string>();
     for (const { address, purpose, code } of live) {
-      const tokenId = await tokenOf(address);
+      const tokenId = tokenOf(address);
       const outcome =
         purpose === 'VERIFICATION'
           ? await codeOrName(check(alice, tokenId, code, purpose), 'checkOneTimePassword')
@@ -799,8 +767,8 @@ describe('live one-time passwords', () => {
   }
 
   test('without any of these events all of them are good', async () => {
-    const world = await makeWorld();
-    const live = await makeLive(world);
+    await makeWorld();
+    const live = await makeLive();
     const resets = live.filter(({ purpose }) => purpose === 'PASSWORD_RESET');
     const others = live.filter(({ purpose }) => purpose !== 'PASSWORD_RESET');
     assert.deepEqual([...(await tryAll(others, password))], ['CheckOneTimePasswordSuccess']);
@@ -810,7 +778,7 @@ describe('live one-time passwords', () => {
   for (const [event, happen] of Object.entries(events))
     test(`are void after ${event}`, async () => {
       const world = await makeWorld();
-      const live = await makeLive(world);
+      const live = await makeLive();
       const happened = (await happen(world)) as { __typename: string };
       assert.match(happened.__typename, /Success$/, JSON.stringify(happened));
       const current = event.includes('password') ? newPassword : password;
@@ -821,25 +789,25 @@ describe('live one-time passwords', () => {
     });
 
   test('are void after a reset', async () => {
-    const world = await makeWorld();
-    const live = await makeLive(world, { address: email, purpose: 'PASSWORD_RESET' });
-    const code = await world.generate(email, 'PASSWORD_RESET');
-    assert.equal((await reset(await tokenOf(email), code)).__typename, 'ResetPasswordSuccess');
+    await makeWorld();
+    const live = await makeLive({ address: email, purpose: 'PASSWORD_RESET' });
+    const code = await makeCode(email, 'PASSWORD_RESET');
+    assert.equal((await reset(tokenOf(email), code)).__typename, 'ResetPasswordSuccess');
     assert.deepEqual([...(await tryAll(live, newPassword))], ['InvalidOneTimePasswordError']);
   });
 
   test('are void after a first verification', async () => {
     const world = await makeWorld({ verified: false });
-    const live = await makeLive(world, { address: email, purpose: 'VERIFICATION' });
-    const code = await world.generate(email, 'VERIFICATION');
-    const verified = await world.alice.checkOneTimePassword(await tokenOf(email), code, 'VERIFICATION');
+    const live = await makeLive({ address: email, purpose: 'VERIFICATION' });
+    const code = await makeCode(email, 'VERIFICATION');
+    const verified = await world.alice.checkOneTimePassword(tokenOf(email), code, 'VERIFICATION');
     assert.equal(verified.__typename, 'CheckOneTimePasswordSuccess');
     assert.deepEqual([...(await tryAll(live, password))], ['InvalidOneTimePasswordError']);
   });
 
   test('are still good after a change of username', async () => {
     const world = await makeWorld();
-    const live = await makeLive(world);
+    const live = await makeLive();
     await world.alice.updateUser({ username: 'alice' });
     const others = live.filter(({ purpose }) => purpose !== 'PASSWORD_RESET');
     assert.deepEqual([...(await tryAll(others, password))], ['CheckOneTimePasswordSuccess']);
