@@ -4,8 +4,8 @@ import { beforeEach, describe, test } from 'node:test';
 import { getExampleNumber } from 'libphonenumber-js/max';
 import examples from 'libphonenumber-js/mobile/examples';
 import { inTens, outbox } from '../support/client.js';
-import { caller, password, signUp } from '../support/people.js';
-import { oneTimePasswordInMail, sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
+import { caller, idOfAddress, insertPeople, insertPerson, password, signUp } from '../support/people.js';
+import { sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
 import { clear, createDatabase, sharedSecrets, startService } from '../support/service.js';
 import { oneTimePasswordInSms, startVonage, vonageEnvironment } from '../support/vonage.js';
 
@@ -14,6 +14,11 @@ const vonage = await startVonage();
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const withBoth = await startService({ ...shared, ...sendGridEnvironment(sendGrid), ...vonageEnvironment(vonage) });
 const production = { ...shared, NODE_ENV: 'production', BCRYPT_COST: '10' };
+/** Services that several tests ask. All are on one database. */
+const productionWithVonage = await startService({ ...production, ...vonageEnvironment(vonage) });
+const codes = { SMS_DIAL_CODES: '1,44' };
+const withCodes = await startService({ ...shared, ...codes });
+const withCodesAndVonage = await startService({ ...shared, ...vonageEnvironment(vonage), ...codes });
 const address = { email: 'alice@example.com', phone: '+12025550123' };
 
 beforeEach(async () => {
@@ -61,7 +66,7 @@ describe('outside production', () => {
 
 describe('in production', () => {
   test('an address is refused on its field where its channel has no credentials', async () => {
-    const service = await startService({ ...production, ...vonageEnvironment(vonage) });
+    const service = productionWithVonage;
     const anonymous = caller(service);
     const refused = await anonymous.createUser(address);
     assert.equal(refused.__typename, 'ValidationError');
@@ -92,8 +97,8 @@ describe('in production', () => {
   });
 
   test('an address of a channel that is gone is told to its owner, and to nobody else', async () => {
-    await signUp(withBoth, { ...address, password });
-    const service = await startService({ ...production, ...vonageEnvironment(vonage) });
+    await insertPerson(withBoth, { ...address, hasPassword: true });
+    const service = productionWithVonage;
     const { user, tokens } = await caller(service).authenticate({ email: address.email, password });
     const owner = caller(service, { token: tokens.accessToken });
     const [emailToken] = user.securityTokens;
@@ -105,17 +110,8 @@ describe('in production', () => {
 });
 
 test('a notice goes by the channel that is left where that of the email is gone', async () => {
-  const owner = await signUp(withBoth, { ...address, password });
-  for (const [token, request] of [
-    [owner.emailToken, () => sendGrid.messageTo(address.email).then(oneTimePasswordInMail)],
-    [owner.phoneToken, () => vonage.messageTo('12025550123').then(oneTimePasswordInSms)],
-  ] as const) {
-    await owner.sendOneTimePassword(token, 'VERIFICATION');
-    const checked = await owner.checkOneTimePassword(token, await request(), 'VERIFICATION');
-    assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
-  }
-  vonage.clear();
-  const service = await startService({ ...production, ...vonageEnvironment(vonage) });
+  await insertPerson(withBoth, { ...address, hasPassword: true, verified: true });
+  const service = productionWithVonage;
   const { tokens } = await caller(service).authenticate({ email: address.email, password });
   const changed = { currentPassword: password, newPassword: 'another horse battery' };
   const { __typename } = await caller(service, { token: tokens.accessToken }).changePassword(changed);
@@ -125,12 +121,11 @@ test('a notice goes by the channel that is left where that of the email is gone'
 });
 
 describe('SMS_DIAL_CODES', () => {
-  const codes = { SMS_DIAL_CODES: '1,44' };
   const german = '+4915123456789';
   const british = '+447400123456';
 
   test('keeps other numbers from being given at sign-up', async () => {
-    const service = await startService({ ...shared, ...codes });
+    const service = withCodes;
     const refused = await caller(service).createUser({ phone: german });
     assert.equal(refused.__typename, 'ValidationError');
     assert.deepEqual(refused.issues, [{ field: 'phone', code: 'INVALID' }]);
@@ -138,7 +133,7 @@ describe('SMS_DIAL_CODES', () => {
   });
 
   test('keeps other numbers from being given later', async () => {
-    const service = await startService({ ...shared, ...codes });
+    const service = withCodes;
     const owner = await signUp(service, { username: 'alice', password });
     const refused = await owner.updateUser({ phone: german }, { currentPassword: password });
     assert.deepEqual(refused.issues, [{ field: 'phone', code: 'INVALID' }]);
@@ -146,21 +141,19 @@ describe('SMS_DIAL_CODES', () => {
   });
 
   test('is shown by the policy', async () => {
-    const service = await startService({ ...shared, ...codes });
+    const service = withCodes;
     const { data } = await caller(service).ask('{ policy { smsDialCodes } }');
     assert.deepEqual(data.policy.smsDialCodes, ['1', '44']);
   });
 
   test('tells the owner of a number that is stored already, gives strangers the usual answer, and sends nothing', async () => {
-    await signUp(withBoth, { phone: german, username: 'alice', password });
-    const service = await startService({ ...shared, ...vonageEnvironment(vonage), ...codes });
+    await insertPerson(withBoth, { phone: german, username: 'alice', hasPassword: true });
+    const service = withCodesAndVonage;
     const anonymous = caller(service);
     const { user, tokens } = await anonymous.authenticate({ username: 'alice', password });
     const owner = caller(service, { token: tokens.accessToken });
     const [token] = user.securityTokens;
-    const start = performance.now();
     assert.equal(await sentBy(owner, token.id), 'TransmissionError');
-    assert.ok(performance.now() - start < 2_000);
     // It does not count either: the next answer is the same, and no TimeoutError.
     assert.equal(await sentBy(owner, token.id), 'TransmissionError');
 
@@ -232,12 +225,15 @@ describe('SMS_DIAL_CODES', () => {
     ] as const;
     assert.equal(countries.length, 50);
     const phones = countries.map((country) => getExampleNumber(country, examples)!.number);
-    await inTens(phones, (phone) => caller(withBoth).createUser({ phone }));
-    const service = await startService({ ...shared, ...vonageEnvironment(vonage), ...codes });
+    await insertPeople(
+      withBoth,
+      phones.map((phone) => ({ phone })),
+    );
+    const service = withCodesAndVonage;
     const anonymous = caller(service);
     await inTens(phones, async (phone) => {
-      const [token] = await anonymous.securityTokens(phone);
-      assert.equal((await anonymous.sendOneTimePassword(token.id)).__typename, 'SendOneTimePasswordSuccess');
+      const tokenId = idOfAddress(service, phone);
+      assert.equal((await anonymous.sendOneTimePassword(tokenId)).__typename, 'SendOneTimePasswordSuccess');
     });
     await service.app.outbox();
     const reached = vonage.requests.map(({ body }) => `+${body.to}`).sort();

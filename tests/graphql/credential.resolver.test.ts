@@ -3,19 +3,23 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
-import { caller, password, signUp } from '../support/people.js';
+import { caller, insertPeople, insertPerson, password, signUp } from '../support/people.js';
 import { advance, clear, createDatabase, type Service, sharedSecrets, startService } from '../support/service.js';
 
-const [service, proxied] = await Promise.all([startService(), startService({ TRUST_PROXY: '127.0.0.1' })]);
+const secrets = sharedSecrets();
+const shared = { ...secrets, DATABASE_URL: await createDatabase() };
+/** It trusts a proxy. A request without its header comes from 127.0.0.1. */
+const service = await startService({ ...shared, TRUST_PROXY: '127.0.0.1' });
+const direct = await startService(shared);
 const anonymous = caller(service);
 const day = 24 * 60 * 60;
 
-beforeEach(() => Promise.all([clear(service), clear(proxied)]));
+beforeEach(() => clear(service));
 
 /** Somebody whose requests come through the proxy from that address. */
 function from(address: string) {
   const headers = { 'x-forwarded-for': address };
-  const ask = caller(proxied, { headers });
+  const ask = caller(service, { headers });
   return {
     ...ask,
     fail: async (username = 'alice') => (await ask.authenticate({ username, password: 'wrong' })).__typename,
@@ -34,7 +38,7 @@ describe('authenticate', () => {
   const alice = { username: 'Alice', email: 'Alice@example.com', phone: '+12025550123' };
 
   test('signs in by each identifier, named or not, in any case and form', async () => {
-    const { id } = await signUp(service, { ...alice, password });
+    const { id } = await insertPerson(service, { ...alice, hasPassword: true });
     const ways: Record<string, string>[] = [
       { username: 'Alice' },
       { username: 'ＡLICE' },
@@ -55,7 +59,7 @@ describe('authenticate', () => {
   });
 
   test('signs in by several identifiers of the same user', async () => {
-    const { id } = await signUp(service, { ...alice, password });
+    const { id } = await insertPerson(service, { ...alice, hasPassword: true });
     const ways = [
       { username: 'alice', email: 'alice@example.com' },
       { username: 'alice', phone: '202 555 0123' },
@@ -65,7 +69,7 @@ describe('authenticate', () => {
   });
 
   test('takes null for absent', async () => {
-    await signUp(service, { ...alice, password });
+    await insertPerson(service, { ...alice, hasPassword: true });
     const nulls = { identifier: null, username: null, email: null, phone: null };
     for (const way of [{ username: 'alice' }, { identifier: 'alice' }, { phone: '+12025550123' }])
       assert.equal((await anonymous.authenticate({ ...nulls, ...way, password })).__typename, 'AuthenticateSuccess');
@@ -85,14 +89,14 @@ describe('authenticate', () => {
   });
 
   test('opens a session that knows where it was opened and how', async () => {
-    await signUp(proxied, { username: 'alice', password });
+    await insertPerson(service, { username: 'alice', hasPassword: true });
     const headers = { 'x-forwarded-for': '203.0.113.7', 'user-agent': 'Mozilla/5.0 (Test)' };
-    const { tokens } = await caller(proxied, { headers }).authenticate({ username: 'alice', password });
+    const { tokens } = await caller(service, { headers }).authenticate({ username: 'alice', password });
     assert.equal(tokens.session.ipAddress, '203.0.113.7');
     assert.equal(tokens.session.userAgent, 'Mozilla/5.0 (Test)');
     assert.equal(tokens.session.current, true);
     assert.deepEqual(tokens.session.authenticationMethods, ['PASSWORD']);
-    assert.equal((await caller(proxied, { token: tokens.accessToken }).me()).username, 'alice');
+    assert.equal((await caller(service, { token: tokens.accessToken }).me()).username, 'alice');
   });
 
   test('notes when the user last signed in', async () => {
@@ -107,7 +111,7 @@ describe('authenticate', () => {
   });
 
   test('shows who has signed in their own tokens', async () => {
-    await signUp(service, { ...alice, password });
+    await insertPerson(service, { ...alice, hasPassword: true });
     const { user } = await anonymous.authenticate({ username: 'alice', password });
     assert.deepEqual(
       user.securityTokens.map(({ verified, failureCount }: Record<string, unknown>) => [verified, failureCount]),
@@ -149,10 +153,12 @@ describe('authenticate', () => {
 
 describe('authenticate answers alike', () => {
   test('for nobody of that name, a wrong password, no password, an inactive user, and names of two', async () => {
-    await signUp(service, { username: 'alice', email: 'alice@example.com', phone: '+12025550123', password });
-    await signUp(service, { username: 'bob', email: 'bob@example.com', password });
-    await signUp(service, { username: 'carol' });
-    await signUp(service, { username: 'dave', password });
+    await insertPeople(service, [
+      { username: 'alice', email: 'alice@example.com', phone: '+12025550123', hasPassword: true },
+      { username: 'bob', email: 'bob@example.com', hasPassword: true },
+      { username: 'carol' },
+      { username: 'dave', hasPassword: true },
+    ]);
     await service.app.db.execute(sql`update users set is_active = false where username = 'dave'`);
     const attempts: Record<string, Record<string, string>> = {
       'a wrong password': { username: 'alice', password: 'wrong' },
@@ -197,7 +203,7 @@ describe('authenticate answers alike', () => {
   });
 
   test('the fifth time as the first, and about the wait too', async () => {
-    await signUp(service, { username: 'alice', password });
+    await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const [index, wait] of [1, 2, 4, 8, 16].entries()) {
       const answers = [];
       for (const username of ['alice', 'nobody', 'no such@name']) {
@@ -214,7 +220,7 @@ describe('authenticate answers alike', () => {
 
 describe('after a wrong password', () => {
   test('authenticate says when to retry: 1, 2, 4, 8, 16 seconds', async () => {
-    await signUp(service, { username: 'alice', password });
+    await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const [index, wait] of [1, 2, 4, 8, 16].entries()) {
       const wrong = await anonymous.authenticate({ username: 'alice', password: 'wrong' });
       assert.equal(wrong.__typename, 'InvalidCredentialsError');
@@ -229,7 +235,7 @@ describe('after a wrong password', () => {
   });
 
   test('nothing is compared and nothing counted until then', async () => {
-    await signUp(service, { username: 'alice', password });
+    await insertPerson(service, { username: 'alice', hasPassword: true });
     await anonymous.authenticate({ username: 'alice', password: 'wrong' });
     const early = [];
     for (const guess of [password, 'wrong', password])
@@ -258,7 +264,7 @@ describe('after a wrong password', () => {
   });
 
   test('a success clears the count', async () => {
-    await signUp(service, { username: 'alice', password });
+    await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const wait of [1, 2, 4]) {
       await anonymous.authenticate({ username: 'alice', password: 'wrong' });
       await advance(service, wait);
@@ -270,7 +276,7 @@ describe('after a wrong password', () => {
   });
 
   test('who names several must wait for the one that waits longest, and counts for none meanwhile', async () => {
-    await signUp(service, { username: 'alice', email: 'alice@example.com', password });
+    await insertPerson(service, { username: 'alice', email: 'alice@example.com', hasPassword: true });
     for (const wait of [1, 2]) {
       await anonymous.authenticate({ username: 'alice', password: 'wrong' });
       await advance(service, wait);
@@ -311,8 +317,8 @@ describe('after a wrong password', () => {
   });
 
   test('nobody else waits', async () => {
-    await signUp(service, { username: 'alice', password });
-    await signUp(service, { username: 'bob', password });
+    await insertPerson(service, { username: 'alice', hasPassword: true });
+    await insertPerson(service, { username: 'bob', hasPassword: true });
     await anonymous.authenticate({ username: 'alice', password: 'wrong' });
     assert.equal((await anonymous.authenticate({ username: 'bob', password })).__typename, 'AuthenticateSuccess');
   });
@@ -320,7 +326,7 @@ describe('after a wrong password', () => {
 
 describe('the count of failed sign-ins', () => {
   test('grows to an hour for one client address, and to a minute for all together', async () => {
-    await signUp(proxied, { username: 'alice', password }, { headers: { 'x-forwarded-for': '203.0.113.99' } });
+    await insertPerson(service, { username: 'alice', hasPassword: true, ipAddress: '203.0.113.99' });
     const [attacker, owner] = [from('203.0.113.1'), from('203.0.113.2')];
     const waits = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600];
     for (const [index, wait] of waits.entries()) {
@@ -329,29 +335,29 @@ describe('the count of failed sign-ins', () => {
       assert.deepEqual([early.code, early.failureCount, early.retryAfterSeconds], ['TIMEOUT', index + 1, wait]);
       const elsewhere = await owner.authenticate({ username: 'alice', password: 'wrong' });
       assert.deepEqual([elsewhere.code, elsewhere.retryAfterSeconds], ['TIMEOUT', Math.min(wait, 60)]);
-      if (index < waits.length - 1) await advance(proxied, wait);
+      if (index < waits.length - 1) await advance(service, wait);
     }
-    await advance(proxied, 60);
+    await advance(service, 60);
     assert.equal(await attacker.signIn(), 'TimeoutError');
     assert.equal(await owner.signIn(), 'AuthenticateSuccess');
   });
 
   test('of all clients together slows down guesses from many addresses', async () => {
-    await signUp(proxied, { username: 'alice', password }, { headers: { 'x-forwarded-for': '203.0.113.99' } });
+    await insertPerson(service, { username: 'alice', hasPassword: true, ipAddress: '203.0.113.99' });
     for (const [index, wait] of [1, 2, 4, 8, 16, 32, 60, 60].entries()) {
       assert.equal(await from(`203.0.113.${index + 1}`).fail(), 'InvalidCredentialsError');
       const next = await from('198.51.100.1').authenticate({ username: 'alice', password: 'wrong' });
       assert.deepEqual([next.code, next.failureCount, next.retryAfterSeconds], ['TIMEOUT', index + 1, wait]);
-      await advance(proxied, wait);
+      await advance(service, wait);
     }
   });
 
   test('of all clients together does not bind an address from which that user has signed in within 30 days', async () => {
     const [home, stranger] = [from('203.0.113.1'), from('203.0.113.66')];
-    await signUp(proxied, { username: 'alice', password }, { headers: { 'x-forwarded-for': '198.51.100.7' } });
+    await insertPerson(service, { username: 'alice', hasPassword: true, ipAddress: '198.51.100.7' });
     assert.equal(await home.signIn(), 'AuthenticateSuccess');
 
-    await advance(proxied, 30 * day - 60);
+    await advance(service, 30 * day - 60);
     assert.equal(await stranger.fail(), 'InvalidCredentialsError');
     assert.equal(await stranger.signIn(), 'TimeoutError');
     assert.equal(await from('203.0.113.2').signIn(), 'TimeoutError');
@@ -359,16 +365,16 @@ describe('the count of failed sign-ins', () => {
     const early = await home.authenticate({ username: 'alice', password });
     assert.deepEqual([early.code, early.failureCount], ['TIMEOUT', 1], 'its own failures still count');
 
-    await advance(proxied, 120);
+    await advance(service, 120);
     assert.equal(await stranger.fail(), 'InvalidCredentialsError');
     assert.equal(await home.signIn(), 'TimeoutError', 'the 30 days are over');
   });
 
   test('of all clients together is cleared by a success', async () => {
-    await signUp(proxied, { username: 'alice', password }, { headers: { 'x-forwarded-for': '198.51.100.7' } });
+    await insertPerson(service, { username: 'alice', hasPassword: true, ipAddress: '198.51.100.7' });
     for (const wait of [1, 2, 4]) {
       assert.equal(await from('203.0.113.66').fail(), 'InvalidCredentialsError');
-      await advance(proxied, wait);
+      await advance(service, wait);
     }
     assert.equal(await from('203.0.113.1').signIn(), 'AuthenticateSuccess');
     assert.equal(await from('203.0.113.67').fail(), 'InvalidCredentialsError');
@@ -377,10 +383,10 @@ describe('the count of failed sign-ins', () => {
   });
 
   test('of all clients together is cleared by a success from where it does not bind, too', async () => {
-    await signUp(proxied, { username: 'alice', password }, { headers: { 'x-forwarded-for': '203.0.113.1' } });
+    await insertPerson(service, { username: 'alice', hasPassword: true, ipAddress: '203.0.113.1' });
     for (const wait of [1, 2, 4]) {
       assert.equal(await from('203.0.113.66').fail(), 'InvalidCredentialsError');
-      await advance(proxied, wait);
+      await advance(service, wait);
     }
     assert.equal(await from('203.0.113.66').fail(), 'InvalidCredentialsError');
     assert.equal(await from('203.0.113.2').signIn(), 'TimeoutError');
@@ -389,9 +395,10 @@ describe('the count of failed sign-ins', () => {
   });
 
   test('does not take an address that one user knows for one that another does', async () => {
-    const at = { headers: { 'x-forwarded-for': '198.51.100.7' } };
-    await signUp(proxied, { username: 'alice', password }, at);
-    await signUp(proxied, { username: 'bob', password }, at);
+    await insertPeople(service, [
+      { username: 'alice', hasPassword: true, ipAddress: '198.51.100.7' },
+      { username: 'bob', hasPassword: true, ipAddress: '198.51.100.7' },
+    ]);
     const home = from('203.0.113.1');
     assert.equal(await home.signIn('bob'), 'AuthenticateSuccess');
     assert.equal(await from('203.0.113.66').fail('alice'), 'InvalidCredentialsError');
@@ -399,7 +406,7 @@ describe('the count of failed sign-ins', () => {
   });
 
   test('takes all of a /64 for one client', async () => {
-    await signUp(proxied, { username: 'alice', password }, { headers: { 'x-forwarded-for': '198.51.100.7' } });
+    await insertPerson(service, { username: 'alice', hasPassword: true, ipAddress: '198.51.100.7' });
     const [home, neighbour, elsewhere] = [
       from('2001:db8:0:1::1'),
       from('2001:db8:0:1:ffff:ffff:ffff:ffff'),
@@ -414,34 +421,35 @@ describe('the count of failed sign-ins', () => {
   });
 
   test('takes an IPv4 address for the same in every notation', async () => {
-    await signUp(proxied, { username: 'alice', password }, { headers: { 'x-forwarded-for': '198.51.100.7' } });
+    await insertPerson(service, { username: 'alice', hasPassword: true, ipAddress: '198.51.100.7' });
     assert.equal(await from('203.0.113.1').signIn(), 'AuthenticateSuccess');
     assert.equal(await from('203.0.113.1').fail(), 'InvalidCredentialsError');
     assert.equal(await from('::ffff:203.0.113.1').signIn(), 'TimeoutError');
-    await advance(proxied, 60);
+    await advance(service, 60);
     const { tokens } = await from('::ffff:203.0.113.1').authenticate({ username: 'alice', password });
     assert.equal(tokens.session.ipAddress, '203.0.113.1');
   });
 
   test('believes X-Forwarded-For only of a proxy, and only what the proxy has added', async () => {
-    await signUp(service, { username: 'alice', password });
-    const untrusted = (address: string) => caller(service, { headers: { 'x-forwarded-for': address } });
+    await insertPerson(service, { username: 'alice', hasPassword: true });
+    const untrusted = (address: string) => caller(direct, { headers: { 'x-forwarded-for': address } });
     const { tokens } = await untrusted('203.0.113.1').authenticate({ username: 'alice', password });
     assert.equal(tokens.session.ipAddress, '127.0.0.1');
     await untrusted('203.0.113.2').authenticate({ username: 'alice', password: 'wrong' });
     const early = await untrusted('203.0.113.3').authenticate({ username: 'alice', password });
     assert.equal(early.__typename, 'TimeoutError', 'a rotating header makes no new clients');
 
-    await signUp(proxied, { username: 'alice', password }, { headers: { 'x-forwarded-for': '198.51.100.7' } });
+    await clear(service);
+    await insertPerson(service, { username: 'alice', hasPassword: true });
     const through = from('192.0.2.1, 192.0.2.2, 203.0.113.1');
-    const { tokens: proxiedTokens } = await through.authenticate({ username: 'alice', password });
-    assert.equal(proxiedTokens.session.ipAddress, '203.0.113.1');
+    const { tokens: tokensThrough } = await through.authenticate({ username: 'alice', password });
+    assert.equal(tokensThrough.session.ipAddress, '203.0.113.1');
   });
 
   test('is not upset by what is no address', async () => {
-    await signUp(proxied, { username: 'alice', password });
+    await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const address of ['unknown', '203.0.113.1:4711', 'fe80::1%eth0', '[2001:db8::1]', '_hidden', '1', '']) {
-      const { status, data } = await caller(proxied, { headers: { 'x-forwarded-for': address } }).ask(
+      const { status, data } = await caller(service, { headers: { 'x-forwarded-for': address } }).ask(
         'mutation ($input: AuthenticateInput!) { authenticate(input: $input) { __typename } }',
         { input: { username: 'alice', password } },
       );
@@ -452,12 +460,8 @@ describe('the count of failed sign-ins', () => {
 
 describe('a hash made otherwise than one would be made today', () => {
   test('is made anew at the next sign-in, and not before', async () => {
-    const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
-    const [cheap, dear] = await Promise.all([
-      startService({ ...environment, BCRYPT_COST: '4' }),
-      startService({ ...environment, BCRYPT_COST: '5' }),
-    ]);
-    await signUp(cheap, { username: 'alice', password });
+    const dear = await startService({ ...shared, BCRYPT_COST: '5' });
+    await signUp(service, { username: 'alice', password });
     const before = await passwordHashOf(dear);
     assert.match(before, /\$2b\$04\$/);
 
@@ -472,19 +476,16 @@ describe('a hash made otherwise than one would be made today', () => {
   });
 
   test('takes the current pepper in the place of the one that is being replaced', async () => {
-    const [old, current, DATABASE_URL] = [sharedSecrets(), sharedSecrets().PASSWORD_PEPPER, await createDatabase()];
-    const [before, during] = await Promise.all([
-      startService({ ...old, DATABASE_URL }),
-      startService({ ...old, DATABASE_URL, PASSWORD_PEPPER: `${current},${old.PASSWORD_PEPPER}` }),
-    ]);
-    await signUp(before, { username: 'alice', password });
-    assert.ok((await passwordHashOf(during)).includes(before.app.config.passwordPeppers[0].id));
+    const { PASSWORD_PEPPER: current } = sharedSecrets();
+    const during = await startService({ ...shared, PASSWORD_PEPPER: `${current},${secrets.PASSWORD_PEPPER}` });
+    await signUp(service, { username: 'alice', password });
+    assert.ok((await passwordHashOf(during)).includes(service.app.config.passwordPeppers[0].id));
     assert.equal(
       (await caller(during).authenticate({ username: 'alice', password })).__typename,
       'AuthenticateSuccess',
     );
     assert.ok((await passwordHashOf(during)).includes(during.app.config.passwordPeppers[0].id));
     // The old one alone verifies it no longer: it is gone from what is stored.
-    assert.equal((await caller(before).authenticate({ username: 'alice', password })).code, 'INVALID_CREDENTIALS');
+    assert.equal((await caller(service).authenticate({ username: 'alice', password })).code, 'INVALID_CREDENTIALS');
   });
 });

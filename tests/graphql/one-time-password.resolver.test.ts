@@ -6,18 +6,30 @@ import { outbox } from '../support/client.js';
 import {
   type Caller,
   caller,
+  idOfAddress,
+  insertPeople,
+  insertPerson,
   lastMessage,
+  makeOneTimePassword,
   makeSuperuser,
   type Person,
   password,
-  securityTokenOf,
   signUp,
-  verify,
+  verifyUnsent,
 } from '../support/people.js';
 import { advance, clear, createDatabase, sharedSecrets, startService } from '../support/service.js';
 
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const service = await startService(shared);
+/** With limits that the tests of a limit reach. */
+const limited = await startService({
+  ...shared,
+  TRUST_PROXY: '127.0.0.1',
+  LOOK_UPS_PER_MINUTE: '2',
+  SENDS_PER_HOUR: '3',
+  OTP_MAX_TIMEOUT_SECONDS: '10',
+  OTP_MAX_FAILURES: '7',
+});
 const { db, config } = service.app;
 const anonymous = caller(service);
 
@@ -31,19 +43,16 @@ beforeEach(async () => {
   await clear(service);
 });
 
-async function tokenIdOf(identifier: string): Promise<string> {
-  const [token] = await anonymous.securityTokens(identifier);
-  return token.id;
-}
+const tokenIdOf = (address: string) => idOfAddress(service, address);
 
 /** Sends one and reads it. */
 async function receive(tokenId: string, purpose?: 'VERIFICATION' | 'PASSWORD_RESET', by: Caller = anonymous) {
-  const before = (await outbox(service)).length;
+  const before = await countRows('outbox_messages');
   const sent = await by.sendOneTimePassword(tokenId, purpose);
   assert.equal(sent.__typename, 'SendOneTimePasswordSuccess', JSON.stringify(sent));
-  const messages = await outbox(service);
+  const messages = await service.app.outbox();
   assert.equal(messages.length, before + 1, 'one message is kept');
-  return messages[0]!.oneTimePassword;
+  return messages[0]!.oneTimePassword!;
 }
 
 /** Of the same form, but another one. */
@@ -61,25 +70,24 @@ async function countRows(table: string): Promise<number> {
 /** What an address is like to strangers that is somebody's but does not prove them. */
 const unproving: Record<string, () => Promise<unknown>> = {
   'that stands unverified beside a verified one': async () => {
-    const alice = await signUp(service, { email, phone });
-    await verify(service, alice, alice.phoneToken);
+    const alice = await insertPerson(service, { email, phone });
+    await verifyUnsent(service, alice, alice.phoneToken);
   },
   'of an inactive user': async () => {
-    const alice = await signUp(service, { email, password });
-    await verify(service, alice, alice.emailToken);
+    const alice = await insertPerson(service, { email, hasPassword: true });
+    await verifyUnsent(service, alice, alice.emailToken);
     await db.execute(sql`update users set is_active = false`);
   },
   'of a superuser, unverified': () => makeSuperuser(service, { email }),
   'of staff, unverified': async () => {
-    await signUp(service, { email, password });
-    await db.execute(sql`update users set is_staff = true`);
+    await insertPerson(service, { email, hasPassword: true, role: 'staff' });
   },
 };
 
 describe('securityTokens', () => {
   test('answers alike for an address that somebody has and for one that nobody has', async () => {
     const before = [await anonymous.securityTokens(email), await anonymous.securityTokens(phone)];
-    const alice = await signUp(service, { username: 'alice', email, phone, password });
+    const alice = await insertPerson(service, { username: 'alice', email, phone, hasPassword: true });
     const after = [await anonymous.securityTokens(email), await anonymous.securityTokens(phone)];
     assert.deepEqual(after, before);
     assert.deepEqual(after, [
@@ -106,7 +114,7 @@ describe('securityTokens', () => {
         },
       ],
     ]);
-    await verify(service, alice, alice.emailToken);
+    await verifyUnsent(service, alice, alice.emailToken);
     assert.deepEqual(await anonymous.securityTokens(email), before[0]);
   });
 
@@ -118,21 +126,22 @@ describe('securityTokens', () => {
     });
 
   test('knows an address in every case and form', async () => {
+    const askedIdOf = async (text: string) => (await anonymous.securityTokens(text))[0].id;
     const forms = [
       [email, 'ALICE@EXAMPLE.COM', 'Alice@Example.com'],
       ['alice@bücher.example', 'alice@XN--BCHER-KVA.example', 'alice@BU\u0308CHER.example'],
       [phone, '(202) 555-0123', '202-555-0123', '+1 202 555 0123'],
     ];
     for (const same of forms) {
-      const ids = await Promise.all(same.map(tokenIdOf));
+      const ids = await Promise.all(same.map(askedIdOf));
       assert.equal(new Set(ids).size, 1, same.join());
     }
-    const ids = await Promise.all([...forms.map(([first]) => first!), nobody, '+12025550124'].map(tokenIdOf));
+    const ids = await Promise.all([...forms.map(([first]) => first!), nobody, '+12025550124'].map(askedIdOf));
     assert.equal(new Set(ids).size, ids.length);
   });
 
   test('lists by username all tokens of its user, and nothing for nobody', async () => {
-    const alice = await signUp(service, { username: 'Alice', email, phone });
+    const alice = await insertPerson(service, { username: 'Alice', email, phone });
     for (const username of ['alice', 'ALICE', 'Ａlice'])
       assert.deepEqual(
         (await anonymous.securityTokens(username)).map(({ id, verified }: Record<string, unknown>) => [id, verified]),
@@ -141,16 +150,16 @@ describe('securityTokens', () => {
           [alice.phoneToken, null],
         ],
       );
-    await signUp(service, { username: 'bob' });
+    await insertPerson(service, { username: 'bob' });
     for (const username of ['bob', 'nobody']) assert.deepEqual(await anonymous.securityTokens(username), []);
   });
 
   test('lists by username only what proves its user', async () => {
-    const alice = await signUp(service, { username: 'alice', email, phone });
-    await verify(service, alice, alice.phoneToken);
+    const alice = await insertPerson(service, { username: 'alice', email, phone });
+    await verifyUnsent(service, alice, alice.phoneToken);
     const ids = async () => (await anonymous.securityTokens('alice')).map(({ id }: { id: string }) => id);
     assert.deepEqual(await ids(), [alice.phoneToken]);
-    await verify(service, alice, alice.emailToken);
+    await verifyUnsent(service, alice, alice.emailToken);
     assert.deepEqual(await ids(), [alice.emailToken, alice.phoneToken]);
     await db.execute(sql`update users set is_active = false`);
     assert.deepEqual(await ids(), []);
@@ -176,8 +185,8 @@ describe('securityTokens', () => {
   });
 
   test('shows details to the owner and to staff, and to no one else', async () => {
-    const alice = await signUp(service, { username: 'alice', email, phone, password });
-    const bob = await signUp(service, { username: 'bob', password });
+    const alice = await insertPerson(service, { username: 'alice', email, phone, hasPassword: true });
+    const bob = await insertPerson(service, { username: 'bob', hasPassword: true });
     await anonymous.checkOneTimePassword(alice.emailToken, 'wrong');
     const details = ({ verified, failureCount, retryAt, expiresAt }: Record<string, unknown>) => [
       verified,
@@ -201,7 +210,7 @@ describe('securityTokens', () => {
     await db.execute(sql`update users set is_staff = true where username = 'bob'`);
     assert.deepEqual(await seenBy(bob, 'alice'), shown);
     assert.deepEqual(await seenBy(bob, phone), [shown[1]]);
-    const root = await makeSuperuser(service);
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
     assert.deepEqual(await seenBy(root, 'alice'), shown);
     // What is obscured is what was asked for: alike for everyone, and it never tells how the owner spells it.
     for (const by of [anonymous, bob, alice])
@@ -209,8 +218,8 @@ describe('securityTokens', () => {
   });
 
   test('shows the owner also an address that does not prove them yet', async () => {
-    const alice = await signUp(service, { username: 'alice', email, phone });
-    await verify(service, alice, alice.phoneToken);
+    const alice = await insertPerson(service, { username: 'alice', email, phone });
+    await verifyUnsent(service, alice, alice.phoneToken);
     assert.deepEqual(
       (await alice.securityTokens('alice')).map(({ id, verified }: Record<string, unknown>) => [id, verified]),
       [
@@ -230,11 +239,10 @@ describe('securityTokens', () => {
       await replaced.stop();
     }
     assert.equal(new Set(ids).size, 1);
-    assert.notEqual(ids[0], await tokenIdOf(email));
+    assert.notEqual(ids[0], tokenIdOf(email));
   });
 
   test('is limited per client address, at the top level, with the status of HTTP for it', async () => {
-    const limited = await startService({ ...shared, TRUST_PROXY: '127.0.0.1', LOOK_UPS_PER_MINUTE: '2' });
     const from = (address: string) => caller(limited, { headers: { 'x-forwarded-for': address } });
     const client = from('2001:db8:0:1::1');
     for (const identifier of [email, 'alice']) await client.securityTokens(identifier);
@@ -256,8 +264,8 @@ describe('securityTokens', () => {
 
 describe('a made-up id', () => {
   test('is BAD_USER_INPUT and leaves nothing behind', async () => {
-    const alice = await signUp(service, { username: 'alice', email, phone, password });
-    const root = await makeSuperuser(service);
+    const alice = await insertPerson(service, { username: 'alice', email, phone, hasPassword: true });
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
     const { emailToken } = alice;
     const made = [
       '',
@@ -298,18 +306,18 @@ describe('a made-up id', () => {
 describe('sendOneTimePassword', () => {
   test('sends to the address as it is stored, never as it was typed', async () => {
     await signUp(service, { email: 'Alice@Example.com', phone: '(202) 555-0123' });
-    const oneTimePassword = await receive(await tokenIdOf('aLICE@EXAMPLE.COM'));
+    const oneTimePassword = await receive((await anonymous.securityTokens('aLICE@EXAMPLE.COM'))[0].id);
     const message = await lastMessage(service);
     assert.equal(message.to, 'Alice@example.com');
     assert.equal(message.channel, 'email');
     assert.match(oneTimePassword, /^[BCDFGHJKLMNPQRSTVWXZ2-9]{8}$/);
-    assert.match(await receive(await tokenIdOf('202 555 0123')), /^\d{6}$/);
+    assert.match(await receive((await anonymous.securityTokens('202 555 0123'))[0].id), /^\d{6}$/);
     assert.equal((await lastMessage(service)).to, phone);
   });
 
   test('says when the one-time password expires, after ten minutes', async () => {
-    await signUp(service, { email });
-    const { expiresAt } = await anonymous.sendOneTimePassword(await tokenIdOf(email));
+    await insertPerson(service, { email });
+    const { expiresAt } = await anonymous.sendOneTimePassword(tokenIdOf(email));
     assert.ok(Math.abs(Date.parse(expiresAt) - Date.now() - 600_000) < 10_000, expiresAt);
     assert.match(expiresAt, /\.\d{3}Z$/);
   });
@@ -323,7 +331,7 @@ describe('sendOneTimePassword', () => {
     for (const purpose of purposes)
       for (let round = 0; round < 3; round += 1) {
         const { expiresAt, retryAt, retryAfterSeconds, message, ...rest } = await anonymous.sendOneTimePassword(
-          await tokenIdOf(identifier),
+          tokenIdOf(identifier),
           purpose,
         );
         seen.push(JSON.stringify([rest, typeof expiresAt, typeof retryAt, Math.round(retryAfterSeconds / 10)]));
@@ -333,44 +341,44 @@ describe('sendOneTimePassword', () => {
   }
 
   test('answers a stranger alike, the first and the fifth time, and sends nothing where nobody is proved', async () => {
-    await signUp(service, { email, phone });
+    await insertPerson(service, { email, phone });
     const known = await outcomes(email);
-    assert.equal((await outbox(service)).length, 4);
+    assert.equal((await service.app.outbox()).length, 4);
     assert.ok(known[0]!.includes('SendOneTimePasswordSuccess') && known[1]!.includes('TimeoutError'), known.join('\n'));
     await clear(service);
     assert.deepEqual(await outcomes(nobody), known);
-    assert.deepEqual(await outbox(service), []);
+    assert.deepEqual(await service.app.outbox(), []);
     for (const [what, prepare] of Object.entries(unproving)) {
       await clear(service);
       await prepare();
-      const before = (await outbox(service)).length;
+      const before = (await service.app.outbox()).length;
       assert.deepEqual(await outcomes(email, ['AUTHENTICATION']), known.slice(0, 3), what);
-      assert.equal((await outbox(service)).length, before, what);
+      assert.equal((await service.app.outbox()).length, before, what);
     }
   });
 
   test('for VERIFICATION is for the signed-in owner alone', async () => {
-    const alice = await signUp(service, { username: 'alice', email, phone });
-    const bob = await signUp(service, { username: 'bob', email: 'bob@example.com' });
-    const root = await makeSuperuser(service);
+    const alice = await insertPerson(service, { username: 'alice', email, phone });
+    const bob = await insertPerson(service, { username: 'bob', email: 'bob@example.com' });
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
     const document =
       'mutation ($tokenId: ID!) { sendOneTimePassword(tokenId: $tokenId, purpose: VERIFICATION) { __typename } }';
     const codeFor = async (by: Caller, tokenId: string) =>
       (await by.ask(document, { tokenId })).errors?.[0]?.extensions.code;
-    for (const tokenId of [alice.emailToken, alice.phoneToken, await tokenIdOf(nobody)]) {
+    for (const tokenId of [alice.emailToken, alice.phoneToken, tokenIdOf(nobody)]) {
       assert.equal(await codeFor(anonymous, tokenId), 'UNAUTHENTICATED');
       assert.equal(await codeFor(bob, tokenId), 'FORBIDDEN');
       assert.equal(await codeFor(root, tokenId), 'FORBIDDEN');
     }
-    assert.deepEqual(await outbox(service), []);
+    assert.deepEqual(await service.app.outbox(), []);
     await receive(alice.emailToken, 'VERIFICATION', alice);
     assert.equal((await lastMessage(service)).subject, 'Confirm your address');
     await receive(alice.phoneToken, 'VERIFICATION', alice);
   });
 
   test('puts the next one in the place of the one before', async () => {
-    await signUp(service, { email });
-    const tokenId = await tokenIdOf(email);
+    await insertPerson(service, { email });
+    const tokenId = tokenIdOf(email);
     const first = await receive(tokenId);
     await advance(service, 30);
     const second = await receive(tokenId);
@@ -380,8 +388,8 @@ describe('sendOneTimePassword', () => {
   });
 
   test('never lowers the count of failures, nor does generating', async () => {
-    const root = await makeSuperuser(service);
-    const alice = await signUp(service, { email });
+    const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
+    const alice = await insertPerson(service, { email });
     const { emailToken } = alice;
     for (const wait of [1, 2, 4, 8, 16]) {
       assert.equal((await anonymous.checkOneTimePassword(emailToken, 'wrong')).code, 'INVALID_ONE_TIME_PASSWORD');
@@ -397,8 +405,8 @@ describe('sendOneTimePassword', () => {
   });
 
   test('sends no more than one in 30 s, 5 an hour and 10 a day of one token', async () => {
-    await signUp(service, { email });
-    const tokenId = await tokenIdOf(email);
+    await insertPerson(service, { email });
+    const tokenId = tokenIdOf(email);
     const day = 24 * 60 * 60;
     let sinceStart = 0;
     const pass = async (seconds: number) => {
@@ -429,24 +437,23 @@ describe('sendOneTimePassword', () => {
     await refuse(day);
     await pass(day - sinceStart);
     await receive(tokenId);
-    assert.equal((await outbox(service)).length, 11);
+    assert.equal((await service.app.outbox()).length, 11);
   });
 
   test("counts the owner's sends and everybody else's apart, and those of each token", async () => {
-    const alice = await signUp(service, { username: 'alice', email, phone });
+    const alice = await insertPerson(service, { username: 'alice', email, phone });
     await receive(alice.emailToken);
     assert.equal((await anonymous.sendOneTimePassword(alice.emailToken, 'PASSWORD_RESET')).code, 'TIMEOUT');
     await receive(alice.emailToken, 'VERIFICATION', alice);
     assert.equal((await alice.sendOneTimePassword(alice.emailToken)).code, 'TIMEOUT');
-    const bob = await signUp(service, { username: 'bob' });
+    const bob = await insertPerson(service, { username: 'bob' });
     assert.equal((await bob.sendOneTimePassword(alice.emailToken)).code, 'TIMEOUT', 'bob is a stranger');
     await receive(alice.phoneToken);
   });
 
   test('is limited per client address, whatever the token', async () => {
-    const limited = await startService({ ...shared, TRUST_PROXY: '127.0.0.1', SENDS_PER_HOUR: '3' });
     const from = (address: string) => caller(limited, { headers: { 'x-forwarded-for': address } });
-    const tokenIds = await Promise.all(['a', 'b', 'c', 'd'].map((name) => tokenIdOf(`${name}@example.com`)));
+    const tokenIds = ['a', 'b', 'c', 'd'].map((name) => tokenIdOf(`${name}@example.com`));
     const client = from('203.0.113.1');
     for (const tokenId of tokenIds.slice(0, 3)) await client.sendOneTimePassword(tokenId);
     const refused = await client.sendOneTimePassword(tokenIds[3]!);
@@ -458,39 +465,36 @@ describe('sendOneTimePassword', () => {
   });
 
   test('is limited per phone prefix, counting real messages only', async () => {
-    const limited = await startService({ ...shared, SMS_PREFIX_SENDS_PER_HOUR: '2' });
-    const [anyone, numbers] = [caller(limited), ['+12025550101', '+12025550102', '+12025550103']];
-    const [first, second, third] = await Promise.all(numbers.map((number) => signUp(limited, { phone: number })));
+    const sparing = await startService({ ...shared, SMS_PREFIX_SENDS_PER_HOUR: '2' });
+    const [anyone, numbers] = [caller(sparing), ['+12025550101', '+12025550102', '+12025550103']];
+    const [first, second, third] = await Promise.all(numbers.map((number) => insertPerson(sparing, { phone: number })));
     for (const number of ['+12025550104', '+12025550105', '+12025550106'])
-      assert.equal(
-        (await anyone.sendOneTimePassword(await tokenIdOf(number))).__typename,
-        'SendOneTimePasswordSuccess',
-      );
-    assert.deepEqual(await outbox(limited), []);
+      assert.equal((await anyone.sendOneTimePassword(tokenIdOf(number))).__typename, 'SendOneTimePasswordSuccess');
+    assert.deepEqual(await outbox(sparing), []);
 
     await anyone.sendOneTimePassword(first!.phoneToken);
     await second!.sendOneTimePassword(second!.phoneToken, 'VERIFICATION');
-    assert.equal((await outbox(limited)).length, 2);
+    assert.equal((await outbox(sparing)).length, 2);
     // To a stranger the limit on real messages would tell that the number is somebody's.
     const quiet = await anyone.sendOneTimePassword(third!.phoneToken);
     assert.equal(quiet.__typename, 'SendOneTimePasswordSuccess');
-    assert.equal((await outbox(limited)).length, 2);
+    assert.equal((await outbox(sparing)).length, 2);
     const refused = await third!.sendOneTimePassword(third!.phoneToken, 'VERIFICATION');
     assert.deepEqual([refused.code, refused.failureCount], ['TIMEOUT', null]);
     assert.ok(refused.retryAfterSeconds > 3500, refused.retryAfterSeconds);
 
-    const elsewhere = await signUp(limited, { phone: '+12025560103' });
+    const elsewhere = await insertPerson(sparing, { phone: '+12025560103' });
     assert.equal(
       (await elsewhere.sendOneTimePassword(elsewhere.phoneToken, 'VERIFICATION')).__typename,
       'SendOneTimePasswordSuccess',
     );
-    await advance(limited, 3600);
+    await advance(sparing, 3600);
     await third!.sendOneTimePassword(third!.phoneToken, 'VERIFICATION');
-    assert.equal((await lastMessage(limited)).to, numbers[2]);
+    assert.equal((await lastMessage(sparing)).to, numbers[2]);
   });
 
   test('to a stored number outside the dial codes is a TransmissionError to its owner alone', async () => {
-    const alice = await signUp(service, { username: 'alice', phone, password });
+    const alice = await insertPerson(service, { username: 'alice', phone, hasPassword: true });
     const british = await startService({ ...shared, SMS_DIAL_CODES: '44' });
     const owner = caller(british, { token: alice.tokens.accessToken });
     for (const purpose of ['VERIFICATION', 'AUTHENTICATION'] as const) {
@@ -509,11 +513,11 @@ describe('checkOneTimePassword', () => {
       ['email', email, 'EMAIL_ONE_TIME_PASSWORD'],
       ['phone', phone, 'PHONE_ONE_TIME_PASSWORD'],
     ] as const) {
-      const { id } = await signUp(service, { [kind]: address });
-      const tokenId = await tokenIdOf(address);
+      const { id } = await insertPerson(service, { [kind]: address });
+      const tokenId = tokenIdOf(address);
       const { __typename, securityToken, user, tokens } = await anonymous.checkOneTimePassword(
         tokenId,
-        await receive(tokenId),
+        await makeOneTimePassword(service, tokenId, 'AUTHENTICATION'),
       );
       assert.equal(__typename, 'CheckOneTimePasswordSuccess');
       assert.deepEqual(securityToken, { id: tokenId, verified: true, failureCount: 0, retryAt: null, expiresAt: null });
@@ -528,9 +532,9 @@ describe('checkOneTimePassword', () => {
   });
 
   test('takes a one-time password once', async () => {
-    await signUp(service, { email });
-    const tokenId = await tokenIdOf(email);
-    const oneTimePassword = await receive(tokenId);
+    await insertPerson(service, { email });
+    const tokenId = tokenIdOf(email);
+    const oneTimePassword = await makeOneTimePassword(service, tokenId, 'AUTHENTICATION');
     assert.equal(
       (await anonymous.checkOneTimePassword(tokenId, oneTimePassword)).__typename,
       'CheckOneTimePasswordSuccess',
@@ -542,8 +546,8 @@ describe('checkOneTimePassword', () => {
   });
 
   test('forgives case, spaces and dashes, and nothing else', async () => {
-    await signUp(service, { email });
-    await signUp(service, { phone });
+    await insertPerson(service, { email });
+    await insertPerson(service, { phone });
     const spell: Record<string, (text: string) => string> = {
       'as it is': (text) => text,
       'in lower case': (text) => text.toLowerCase(),
@@ -552,14 +556,14 @@ describe('checkOneTimePassword', () => {
       'with white space around it': (text) => `\t ${text}\n`,
     };
     for (const address of [email, phone]) {
-      const tokenId = await tokenIdOf(address);
+      const tokenId = tokenIdOf(address);
       for (const [how, write] of Object.entries(spell)) {
-        const oneTimePassword = await receive(tokenId);
+        const oneTimePassword = await makeOneTimePassword(service, tokenId, 'AUTHENTICATION');
         const { __typename } = await anonymous.checkOneTimePassword(tokenId, write(oneTimePassword));
         assert.equal(__typename, 'CheckOneTimePasswordSuccess', how);
         await advance(service, 24 * 60 * 60);
       }
-      const oneTimePassword = await receive(tokenId);
+      const oneTimePassword = await makeOneTimePassword(service, tokenId, 'AUTHENTICATION');
       for (const other of [
         `${oneTimePassword}2`,
         oneTimePassword.slice(1),
@@ -579,11 +583,11 @@ describe('checkOneTimePassword', () => {
   });
 
   test('never takes an empty one, nor any where none is live', async () => {
-    await signUp(service, { email });
-    const tokenId = await tokenIdOf(email);
+    await insertPerson(service, { email });
+    const tokenId = tokenIdOf(email);
     const guesses = ['', ' ', '-', 'null', 'undefined', '0', '000000', 'BCDF2345', 'x'.repeat(10_000), '\0'];
     for (const live of [false, true]) {
-      if (live) await receive(tokenId);
+      if (live) await makeOneTimePassword(service, tokenId, 'AUTHENTICATION');
       for (const guess of guesses) {
         const { __typename } = await anonymous.checkOneTimePassword(tokenId, guess);
         assert.equal(__typename, 'InvalidOneTimePasswordError', JSON.stringify(guess));
@@ -600,12 +604,12 @@ describe('checkOneTimePassword', () => {
   });
 
   test('takes an expired one for a wrong one, and counts it', async () => {
-    await signUp(service, { email });
-    const tokenId = await tokenIdOf(email);
-    const first = await receive(tokenId);
+    await insertPerson(service, { email });
+    const tokenId = tokenIdOf(email);
+    const first = await makeOneTimePassword(service, tokenId, 'AUTHENTICATION');
     await advance(service, 599);
     assert.equal((await anonymous.checkOneTimePassword(tokenId, first)).__typename, 'CheckOneTimePasswordSuccess');
-    const second = await receive(tokenId);
+    const second = await makeOneTimePassword(service, tokenId, 'AUTHENTICATION');
     await advance(service, 600);
     assert.equal((await anonymous.checkOneTimePassword(tokenId, second)).code, 'INVALID_ONE_TIME_PASSWORD');
     const early = await anonymous.checkOneTimePassword(tokenId, second);
@@ -613,11 +617,11 @@ describe('checkOneTimePassword', () => {
   });
 
   test('does not take the one-time password of another token', async () => {
-    await signUp(service, { email });
-    await signUp(service, { email: 'bob@example.com' });
-    const [alices, bobs] = [await tokenIdOf(email), await tokenIdOf('bob@example.com')];
-    const oneTimePassword = await receive(alices);
-    await receive(bobs);
+    await insertPerson(service, { email });
+    await insertPerson(service, { email: 'bob@example.com' });
+    const [alices, bobs] = [tokenIdOf(email), tokenIdOf('bob@example.com')];
+    const oneTimePassword = await makeOneTimePassword(service, alices, 'AUTHENTICATION');
+    await makeOneTimePassword(service, bobs, 'AUTHENTICATION');
     assert.equal((await anonymous.checkOneTimePassword(bobs, oneTimePassword)).code, 'INVALID_ONE_TIME_PASSWORD');
     assert.equal(
       (await anonymous.checkOneTimePassword(alices, oneTimePassword)).__typename,
@@ -626,7 +630,7 @@ describe('checkOneTimePassword', () => {
   });
 
   test('keeps the purposes apart', async () => {
-    const alice = await signUp(service, { email });
+    const alice = await insertPerson(service, { email });
     const { emailToken } = alice;
     const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
     for (const made of purposes) {
@@ -641,10 +645,10 @@ describe('checkOneTimePassword', () => {
   });
 
   test('takes none that was moved in the database: what is stored is bound to its token and purpose', async () => {
-    const [alice, bob] = [await signUp(service, { email }), await signUp(service, { email: 'bob@example.com' })];
-    const oneTimePassword = await receive(alice.emailToken);
-    await receive(bob.emailToken);
-    await receive(alice.emailToken, 'VERIFICATION', alice);
+    const [alice, bob] = await insertPeople(service, [{ email }, { email: 'bob@example.com' }]);
+    const oneTimePassword = await makeOneTimePassword(service, alice.emailToken, 'AUTHENTICATION');
+    await makeOneTimePassword(service, bob.emailToken, 'AUTHENTICATION');
+    await makeOneTimePassword(service, alice.emailToken, 'VERIFICATION');
     // Whoever can write to the table has put the digest of the one that they know in the place of all others.
     await db.execute(sql`update one_time_passwords set code_digest =
       (select code_digest from one_time_passwords where token_id = ${alice.emailToken} and purpose = 'AUTHENTICATION')`);
@@ -658,8 +662,8 @@ describe('checkOneTimePassword', () => {
   });
 
   test('never takes one for PASSWORD_RESET, even for its purpose, and counts the attempt', async () => {
-    await signUp(service, { email });
-    const tokenId = await tokenIdOf(email);
+    await insertPerson(service, { email });
+    const tokenId = tokenIdOf(email);
     const oneTimePassword = await receive(tokenId, 'PASSWORD_RESET');
     assert.equal((await lastMessage(service)).subject, 'Reset your password');
     const check = () => anonymous.checkOneTimePassword(tokenId, oneTimePassword, 'PASSWORD_RESET');
@@ -669,7 +673,7 @@ describe('checkOneTimePassword', () => {
 
   test('answers a stranger alike where nobody is proved: wrong ones, waits and all', async () => {
     const attempts = async (address: string, waits = [1, 2, 4, 8, 16]) => {
-      const tokenId = await tokenIdOf(address);
+      const tokenId = tokenIdOf(address);
       const seen = [];
       for (const wait of waits) {
         for (const purpose of ['AUTHENTICATION', 'PASSWORD_RESET'] as const) {
@@ -683,8 +687,8 @@ describe('checkOneTimePassword', () => {
     };
     const unknown = await attempts(nobody);
     assert.deepEqual([unknown[0].code, unknown[1].code], ['INVALID_ONE_TIME_PASSWORD', 'TIMEOUT']);
-    await signUp(service, { email, phone });
-    await anonymous.sendOneTimePassword(await tokenIdOf(email));
+    await insertPerson(service, { email, phone });
+    await anonymous.sendOneTimePassword(tokenIdOf(email));
     assert.deepEqual(await attempts(email), unknown);
     for (const [what, prepare] of Object.entries(unproving)) {
       await clear(service);
@@ -694,7 +698,7 @@ describe('checkOneTimePassword', () => {
   });
 
   test('keeps the count of an address through the sign-up with it', async () => {
-    const tokenId = await tokenIdOf(email);
+    const tokenId = tokenIdOf(email);
     await anonymous.checkOneTimePassword(tokenId, 'wrong');
     const before = await anonymous.checkOneTimePassword(tokenId, 'wrong');
     const alice = await signUp(service, { email });
@@ -705,11 +709,11 @@ describe('checkOneTimePassword', () => {
   });
 
   test("does not take a one-time password that was sent before the address was anybody's", async () => {
-    const tokenId = await tokenIdOf(email);
+    const tokenId = tokenIdOf(email);
     await anonymous.sendOneTimePassword(tokenId);
     const alice = await signUp(service, { email });
     assert.equal((await alice.me()).securityTokens[0].expiresAt, null);
-    assert.deepEqual(await outbox(service), []);
+    assert.deepEqual(await service.app.outbox(), []);
   });
 
   test('judges anew who may be proved, when the one-time password is checked', async () => {
@@ -722,9 +726,9 @@ describe('checkOneTimePassword', () => {
     };
     for (const [what, change] of Object.entries(changes)) {
       await clear(service);
-      await signUp(service, { email, password });
-      const tokenId = await tokenIdOf(email);
-      const oneTimePassword = await receive(tokenId);
+      await insertPerson(service, { email, hasPassword: true });
+      const tokenId = tokenIdOf(email);
+      const oneTimePassword = await makeOneTimePassword(service, tokenId, 'AUTHENTICATION');
       await change();
       const { __typename } = await anonymous.checkOneTimePassword(tokenId, oneTimePassword);
       assert.equal(__typename, 'InvalidOneTimePasswordError', what);
@@ -732,9 +736,8 @@ describe('checkOneTimePassword', () => {
   });
 
   test('signs staff and superusers in by a verified address', async () => {
-    const root = await makeSuperuser(service, { email });
-    await verify(service, root, await tokenIdOf(email));
-    const tokenId = await tokenIdOf(email);
+    await insertPerson(service, { email, hasPassword: true, verified: true, role: 'superuser' });
+    const tokenId = tokenIdOf(email);
     const { user, tokens } = await anonymous.checkOneTimePassword(tokenId, await receive(tokenId));
     assert.equal(user.isSuperuser, true);
     assert.notEqual(tokens, null);
@@ -744,9 +747,9 @@ describe('checkOneTimePassword', () => {
 
 describe('verification', () => {
   test('marks the address verified, opens no session and counts as authentication in the one there is', async () => {
-    const alice = await signUp(service, { email, phone, password });
+    const alice = await insertPerson(service, { email, phone, hasPassword: true });
     await db.execute(sql`update sessions set authenticated_at = authenticated_at - interval '1 hour'`);
-    const oneTimePassword = await receive(alice.emailToken, 'VERIFICATION', alice);
+    const oneTimePassword = await makeOneTimePassword(service, alice.emailToken, 'VERIFICATION');
     const { __typename, securityToken, user, tokens } = await alice.checkOneTimePassword(
       alice.emailToken,
       oneTimePassword,
@@ -766,26 +769,26 @@ describe('verification', () => {
       sql`select authenticated_at > now() - interval '1 minute' as recent from sessions`,
     )) as unknown as { rows: { recent: boolean }[] };
     assert.deepEqual(rows, [{ recent: true }]);
-    await verify(service, alice, alice.phoneToken);
+    await verifyUnsent(service, alice, alice.phoneToken);
     assert.equal((await alice.me()).phoneVerified, true);
   });
 
   test('keeps password and sessions, though it is the first proof', async () => {
-    const alice = await signUp(service, { username: 'alice', email, password });
+    const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true });
     const { tokens } = await anonymous.authenticate({ username: 'alice', password });
-    await verify(service, alice, alice.emailToken);
+    await verifyUnsent(service, alice, alice.emailToken);
     assert.equal((await caller(service, { token: tokens.accessToken }).me()).hasUsablePassword, true);
     assert.equal((await anonymous.authenticate({ username: 'alice', password })).__typename, 'AuthenticateSuccess');
   });
 
   test('is checked by the signed-in owner alone, and nobody else can count against it', async () => {
-    const alice = await signUp(service, { username: 'alice', email });
-    const bob = await signUp(service, { username: 'bob' });
-    const oneTimePassword = await receive(alice.emailToken, 'VERIFICATION', alice);
+    const alice = await insertPerson(service, { username: 'alice', email });
+    const bob = await insertPerson(service, { username: 'bob' });
+    const oneTimePassword = await makeOneTimePassword(service, alice.emailToken, 'VERIFICATION');
     const document =
       'mutation ($tokenId: ID!, $oneTimePassword: String!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: $oneTimePassword, purpose: VERIFICATION) { __typename } }';
     for (const guess of [oneTimePassword, 'wrong'])
-      for (const tokenId of [alice.emailToken, await tokenIdOf(nobody)])
+      for (const tokenId of [alice.emailToken, tokenIdOf(nobody)])
         for (const [by, code] of [
           [anonymous, 'UNAUTHENTICATED'],
           [bob, 'FORBIDDEN'],
@@ -798,9 +801,9 @@ describe('verification', () => {
   });
 
   test('is not in the way of strangers, nor they in its: each purpose has its own count', async () => {
-    const alice = await signUp(service, { email });
+    const alice = await insertPerson(service, { email });
     const { emailToken } = alice;
-    const oneTimePassword = await receive(emailToken, 'VERIFICATION', alice);
+    const oneTimePassword = await makeOneTimePassword(service, emailToken, 'VERIFICATION');
     for (const wait of [1, 2, 4]) {
       for (const purpose of ['AUTHENTICATION', 'PASSWORD_RESET'] as const)
         assert.equal(
@@ -832,13 +835,13 @@ describe('verification', () => {
   });
 
   test('the first makes every other live one-time password of the user void', async () => {
-    const alice = await signUp(service, { email, phone, password });
+    const alice = await insertPerson(service, { email, phone, hasPassword: true });
     const others: [string, string][] = [
-      [alice.emailToken, await receive(alice.emailToken)],
-      [alice.phoneToken, await receive(alice.phoneToken)],
+      [alice.emailToken, await makeOneTimePassword(service, alice.emailToken, 'AUTHENTICATION')],
+      [alice.phoneToken, await makeOneTimePassword(service, alice.phoneToken, 'AUTHENTICATION')],
     ];
-    const phones = await receive(alice.phoneToken, 'VERIFICATION', alice);
-    await verify(service, alice, alice.emailToken);
+    const phones = await makeOneTimePassword(service, alice.phoneToken, 'VERIFICATION');
+    await verifyUnsent(service, alice, alice.emailToken);
     for (const [tokenId, oneTimePassword] of others)
       assert.equal((await anonymous.checkOneTimePassword(tokenId, oneTimePassword)).code, 'INVALID_ONE_TIME_PASSWORD');
     assert.equal(
@@ -852,14 +855,17 @@ describe('verification', () => {
 describe('the first proof of an account', () => {
   /** Somebody has signed up with an address that is not theirs. */
   async function takeOver(): Promise<{ attacker: Person; tokenId: string }> {
-    const attacker = await signUp(service, { username: 'mallory', email, phone, password });
+    const attacker = await insertPerson(service, { username: 'mallory', email, phone, hasPassword: true });
     return { attacker, tokenId: attacker.emailToken };
   }
 
   test('makes the prover its owner: password and sessions of whoever came before are gone', async () => {
     const { attacker, tokenId } = await takeOver();
     const second = await anonymous.authenticate({ username: 'mallory', password });
-    const { user, tokens } = await anonymous.checkOneTimePassword(tokenId, await receive(tokenId));
+    const { user, tokens } = await anonymous.checkOneTimePassword(
+      tokenId,
+      await makeOneTimePassword(service, tokenId, 'AUTHENTICATION'),
+    );
     assert.equal(user.id, attacker.id);
     assert.equal(user.hasUsablePassword, false);
     assert.equal(user.emailVerified, true);
@@ -881,13 +887,16 @@ describe('the first proof of an account', () => {
     assert.equal((await anonymous.checkOneTimePassword(attacker.phoneToken, theirs)).code, 'INVALID_ONE_TIME_PASSWORD');
     await advance(service, 60);
     assert.equal((await anonymous.sendOneTimePassword(attacker.phoneToken)).__typename, 'SendOneTimePasswordSuccess');
-    assert.equal((await outbox(service)).length, 2, 'their own address proves nothing any more');
+    assert.equal((await service.app.outbox()).length, 2, 'their own address proves nothing any more');
   });
 
   test('by somebody signed in as another user opens a session of who is proved', async () => {
     const { attacker, tokenId } = await takeOver();
-    const bob = await signUp(service, { username: 'bob' });
-    const { user, tokens } = await bob.checkOneTimePassword(tokenId, await receive(tokenId));
+    const bob = await insertPerson(service, { username: 'bob' });
+    const { user, tokens } = await bob.checkOneTimePassword(
+      tokenId,
+      await makeOneTimePassword(service, tokenId, 'AUTHENTICATION'),
+    );
     assert.equal(user.id, attacker.id);
     assert.equal(user.hasUsablePassword, false);
     assert.equal((await caller(service, { token: tokens.accessToken }).me()).id, attacker.id);
@@ -895,10 +904,10 @@ describe('the first proof of an account', () => {
   });
 
   test('by who is signed in as that user is noted in their session and drops nothing', async () => {
-    const alice = await signUp(service, { username: 'alice', email, password });
+    const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true });
     const { tokens } = await alice.checkOneTimePassword(
       alice.emailToken,
-      await receive(alice.emailToken, undefined, alice),
+      await makeOneTimePassword(service, alice.emailToken, 'AUTHENTICATION'),
     );
     assert.equal(tokens, null);
     const { data } = await alice.ask('{ me { emailVerified hasUsablePassword sessions { authenticationMethods } } }');
@@ -907,9 +916,12 @@ describe('the first proof of an account', () => {
   });
 
   test('is the first only once: a verified address signs in and drops nothing', async () => {
-    const alice = await signUp(service, { username: 'alice', email, password });
-    await verify(service, alice, alice.emailToken);
-    const { user, tokens } = await anonymous.checkOneTimePassword(alice.emailToken, await receive(alice.emailToken));
+    const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true });
+    await verifyUnsent(service, alice, alice.emailToken);
+    const { user, tokens } = await anonymous.checkOneTimePassword(
+      alice.emailToken,
+      await makeOneTimePassword(service, alice.emailToken, 'AUTHENTICATION'),
+    );
     assert.equal(user.hasUsablePassword, true);
     assert.equal((await alice.me()).username, 'alice');
     assert.equal((await caller(service, { token: tokens.accessToken }).me()).sessions.length, 2);
@@ -919,8 +931,8 @@ describe('the first proof of an account', () => {
 
 describe('after a failure', () => {
   test('the next check opens 1, 2, 4 … seconds later, and until then nothing is compared and nothing counted', async () => {
-    const alice = await signUp(service, { email });
-    const oneTimePassword = await receive(alice.emailToken);
+    const alice = await insertPerson(service, { email });
+    const oneTimePassword = await makeOneTimePassword(service, alice.emailToken, 'AUTHENTICATION');
     for (const [index, wait] of [1, 2, 4, 8, 16].entries()) {
       const wrong = await anonymous.checkOneTimePassword(alice.emailToken, otherThan(oneTimePassword));
       assert.equal(wrong.__typename, 'InvalidOneTimePasswordError');
@@ -941,12 +953,15 @@ describe('after a failure', () => {
   });
 
   test('a success clears the count', async () => {
-    const alice = await signUp(service, { email });
+    const alice = await insertPerson(service, { email });
     for (const wait of [1, 2]) {
       await anonymous.checkOneTimePassword(alice.emailToken, 'wrong');
       await advance(service, wait);
     }
-    await anonymous.checkOneTimePassword(alice.emailToken, await receive(alice.emailToken));
+    await anonymous.checkOneTimePassword(
+      alice.emailToken,
+      await makeOneTimePassword(service, alice.emailToken, 'AUTHENTICATION'),
+    );
     await anonymous.checkOneTimePassword(alice.emailToken, 'wrong');
     const early = await anonymous.checkOneTimePassword(alice.emailToken, 'wrong');
     assert.deepEqual([early.failureCount, early.retryAfterSeconds], [1, 1]);
@@ -954,19 +969,18 @@ describe('after a failure', () => {
 
   test('the wait has a cap, and from so many failures on it is a day', async () => {
     assert.deepEqual([config.oneTimePassword.maxWaitSeconds, config.oneTimePassword.maxFailures], [3600, 100]);
-    const strict = await startService({ ...shared, OTP_MAX_TIMEOUT_SECONDS: '10', OTP_MAX_FAILURES: '7' });
-    const stranger = caller(strict);
-    const tokenId = await tokenIdOf(email);
+    const stranger = caller(limited);
+    const tokenId = tokenIdOf(email);
     for (const [index, wait] of [1, 2, 4, 8, 10, 10, 86_400, 86_400].entries()) {
       assert.equal((await stranger.checkOneTimePassword(tokenId, 'wrong')).code, 'INVALID_ONE_TIME_PASSWORD');
       const early = await stranger.checkOneTimePassword(tokenId, 'wrong');
       assert.deepEqual([early.code, early.failureCount, early.retryAfterSeconds], ['TIMEOUT', index + 1, wait]);
-      await advance(strict, wait);
+      await advance(limited, wait);
     }
   });
 
   test('no other address and no password waits', async () => {
-    const alice = await signUp(service, { username: 'alice', email, phone, password });
+    const alice = await insertPerson(service, { username: 'alice', email, phone, hasPassword: true });
     await anonymous.checkOneTimePassword(alice.emailToken, 'wrong');
     assert.equal((await anonymous.checkOneTimePassword(alice.phoneToken, 'wrong')).code, 'INVALID_ONE_TIME_PASSWORD');
     assert.equal((await anonymous.authenticate({ email, password })).__typename, 'AuthenticateSuccess');
@@ -974,28 +988,26 @@ describe('after a failure', () => {
 });
 
 test('a send of the owner that sends nothing does not count', async () => {
-  const limited = await startService();
-  const alice = await signUp(limited, { email, password });
-  await verify(limited, alice, alice.emailToken);
+  const alice = await insertPerson(service, { email, verified: true });
   await alice.updateUser({ phone });
-  const tokenId = await securityTokenOf(limited, phone);
-  const told = (await outbox(limited)).length;
+  const tokenId = tokenIdOf(phone);
+  const told = (await service.app.outbox()).length;
   // A pending or added address proves nobody yet.
   for (let nth = 0; nth < 3; nth += 1)
     assert.equal((await alice.sendOneTimePassword(tokenId)).__typename, 'SendOneTimePasswordSuccess');
-  assert.equal((await outbox(limited)).length, told);
+  assert.equal((await service.app.outbox()).length, told);
   assert.equal((await alice.sendOneTimePassword(tokenId, 'VERIFICATION')).__typename, 'SendOneTimePasswordSuccess');
-  assert.equal((await outbox(limited)).length, told + 1);
+  assert.equal((await service.app.outbox()).length, told + 1);
 });
 
 describe('generateOneTimePassword', () => {
   let root: Person;
   beforeEach(async () => {
-    root = await makeSuperuser(service);
+    root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
   });
 
   test('tells a superuser a one-time password, which is sent to nobody', async () => {
-    const alice = await signUp(service, { email, phone });
+    const alice = await insertPerson(service, { email, phone });
     const { __typename, securityToken, oneTimePassword, expiresAt } = await root.generateOneTimePassword(
       alice.emailToken,
     );
@@ -1003,13 +1015,13 @@ describe('generateOneTimePassword', () => {
     assert.equal(securityToken.id, alice.emailToken);
     assert.match(oneTimePassword, /^[BCDFGHJKLMNPQRSTVWXZ2-9]{8}$/);
     assert.ok(Math.abs(Date.parse(expiresAt) - Date.now() - 600_000) < 10_000);
-    assert.deepEqual(await outbox(service), []);
+    assert.deepEqual(await service.app.outbox(), []);
     const checked = await anonymous.checkOneTimePassword(alice.emailToken, oneTimePassword);
     assert.equal(checked.user.id, alice.id);
   });
 
   test('makes one for each purpose, with no limit of sends', async () => {
-    const alice = await signUp(service, { email });
+    const alice = await insertPerson(service, { email });
     for (let nth = 0; nth < 3; nth += 1) {
       const { oneTimePassword } = await root.generateOneTimePassword(alice.emailToken, 'VERIFICATION');
       if (nth < 2) continue;
@@ -1021,11 +1033,10 @@ describe('generateOneTimePassword', () => {
   });
 
   test('is for superusers only, whatever the id', async () => {
-    const alice = await signUp(service, { username: 'alice', email });
-    const staff = await signUp(service, { username: 'staff' });
-    await db.execute(sql`update users set is_staff = true where username = 'staff'`);
+    const alice = await insertPerson(service, { username: 'alice', email });
+    const staff = await insertPerson(service, { username: 'staff', role: 'staff' });
     const document = 'mutation ($tokenId: ID!) { generateOneTimePassword(tokenId: $tokenId) { __typename } }';
-    for (const tokenId of [alice.emailToken, await tokenIdOf(nobody), 'made-up'])
+    for (const tokenId of [alice.emailToken, tokenIdOf(nobody), 'made-up'])
       for (const [by, code] of [
         [anonymous, 'UNAUTHENTICATED'],
         [alice, 'FORBIDDEN'],
@@ -1039,9 +1050,9 @@ describe('generateOneTimePassword', () => {
       const { __typename, code } = await root.generateOneTimePassword(tokenId);
       assert.deepEqual([__typename, code], ['NotFoundError', 'NOT_FOUND']);
     };
-    await notFound(await tokenIdOf(nobody));
-    const alice = await signUp(service, { email, phone });
-    await verify(service, alice, alice.phoneToken);
+    await notFound(tokenIdOf(nobody));
+    const alice = await insertPerson(service, { email, phone });
+    await verifyUnsent(service, alice, alice.phoneToken);
     await notFound(alice.emailToken);
     await db.execute(sql`update users set is_active = false where email is not null`);
     await notFound(alice.phoneToken);
@@ -1062,9 +1073,9 @@ describe('generateOneTimePassword', () => {
   });
 
   test("for one's own wants a recent authentication, which it would else replace", async () => {
-    const alice = await signUp(service, { email });
+    const alice = await insertPerson(service, { email });
     await root.updateUser({ email: 'root@a.test' });
-    const tokenId = await tokenIdOf('root@a.test');
+    const tokenId = tokenIdOf('root@a.test');
     assert.equal((await root.generateOneTimePassword(tokenId, 'VERIFICATION')).code, undefined);
     await advance(service, 601);
     const document =
@@ -1075,7 +1086,7 @@ describe('generateOneTimePassword', () => {
   });
 
   test('puts the next one in the place of the one that was sent', async () => {
-    const alice = await signUp(service, { email });
+    const alice = await insertPerson(service, { email });
     const sent = await receive(alice.emailToken);
     const { oneTimePassword } = await root.generateOneTimePassword(alice.emailToken);
     assert.equal((await anonymous.checkOneTimePassword(alice.emailToken, sent)).code, 'INVALID_ONE_TIME_PASSWORD');

@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { oneTimePasswords } from '../../src/database/schema.js';
-import { type Answer, oneTimePasswordSentTo, outbox } from '../support/client.js';
+import { type Answer, oneTimePasswordSentTo } from '../support/client.js';
 import {
   type Caller,
   caller,
-  makeSuperuser,
+  idOfAddress,
+  insertPerson,
+  makeOneTimePassword,
   type Person,
   password,
-  receiveOneTimePassword,
-  securityTokenOf,
   signUp,
-  verify,
+  verifyUnsent,
 } from '../support/people.js';
+import { connect } from '../support/replicas.js';
 import {
   advance,
   clear,
@@ -33,13 +34,12 @@ type Purpose = 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET';
 
 beforeEach(() => clear(service));
 
-const tokenOf = (address: string) => securityTokenOf(service, address);
+const tokenOf = (address: string) => idOfAddress(service, address);
 
-const receive = (asker: Caller, address: string, purpose: Purpose) =>
-  receiveOneTimePassword(service, asker, address, purpose);
+const makeCode = (address: string, purpose: Purpose) => makeOneTimePassword(service, tokenOf(address), purpose);
 
 async function reset(address: string, oneTimePassword: string, chosen = newPassword) {
-  return anonymous.resetPassword({ tokenId: await tokenOf(address), oneTimePassword, newPassword: chosen });
+  return anonymous.resetPassword({ tokenId: tokenOf(address), oneTimePassword, newPassword: chosen });
 }
 
 async function signInWith(identifier: string, typed: string): Promise<Caller> {
@@ -79,10 +79,9 @@ const similar = email.toUpperCase();
 
 describe('changePassword', () => {
   test('the new password signs in and the old one does not; other sessions end, this one stays', async () => {
-    const alice = await signUp(service, { username: 'alice', email, password });
-    await verify(service, alice, alice.emailToken);
+    const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true, verified: true });
     const others = [await signInWith('alice', password), await signInWith('alice', password)];
-    const told = (await outbox(service)).length;
+    const told = (await service.app.outbox()).length;
 
     const changed = await alice.changePassword({ currentPassword: password, newPassword });
     assert.equal(changed.__typename, 'ChangePasswordSuccess', JSON.stringify(changed));
@@ -92,14 +91,14 @@ describe('changePassword', () => {
     for (const other of others) assert.equal(await isSignedIn(other), false);
     assert.equal(await opens('alice', newPassword), true);
     assert.equal(await opens('alice', password), false);
-    const [notice, ...rest] = await outbox(service);
+    const [notice, ...rest] = await service.app.outbox();
     assert.equal(rest.length, told);
     assert.deepEqual([notice?.to, notice?.subject], [email, 'Your password was changed']);
   });
 
   for (const [typed, code] of [...refused, [similar, 'TOO_SIMILAR']] as const)
     test(`a new password that is ${code} is refused`, async () => {
-      const alice = await signUp(service, { username: 'alice', email, password });
+      const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true });
       assert.deepEqual(issuesOf(await alice.changePassword({ currentPassword: password, newPassword: typed })), [
         `newPassword ${code}`,
       ]);
@@ -107,7 +106,7 @@ describe('changePassword', () => {
     });
 
   test('having signed up or signed in by password is not enough without the current password', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const session of [alice, await signInWith('alice', password)])
       for (const input of [{ newPassword }, { newPassword, currentPassword: null }])
         assert.equal((await session.changePassword(input)).__typename, 'InvalidCredentialsError');
@@ -115,8 +114,8 @@ describe('changePassword', () => {
   });
 
   test('a one-time password in this session within ten minutes is enough', async () => {
-    const alice = await signUp(service, { email, password });
-    await verify(service, alice, alice.emailToken);
+    const alice = await insertPerson(service, { email, hasPassword: true });
+    await verifyUnsent(service, alice, alice.emailToken);
     await advance(service, 590);
     assert.equal((await alice.changePassword({ newPassword })).__typename, 'ChangePasswordSuccess');
     await advance(service, 11);
@@ -124,17 +123,17 @@ describe('changePassword', () => {
   });
 
   test('a one-time password in another session is not enough', async () => {
-    const alice = await signUp(service, { email, password });
+    const alice = await insertPerson(service, { email, hasPassword: true });
     const other = await signInWith(email, password);
-    await verify(service, alice, alice.emailToken);
+    await verifyUnsent(service, alice, alice.emailToken);
     assert.equal((await other.changePassword({ newPassword })).__typename, 'InvalidCredentialsError');
   });
 
   test('an account without a password gets its first one after a sign-in by one-time password', async () => {
-    const alice = await signUp(service, { email });
+    const alice = await insertPerson(service, { email });
     for (const input of [{ newPassword }, { newPassword, currentPassword: '' }])
       assert.equal((await alice.changePassword(input)).__typename, 'InvalidCredentialsError');
-    const code = await receive(anonymous, email, 'AUTHENTICATION');
+    const code = await makeCode(email, 'AUTHENTICATION');
     const { tokens } = await anonymous.checkOneTimePassword(alice.emailToken, code);
     const session = caller(service, { token: tokens.accessToken });
     const changed = await session.changePassword({ newPassword });
@@ -143,7 +142,7 @@ describe('changePassword', () => {
   });
 
   test('of ten changes at once one takes place', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     const candidates = Array.from({ length: 10 }, (_, index) => `${newPassword} ${index}`);
     const results = await Promise.all(
       candidates.map((candidate) => alice.changePassword({ currentPassword: password, newPassword: candidate })),
@@ -164,23 +163,22 @@ describe('changePassword', () => {
 
 describe('setUserPassword', () => {
   test('a superuser sets another’s password, which ends all sessions of that user', async () => {
-    const root = await makeSuperuser(service);
-    const alice = await signUp(service, { username: 'alice', email, password });
-    await verify(service, alice, alice.emailToken);
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+    const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true, verified: true });
     const other = await signInWith('alice', password);
     const set = await root.setUserPassword(alice.id, newPassword);
     assert.equal(set.__typename, 'SetUserPasswordSuccess', JSON.stringify(set));
     assert.deepEqual([set.user.id, set.user.hasUsablePassword, set.user.sessions], [alice.id, true, []]);
     for (const session of [alice, other]) assert.equal(await isSignedIn(session), false);
     assert.equal(await isSignedIn(root), true);
-    assert.equal((await outbox(service))[0]?.subject, 'Your password was changed');
+    assert.equal((await service.app.outbox())[0]?.subject, 'Your password was changed');
     assert.equal(await opens('alice', newPassword), true);
     assert.equal(await opens('alice', password), false);
   });
 
   test('an account without a password gets one, and another superuser too', async () => {
-    const root = await makeSuperuser(service);
-    const alice = await signUp(service, { username: 'alice' });
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+    const alice = await insertPerson(service, { username: 'alice' });
     const { user: second } = await root.createSuperuser({ username: 'second' });
     for (const { id, username } of [{ id: alice.id, username: 'alice' }, second]) {
       assert.equal((await root.setUserPassword(id, newPassword)).__typename, 'SetUserPasswordSuccess');
@@ -189,9 +187,9 @@ describe('setUserPassword', () => {
   });
 
   test('the password is judged with the identifiers of the user who gets it', async () => {
-    const root = await makeSuperuser(service);
-    const alice = await signUp(service, { email, password });
-    const bob = await signUp(service, { username: 'bob' });
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+    const alice = await insertPerson(service, { email, hasPassword: true });
+    const bob = await insertPerson(service, { username: 'bob' });
     for (const [typed, code] of [...refused, [similar, 'TOO_SIMILAR']] as const)
       assert.deepEqual(issuesOf(await root.setUserPassword(alice.id, typed)), [`newPassword ${code}`]);
     assert.equal(await isSignedIn(alice), true);
@@ -202,9 +200,8 @@ describe('setUserPassword', () => {
 describe('resetPassword', () => {
   /** Whoever has a verified email, and the one-time password that was sent there. */
   async function ask(): Promise<{ alice: Person; code: string }> {
-    const alice = await signUp(service, { username: 'alice', email, password });
-    await verify(service, alice, alice.emailToken);
-    return { alice, code: await receive(anonymous, email, 'PASSWORD_RESET') };
+    const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true, verified: true });
+    return { alice, code: await makeCode(email, 'PASSWORD_RESET') };
   }
 
   async function failureCount(alice: Person): Promise<number> {
@@ -225,7 +222,7 @@ describe('resetPassword', () => {
     for (const session of [alice, other]) assert.equal(await isSignedIn(session), false);
     const session = caller(service, { token: done.tokens.accessToken });
     assert.equal(await isSignedIn(session), true);
-    assert.equal((await outbox(service))[0]?.subject, 'Your password was changed');
+    assert.equal((await service.app.outbox())[0]?.subject, 'Your password was changed');
     assert.equal(
       (await session.changePassword({ newPassword: `${newPassword} 2` })).__typename,
       'ChangePasswordSuccess',
@@ -235,9 +232,8 @@ describe('resetPassword', () => {
   });
 
   test('by phone as by email', async () => {
-    const alice = await signUp(service, { phone, password });
-    await verify(service, alice, alice.phoneToken);
-    const done = await reset(phone, await receive(anonymous, phone, 'PASSWORD_RESET'));
+    await insertPerson(service, { phone, hasPassword: true, verified: true });
+    const done = await reset(phone, await makeCode(phone, 'PASSWORD_RESET'));
     assert.deepEqual(done.tokens?.session.authenticationMethods, ['PHONE_ONE_TIME_PASSWORD']);
     assert.equal(await opens(phone, newPassword), true);
   });
@@ -316,20 +312,18 @@ describe('resetPassword', () => {
   });
 
   test('an address that nobody has is answered like one that somebody has', async () => {
-    const root = await makeSuperuser(service);
-    const known = await signUp(service, { username: 'alice', email, password });
-    await verify(service, known, known.emailToken);
-    const inactive = await signUp(service, { email: 'inactive@a.test' });
-    await verify(service, inactive, inactive.emailToken);
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+    await insertPerson(service, { username: 'alice', email, hasPassword: true, verified: true });
+    const inactive = await insertPerson(service, { email: 'inactive@a.test', verified: true });
     await root.updateUser({ isActive: false }, { id: inactive.id });
-    const later = await signUp(service, { username: 'later' });
+    const later = await insertPerson(service, { username: 'later' });
     await later.updateUser({ email: 'later@a.test' });
 
     /** What a stranger is told, less what is bound to differ. */
     async function transcript(address: string): Promise<unknown[]> {
       const told: unknown[] = [];
       const tell = ({ retryAt: _, expiresAt: __, ...facts }: Record<string, unknown>) => told.push(facts);
-      const tokenId = await tokenOf(address);
+      const tokenId = tokenOf(address);
       for (let round = 1; round <= 5; round += 1) {
         tell(await anonymous.sendOneTimePassword(tokenId, 'PASSWORD_RESET'));
         tell(await reset(address, 'WRONG', 'short'));
@@ -349,41 +343,41 @@ describe('resetPassword', () => {
   });
 
   test('whoever proves an address given at sign-up becomes the owner: password and sessions from before are gone', async () => {
-    const stranger = await signUp(service, { username: 'mallory', email, phone, password });
+    const stranger = await insertPerson(service, { username: 'mallory', email, phone, hasPassword: true });
     const other = await signInWith('mallory', password);
-    const strangersCode = await receive(anonymous, phone, 'PASSWORD_RESET');
+    const strangersCode = await makeCode(phone, 'PASSWORD_RESET');
 
-    const done = await reset(email, await receive(anonymous, email, 'PASSWORD_RESET'));
+    const done = await reset(email, await makeCode(email, 'PASSWORD_RESET'));
     assert.deepEqual([done.user?.id, done.user?.emailVerified, done.user?.phoneVerified], [stranger.id, true, false]);
     for (const session of [stranger, other]) assert.equal(await isSignedIn(session), false);
     assert.equal(await opens('mallory', password), false);
     assert.equal(await opens('mallory', newPassword), true);
     // The stranger's phone was given at sign-up too, but the account has an owner now.
     assert.equal((await reset(phone, strangersCode)).__typename, 'InvalidOneTimePasswordError');
-    const messages = (await outbox(service)).length;
-    await anonymous.sendOneTimePassword(await tokenOf(phone), 'PASSWORD_RESET');
-    assert.equal((await outbox(service)).length, messages);
+    const messages = (await service.app.outbox()).length;
+    await anonymous.sendOneTimePassword(tokenOf(phone), 'PASSWORD_RESET');
+    assert.equal((await service.app.outbox()).length, messages);
   });
 
   test('is for staff and superusers by a verified address alone', async () => {
-    const root = await makeSuperuser(service, { email: 'root@a.test' });
-    const staff = await signUp(service, { email, password });
-    const code = await receive(anonymous, email, 'PASSWORD_RESET');
+    const root = await insertPerson(service, { email: 'root@a.test', role: 'superuser' });
+    const staff = await insertPerson(service, { email, hasPassword: true });
+    const code = await makeCode(email, 'PASSWORD_RESET');
     await root.updateUser({ isStaff: true }, { id: staff.id });
     assert.equal((await reset(email, code)).__typename, 'InvalidOneTimePasswordError');
-    const messages = (await outbox(service)).length;
+    const messages = (await service.app.outbox()).length;
     for (const address of [email, 'root@a.test'])
-      await anonymous.sendOneTimePassword(await tokenOf(address), 'PASSWORD_RESET');
-    assert.equal((await outbox(service)).length, messages);
+      await anonymous.sendOneTimePassword(tokenOf(address), 'PASSWORD_RESET');
+    assert.equal((await service.app.outbox()).length, messages);
     await advance(service, 30);
-    await verify(service, staff, staff.emailToken);
-    const done = await reset(email, await receive(anonymous, email, 'PASSWORD_RESET'));
+    await verifyUnsent(service, staff, staff.emailToken);
+    const done = await reset(email, await makeCode(email, 'PASSWORD_RESET'));
     assert.equal(done.__typename, 'ResetPasswordSuccess');
   });
 
   test('an inactive account is not reset', async () => {
     const { alice, code } = await ask();
-    const root = await makeSuperuser(service);
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
     await root.updateUser({ isActive: false }, { id: alice.id });
     assert.equal((await reset(email, code)).__typename, 'InvalidOneTimePasswordError');
     await root.updateUser({ isActive: true }, { id: alice.id });
@@ -392,12 +386,11 @@ describe('resetPassword', () => {
 
   test('no other one-time password is good for it, nor anything that is none', async () => {
     const { alice, code } = await ask();
-    const bob = await signUp(service, { email: 'bob@a.test' });
-    await verify(service, bob, bob.emailToken);
+    await insertPerson(service, { email: 'bob@a.test', verified: true });
     const others = {
-      VERIFICATION: await receive(alice, email, 'VERIFICATION'),
-      AUTHENTICATION: await receive(anonymous, email, 'AUTHENTICATION'),
-      'another’s': await receive(anonymous, 'bob@a.test', 'PASSWORD_RESET'),
+      VERIFICATION: await makeCode(email, 'VERIFICATION'),
+      AUTHENTICATION: await makeCode(email, 'AUTHENTICATION'),
+      'another’s': await makeCode('bob@a.test', 'PASSWORD_RESET'),
       empty: '',
       'empty but for what does not count': ' - -',
     };
@@ -454,8 +447,10 @@ describe('resetPassword', () => {
 });
 
 test('no password and no one-time password is in any answer or line of the log', async () => {
+  const DATABASE_URL = await createDatabase();
+  const { advance } = await connect(DATABASE_URL);
   const process = await spawnService({
-    DATABASE_URL: await createDatabase(),
+    DATABASE_URL,
     DATA_DIR: temporaryFolder(),
     LOG_LEVEL: 'trace',
     ...sharedSecrets(),
@@ -486,7 +481,7 @@ test('no password and no one-time password is in any answer or line of the log',
   await ask(document, { input: { ...input, newPassword: [second] } });
   await ask(document, { input: { ...input, oneTimePassword: { code } } });
   await ask(document, { input: { ...input, newPassword: 'canary' } });
-  await new Promise((resolve) => setTimeout(resolve, 1100));
+  await advance(1);
   const done = await ask(document, { input });
   assert.equal(done.data.resetPassword.__typename, 'ResetPasswordSuccess');
   await recording({ token: alice.tokens.accessToken })(

@@ -254,7 +254,7 @@ describe('addresses', () => {
       assert.equal(await codeOf(check(alice, oldToken, codes.VERIFICATION, 'VERIFICATION')), 'FORBIDDEN');
 
       // Somebody else may have the address now; its token has the same id, and nothing that was sent before is good for it.
-      const bob = await insertPerson(service, { username: 'bob', [kind]: old });
+      const bob = await signUp(service, { username: 'bob', [kind]: old });
       assert.deepEqual(
         [
           (await bob.checkOneTimePassword(oldToken, codes.VERIFICATION, 'VERIFICATION')).__typename,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { operations } from '../support/client.js';
-import { type Caller, makeSuperuser, type Person, signUp } from '../support/people.js';
+import { type Caller, insertPeople, insertPerson, type Person, signUp } from '../support/people.js';
 import { clear, startService } from '../support/service.js';
 
 const service = await startService();
@@ -20,18 +20,24 @@ let reader: Reader;
 
 async function start(): Promise<void> {
   await clear(service);
-  root = await makeSuperuser(service);
+  root = await insertPerson(service, { username: 'root', role: 'superuser' });
   reader = operations(service, { token: root.tokens.accessToken });
 }
 
-/** Signs up that many, who are called the same but for a number behind. */
-async function signUpMany(count: number, name: string): Promise<Person[]> {
-  const people: Person[] = [];
-  for (let index = 0; index < count; index += 1) {
+/** Inserts that many people, who are called the same but for a number behind and have joined one after another. */
+async function insertMany(count: number, name: string): Promise<Person[]> {
+  const rows = Array.from({ length: count }, (_, index) => ({
+    username: `${name}${index}`,
     // A search finds every other one by two identifiers.
-    const email = index % 2 === 0 ? { email: `${name}${count - index}@a.test` } : {};
-    people.push(await signUp(service, { username: `${name}${index}`, ...email }));
-  }
+    ...(index % 2 === 0 && { email: `${name}${count - index}@a.test` }),
+  }));
+  const people = await insertPeople(service, rows);
+  const ids = sql.join(
+    people.map(({ id }) => sql`${id}::uuid`),
+    sql`, `,
+  );
+  await service.app.db.execute(sql`update users set date_joined = statement_timestamp() + nth * interval '1 ms'
+    from unnest(array[${ids}]) with ordinality as joined (user_id, nth) where id = user_id`);
   return people;
 }
 
@@ -63,7 +69,7 @@ describe('users', () => {
   beforeEach(start);
 
   test('gives everybody exactly once, the newest first, whatever the size of the pages', async () => {
-    const people = await signUpMany(23, 'person');
+    const people = await insertMany(23, 'person');
     const expected = [...people.map(({ id }) => id).reverse(), root.id];
     for (const first of [1, 2, 7, 23, 24, 100]) {
       const pages = await walk({ first });
@@ -85,7 +91,7 @@ describe('users', () => {
   });
 
   test('gives everybody exactly once where many have joined at the same instant', async () => {
-    const people = await signUpMany(20, 'person');
+    const people = await insertMany(20, 'person');
     await service.app.db.execute(sql`update users set date_joined = '2020-02-29T12:34:56.789Z' where not is_superuser`);
     const expected = new Set([root.id, ...people.map(({ id }) => id)]);
     for (const first of [1, 3, 20]) {
@@ -97,8 +103,8 @@ describe('users', () => {
   });
 
   test('gives everybody who begins so exactly once, whatever the size of the pages', async () => {
-    const people = await signUpMany(20, 'person');
-    await signUpMany(3, 'other');
+    const people = await insertMany(20, 'person');
+    await insertMany(3, 'other');
     const expected = people.map(({ id }) => id).sort();
     const orders = new Set<string>();
     for (const first of [1, 6, 20, 100]) {
@@ -113,10 +119,12 @@ describe('users', () => {
 
   test('a search gives everybody once, by the first identifier that begins so, however far the others lie', async () => {
     // All emails come before all usernames, so that whole pages of usernames are of people who have been listed.
-    const ids: string[] = [];
-    for (let index = 10; index < 30; index += 1)
-      ids.push((await signUp(service, { username: `late_${index}`, email: `late.${index}@a.test` })).id);
-    const last = await signUp(service, { username: 'late_last' });
+    const rows = Array.from({ length: 20 }, (_, index) => ({
+      username: `late_${index + 10}`,
+      email: `late.${index + 10}@a.test`,
+    }));
+    const ids = (await insertPeople(service, rows)).map(({ id }) => id);
+    const last = await insertPerson(service, { username: 'late_last' });
     for (const first of [1, 3, 20, 21])
       assert.deepEqual((await walk({ first, search: 'late' })).flatMap(idsOf), [...ids, last.id], `first: ${first}`);
     assert.deepEqual((await walk({ first: 6, search: 'late_' })).flatMap(idsOf), [...ids, last.id]);
@@ -124,12 +132,12 @@ describe('users', () => {
 
   for (const search of [undefined, 'person'])
     test(`${search ? 'a search' : 'the list'} repeats nobody and misses nobody while others come and go`, async () => {
-      const people = await signUpMany(20, 'person');
+      const people = await insertMany(20, 'person');
       const gone = new Set<string>();
       let round = 0;
       const pages = await walk({ first: 4, ...(search && { search }) }, async (seen) => {
         round += 1;
-        await signUp(service, { username: `personnew${round}` });
+        await insertPerson(service, { username: `personnew${round}` });
         const unseen = people.map(({ id }) => id).filter((id) => !seen.includes(id) && !gone.has(id));
         // The one that the next page begins behind, one before it, and one still to come.
         for (const id of [seen.at(-1)!, seen.at(-3)!, unseen.at(-1)])
@@ -197,7 +205,7 @@ describe('users', () => {
   });
 
   test('a cursor is good after its user is gone', async () => {
-    const people = await signUpMany(3, 'person');
+    const people = await insertMany(3, 'person');
     const { pageInfo } = await reader.users({ first: 1 });
     await root.deleteUser({ id: people[2]!.id });
     const { nodes } = await reader.users({ after: pageInfo.endCursor });
@@ -308,7 +316,7 @@ describe('users by search', () => {
   });
 
   test('looks at what is an identifier now, and not at what is still to become one', async () => {
-    const carol = await signUp(service, { username: 'carol', phone: '+12025550303' });
+    const carol = await insertPerson(service, { username: 'carol', phone: '+12025550303' });
     names.set(carol.id, 'carol');
     const { oneTimePassword } = await root.generateOneTimePassword(carol.phoneToken, 'VERIFICATION');
     await carol.checkOneTimePassword(carol.phoneToken, oneTimePassword, 'VERIFICATION');
@@ -324,7 +332,7 @@ describe('user', () => {
   beforeEach(start);
 
   test('gives somebody by id, with tokens and sessions', async () => {
-    const alice = await signUp(service, { username: 'alice', email: 'alice@a.test' });
+    const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test' });
     const found = await reader.user(alice.id);
     assert.deepEqual([found.id, found.username, found.email], [alice.id, 'alice', 'alice@a.test']);
     assert.deepEqual([found.securityTokens[0].verified, found.securityTokens[0].failureCount], [false, 0]);
@@ -335,7 +343,7 @@ describe('user', () => {
   });
 
   test('is null for whatever is no id of anybody', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await insertPerson(service, { username: 'alice' });
     await root.deleteUser({ id: alice.id });
     const ids = [
       alice.id,

@@ -119,6 +119,9 @@ export interface PersonRow {
   /** whether every address of the account is verified */
   verified?: boolean;
   role?: 'ordinary' | 'staff' | 'superuser';
+  /** where the session was opened: by default where every request of a test comes from */
+  ipAddress?: string;
+  userAgent?: string;
 }
 
 /** Inserts accounts with a session each. It takes a tenth of the time of sign-ups, and leaves no message and no event. */
@@ -165,7 +168,7 @@ export async function insertPeople<const T extends readonly PersonRow[]>(
   const opened = await db
     .insert(sessions)
     .values(
-      accounts.map(({ id, refreshToken, hasPassword }) => ({
+      accounts.map(({ id, refreshToken, hasPassword, ipAddress = '127.0.0.1', userAgent = null }) => ({
         id: refreshToken.sessionId,
         userId: id,
         refreshTokenHash: refreshTokenHash(refreshToken),
@@ -173,7 +176,8 @@ export async function insertPeople<const T extends readonly PersonRow[]>(
         expiresAt: inSeconds(config.sessionTtlSeconds),
         authenticationMethods: hasPassword ? ['PASSWORD' as const] : [],
         // A sign-in of the test comes from the same device, of which the owner is told nothing.
-        ipAddress: '127.0.0.1',
+        ipAddress,
+        userAgent,
       })),
     )
     .returning({ createdAt: sessions.createdAt });
