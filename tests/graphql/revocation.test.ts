@@ -64,14 +64,34 @@ describe('signOut', () => {
     const alice = await signUp(service, { username: 'alice' });
     const bob = await signUp(service, { username: 'bob' });
     const [header, payload] = alice.tokens.accessToken.split('.');
-    const forged = [header, payload, bob.tokens.accessToken.split('.')[2]].join('.');
-    assert.deepEqual(await operations(service, { token: forged }).signOut(), { signedOut: false });
+    const { accessToken } = alice.tokens;
+    const foreign = await resigned(service, accessToken, { payload: { exp: 1, aud: 'https://other.example.com' } });
+    for (const token of [[header, payload, bob.tokens.accessToken.split('.')[2]].join('.'), foreign, 'nonsense'])
+      assert.deepEqual(await operations(service, { token }).signOut(), { signedOut: false }, token);
     await assertAlive(alice);
   });
 
   test('says that there was nothing to end where there was nothing', async () => {
     assert.deepEqual(await anonymous.signOut(), { signedOut: false });
-    assert.deepEqual(await anonymous.signOut('frt_made-up'), { signedOut: false });
+    const alice = await signUp(service, { username: 'alice' });
+    for (const made of ['', 'x', 'frt_made-up', alice.tokens.accessToken, `${alice.tokens.refreshToken}x`])
+      assert.deepEqual(await anonymous.signOut(made), { signedOut: false }, made);
+    await assertAlive(alice);
+  });
+
+  test('takes an expired bearer in every way of writing the operation', async () => {
+    const alice = await signUp(service, { username: 'alice' });
+    for (const document of [
+      'mutation { __typename signOut { signedOut } }',
+      'mutation { ... { signOut { signedOut } } }',
+      'mutation { ...F } fragment F on Mutation { bye: signOut { signedOut } }',
+    ]) {
+      const holder = await signIn(service, 'alice');
+      const token = await resigned(service, holder.tokens.accessToken, { payload: { exp: 1 } });
+      assert.equal((await send(service, document, {}, { token })).errors, undefined, document);
+      await assertDead(holder);
+    }
+    await assertAlive(alice);
   });
 
   test('ends the session that the argument names and no other, also where that one is over', async () => {
@@ -105,6 +125,7 @@ describe('User.sessions', () => {
     const [first] = await laptop.as.sessions();
     assert.deepEqual([first.id, first.current], [laptop.tokens.session.id, true]);
     assert.deepEqual(first.authenticationMethods, ['PASSWORD']);
+    assert.ok(first.lastUsedAt >= first.createdAt);
   });
 
   test('shows the address of a proxy that is not trusted, not the one that it names', async () => {
@@ -254,15 +275,6 @@ test('nobody ends sessions without being signed in', async () => {
     `revokeUserSessions(id: "${nobodysId}") { __typename }`,
   ])
     assert.equal(codeOf(await send(service, `mutation { ${field} }`)), 'UNAUTHENTICATED', field);
-});
-
-test('a bearer that is none is refused, and never anonymous', async () => {
-  for (const authorization of ['Bearer', 'Bearer x', 'bearer x.y.z', 'Bearer  '])
-    assert.equal(
-      codeOf(await send(service, '{ me { id } }', {}, { headers: { authorization } })),
-      'UNAUTHENTICATED',
-      `"${authorization}"`,
-    );
 });
 
 test('who asks, and whether the session lives, is one round trip to the database', async () => {

@@ -1,0 +1,170 @@
+/** Access tokens that were changed at random, for a quick file and for a thorough one. */
+import assert from 'node:assert/strict';
+import { randomUUID, type webcrypto } from 'node:crypto';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  importSigningKey,
+  importVerificationKey,
+  newSigningKey,
+  type SigningKey,
+  signAccessToken,
+  type VerificationKey,
+  verifyAccessToken,
+} from '../../src/security/access-tokens.js';
+import { send } from './client.js';
+import { insertPerson } from './people.js';
+import type { Service } from './service.js';
+import { codeOf, decodeJwt, encodeJwt, signerOf, whoIs } from './sessions.js';
+
+const issuer = 'https://id.example.com';
+const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** @param sizes.changes of each kind; `requests` as many over HTTP */
+export async function testAccessTokenFuzz(
+  service: Service,
+  { changes: numRuns, requests }: { changes: number; requests: number },
+): Promise<void> {
+  const [first, second] = [await newKey('first'), await newKey('second')];
+  const keys = [first.verification, second.verification];
+  const claims = {
+    userId: randomUUID(),
+    sessionId: randomUUID(),
+    issuedAt: new Date(1_800_000_000_000),
+    expiresAt: new Date(1_800_000_300_000),
+    authenticatedAt: new Date(1_799_999_000_000),
+    methods: ['pwd'],
+    roles: ['staff'],
+  };
+  const good = await signAccessToken(first.signing, issuer, claims);
+
+  describe('a changed access token is never taken:', () => {
+    test('any character of it another, missing, or more', async () => {
+      const character = fc.constantFrom(...base64url, '.', '=', '+', '/', ' ', '\0', 'é');
+      await assertNeverTaken(
+        fc.tuple(fc.nat({ max: good.length - 1 }), fc.nat({ max: 2 }), fc.array(character, { maxLength: 3 })),
+        ([at, removed, inserted]) => good.slice(0, at) + inserted.join('') + good.slice(at + removed),
+      );
+    });
+
+    test('any bits of its three parts flipped', async () => {
+      await assertNeverTaken(
+        fc.tuple(fc.nat({ max: 2 }), fc.array(fc.tuple(fc.nat(), fc.nat({ max: 7 })), { minLength: 1, maxLength: 4 })),
+        ([part, flips]) => {
+          const parts = good.split('.');
+          const bytes = Buffer.from(parts[part]!, 'base64url');
+          for (const [at, bit] of flips) bytes[at % bytes.length]! ^= 1 << bit;
+          parts[part] = bytes.toString('base64url');
+          return parts.join('.');
+        },
+      );
+    });
+
+    test('its parts in another order, twice, left out, or taken from another token', async () => {
+      const other = await signAccessToken(second.signing, issuer, { ...claims, userId: randomUUID() });
+      const part = fc.constantFrom(...good.split('.'), ...other.split('.'), '', 'e30');
+      await assertNeverTaken(fc.array(part, { maxLength: 5 }), (parts) => parts.join('.'), [other]);
+    });
+
+    test('its header or payload with other JSON, under the signature that it had', async () => {
+      const { header, payload } = decodeJwt(good);
+      const signature = good.split('.')[2]!;
+      const encode = (value: unknown) => Buffer.from(JSON.stringify(value) ?? '').toString('base64url');
+      const name = fc.constantFrom(
+        'alg',
+        'typ',
+        'kid',
+        'jwk',
+        'jku',
+        'crit',
+        'b64',
+        'sub',
+        'sid',
+        'exp',
+        'iss',
+        'aud',
+        '__proto__',
+      );
+      await assertNeverTaken(
+        fc.tuple(fc.boolean(), fc.dictionary(name, fc.jsonValue(), { minKeys: 1 }), fc.boolean()),
+        ([inHeader, changes, replaced]) => {
+          const changed = (value: object) => encode(replaced ? changes : { ...value, ...changes });
+          const parts = inHeader ? [changed(header), encode(payload)] : [encode(header), changed(payload)];
+          return [...parts, signature].join('.');
+        },
+      );
+    });
+
+    test('its claims with those of somebody else, signed by somebody else under our kid', async () => {
+      const { privateKey } = (await newKey('first')).signing;
+      const { header, payload } = decodeJwt(good);
+      const sign = signerOf(privateKey as webcrypto.CryptoKey);
+      await fc.assert(
+        fc.asyncProperty(
+          fc.dictionary(fc.constantFrom('sub', 'sid', 'exp', 'roles'), fc.jsonValue()),
+          async (changes) => {
+            const forged = await encodeJwt({ header, payload: { ...payload, ...changes } }, sign);
+            assert.equal(await verifyAccessToken(keys, issuer, forged), undefined);
+          },
+        ),
+        { numRuns },
+      );
+    });
+
+    test('and what is no token at all is not either', async () => {
+      await assertNeverTaken(
+        fc.oneof(
+          fc.string({ unit: 'binary', maxLength: 400 }),
+          fc.stringMatching(/^[\w-]*\.[\w-]*\.[\w-]*$/),
+          fc.json(),
+        ),
+        (text) => text,
+      );
+    });
+  });
+
+  test('over HTTP a changed access token is UNAUTHENTICATED, whatever it has become, and the session goes on', async () => {
+    const alice = await insertPerson(service, { username: 'fuzzed' });
+    const valid: string = alice.tokens.accessToken;
+    // What fits into a header: the client refuses the rest by itself.
+    const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code));
+    const mutant = fc.oneof(
+      fc
+        .tuple(fc.nat({ max: valid.length - 1 }), fc.nat({ max: 3 }), fc.array(visible, { maxLength: 3 }))
+        .map(([at, removed, inserted]) => valid.slice(0, at) + inserted.join('') + valid.slice(at + removed)),
+      fc.array(fc.constantFrom(...valid.split('.'), ''), { maxLength: 5 }).map((parts) => parts.join('.')),
+      fc.array(visible, { minLength: 1, maxLength: 300 }).map((characters) => characters.join('')),
+      fc.constant('x'.repeat(12_000)),
+    );
+    await fc.assert(
+      fc.asyncProperty(mutant, async (token) => {
+        fc.pre(token !== valid && token !== '');
+        const answer = await send(service, '{ me { id } }', {}, { token });
+        assert.equal(codeOf(answer), 'UNAUTHENTICATED');
+        assert.equal(answer.status, 401);
+      }),
+      { numRuns: requests },
+    );
+    assert.equal(await whoIs(service, valid), alice.id);
+  });
+
+  async function assertNeverTaken<T>(
+    arbitrary: fc.Arbitrary<T>,
+    make: (value: T) => string,
+    alsoGood: string[] = [],
+  ): Promise<void> {
+    await fc.assert(
+      fc.asyncProperty(arbitrary, async (value) => {
+        const token = make(value);
+        fc.pre(![good, ...alsoGood].includes(token));
+        assert.equal(await verifyAccessToken(keys, issuer, token), undefined);
+      }),
+      { numRuns },
+    );
+  }
+}
+
+async function newKey(id: string): Promise<{ signing: SigningKey; verification: VerificationKey }> {
+  const { pkcs8, publicJwk } = await newSigningKey(id);
+  return { signing: await importSigningKey(id, pkcs8), verification: await importVerificationKey(id, publicJwk) };
+}
