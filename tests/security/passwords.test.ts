@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { after, describe, test } from 'node:test';
+import { after, describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import pg from 'pg';
+import { Piscina } from 'piscina';
+import { bcrypt } from '../../src/security/bcrypt.js';
+import type { PasswordResult, PasswordTask } from '../../src/security/password.worker.js';
 import { createPasswords, PasswordPoolBusyError, type Passwords } from '../../src/security/passwords.js';
 import { type Answer, operations, send } from '../support/client.js';
 import { connect } from '../support/replicas.js';
-import { root } from '../support/root.js';
-import { createDatabase, sharedSecrets, spawnService, startService, temporaryFolder } from '../support/service.js';
+import { createDatabase, startService } from '../support/service.js';
 
 const pepper = () => {
   const bytes = randomBytes(32);
@@ -127,74 +127,121 @@ describe('a hash', () => {
     'is empty': '',
     'is a bare one of bcrypt': `$2b$08$${'a'.repeat(53)}`,
   };
-  test('that can verify nothing answers no, and takes as long about it as a wrong password', async () => {
+  test('that can verify nothing answers no, and costs the same task of a thread as a wrong password', async (t) => {
     const real = await slow.hash(password);
-    const wrong: number[] = [];
-    const none = Object.fromEntries(Object.keys(foreign).map((reason) => [reason, [] as number[]]));
-    // Interleaved, so that a busy machine is as slow to the one as to the other.
-    for (let round = 0; round < 7; round += 1) {
-      wrong.push(await millisecondsOf(async () => assert.equal(await slow.verify('wrong', real), false)));
-      for (const [reason, stored] of Object.entries(foreign))
-        none[reason]!.push(
-          await millisecondsOf(async () => assert.equal(await slow.verify(password, stored), false, reason)),
-        );
-    }
-    for (const [reason, times] of Object.entries(none)) {
-      // The least of each: what else the machine does makes times longer, never shorter.
-      const ratio = Math.min(...times) / Math.min(...wrong);
-      assert.ok(ratio > 0.5 && ratio < 2, `${ratio} times as long where it ${reason}`);
+    const tasks = watchTasks(t);
+    assert.equal(await slow.verify('wrong', real), false);
+    assert.deepEqual(tasks.splice(0).map(costOf), [8]);
+    for (const [reason, stored] of Object.entries(foreign)) {
+      assert.equal(await slow.verify(password, stored), false, reason);
+      assert.deepEqual(tasks.splice(0).map(costOf), [8], `where it ${reason}`);
     }
   });
 });
 
 describe('the pool', () => {
-  test('hashes beside the event loop, which is free meanwhile', async () => {
-    const passwords = open({ cost: 10, threads: 2 });
-    await passwords.hash(password);
-    const delay = monitorEventLoopDelay({ resolution: 1 });
-    const before = performance.eventLoopUtilization();
-    delay.enable();
-    const total = await millisecondsOf(() => Promise.all(Array.from({ length: 20 }, () => passwords.hash(password))));
-    delay.disable();
-    const { utilization } = performance.eventLoopUtilization(before);
-    assert.ok(utilization < 0.4, `the loop was busy ${Math.round(utilization * 100)} % of the time`);
-    assert.ok(delay.max / 1e6 < total / 4, `the loop stood still for ${delay.max / 1e6} of ${total} ms`);
-  });
-
-  test('refuses at once what would have to wait for two seconds, learns how long it takes, and recovers', async () => {
-    const passwords = open({ cost: 10, threads: 1 });
-    await passwords.hash(password);
-    const startedAt = performance.now();
-    const waits: number[] = [];
-    const results = await Promise.allSettled(
-      Array.from({ length: 60 }, () =>
-        passwords.hash(password).finally(() => waits.push(performance.now() - startedAt)),
-      ),
+  test('hashes in threads of its own, and the event loop is free meanwhile', async (t) => {
+    const passwords = open({ threads: 2 });
+    const workers: Worker[] = [];
+    const note = (worker: Worker) => workers.push(worker);
+    process.on('worker', note);
+    const here = [t.mock.method(bcrypt, 'hashSync'), t.mock.method(bcrypt, 'compareSync')];
+    const events: string[] = [];
+    setImmediate(() => events.push('turn of the loop'));
+    const work = async () => {
+      const hash = await passwords.hash(password);
+      events.push('hash');
+      assert.equal(await passwords.verify(password, hash), true);
+    };
+    await Promise.all(Array.from({ length: 4 }, work));
+    process.off('worker', note);
+    assert.equal(workers.length, 2, 'threads that were started');
+    assert.deepEqual(
+      here.map(({ mock }) => mock.callCount()),
+      [0, 0],
+      'hashes in the main thread',
     );
-    const refused = results.filter((result) => result.status === 'rejected');
-    assert.ok(refused.length > 10 && refused.length < 55, String(refused.length));
-    for (const { reason } of refused) assert.ok(reason instanceof PasswordPoolBusyError);
-    assert.ok(waits[refused.length - 1]! < 50, 'those that are refused do not wait');
-    // What the first sixty have taught: half of them take about half of the time.
-    const [longest, kept] = [waits.at(-1)!, 60 - refused.length];
-    const expected = longest / kept;
-    const again = await Promise.allSettled(Array.from({ length: 200 }, () => passwords.hash(password)));
-    const fulfilled = again.filter(({ status }) => status === 'fulfilled').length;
-    assert.ok(fulfilled > 600 / expected && fulfilled < 3_600 / expected, `${fulfilled} of ${expected} ms each`);
-    assert.equal(await passwords.verify(password, await passwords.hash(password)), true);
+    assert.deepEqual(events, ['turn of the loop', 'hash', 'hash', 'hash', 'hash']);
   });
 
-  test('serves who came first, first', async () => {
-    const passwords = open({ cost: 8, threads: 2 });
+  test('tells how long a thread worked', async (t) => {
+    const passwords = open();
+    const run = Piscina.prototype.run as Run;
+    const told: unknown[] = [];
+    t.mock.method(Piscina.prototype, 'run', async function (this: Piscina, ...args: Parameters<Run>) {
+      const result = await run.apply(this, args);
+      told.push(result.milliseconds);
+      return result;
+    });
+    await passwords.verify(password, await passwords.hash(password));
+    assert.equal(told.length, 2);
+    for (const milliseconds of told) assert.ok(Number(milliseconds) > 0);
+  });
+
+  test('refuses at once what would have to wait for 1.6 seconds, learns how long it takes, and recovers', async (t) => {
+    const passwords = open({ cost: 10, threads: 1 });
+    let milliseconds = 64;
+    let release = () => {};
+    let held = Promise.resolve();
+    const hold = () => {
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
+    };
+    t.mock.method(Piscina.prototype, 'run', async () => {
+      await held;
+      return { value: 'hash', milliseconds };
+    });
+    /** Asks for so many at once. @returns how many are kept, after all others have been refused while those wait */
+    const keptOf = async (count: number): Promise<number> => {
+      hold();
+      let refused = 0;
+      const asked = Array.from({ length: count }, () =>
+        passwords.hash(password).catch((error) => {
+          assert.ok(error instanceof PasswordPoolBusyError);
+          refused += 1;
+        }),
+      );
+      await delay(0);
+      const refusedAtOnce = refused;
+      release();
+      await Promise.all(asked);
+      assert.equal(refused, refusedAtOnce, 'those that are refused do not wait');
+      return count - refused;
+    };
+    // One of cost 10 is supposed to take 64 ms at first.
+    assert.equal(await keptOf(60), 25);
+    assert.equal(await keptOf(60), 25, 'it takes as long as was supposed');
+    milliseconds = 33;
+    for (let time = 0; time < 3; time += 1) await keptOf(60);
+    assert.equal(await keptOf(60), 48, 'half of the time, twice as many');
+    milliseconds = 1_000;
+    for (let time = 0; time < 50; time += 1) await keptOf(1);
+    assert.equal(await keptOf(60), 1);
+    milliseconds = 65;
+    for (let time = 0; time < 100; time += 1) await keptOf(1);
+    assert.equal(await keptOf(60), 24, 'recovered');
+  });
+
+  test('serves who came first, first', async (t) => {
+    const passwords = open();
+    reportMilliseconds(t, 1);
     const served: number[] = [];
-    const asked = Array.from({ length: 40 }, async (_, number) => {
-      await delay(number * 3);
+    let asked = 0;
+    // Ten wait at any time: each that is served makes room for another.
+    const ask = async (): Promise<void> => {
+      if (asked === 60) return;
+      const number = asked;
+      asked += 1;
       await passwords.hash(password);
       served.push(number);
-    });
-    await Promise.all(asked);
-    // Of two who are served at the same time either may be done first, and a thread may be held up by what else the machine does.
-    for (const [place, number] of served.entries()) assert.ok(Math.abs(place - number) <= 12, served.join(' '));
+      await ask();
+    };
+    await Promise.all(Array.from({ length: 10 }, ask));
+    assert.deepEqual(
+      served,
+      Array.from({ length: 60 }, (_, number) => number),
+    );
   });
 
   test('has a thread for whoever finds one idle, however long it takes', async () => {
@@ -225,16 +272,15 @@ describe('the pool', () => {
     assert.equal(await (await occupy(passwords))(), before);
   });
 
-  test('is not taken up by sign-ups that wait to be counted, and may be over their limit', async () => {
+  test('is not taken up by sign-ups that wait to be counted, and may be over their limit', async (t) => {
     const DATABASE_URL = await createDatabase();
-    const service = await startService({
-      DATABASE_URL,
-      DATABASE_POOL_SIZE: '20',
-      BCRYPT_COST: '12',
-      SIGN_UPS_PER_HOUR: '5',
-    });
+    const service = await startService({ DATABASE_URL, DATABASE_POOL_SIZE: '20', SIGN_UPS_PER_HOUR: '5' });
     const anonymous = operations(service);
+    // What the pool learns from it leaves six places.
+    reportMilliseconds(t, 2_000);
     await anonymous.createUser({ username: 'alice', password });
+    const free = await occupy(service.app.passwords);
+    assert.equal(await free(), 6);
     const locker = new pg.Client(DATABASE_URL);
     await locker.connect();
     await locker.query('begin; lock table rate_limit_events');
@@ -286,37 +332,6 @@ describe('the pool', () => {
   });
 });
 
-test('the native package hashes where it is installed beside the service, and the log says so; the hashes are the same', async () => {
-  const folder = temporaryFolder();
-  for (const name of ['dist', 'package.json']) cpSync(join(root, name), join(folder, name), { recursive: true });
-  symlinkSync(join(root, 'drizzle'), join(folder, 'drizzle'));
-  mkdirSync(join(folder, 'node_modules/@node-rs'), { recursive: true });
-  for (const name of readdirSync(join(root, 'node_modules')))
-    if (name !== '@node-rs') symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name));
-  // It is there under another name, so that everybody else has what comes without it.
-  symlinkSync(join(root, 'node_modules/bcrypt-native'), join(folder, 'node_modules/@node-rs/bcrypt'));
-  const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase(), LOG_LEVEL: 'info' };
-  const { advance } = await connect(environment.DATABASE_URL);
-  const ours = await spawnService(environment);
-  const native = await spawnService(environment, { program: join(folder, 'dist/main.js') });
-  assert.match(ours.output(), /"passwordHashing":"bcryptjs"/);
-  assert.match(native.output(), /"passwordHashing":"@node-rs\/bcrypt"/);
-  for (const [maker, verifier, username] of [
-    [ours, native, 'alice'],
-    [native, ours, 'bob'],
-  ] as const) {
-    await operations(maker).createUser({ username, password });
-    const signIn = (typed: string) => operations(verifier).authenticate({ username, password: typed });
-    assert.equal((await signIn('wrong')).__typename, 'InvalidCredentialsError');
-    await advance(3600);
-    assert.equal((await signIn(password)).__typename, 'AuthenticateSuccess');
-    assert.equal(
-      (await operations(verifier).authenticate({ username: 'nobody', password })).__typename,
-      'InvalidCredentialsError',
-    );
-  }
-});
-
 /** Takes every place there is. @returns what gives them back, and tells how many they were */
 async function occupy(passwords: Passwords): Promise<() => Promise<number>> {
   let release = () => {};
@@ -339,8 +354,31 @@ async function occupy(passwords: Passwords): Promise<() => Promise<number>> {
   };
 }
 
-async function millisecondsOf(work: () => Promise<unknown>): Promise<number> {
-  const startedAt = performance.now();
-  await work();
-  return performance.now() - startedAt;
+type Run = (task: PasswordTask) => Promise<PasswordResult>;
+
+/** The tasks given to threads from now on, until the test ends. */
+function watchTasks(t: TestContext): PasswordTask[] {
+  const run = Piscina.prototype.run as Run;
+  const tasks: PasswordTask[] = [];
+  t.mock.method(Piscina.prototype, 'run', function (this: Piscina, ...args: Parameters<Run>) {
+    tasks.push(args[0]);
+    return run.apply(this, args);
+  });
+  return tasks;
+}
+
+/** Of bcrypt, in a task that verifies. */
+function costOf(task: PasswordTask): number {
+  assert.notEqual(task.task, 'hash');
+  const hash =
+    task.task === 'verify' ? task.bcryptHash : 'hash' in task && 'bcryptHash' in task.hash && task.hash.bcryptHash;
+  return Number(String(hash).slice(4, 6));
+}
+
+/** Until the test ends threads tell that each task took so long, whatever the machine does. */
+function reportMilliseconds(t: TestContext, milliseconds: number): void {
+  const run = Piscina.prototype.run as Run;
+  t.mock.method(Piscina.prototype, 'run', async function (this: Piscina, ...args: Parameters<Run>) {
+    return { ...(await run.apply(this, args)), milliseconds };
+  });
 }

@@ -29,9 +29,13 @@ export async function closeBrowser(): Promise<void> {
 }
 
 /** Opens a browser that remembers nothing, like another device. */
-export async function openBrowser(baseURL: string, options: BrowserContextOptions = {}): Promise<Window> {
-  running ??= chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
-  const context = await (await running).newContext({ baseURL, ...options });
+export async function openBrowser(baseURL?: string, options: BrowserContextOptions = {}): Promise<Window> {
+  running ??= chromium.launch({
+    executablePath,
+    // Names of test sites lead to this machine.
+    args: ['--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP *.test 127.0.0.1'],
+  });
+  const context = await (await running).newContext({ ...(baseURL !== undefined && { baseURL }), ...options });
   const offences: string[] = [];
   context.on('weberror', (error) => offences.push(String(error.error())));
   context.on('console', (message) => {

@@ -9,8 +9,9 @@ export async function compileTests(): Promise<void> {
   const options = Math.max(
     ...['tsconfig.json', 'tests/support/compile.ts'].map((file) => modifiedAt(join(root, file))),
   );
-  const sources = ['src', 'tests', 'web/src'].flatMap((name) => typeScriptIn(join(root, name)));
-  const stale = sources.filter(
+  const sources = ['src', 'tests', 'web/src', 'scripts'].flatMap((name) => typeScriptIn(join(root, name)));
+  const scripts = ['web/build.ts', 'web/codegen.ts'].map((file) => join(root, file));
+  const stale = [...sources, ...scripts].filter(
     (source) => modifiedAt(compiledFile(relative(root, source))) <= Math.max(options, modifiedAt(source)),
   );
   if (stale.length > 0) await transform(stale, { outbase: root, outdir: compiledFolder });

@@ -41,6 +41,20 @@ export async function signInOnPage(page: Page, identifier: string): Promise<void
   await arrived(page, 'Your account');
 }
 
+/** Opens a page in the session of that user. The browser has the cookie that a sign-in on another page would leave. */
+export async function openSignedIn(page: Page, username: string, path = '/account'): Promise<void> {
+  const response = await page.request.post('/graphql', {
+    headers: { 'x-session-transport': 'cookie' },
+    data: {
+      query: 'mutation ($input: AuthenticateInput!) { authenticate(input: $input) { __typename } }',
+      variables: { input: { identifier: username, password } },
+    },
+  });
+  const { data } = (await response.json()) as { data: { authenticate: { __typename: string } } };
+  assert.equal(data.authenticate.__typename, 'AuthenticateSuccess');
+  await page.goto(path);
+}
+
 /** On whatever page asks for it. */
 export async function signInHere(page: Page, identifier: string, secret = password): Promise<void> {
   await identifierField(page).fill(identifier);

@@ -10,9 +10,9 @@ import {
   focused,
   identifierField,
   linkIn,
+  openSignedIn,
   passwordField,
   signInHere,
-  signInOnPage,
   signOutOnPage,
   startPages,
   tabTo,
@@ -53,7 +53,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     for (const how of ['unreachable', 503] as const)
       test(`say that one is still signed in when a sign-out is answered by ${how}, and sign out later`, async () => {
-        await signInOnPage(page, 'ada');
+        await openSignedIn(page, 'ada');
         await withhold('SignOut', how);
         const signOut = page.getByRole('navigation').getByRole('button', { name: 'Sign out' });
         await signOut.click();
@@ -70,8 +70,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     test('say so too where one signs out to sign in as somebody else', async () => {
       const bob = await signUp(service, { email: 'bob@example.com', password });
       await bob.sendOneTimePassword(bob.emailToken, 'VERIFICATION');
-      await signInOnPage(page, 'ada');
-      await page.goto(linkIn(await lastMessage(service)));
+      await openSignedIn(page, 'ada', linkIn(await lastMessage(service)));
       await withhold('SignOut');
       const signOut = page.getByRole('button', { name: /^Sign out and/ });
       await signOut.click();
@@ -82,9 +81,8 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     });
 
     test('keep the address when the service is away at the start, and try again', async () => {
-      await signInOnPage(page, 'ada');
       await withhold('RefreshSession');
-      await page.goto('/users/1?from=here');
+      await openSignedIn(page, 'ada', '/users/1?from=here');
       await arrived(page, 'The service cannot be reached');
       await page.unroute('**/graphql');
       await page.getByRole('button', { name: 'Try again' }).click();
@@ -98,9 +96,8 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       ['Me', '/verify', 'Your addresses are confirmed.'],
     ] as const)
       test(`say that ${operation} has failed on ${path}, and try again`, async () => {
-        await signInOnPage(page, 'ada');
         await withhold(operation);
-        await page.goto(path);
+        await openSignedIn(page, 'ada', path);
         await page.getByText('Busy.').waitFor();
         await page.unroute('**/graphql');
         await page.getByRole('button', { name: 'Try again' }).click();
@@ -116,7 +113,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('do not void what they have sent when one comes back to them', async () => {
       await page.clock.install();
-      await signInOnPage(page, 'ada');
+      await openSignedIn(page, 'ada');
       const confirm = page.getByRole('button', { name: 'Confirm email' });
       await confirm.click();
       await until(async () => (await outbox(service)).length === 1, 'a message');
@@ -148,8 +145,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       page.on('request', (request) => {
         if (request.postData()?.includes('mutation SendOneTimePassword')) sent += 1;
       });
-      await signInOnPage(page, 'ada');
-      await page.goto('/verify');
+      await openSignedIn(page, 'ada', '/verify');
       await until(async () => (await outbox(service)).length === 1, 'a message');
       await codeField(page).fill((await lastMessage(service)).oneTimePassword);
       await page.getByRole('button', { name: 'Confirm', exact: true }).click();
@@ -175,7 +171,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     ] as const)
       test(`take a fresh one in the place of one that was refused: ${purpose}`, async () => {
         const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
-        if (purpose === 'VERIFICATION') await signInOnPage(page, 'ada');
+        if (purpose === 'VERIFICATION') await openSignedIn(page, 'ada');
         else await verify(service, ada, ada.emailToken);
         await advance(service, 60);
         const [old, fresh] = await twoLinks(() => ada.sendOneTimePassword(ada.emailToken, purpose));
@@ -212,8 +208,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     test('show the next user nothing that was fetched for the last', async () => {
       await makeSuperuser(service);
       await signUp(service, { username: 'ada', password });
-      await signInOnPage(page, 'root');
-      await page.goto('/users');
+      await openSignedIn(page, 'root', '/users');
       await page.getByRole('link', { name: 'ada' }).waitFor();
       // Another tab signs somebody else in, whom the list is refused.
       const other = await page.context().newPage();
@@ -233,7 +228,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('forget a search when a link or going back leads out of it', async () => {
       await makeSuperuser(service);
-      await signInOnPage(page, 'root');
+      await openSignedIn(page, 'root');
       await page.getByRole('link', { name: 'Users' }).click();
       const search = page.getByRole('searchbox');
       await search.fill('nobody');
@@ -247,7 +242,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('put the focus back when something closes in place', async () => {
       await signUp(service, { username: 'ada', password });
-      await signInOnPage(page, 'ada');
+      await openSignedIn(page, 'ada');
       const opener = page.getByRole('button', { name: 'Change username' });
       await opener.click();
       await page.keyboard.press('Escape');

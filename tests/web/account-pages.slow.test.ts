@@ -4,7 +4,15 @@ import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { arrived, browsersOf, skipWithoutBrowser, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
-import { codeField, passwordField, signInHere, signInOnPage, signOutOnPage, startPages } from '../support/pages.js';
+import {
+  codeField,
+  openSignedIn,
+  passwordField,
+  signInHere,
+  signInOnPage,
+  signOutOnPage,
+  startPages,
+} from '../support/pages.js';
 import { lastMessage, makeSuperuser, password, signUp } from '../support/people.js';
 import { advance, clear } from '../support/service.js';
 
@@ -22,7 +30,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
   describe('show somebody their account', () => {
     beforeEach(async () => {
       await signUp(service, { username: 'ada', email: 'ada@example.com', password });
-      await signInOnPage(page, 'ada');
+      await openSignedIn(page, 'ada');
     });
 
     test('and change, add and remove identifiers', async () => {
@@ -67,7 +75,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('and sign out everywhere else', async () => {
       const other = await open();
-      await signInOnPage(other, 'ada');
+      await openSignedIn(other, 'ada');
       await page.reload();
       await page.getByRole('button', { name: 'Sign out everywhere else' }).click();
       // The sign-up opened a session too.
@@ -151,7 +159,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       const { id } = (await signUp(service, { username: 'steve', password })).user;
       await root.updateUser({ isStaff: true }, { id });
       for (let n = 10; n < 35; n += 1) await signUp(service, { username: `person${n}`, password: null });
-      await signInOnPage(page, 'steve');
+      await openSignedIn(page, 'steve');
       await page.getByRole('link', { name: 'Users' }).click();
       await page.getByRole('link', { name: 'person34' }).waitFor();
       await page.getByRole('link', { name: 'Next page' }).click();
@@ -173,8 +181,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     test('let superusers give and take roles, and nobody their own', async () => {
       const root = await makeSuperuser(service);
       const { id } = (await signUp(service, { username: 'steve', password })).user;
-      await signInOnPage(page, 'root');
-      await page.goto(`/users/${id}`);
+      await openSignedIn(page, 'root', `/users/${id}`);
       await page.getByRole('button', { name: 'Make staff' }).click();
       await page.getByText('Staff from now on.').waitFor();
       await page.getByRole('button', { name: 'Make superuser' }).click();
@@ -186,8 +193,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     test('show superusers what has happened, of one user or of all, and of one kind', async () => {
       await makeSuperuser(service);
       const { id } = (await signUp(service, { username: 'steve', password })).user;
-      await signInOnPage(page, 'root');
-      await page.goto(`/users/${id}`);
+      await openSignedIn(page, 'root', `/users/${id}`);
       await page.getByRole('link', { name: 'What has happened to this account' }).click();
       await arrived(page, 'Events');
       await page.getByRole('rowheader', { name: 'Signed up' }).waitFor();
@@ -201,7 +207,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('are not shown to anybody else', async () => {
       await signUp(service, { username: 'ada', password });
-      await signInOnPage(page, 'ada');
+      await openSignedIn(page, 'ada');
       await page.getByText('Signed in as ada').waitFor();
       assert.equal(await page.getByRole('link', { name: 'Users' }).count(), 0);
       await page.goto('/users');

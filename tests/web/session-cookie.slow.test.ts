@@ -1,16 +1,13 @@
 /** The session cookie in a real browser: what a page of another origin can do with it, and what a page that may use it can. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { type Browser, type BrowserContext, chromium, type Page, type Request } from 'playwright-core';
+import type { BrowserContext, Page, Request } from 'playwright-core';
+import { openBrowser, skipWithoutBrowser } from '../support/browser.js';
 import { operations } from '../support/client.js';
 import { freePort } from '../support/postgres.js';
 import { clear, createDatabase, sharedSecrets, startService } from '../support/service.js';
 import { password } from '../support/sessions.js';
-
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const skip = existsSync(executablePath) ? false : `there is no Chromium at ${executablePath}; CHROMIUM names another`;
 
 // One site, id.test, of which the API is one origin among others; and another site.
 const [apiPort, pagePort] = [await freePort(), await freePort()];
@@ -74,8 +71,7 @@ const attacks: Record<string, (query: string) => string> = {
     <script>addEventListener('message', ({ data }) => { document.title = data; })</script>`,
 };
 
-describe('a browser', { skip }, () => {
-  let browser: Browser;
+describe('a browser', { skip: skipWithoutBrowser }, () => {
   let context: BrowserContext;
   let html = '';
   const pages = createServer((_request, response) => {
@@ -84,14 +80,10 @@ describe('a browser', { skip }, () => {
 
   before(async () => {
     await new Promise<void>((resolve) => pages.listen(pagePort, '127.0.0.1', resolve));
-    browser = await chromium.launch({
-      executablePath,
-      args: ['--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP *.test 127.0.0.1'],
-    });
   });
 
   after(async () => {
-    await browser?.close();
+    await context?.close();
     pages.closeAllConnections();
     pages.close();
   });
@@ -99,7 +91,7 @@ describe('a browser', { skip }, () => {
   beforeEach(async () => {
     html = '';
     await context?.close();
-    context = await browser.newContext();
+    ({ context } = await openBrowser());
     await clear(service);
     await operations(service).createUser({ username: 'alice', password });
     await operations(service).createUser({ username: 'mallory', password });

@@ -8,9 +8,9 @@ import {
   codeField,
   identifierField,
   linkIn,
+  openSignedIn,
   passwordField,
   signInHere,
-  signInOnPage,
   signOutOnPage,
   signUpOnPage,
   startPages,
@@ -59,8 +59,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       const ada = await signUp(service, { email: 'ada@example.com', password });
       await ada.sendOneTimePassword(ada.emailToken, 'VERIFICATION');
       await signUp(service, { username: 'bob', password });
-      await signInOnPage(page, 'bob');
-      await page.goto(linkIn(await lastMessage(service)));
+      await openSignedIn(page, 'bob', linkIn(await lastMessage(service)));
       await page.getByText('This link is for another account').waitFor();
       await page.getByRole('button', { name: /^Sign out and/ }).click();
       await signInHere(page, 'ada@example.com');
@@ -98,7 +97,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     });
 
     test('by the link of the message, on another device', async () => {
-      await signInOnPage(page, 'ada');
+      await openSignedIn(page, 'ada');
       const other = await open();
       await other.goto('/reset-password');
       await identifierField(other).fill('ada@example.com');

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import axe from 'axe-core';
-import type { BrowserContextOptions, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { browsersOf, skipWithoutBrowser } from '../support/browser.js';
-import { identifierField, passwordField, signInOnPage, startPages } from '../support/pages.js';
+import { identifierField, openSignedIn, passwordField, startPages } from '../support/pages.js';
 import { makeSuperuser, signUp } from '../support/people.js';
 import { clear } from '../support/service.js';
 
@@ -15,54 +15,54 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
   beforeEach(() => clear(service));
 
-  for (const [about, options] of Object.entries({
-    'in light': { colorScheme: 'light', viewport: { width: 1000, height: 800 } },
-    'in dark': { colorScheme: 'dark', viewport: { width: 1000, height: 800 } },
-    'at a width of 320': { viewport: { width: 320, height: 640 } },
-  } satisfies Record<string, BrowserContextOptions>))
+  for (const { about, viewport, colorSchemes } of [
+    { about: 'in light and dark', viewport: { width: 1000, height: 800 }, colorSchemes: ['light', 'dark'] },
+    { about: 'at a width of 320', viewport: { width: 320, height: 640 }, colorSchemes: ['light'] },
+  ] as const)
     test(`${about} are accessible by WCAG 2.2 AA, and scroll in one direction only`, async () => {
       const root = await makeSuperuser(service);
       await signUp(service, { username: 'x'.repeat(150), email: `${'y'.repeat(64)}@${'z'.repeat(60)}.example.com` });
-      const tab = await open(options);
+      const tab = await open({ viewport });
+      const check = (about: string) => examine(tab, colorSchemes, about);
       for (const path of ['/sign-in', '/sign-up', '/reset-password', '/verify', '/nowhere']) {
         await tab.goto(path === '/nowhere' ? '/users/a' : path);
-        await check(tab, path);
+        await check(path);
       }
       await tab.goto('/sign-up');
       await passwordField(tab).fill('pass');
       await tab.getByText('Far too easy to guess').waitFor();
       await tab.getByRole('button', { name: 'Create account' }).click();
       await tab.locator('[aria-invalid=true]').first().waitFor();
-      await check(tab, 'a sign-up that is refused');
+      await check('a sign-up that is refused');
       await tab.goto('/sign-in');
       await identifierField(tab).fill('ada');
       for (let n = 0; n < 2; n += 1) {
         await tab.getByRole('button', { name: /Sign in|Try again/ }).click();
         await tab.locator('.problem').first().waitFor();
       }
-      await check(tab, 'a sign-in that waits');
-      await signInOnPage(tab, 'root');
+      await check('a sign-in that waits');
+      await openSignedIn(tab, 'root');
       await tab.getByText('Chrome on Linux').first().waitFor();
       await tab.getByRole('button', { name: 'Add email' }).click();
       await tab.getByRole('button', { name: 'Delete …' }).click();
-      await check(tab, '/account');
+      await check('/account');
       await tab.goto('/users');
       await tab.getByRole('link', { name: 'xxxx' }).waitFor();
-      await check(tab, '/users');
+      await check('/users');
       await tab.getByRole('link', { name: 'xxxx' }).click();
       await tab.getByRole('button', { name: 'Deactivate' }).click();
       await tab.getByText('Deactivated.').waitFor();
-      await check(tab, 'a user');
+      await check('a user');
       await tab.goto('/audit');
       await tab.getByRole('rowheader', { name: 'Signed in' }).first().waitFor();
-      await check(tab, '/audit');
+      await check('/audit');
       await tab.goto(`/users/${root.id}`);
       await tab.getByText('This is you.').waitFor();
-      await check(tab, 'oneself as a user');
+      await check('oneself as a user');
     });
 
   /** Axe's rules for WCAG A and AA, and no wider than the window. */
-  async function check(tab: Page, about: string): Promise<void> {
+  async function examine(tab: Page, colorSchemes: readonly ('light' | 'dark')[], about: string): Promise<void> {
     await tab.locator('h1').waitFor();
     await tab.waitForLoadState('networkidle');
     // Beside the page's own world, where the content security policy does not keep it out.
@@ -80,11 +80,15 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       return result.value;
     };
     await evaluate(axe.source);
-    const found = await evaluate(
-      `axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(({ violations, passes }) => ({ passes: passes.length, violations: violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html, failureSummary }) => html + failureSummary).join(' | ')) }))`,
-    );
-    assert.deepEqual(found.violations, [], about);
-    assert.ok(found.passes > 10, `${about}: axe has looked at little`);
+    for (const colorScheme of colorSchemes) {
+      await tab.emulateMedia({ colorScheme });
+      const found = await evaluate(
+        `axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(({ violations, passes }) => ({ passes: passes.length, violations: violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html, failureSummary }) => html + failureSummary).join(' | ')) }))`,
+      );
+      assert.deepEqual(found.violations, [], `${about}, ${colorScheme}`);
+      assert.ok(found.passes > 10, `${about}, ${colorScheme}: axe has looked at little`);
+    }
+    await tab.emulateMedia({ colorScheme: 'light' });
     const [wide, width] = await evaluate('[document.documentElement.scrollWidth, innerWidth]');
     assert.ok(wide <= width, `${about} is ${wide} wide in a window of ${width}`);
     await session.detach();

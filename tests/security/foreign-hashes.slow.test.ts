@@ -1,0 +1,16 @@
+/** The hashes of other systems that are dear to compute, and many more damaged ones. */
+import { describe } from 'node:test';
+import {
+  dearForms,
+  foreignHashes,
+  openPasswords,
+  testDamagedForeignHash,
+  testForeignHash,
+} from '../support/foreign-hashes.js';
+
+const passwords = openPasswords();
+
+describe('a hash of another system', () => {
+  for (const form of dearForms) testForeignHash(form, passwords);
+  for (const form of Object.keys(foreignHashes)) testDamagedForeignHash(form, passwords, { read: 2_000, computed: 25 });
+});

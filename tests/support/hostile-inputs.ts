@@ -1,0 +1,250 @@
+/** What every text that the API takes is given and should not be given: SQL, what is no text, and texts made to be dear. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { sql } from 'drizzle-orm';
+import type { Answer } from './client.js';
+import { type Caller, caller, makeSuperuser, type Person, password, signUp } from './people.js';
+import { type Leaf, type SchemaOperation, schemaOperations, variablesOf } from './schema-operations.js';
+import type { Service } from './service.js';
+import { watchWork } from './work.js';
+
+/** Every argument, and every field of an input object, that takes a text. */
+export const textArguments = schemaOperations.flatMap((operation) =>
+  operation.leaves
+    .filter(({ type }) => type === 'String' || type === 'ID')
+    .map((leaf) => ({ operation, leaf, name: `${operation.name}(${leaf.path.join('.')})` })),
+);
+
+type Role = 'nobody' | 'ordinary' | 'superuser';
+
+export interface HostileInputs {
+  anonymous: Caller;
+  victim: Person;
+  /** A user of that role who can ask the operation: signed in, and without a failed attempt to prove a current password. */
+  asker(role: Role, operation: SchemaOperation): Promise<Caller>;
+  /** What an honest client could give, but for the proofs, which are wrong, and the ids, which are nobody's. */
+  honest(leaf: Leaf): unknown;
+  /** @param target the leaf that the question is about: of two that exclude each other, it is the one that is given */
+  ask(by: Caller, operation: SchemaOperation, give: (leaf: Leaf) => unknown, target?: Leaf): Promise<Answer>;
+  /** In full, but for what a question of another user may change: the throttles of the address, and the time of the last request. */
+  victimInFull(): Promise<unknown>;
+}
+
+/** Lets the service have a superuser, and a user whom nothing may change. */
+export async function openHostileInputs(service: Service): Promise<HostileInputs> {
+  const { db } = service.app;
+  const root = await makeSuperuser(service);
+  const victim = await signUp(service, {
+    username: 'victim',
+    email: 'victim@example.com',
+    phone: '+12025550199',
+    password,
+  });
+  const anonymous = caller(service);
+  let people = 0;
+  const kept: Partial<Record<Role, Caller>> = {};
+  const fresh: Record<string, () => string> = {
+    username: () => `made-${randomUUID()}`,
+    email: () => `made-${randomUUID()}@example.com`,
+    phone: () => `+1212555${String(Math.floor(Math.random() * 10_000)).padStart(4, '0')}`,
+  };
+  return {
+    anonymous,
+    victim,
+    async asker(role, operation) {
+      if (role === 'nobody') return anonymous;
+      const proves = operation.leaves.some(({ path }) => path.at(-1) === 'currentPassword');
+      // What was asked before may have ended the session.
+      if (!proves && kept[role] && (await kept[role].ask('{ me { id } }')).data?.me) return kept[role];
+      people += 1;
+      const names = { username: `asker-${people}`, email: `asker-${people}@example.com` };
+      const person = await signUp(service, { ...names, password });
+      if (role === 'superuser') await db.execute(sql`update users set is_superuser = true where id = ${person.id}`);
+      kept[role] = person;
+      return person;
+    },
+    honest({ path, type, values }) {
+      const name = path.at(-1)!;
+      if (values) return values[0];
+      if (name === 'tokenId') return victim.emailToken;
+      if (name === 'id') return randomUUID();
+      if (name === 'newPassword') return 'another horse battery';
+      if (name === 'password') return password;
+      if (name === 'identifier') return fresh.username!();
+      if (fresh[name] !== undefined && path.length > 1) return name === 'username' ? fresh.username!() : undefined;
+      if (type === 'Int') return 1;
+      if (type === 'Boolean' || type === 'DateTime') return undefined;
+      return 'wrong';
+    },
+    ask(by, operation, give, target) {
+      const named = ['username', 'email', 'phone'];
+      const chosen = operation.leaves.find(({ path }) => path.at(-1) === 'identifier');
+      const byName = named.includes(target?.path.at(-1) ?? '');
+      const excluded = (leaf: Leaf) =>
+        chosen !== undefined && leaf !== target && (byName ? leaf === chosen : named.includes(leaf.path.at(-1)!));
+      return by.ask(
+        operation.document,
+        variablesOf(operation, (leaf) => (excluded(leaf) ? undefined : give(leaf))),
+      );
+    },
+    async victimInFull() {
+      const { rows } = (await db.execute(
+        sql`select id, username, email, phone, password_hash, is_active, is_staff, is_superuser from users where id in (${victim.id}, ${root.id}) order by id`,
+      )) as unknown as { rows: unknown[] };
+      const tokens = (await db.execute(
+        sql`select * from security_tokens where user_id = ${victim.id} order by id`,
+      )) as unknown as { rows: unknown[] };
+      return { rows, tokens: tokens.rows, sessions: (await victim.sessions()).length };
+    },
+  };
+}
+
+export function assertAnswered({ status, data, errors }: Answer, about: string): void {
+  // Without ids and tokens, in which any letters may come together.
+  const text = JSON.stringify({ data, errors }).replace(/[\w.-]{30,}/g, '');
+  assert.ok(status < 500, `${about}: ${status} ${text}`);
+  assert.doesNotMatch(
+    text,
+    /INTERNAL_SERVER_ERROR|SERVICE_UNAVAILABLE|syntax error|pg_|relation|drizzle|node_modules|\$2b\$|bcrypt/i,
+    about,
+  );
+}
+
+/** All of them, or as many as that, with which the next index goes on: over all indexes each one has its turn. */
+function chosen<T>(all: readonly T[], index: number, count: number | 'all'): readonly T[] {
+  if (count === 'all') return all;
+  return Array.from({ length: count }, (_, nth) => all[(index * count + nth) % all.length]!);
+}
+
+/** @param perArgument how many of the texts every argument is given */
+export function testInjections(
+  { asker, ask, honest, victim, victimInFull }: HostileInputs,
+  roles: readonly Role[],
+  perArgument: number | 'all',
+): void {
+  const injections = [
+    `' or '1'='1`,
+    `' or 1=1; drop table users; --`,
+    `victim' --`,
+    `'; update users set is_superuser = true; --`,
+    `\\'; select pg_sleep(10); --`,
+    `" or ""="`,
+    '$1 $$ $2',
+    `') union select password_hash from users --`,
+    '%',
+    '_',
+    `${victim.id}' or true --`,
+    `${victim.emailToken}' or true --`,
+    '{"a":1}',
+    '{1,2}',
+    "1'::int",
+    '\0',
+    '\ud800',
+    'NaN',
+    '\u2019; drop table users; \u02bc',
+  ];
+  describe('SQL has no effect', () => {
+    for (const role of roles)
+      for (const [index, { operation, leaf, name }] of textArguments.entries())
+        test(`in ${name}, asked by ${role === 'nobody' ? role : `somebody ${role}`}`, async () => {
+          const before = await victimInFull();
+          const as = await asker(role, operation);
+          for (const injection of chosen(injections, index, perArgument)) {
+            const answer = await ask(as, operation, (each) => (each === leaf ? injection : honest(each)), leaf);
+            const about = `${name}: ${injection}`;
+            assertAnswered(answer, about);
+            const found = JSON.stringify(answer.data ?? null);
+            if (role === 'nobody') assert.ok(!found.includes(victim.id) && !found.includes('victim'), about);
+          }
+          assert.deepEqual(await victimInFull(), before);
+        });
+  });
+}
+
+/** @param perArgument how many of the values every argument is given */
+export function testOtherTypes({ asker, ask, honest }: HostileInputs, perArgument: number | 'all'): void {
+  const others: Record<string, unknown> = {
+    'a number': 12_345_678,
+    'a number with a fraction': 1.5,
+    true: true,
+    false: false,
+    'an object': { oneTimePassword: 'BCDF2345' },
+    'an object that speaks like a text': { toString: 'BCDF2345', length: 8 },
+    'an operator of another database': { $ne: null },
+    'a list': ['BCDF2345'],
+    'a list of lists': [['BCDF2345']],
+    'an empty list': [],
+    'an empty object': {},
+  };
+  describe('what is no text is refused', () => {
+    for (const [index, { operation, leaf, name }] of textArguments.entries())
+      test(`in ${name}`, async () => {
+        const as = await asker('ordinary', operation);
+        const some = chosen(Object.entries(others), index, perArgument);
+        const wrong = { ...Object.fromEntries(some), ...(leaf.required ? { null: null, nothing: undefined } : {}) };
+        for (const [what, value] of Object.entries(wrong)) {
+          // The specification lets a whole number stand for an id.
+          if (leaf.type === 'ID' && what === 'a number') continue;
+          const { status, data, errors } = await ask(
+            as,
+            operation,
+            (each) => (each === leaf ? value : honest(each)),
+            leaf,
+          );
+          assert.equal(errors?.[0]?.extensions.code, 'BAD_USER_INPUT', `${what}: ${JSON.stringify({ data, errors })}`);
+          assert.equal(data, undefined, what);
+          assert.ok(status < 500);
+          // It may be a password in the wrong place.
+          assert.doesNotMatch(JSON.stringify(errors), /BCDF2345|12345678/, what);
+        }
+      });
+  });
+}
+
+const made: Record<string, (length: number) => string> = {
+  a: (length) => 'a'.repeat(length),
+  '@': (length) => '@'.repeat(length),
+  '(': (length) => '('.repeat(length),
+  '.': (length) => '.'.repeat(length),
+  space: (length) => ' '.repeat(length),
+  '1': (length) => '1'.repeat(length),
+  '+1': (length) => `+${'1'.repeat(length - 1)}`,
+  'a@a.a.a': (length) => `a@${'a.'.repeat(length / 2)}`,
+  'a.a.a@': (length) => `${'a.'.repeat(length / 2)}@a.test`,
+  'a-a-a': (length) => 'a-'.repeat(length / 2),
+  'the longest ligature': (length) => '\ufdfa'.repeat(Math.min(length, 16_000)),
+  'combining marks': (length) => `a${'\u0301\u0316'.repeat(Math.min(length, 16_000) / 2)}`,
+  'p@ssw0rd': (length) => 'p@ssw0rd'.repeat(length / 8),
+  'a date': (length) => '1.1.1991'.repeat(length / 8),
+};
+/** Just what the rules let through, just more, and as much as a request can hold. */
+const lengths = [150, 256, 257, 50_000];
+
+export const dearTexts = Object.entries(made).flatMap(([what, make]) =>
+  lengths.map((length) => ({ what: `${what}, ${length} characters`, text: () => make(length), short: make(8) })),
+);
+
+/** Their time is measured by the bench. @param perArgument how many of the texts every argument is given */
+export function testDearTexts({ asker, ask, honest }: HostileInputs, perArgument: number | 'all'): void {
+  const workOf = watchWork();
+  describe('a text that is made to be dear is answered, and makes no more work than an honest one and a short one', () => {
+    for (const [index, { operation, leaf, name }] of textArguments.entries())
+      test(`in ${name}`, async () => {
+        const as = await asker('superuser', operation);
+        const giving = (text: unknown) => () =>
+          ask(as, operation, (each) => (each === leaf ? text : honest(each)), leaf);
+        const { work: usual } = await workOf(giving(honest(leaf)));
+        for (const { what, text, short } of chosen(dearTexts, index, perArgument)) {
+          const { work: least } = await workOf(giving(short));
+          const { answer, work } = await workOf(giving(text()));
+          assertAnswered(answer, what);
+          for (const kind of ['statements', 'hashes', 'scores'] as const)
+            assert.ok(
+              work[kind].length <= Math.max(usual[kind].length, least[kind].length),
+              `${what}: ${kind} ${work[kind].join(', ')}`,
+            );
+        }
+      });
+  });
+}
