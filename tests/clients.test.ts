@@ -1,70 +1,35 @@
 /** The examples of docs/clients.md: quoted as they are, and run against the service. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { after, beforeEach, describe, type TestContext, test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, type TestContext, test } from 'node:test';
 import { buildSchema, isInterfaceType } from 'graphql';
-import { createServer } from 'vite';
 import { MeDocument, PolicyDocument, SessionsDocument, UpdateAccountDocument } from '../web/src/generated/graphql.js';
 import { countDown } from './examples/count-down.js';
 import { possibleTypes } from './examples/possible-types.js';
 import { outcomeOf } from './examples/sign-in.js';
-import { openBrowser, skipWithoutBrowser } from './support/browser.js';
 import { operations } from './support/client.js';
-import { compileInPlace } from './support/compile.js';
-import { compileForBrowsers, generateAsDocumented } from './support/front-end.js';
+import { documentedBlocks, documentedClients, documentedFiles, makeDocumentedProject } from './support/front-end.js';
 import { password, signUp } from './support/people.js';
-import { freePort } from './support/postgres.js';
 import { root } from './support/root.js';
 import { clear, startService } from './support/service.js';
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
-const files = [
-  'tests/examples/codegen.ts',
-  'tests/examples/sign-in.ts',
-  'tests/examples/api.ts',
-  'tests/examples/possible-types.ts',
-  'tests/examples/apollo-client.ts',
-  'tests/examples/urql.ts',
-  'tests/examples/graphql-request.ts',
-  'tests/examples/fetch.ts',
-  'web/src/refresh-link.ts',
-  'tests/examples/tokens.ts',
-  'tests/examples/count-down.ts',
-];
-const quoted = [...read('docs/clients.md').matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text!);
+const service = await startService();
 
-const port = await freePort();
-const frontEnd = `http://localhost:${port}`;
-const service = await startService({ CORS_ORIGINS: frontEnd });
-
-// The project of a reader, of the blocks as they stand. Within this one, so that the packages are found from there.
-const project = mkdtempSync(join(root, 'dist/clients-'));
-after(() => rmSync(project, { recursive: true }));
-await generateAsDocumented(project);
-for (const [index, file] of files.map((file) => basename(file)).entries())
-  writeFileSync(join(project, file === 'codegen.ts' ? '.' : 'src', file), quoted[index] ?? '');
-
-// The one thing that a reader changes: where the API is.
-const api = join(project, 'src/api.ts');
-writeFileSync(api, readFileSync(api, 'utf8').replace('http://localhost:4000', service.url));
-await compileInPlace(join(project, 'src'));
+const project = await makeDocumentedProject(service);
 const load = (name: string) => import(join(project, 'src', `${name}.js`));
 const { tokens }: typeof import('./examples/tokens.js') = await load('tokens');
 
 test('docs/clients.md quotes the examples as they are', () => {
   // But for where a reader has what is generated.
-  const shown = files.map((file) =>
+  const shown = documentedFiles.map((file) =>
     read(file)
       .replaceAll('../../web/src/generated/', './graphql/')
       .replaceAll('../../web/src/refresh-link', './refresh-link'),
   );
-  assert.deepEqual(quoted, shown);
-});
-
-test('the blocks of docs/clients.md compile in a front end', () => {
-  assert.equal(compileForBrowsers(project), '');
+  assert.deepEqual(documentedBlocks(), shown);
 });
 
 test('the possible types of docs/clients.md are those of the schema', () => {
@@ -76,13 +41,7 @@ test('the possible types of docs/clients.md are those of the schema', () => {
   assert.deepEqual(sorted(possibleTypes), sorted(Object.fromEntries(implementing)));
 });
 
-const clients = {
-  'Apollo Client': 'apollo-client',
-  urql: 'urql',
-  'graphql-request': 'graphql-request',
-  fetch: 'fetch',
-};
-for (const [name, file] of Object.entries(clients))
+for (const [name, file] of Object.entries(documentedClients))
   test(`a sign-in by ${name} is told every outcome, and keeps its tokens`, async () => {
     await clear(service);
     await signUp(service, { username: 'ada', password });
@@ -99,42 +58,6 @@ for (const [name, file] of Object.entries(clients))
     assert.equal(await tokens.refresh(), true);
     assert.equal((await operations(service, { token: tokens.accessToken! }).me()).username, 'ada');
   });
-
-test('the four sign in from a browser, served by Vite and on another origin than the API', {
-  skip: skipWithoutBrowser,
-}, async () => {
-  await clear(service);
-  await signUp(service, { username: 'ada', password });
-  const names = Object.values(clients);
-  const main = names.map((file, n) => `import { signIn as signIn${n} } from './src/${file}.js';`).join('\n');
-  const signIns = names.map((_, n) => `signIn${n}`);
-  writeFileSync(join(project, 'main.ts'), `${main}\nObject.assign(window, { signIns: [${signIns}] });\n`);
-  writeFileSync(join(project, 'index.html'), '<!doctype html><script type="module" src="/main.ts"></script>');
-  // Not what it builds, where `process.env` is an empty object.
-  const server = await createServer({
-    root: project,
-    cacheDir: join(project, '.vite'),
-    configFile: false,
-    logLevel: 'warn',
-    server: { host: 'localhost', port, strictPort: true, hmr: false, ws: false, watch: null },
-  });
-  await server.listen();
-  const { context, page, offences } = await openBrowser(frontEnd);
-  try {
-    await page.goto('/');
-    assert.deepEqual(offences, []);
-    const outcomes = await page.evaluate(async (password) => {
-      const { signIns } = globalThis as unknown as { signIns: typeof import('./examples/fetch.js').signIn[] };
-      const outcomes: string[] = [];
-      for (const signIn of signIns) outcomes.push((await signIn('ada', password)).__typename);
-      return outcomes;
-    }, password);
-    assert.deepEqual(outcomes, Array(names.length).fill('AuthenticateSuccess'));
-  } finally {
-    await context.close();
-    await server.close();
-  }
-});
 
 describe('the link that refreshes a session', () => {
   let sent: string[] = [];

@@ -1,10 +1,9 @@
-/** The explorer: the page at /graphql, its operations, and the hosted Studio that asks from another origin. */
+/** The explorer: its operations, and the hosted Studio that asks from another origin. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildSchema, parse, validate } from 'graphql';
 import { exampleOperations, exampleVariables } from '../src/graphql/explorer.js';
 import { emitSchema } from '../src/graphql/schema.js';
-import { openBrowser, skipWithoutBrowser } from './support/browser.js';
 import { operations } from './support/client.js';
 import { signUp } from './support/people.js';
 import { clear, startService } from './support/service.js';
@@ -20,37 +19,6 @@ test('its operations are valid, and each has its variables', async () => {
   const { createUser, authenticate } = operations(service);
   assert.equal((await createUser(exampleVariables.input)).__typename, 'CreateUserSuccess');
   assert.equal((await authenticate(exampleVariables.credentials)).__typename, 'AuthenticateSuccess');
-});
-
-test('its page lets the Sandbox run, for this API and with these operations, and says so where it cannot be loaded', {
-  skip: skipWithoutBrowser,
-}, async () => {
-  const { page, context, offences } = await openBrowser(service.url);
-  // What the page loads from the internet, in its place here: it notes what it is asked for.
-  await context.route(/apollographql\.com|fonts\./, (route) =>
-    route.request().url().includes('embeddable-sandbox')
-      ? route.fulfill({
-          contentType: 'text/javascript',
-          body: 'window.EmbeddedSandbox = class { constructor(options) { window.asked = options; } };',
-        })
-      : route.abort(),
-  );
-  await page.goto('/graphql');
-  const asked = (await page.evaluate('window.asked')) as {
-    initialEndpoint: string;
-    runTelemetry: boolean;
-    initialState: { document: string };
-  };
-  assert.equal(asked.initialEndpoint, `${service.url}/graphql`);
-  assert.equal(asked.runTelemetry, false);
-  assert.equal(asked.initialState.document, exampleOperations);
-  assert.deepEqual(offences, []);
-
-  await context.unrouteAll();
-  await context.route(/apollographql\.com|fonts\./, (route) => route.abort());
-  await page.goto('/graphql');
-  await page.getByText('Apollo Sandbox cannot be loaded').waitFor();
-  await context.close();
 });
 
 for (const origin of ['https://studio.apollographql.com', 'https://sandbox.embed.apollographql.com'])
