@@ -13,7 +13,7 @@ import { startService } from './support/service.js';
 const port = await freePort();
 const frontEnd = `http://localhost:${port}`;
 const service = await startService({ CORS_ORIGINS: frontEnd });
-const project = await makeDocumentedProject(service);
+const project = await makeDocumentedProject(service, 'as documented');
 
 test('the blocks of docs/clients.md compile in a front end', () => {
   assert.equal(compileForBrowsers(project), '');

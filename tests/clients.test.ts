@@ -18,7 +18,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const service = await startService();
 
-const project = await makeDocumentedProject(service);
+const project = await makeDocumentedProject(service, 'copied');
 const load = (name: string) => import(join(project, 'src', `${name}.js`));
 const { tokens }: typeof import('./examples/tokens.js') = await load('tokens');
 
