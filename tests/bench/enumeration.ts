@@ -2,18 +2,12 @@
  * Whether a stranger can tell by the time of the answers which addresses somebody has: `npm run bench:enumeration`. Prints the medians of
  * 300 interleaved pairs (`PAIRS`), their difference, and the statistic of Mann and Whitney; fails where the medians lie further apart than 5 ms and 5 %. No part of the test run.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
-import { createApp } from '../../src/app.js';
-import { readConfig } from '../../src/config.js';
-import { createServer } from '../../src/server.js';
+import { createPasswords } from '../../src/security/passwords.js';
 import { caller } from '../support/people.js';
-import { startPostgres } from '../support/postgres.js';
-import type { Service } from '../support/service.js';
-import { type Address, forgive, makePair, questions, withoutSendLimits } from '../support/strangers-view.js';
+import { type Address, forgive, makePair, questions } from '../support/strangers-view.js';
 import { compare } from '../support/timing.js';
+import { withService } from './in-process.js';
 
 const pairs = Number(process.env.PAIRS ?? 300);
 const [limitMilliseconds, limitShare] = [5, 0.05];
@@ -37,11 +31,8 @@ const cases: [question: string, state: string, timedOut?: 'timed out'][] = [
   ['resetPassword', 'that is verified', 'timed out'],
 ];
 
-const dataDir = mkdtempSync(join(tmpdir(), 'flex-identity-bench-'));
-const postgres = await startPostgres();
 let apart = 0;
-try {
-  const service = await start(postgres.url);
+await withService({ bcryptCost: 10 }, async (service) => {
   console.log('known ms  unknown ms  difference      z  what');
   for (const [index, [question, state, timedOut]] of cases.entries()) {
     const { known, unknown } = await makePair(service, state, 'email', index);
@@ -69,28 +60,30 @@ try {
       `${figures.join(' ')}  ${question}, ${state}${timedOut ? `, ${timedOut}` : ''}${same ? '' : '  APART'}`,
     );
   }
-  await service.stop();
-} finally {
-  await postgres.stop();
-  rmSync(dataDir, { recursive: true, force: true });
-}
+  const useless = await compareUselessHash();
+  if (!useless) apart += 1;
+});
 process.exit(apart === 0 ? 0 : 1);
 
-async function start(databaseUrl: string): Promise<Service> {
-  const unlimited = ['SIGN_UPS_PER_HOUR', 'LOOK_UPS_PER_MINUTE', 'SENDS_PER_HOUR', 'GUESSES_PER_HOUR'].map((name) => [
-    name,
-    '0',
-  ]);
-  const config = readConfig({
-    PORT: '0',
-    BCRYPT_COST: '10',
-    LOG_LEVEL: 'silent',
-    DATA_DIR: dataDir,
-    DATABASE_URL: databaseUrl,
-    ...withoutSendLimits,
-    ...Object.fromEntries(unlimited),
+/** A stored hash that can verify nothing beside the hash of another password, by the threads alone. @returns whether they take the same time */
+async function compareUselessHash(): Promise<boolean> {
+  const passwords = createPasswords({
+    peppers: [{ id: '01234567', bytes: Buffer.alloc(32, 1) }],
+    cost: 10,
+    threads: 1,
   });
-  const app = await createApp(config);
-  const server = await createServer(app);
-  return { url: await server.listen(), app, stop: () => server.close() };
+  const real = await passwords.hash('correct horse battery');
+  const verify = (hash: string) => () => passwords.verify('wrong', hash);
+  const { medians, difference, share, z } = await compare(
+    pairs,
+    verify(real),
+    verify('md5$c2FsdA$aGFzaA'),
+    async () => {},
+  );
+  await passwords.end();
+  const same = Math.abs(difference) <= limitMilliseconds || Math.abs(share) <= limitShare;
+  console.log(
+    `${medians.map((each) => each.toFixed(2)).join(' and ')} ms, z = ${z.toFixed(1)}  a wrong password and a useless hash${same ? '' : '  APART'}`,
+  );
+  return same;
 }
