@@ -50,16 +50,21 @@ export async function runFiles(
   // One more than the processors: a file often waits, for a process or a clock.
   const count = oneAtATime ? 1 : Math.min(queue.length, availableParallelism() + 1);
   const results = new Results();
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => {
+      stopping = true;
+    });
   await Promise.all(
     Array.from({ length: count }, async () => {
-      while (queue.length > 0) await runWorker(queue, env, results, silenceSeconds);
+      while (queue.length > 0 && !stopping) await runWorker(queue, env, results, silenceSeconds);
     }),
   );
   for (const { file, seconds } of results.files) durations[file] = seconds;
   mkdirSync(dirname(durationsFile), { recursive: true });
   writeFileSync(durationsFile, JSON.stringify(durations));
   results.print((performance.now() - startedAt) / 1_000);
-  return results.succeeded;
+  return results.succeeded && !stopping;
 }
 
 class Results {
@@ -110,14 +115,19 @@ async function runWorker(
     env,
     execArgv: ['--enable-source-maps', `--test-reporter=${compiledFile('tests/support/reporter.ts')}`],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // A process group of its own, so that the services that it has started end with it.
+    detached: true,
   });
+  const kill = (): void => killGroup(worker);
+  process.once('exit', kill);
+  process.once('SIGTERM', kill).once('SIGINT', kill);
   let running: string | undefined;
   let runningTest: string | undefined;
   let failed = false;
   let hangs = false;
   const watchdog = setTimeout(() => {
     hangs = true;
-    worker.kill('SIGKILL');
+    kill();
   }, silenceSeconds * 1_000);
   worker.on('message', ({ ready, started, report, done }: WorkerMessage) => {
     watchdog.refresh();
@@ -141,10 +151,21 @@ async function runWorker(
   });
   const code = await exitOf(worker);
   clearTimeout(watchdog);
+  for (const event of ['exit', 'SIGTERM', 'SIGINT']) process.removeListener(event, kill);
+  kill();
   if (running === undefined) return;
   const during = runningTest === undefined ? '' : ` during "${runningTest}"`;
   const ending = hangs ? `reported nothing for ${silenceSeconds} s` : `ended its process with ${code}`;
   results.fail(running, `${ending}${during}`);
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // All of it has ended.
+  }
 }
 
 /** @returns the exit code, or the signal that ended the process */
