@@ -90,10 +90,11 @@ describe('an account that was made with somebody else’s address', () => {
       const { tokens } = await anonymous.authenticate({ username: 'mallory', password });
       const sessions = [stranger, caller(service, { token: tokens.accessToken })];
       const signedIn = await signInBy(victims, await makeCode(victims, 'AUTHENTICATION'));
-      assert.deepEqual([signedIn.user.id, signedIn.user.hasUsablePassword], [stranger.id, false]);
+      const { id, hasUsablePassword, [`${kind}Verified`]: verified } = signedIn.user;
+      assert.deepEqual([id, hasUsablePassword, verified], [stranger.id, false, true]);
       for (const session of sessions) assert.equal(await isSignedIn(session), false);
-      const again = await anonymous.authenticate({ username: 'mallory', password });
-      assert.equal(again.__typename, 'InvalidCredentialsError');
+      for (const identifier of ['mallory', victims])
+        assert.equal((await anonymous.authenticate({ identifier, password })).__typename, 'InvalidCredentialsError');
       const victim = caller(service, { token: signedIn.tokens.accessToken });
       assert.equal((await victim.account()).sessions.length, 1);
       assert.equal((await victim.changePassword({ newPassword })).__typename, 'ChangePasswordSuccess');
