@@ -100,7 +100,7 @@ export async function openHostileInputs(service: Service): Promise<HostileInputs
   };
 }
 
-export function assertAnswered({ status, data, errors }: Answer, about: string): void {
+function assertAnswered({ status, data, errors }: Answer, about: string): void {
   // Without ids and tokens, in which any letters may come together.
   const text = JSON.stringify({ data, errors }).replace(/[\w.-]{30,}/g, '');
   assert.ok(status < 500, `${about}: ${status} ${text}`);

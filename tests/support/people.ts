@@ -10,8 +10,8 @@ import { comparisonKey } from '../../src/domain/identifiers.js';
 import { generateOneTimePassword } from '../../src/domain/one-time-passwords.js';
 import { signAccessToken } from '../../src/security/access-tokens.js';
 import { formatRefreshToken, newRefreshToken, refreshTokenHash } from '../../src/security/refresh-tokens.js';
-import { type OutboxEntry, oneTimePasswordSentTo, operations, outbox, type RequestOptions, send } from './client.js';
-import { advance, type Service } from './service.js';
+import { type OutboxEntry, operations, outbox, type RequestOptions, send } from './client.js';
+import type { Service } from './service.js';
 
 type Url = { url: string };
 
@@ -84,20 +84,6 @@ export async function lastMessage(service: Url): Promise<OutboxEntry> {
 export async function securityTokenOf(service: Url, address: string): Promise<string> {
   const [token] = await caller(service).securityTokens(address);
   return token.id;
-}
-
-/** Asks for a one-time password and reads it where it arrives; the next one can be asked for at once. */
-export async function receiveOneTimePassword(
-  service: Service,
-  asker: Pick<Caller, 'sendOneTimePassword'>,
-  address: string,
-  purpose: 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET',
-): Promise<string> {
-  const sent = await asker.sendOneTimePassword(await securityTokenOf(service, address), purpose);
-  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess', JSON.stringify(sent));
-  const code = await oneTimePasswordSentTo(service, address);
-  await advance(service, 30);
-  return code;
 }
 
 /** Proves to the service that the signed-in owner reads what is sent to the address. */
