@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { afterEach } from 'node:test';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { atWorkerEnd } from './worker-end.js';
 
 /** The headless shell takes half the processor time of the whole browser. */
 const executablePath =
@@ -24,17 +25,17 @@ interface Window {
 /** One for all files of a process. */
 let running: Promise<Browser> | undefined;
 
-export async function closeBrowser(): Promise<void> {
-  await (await running)?.close();
-}
-
 /** Opens a browser that remembers nothing, like another device. */
 export async function openBrowser(baseURL?: string, options: BrowserContextOptions = {}): Promise<Window> {
-  running ??= chromium.launch({
-    executablePath,
-    // Names of test sites lead to this machine.
-    args: ['--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP *.test 127.0.0.1'],
-  });
+  if (running === undefined) {
+    const launched = chromium.launch({
+      executablePath,
+      // Names of test sites lead to this machine.
+      args: ['--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP *.test 127.0.0.1'],
+    });
+    atWorkerEnd(async () => (await launched).close());
+    running = launched;
+  }
   const context = await (await running).newContext({ ...(baseURL !== undefined && { baseURL }), ...options });
   const offences: string[] = [];
   context.on('weberror', (error) => offences.push(String(error.error())));

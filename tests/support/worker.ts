@@ -4,10 +4,10 @@
  */
 import { after, beforeEach, describe, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { closeBrowser } from './browser.js';
+import { endWorker } from './worker-end.js';
 
 for (let file = await nextFile(); file !== null; file = await nextFile()) await runFile(file);
-await closeBrowser();
+await endWorker();
 process.disconnect();
 
 function nextFile(): Promise<string | null> {
