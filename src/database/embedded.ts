@@ -21,7 +21,10 @@ interface Embedded {
  */
 export async function openEmbedded(dataDir: string | null, packageFolder: string): Promise<Embedded> {
   const cluster = join(packageFolder, preparedCluster);
-  if (dataDir === null) return { client: await create('memory://', cluster), close: async () => {} };
+  if (dataDir === null) {
+    const client = await create('memory://', cluster);
+    return { client, close: () => client.close() };
+  }
   const folder = join(dataDir, 'database');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const release = await takeExclusively(dataDir);
