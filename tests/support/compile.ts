@@ -6,19 +6,18 @@ import { compiledFile, compiledFolder, root } from './root.js';
 
 /** Compiles what has changed since it was compiled. */
 export async function compileTests(): Promise<void> {
-  const options = Math.max(
-    ...['tsconfig.json', 'tests/support/compile.ts'].map((file) => modifiedAt(join(root, file))),
-  );
+  const options = Math.max(...['tsconfig.json', 'tests/support/compile.ts'].map((file) => changedAt(join(root, file))));
   const sources = ['src', 'tests', 'web/src', 'scripts'].flatMap((name) => typeScriptIn(join(root, name)));
   const scripts = ['web/build.ts', 'web/codegen.ts'].map((file) => join(root, file));
   const stale = [...sources, ...scripts].filter(
-    (source) => modifiedAt(compiledFile(relative(root, source))) <= Math.max(options, modifiedAt(source)),
+    (source) => changedAt(compiledFile(relative(root, source))) <= Math.max(options, changedAt(source)),
   );
   if (stale.length > 0) await transform(stale, { outbase: root, outdir: compiledFolder });
 }
 
-function modifiedAt(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+/** Not the time of modification, which a file that is moved back into place keeps. */
+function changedAt(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0;
 }
 
 /** Compiles the files of a folder beside themselves. */
