@@ -44,7 +44,7 @@ export interface App {
   isUnavailable(error: unknown): boolean;
   /** Rejects where the database does not answer. */
   ping(): Promise<void>;
-  /** Waits for the work in the background, then ends threads and connections. */
+  /** Waits for the work in the background, then closes the connections. */
   close(): Promise<void>;
 }
 
@@ -147,7 +147,6 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
         keys.close();
         auditTrail.flush();
         await Promise.all(background);
-        await passwords.end();
         await database.close();
         await tracing.close();
       },

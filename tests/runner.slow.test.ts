@@ -13,7 +13,7 @@ const planted = {
   'passes.mjs': "test('passes', () => {});",
   'fails.mjs': "test('fails', () => { throw new Error('on purpose'); });",
   'fails-in-a-hook.mjs': "after(() => { throw new Error('in a hook'); }); test('ends well', () => {});",
-  'fails-while-loading.mjs': "throw new Error('while loading');",
+  'fails-while-loading.mjs': "setInterval(() => {}, 1000); throw new Error('while loading');",
   'fails-late.mjs':
     "test('ends early', () => { setTimeout(() => { throw new Error('too late'); }, 50); }); test('waits', () => new Promise((resolve) => setTimeout(resolve, 200)));",
   'crashes.mjs': "test('crashes', () => { process.kill(process.pid, 'SIGSEGV'); });",

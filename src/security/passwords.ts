@@ -56,7 +56,6 @@ export interface Passwords extends Hashing {
   waiting(): number;
   /** the npm package that hashes */
   implementation: string;
-  end(): Promise<void>;
 }
 
 export interface PasswordOptions {
@@ -76,28 +75,39 @@ const maxScoresWaiting = 300;
 /** Below everything else that this process does: requests that need no hash are not to feel it. */
 const niceIncrement = 10;
 
-/** One for the process: it knows nothing of a service, and reads its dictionaries once. Idle, it holds up no end of the process. */
-let scorers: Piscina<ScoreTask, PasswordScore> | undefined;
+/**
+ * One of each for the process, whatever services it holds: a task carries all that its thread needs to know.
+ * Idle threads do not keep the process from ending.
+ */
+const pools = new Map<string, Piscina>();
+
+function poolOf<Task, Result>(
+  worker: 'password' | 'password-strength',
+  options: { maxThreads: number; maxQueue?: number },
+): Piscina<Task, Result> {
+  const name = `${worker} ${options.maxThreads}`;
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+  const pool =
+    pools.get(name) ??
+    new Piscina({
+      filename: new URL(`./${worker}.worker${extension}`, import.meta.url).href,
+      // Begun when they are first needed, and kept: they take as much memory as all the rest, and time at the start.
+      minThreads: 0,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      // Else one that finds no thread is put behind all who came later, again and again.
+      stricterFIFO: true,
+      niceIncrement,
+      // The workers need none of the secrets that the environment holds.
+      env: {},
+      ...options,
+    });
+  pools.set(name, pool);
+  return pool;
+}
 
 export function createPasswords({ peppers, cost, threads, onUselessHash }: PasswordOptions): Passwords {
-  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-  const poolOf = (worker: string, options: { maxThreads: number; maxQueue?: number }) => ({
-    filename: new URL(`./${worker}.worker${extension}`, import.meta.url).href,
-    // Begun when they are first needed, and kept: they take as much memory as all the rest, and time at the start.
-    minThreads: 0,
-    idleTimeout: Number.POSITIVE_INFINITY,
-    // Else one that finds no thread is put behind all who came later, again and again.
-    stricterFIFO: true,
-    niceIncrement,
-    // The workers need none of the secrets that the environment holds.
-    env: {},
-    ...options,
-  });
-  const hashers = new Piscina<PasswordTask, PasswordResult>(poolOf('password', { maxThreads: threads }));
-  scorers ??= new Piscina<ScoreTask, PasswordScore>(
-    poolOf('password-strength', { maxThreads: 1, maxQueue: maxScoresWaiting }),
-  );
-  const scoring = scorers;
+  const hashers = poolOf<PasswordTask, PasswordResult>('password', { maxThreads: threads });
+  const scorers = poolOf<ScoreTask, PasswordScore>('password-strength', { maxThreads: 1, maxQueue: maxScoresWaiting });
   const pepper = peppers[0];
   // Verified where there is nothing to verify: the cost of today, and a digest that no password has.
   const decoy = `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
@@ -180,17 +190,14 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
     },
     async score(password, context) {
       try {
-        return await scoring.run({ password, context });
+        return await scorers.run({ password, context });
       } catch (error) {
         if (error instanceof Error && error.message === 'Task queue is at limit') throw new PasswordPoolBusyError();
         throw error;
       }
     },
-    waiting: () => hashers.queueSize + scoring.queueSize,
+    waiting: () => hashers.queueSize + scorers.queueSize,
     implementation: bcrypt.implementation,
-    async end() {
-      await hashers.destroy();
-    },
   };
 }
 

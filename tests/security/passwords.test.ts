@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { after, describe, type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
@@ -21,7 +21,6 @@ const [oldPepper, newPepper] = [pepper(), pepper()];
 
 function open(options: Partial<Parameters<typeof createPasswords>[0]> = {}): Passwords {
   const passwords = createPasswords({ peppers: [newPepper], cost: 4, threads: 1, ...options });
-  after(() => passwords.end());
   return passwords;
 }
 

@@ -1,12 +1,12 @@
 /** Password hashes that other systems have made, and what is tested of each: some at every run, the dear ones with the slow tests. */
 import assert from 'node:assert/strict';
 import { pbkdf2Sync, scryptSync } from 'node:crypto';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { readForeignHash } from '../../src/security/foreign-hashes.js';
 import { createPasswords, type Passwords } from '../../src/security/passwords.js';
 
-/** Ended after the tests of this file. One thread is never refused to the only one who asks, however slow it is. */
+/** One thread is never refused to the only one who asks, however slow it is. */
 export function openPasswords(onUselessHash: (scheme: string, fault: string) => void = () => {}): Passwords {
   const passwords = createPasswords({
     peppers: [{ id: '01234567', bytes: Buffer.alloc(32, 1) }],
@@ -14,7 +14,6 @@ export function openPasswords(onUselessHash: (scheme: string, fault: string) => 
     threads: 1,
     onUselessHash,
   });
-  after(() => passwords.end());
   return passwords;
 }
 

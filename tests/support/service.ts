@@ -165,9 +165,10 @@ export async function clear({ app: { db } }: Service): Promise<void> {
 export async function advance({ app: { db } }: Service, seconds: number): Promise<void> {
   await db.execute(
     sql.raw(`do $$ declare c record; begin
-      for c in select table_name, string_agg(format('%1$I = %1$I - make_interval(secs => ${Number(seconds)})', column_name), ', ') as sets
-        from information_schema.columns where table_schema = 'public' and data_type = 'timestamp with time zone' group by table_name
-      loop execute format('update %I set %s', c.table_name, c.sets); end loop;
+      for c in select relname, string_agg(format('%1$I = %1$I - make_interval(secs => ${Number(seconds)})', attname), ', ') as sets
+        from pg_class join pg_attribute on attrelid = pg_class.oid and atttypid = 'timestamptz'::regtype and not attisdropped
+        where relnamespace = 'public'::regnamespace and relkind = 'r' group by relname
+      loop execute format('update %I set %s', c.relname, c.sets); end loop;
     end $$`),
   );
 }

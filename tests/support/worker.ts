@@ -20,16 +20,18 @@ function nextFile(): Promise<string | null> {
 async function runFile(path: string): Promise<void> {
   const [cpu, startedAt, exitCode] = [process.cpuUsage(), performance.now(), process.exitCode];
   await new Promise<void>((resolve) => {
-    describe(path, async () => {
-      // Not by the reporter: a test that blocks the process would be reported when it ends.
-      beforeEach((test) => void process.send?.({ started: (test as TestContext).name }));
-      try {
-        await import(pathToFileURL(path).href);
-      } catch (error) {
-        // What fails outside of a test fails the file.
-        after(() => Promise.reject(error));
-      }
-      // The last hook of the suite, behind those of the file.
+    describe('worker', () => {
+      describe(path, async () => {
+        // Not by the reporter: a test that blocks the process would be reported when it ends.
+        beforeEach((test) => void process.send?.({ started: (test as TestContext).name }));
+        try {
+          await import(pathToFileURL(path).href);
+        } catch (error) {
+          // What fails outside of a test fails the file.
+          after(() => Promise.reject(error));
+        }
+      });
+      // Of the outer suite: a hook that fails keeps the later ones of its suite from running.
       after(() => void setImmediate(resolve));
     });
   });
