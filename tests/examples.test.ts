@@ -74,7 +74,7 @@ for (const [name, { path, idIn, anonymous }] of Object.entries(examples))
     before(async () => {
       bob = await signUp(service, { username: `${name.replace('-', '')}2` });
       for (const seconds of [86_400, 3600]) {
-        await advance(service, seconds);
+        await advance(service, seconds, { keys: true });
         await service.app.keys.refresh();
       }
       alice = await signUp(service, { username: name.replace('-', '') });

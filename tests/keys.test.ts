@@ -90,7 +90,7 @@ describe('a key', () => {
     const [old] = await jwksOf(before);
     await before.stop();
     const service = await startService(shared);
-    await advance(service, 7 * day);
+    await advance(service, 7 * day, { keys: true });
     await service.app.keys.refresh();
     const [first, second, ...others] = (await jwksOf(service)).map(({ kid }) => kid);
     assert.equal(first, old!.kid);
@@ -102,7 +102,7 @@ describe('a key', () => {
       [hour - 5, first],
       [10, second],
     ] as const) {
-      await advance(service, seconds);
+      await advance(service, seconds, { keys: true });
       await service.app.keys.refresh();
       tokens = await refreshed(service, tokens.refreshToken);
       assert.equal(kidOf(tokens.accessToken), kid);
@@ -112,7 +112,7 @@ describe('a key', () => {
   test('is made once when it is due on two processes at once', async () => {
     const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
     const replicas = await Promise.all([startService(shared), startService(shared)]);
-    await advance(replicas[0]!, day);
+    await advance(replicas[0]!, day, { keys: true });
     await Promise.all([...replicas, ...replicas].map(({ app }) => app.keys.refresh()));
     const [left, right] = await Promise.all(replicas.map(jwksOf));
     assert.equal(left!.length, 2);

@@ -1,3 +1,3 @@
 import { replayTraces } from './trace-replay.js';
 
-await replayTraces(['random, made by a superuser', 'sent to a stranger', 'sent to its owner']);
+await replayTraces(['made by a superuser', 'sent to a stranger', 'sent to its owner']);

@@ -1,3 +1,548 @@
-import { testHistories } from './invariants.js';
+/** What several people do in whatever order, made up by fast-check; and what must hold after each step of it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sql } from 'drizzle-orm';
+import fc from 'fast-check';
+import { type Caller, caller, makeSuperuser, password as rootPassword } from '../support/people.js';
+import { advance, clear, startService } from '../support/service.js';
 
-await testHistories(25);
+const service = await startService({
+  OTP_SEND_INTERVAL_SECONDS: '0',
+  OTP_SENDS_PER_HOUR: '0',
+  OTP_SENDS_PER_DAY: '0',
+  PASSWORD_MIN_SCORE: '0',
+});
+const anonymous = caller(service);
+
+const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
+type Purpose = (typeof purposes)[number];
+
+/** Somebody whose address is fixed, so that what is counted for it can be followed; the account may come and go. */
+const names = ['root', 'alice', 'bob', 'carol'] as const;
+type Name = (typeof names)[number];
+const emailOf = (name: Name) => `${name}@example.com`;
+
+type Step =
+  | { do: 'sign up'; who: Name; withPassword: boolean }
+  | { do: 'sign in'; who: Name; password: 'right' | 'old' | 'wrong' }
+  | { do: 'sign out' | 'refresh'; who: Name }
+  | { do: 'send' | 'generate'; by: Name | null; who: Name; purpose: Purpose }
+  | { do: 'check'; by: Name | null; who: Name; purpose: Purpose; which: Which }
+  | { do: 'reset'; who: Name; which: Which }
+  | { do: 'change password'; who: Name; current: 'right' | 'old' | 'wrong' | 'absent' }
+  | { do: 'set password' | 'delete' | 'unlock'; by: Name; who: Name }
+  | { do: 'change'; by: Name; who: Name; change: Record<string, string | boolean | null> }
+  | { do: 'wait'; seconds: number };
+/** Of all the one-time passwords ever made for the address: the last of this purpose, an earlier one, one of another purpose or address, or none of them. */
+type Which = 'right' | 'earlier' | 'of another purpose' | 'of another address' | 'wrong';
+
+const who = fc.constantFrom(...names);
+const by = fc.option(who);
+const purpose = fc.constantFrom(...purposes);
+const which = fc.oneof(
+  { weight: 4, arbitrary: fc.constant<Which>('right') },
+  { weight: 3, arbitrary: fc.constantFrom<Which>('earlier', 'of another purpose', 'of another address', 'wrong') },
+);
+const changes = fc.constantFrom<Record<string, string | boolean | null>>(
+  { username: null },
+  { email: null },
+  { username: 'renamed' },
+  { username: null, email: null },
+  { phone: '+12025550123' },
+  { email: 'new@example.com' },
+  { isActive: false },
+  { isActive: true },
+  { isSuperuser: true },
+  { isSuperuser: false },
+  { isStaff: true },
+  { isStaff: false },
+);
+const steps: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('sign up' as const), who, withPassword: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('sign in' as const),
+      who,
+      password: fc.constantFrom('right' as const, 'right' as const, 'old' as const, 'wrong' as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('sign out' as const, 'refresh' as const), who }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('send' as const), by, who, purpose }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('generate' as const), by, who, purpose }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('check' as const), by, who, purpose, which }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('reset' as const), who, which }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('change password' as const),
+      who,
+      current: fc.constantFrom('right' as const, 'old' as const, 'wrong' as const, 'absent' as const),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constantFrom('set password' as const, 'delete' as const, 'unlock' as const),
+      by: who,
+      who,
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('change' as const), by: who, who, change: changes }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1, 2, 5, 60, 700, 4_000) }),
+  },
+);
+
+/** Steps that belong together, since by chance they hardly meet: a one-time password is asked for and handed in, twice. */
+const proofs: fc.Arbitrary<Step[]> = fc
+  .record({ who, purpose, which, waited: fc.boolean(), again: fc.boolean(), signedIn: fc.boolean() })
+  .map(({ who, purpose, which, waited, again, signedIn }) => {
+    const by = purpose === 'VERIFICATION' || signedIn ? who : null;
+    const send: Step = { do: 'send', by, who, purpose };
+    const use: Step =
+      purpose === 'PASSWORD_RESET' ? { do: 'reset', who, which } : { do: 'check', by, who, purpose, which };
+    return [...(waited ? [{ do: 'wait', seconds: 4_000 } as const] : []), send, ...(again ? [send] : []), use, use];
+  });
+
+/** A password is chosen by somebody who has just signed in. */
+const choices: fc.Arbitrary<Step[]> = fc
+  .record({ who, waited: fc.boolean() })
+  .map(({ who, waited }) => [
+    ...(waited ? [{ do: 'wait', seconds: 4_000 } as const] : []),
+    { do: 'sign in', who, password: 'right' },
+    { do: 'change password', who, current: 'right' },
+    { do: 'sign in', who, password: 'old' },
+  ]);
+
+/** Superusers who are made, and end each other or themselves, until one is left. */
+const falls: fc.Arbitrary<Step[]> = fc
+  .record({
+    who: fc.constantFrom('alice' as const, 'bob' as const),
+    last: fc.constantFrom<Step>(
+      { do: 'delete', by: 'root', who: 'root' },
+      { do: 'change', by: 'root', who: 'root', change: { isSuperuser: false } },
+      { do: 'change', by: 'root', who: 'root', change: { isActive: false } },
+    ),
+    fall: fc.constantFrom('delete' as const, 'isSuperuser' as const, 'isActive' as const, 'themselves' as const),
+  })
+  .map(({ who, last, fall }) => [
+    { do: 'wait', seconds: 4_000 },
+    { do: 'sign in', who: 'root', password: 'right' },
+    { do: 'change', by: 'root', who, change: { isSuperuser: true } },
+    { do: 'sign in', who, password: 'right' },
+    ...(fall === 'delete' ? [{ do: 'delete', by: who, who: 'root' } as const] : []),
+    ...(fall === 'themselves' ? [{ do: 'delete', by: who, who } as const] : []),
+    ...(fall.startsWith('is') ? [{ do: 'change', by: 'root', who, change: { [fall]: false } } as const] : []),
+    last,
+    { do: 'delete', by: who, who },
+  ]);
+
+const histories = fc
+  .array(
+    fc.oneof(
+      { weight: 4, arbitrary: steps.map((step) => [step]) },
+      { weight: 2, arbitrary: proofs },
+      { weight: 1, arbitrary: choices },
+      { weight: 1, arbitrary: falls },
+    ),
+    {
+      minLength: 15,
+      maxLength: 40,
+      size: 'max',
+    },
+  )
+  .map((all) => all.flat());
+
+interface Made {
+  text: string;
+  name: Name;
+  purpose: Purpose;
+  at: number;
+  spent: boolean;
+}
+
+interface Session {
+  token: string;
+  refreshToken: string;
+  as: Caller;
+  /** when it was last proved by a one-time password */
+  provedAt: number | null;
+}
+
+/** What is known to the people; what the service knows is looked up in its tables. */
+class World {
+  readonly passwords: Partial<Record<Name, string>> = {};
+  readonly oldPasswords: Partial<Record<Name, string>> = {};
+  readonly sessions: Partial<Record<Name, Session>> = {};
+  readonly tokenIds = {} as Record<Name, string>;
+  readonly made: Made[] = [];
+  seconds = 0;
+  private passwordCount = 0;
+
+  newPassword(): string {
+    this.passwordCount += 1;
+    return `violin under the stairs ${this.passwordCount}`;
+  }
+
+  openSession(name: Name, tokens: { accessToken: string; refreshToken: string }, provedAt: number | null): void {
+    const { accessToken: token, refreshToken } = tokens;
+    this.sessions[name] = { token, refreshToken, as: caller(service, { token }), provedAt };
+  }
+
+  as(name: Name | null): Caller {
+    return (name !== null && this.sessions[name]?.as) || anonymous;
+  }
+
+  setPassword(name: Name, text: string): void {
+    const old = this.passwords[name];
+    if (old !== undefined) this.oldPasswords[name] = old;
+    this.passwords[name] = text;
+  }
+}
+
+interface Row {
+  id: string;
+  password_hash: string | null;
+  is_active: boolean;
+  is_staff: boolean;
+  is_superuser: boolean;
+  identifiers: number;
+  verified: boolean | null;
+}
+
+interface State {
+  users: Map<string, Row>;
+  counts: Map<string, number>;
+  activeSuperusers: number;
+}
+
+async function look(): Promise<State> {
+  const rows = async <T>(query: ReturnType<typeof sql>) =>
+    ((await service.app.db.execute(query)) as unknown as { rows: T[] }).rows;
+  const users = await rows<Row>(
+    sql`select users.id, password_hash, is_active, is_staff, is_superuser, num_nonnulls(username, email, phone) as identifiers, first_verified_at is not null as verified from users`,
+  );
+  const counts = await rows<{ key: string; count: number }>(
+    sql`select token_id || ' ' || purpose as key, failure_count as count from one_time_passwords`,
+  );
+  return {
+    users: new Map(users.map((row) => [row.id, row])),
+    counts: new Map(counts.map(({ key, count }) => [key, Number(count)])),
+    activeSuperusers: users.filter((row) => row.is_superuser && row.is_active).length,
+  };
+}
+
+/** What a step is allowed to have changed. */
+interface Allowed {
+  /** users whose password may be another now, by id; or that of whoever has been proved for the first time, which may be gone */
+  passwordOf?: string | undefined;
+  passwordGone?: boolean;
+  /** the count that may have fallen */
+  countOf?: string[];
+  roles?: boolean;
+}
+
+/** The id of whoever has the address now. */
+async function ownerOf(world: World, name: Name): Promise<string | undefined> {
+  const { rows } = (await service.app.db.execute(
+    sql`select user_id from security_tokens where id = ${world.tokenIds[name]}`,
+  )) as unknown as { rows: { user_id: string }[] };
+  return rows[0]?.user_id;
+}
+
+function pick(world: World, name: Name, purpose: Purpose, which: Which): Made | undefined {
+  const all = world.made.toReversed();
+  const same = all.filter((made) => made.name === name && made.purpose === purpose);
+  if (which === 'right') return same[0];
+  if (which === 'earlier') return same[1];
+  if (which === 'of another purpose') return all.find((made) => made.name === name && made.purpose !== purpose);
+  if (which === 'of another address') return all.find((made) => made.name !== name && made.purpose === purpose);
+  return undefined;
+}
+
+/** That a one-time password which has just worked was the last made for its address and purpose, and neither spent nor expired. */
+function assertGood(world: World, name: Name, purpose: Purpose, made: Made | undefined): void {
+  assert.ok(made !== undefined, 'one that was never made has worked');
+  assert.equal(
+    made,
+    pick(world, name, purpose, 'right'),
+    'another one than the last made for the address and purpose has worked',
+  );
+  assert.ok(!made.spent, 'a spent one has worked');
+  assert.ok(world.seconds - made.at <= 605, `one of ${world.seconds - made.at} seconds ago has worked`);
+  made.spent = true;
+}
+
+async function take(world: World, step: Step): Promise<Allowed> {
+  switch (step.do) {
+    case 'wait':
+      world.seconds += step.seconds;
+      await advance(service, step.seconds);
+      return {};
+    case 'sign up': {
+      const text = step.withPassword ? world.newPassword() : undefined;
+      const { user, tokens } = await anonymous.createUser({
+        username: step.who,
+        email: emailOf(step.who),
+        password: text,
+      });
+      if (user === undefined) return {};
+      delete world.passwords[step.who];
+      delete world.oldPasswords[step.who];
+      if (text !== undefined) world.passwords[step.who] = text;
+      world.openSession(step.who, tokens, null);
+      return {};
+    }
+    case 'sign in': {
+      const texts = { right: world.passwords[step.who], old: world.oldPasswords[step.who], wrong: 'wrong' };
+      const text = texts[step.password];
+      const answer = await anonymous.authenticate({ email: emailOf(step.who), password: text ?? 'no password' });
+      if (answer.__typename !== 'AuthenticateSuccess') return {};
+      assert.equal(text, world.passwords[step.who], 'a password that is not the present one has worked');
+      assert.ok(answer.user.isActive);
+      world.openSession(step.who, answer.tokens, null);
+      return {};
+    }
+    case 'sign out':
+      if (world.sessions[step.who] !== undefined) await anonymous.signOut(world.sessions[step.who]!.refreshToken);
+      delete world.sessions[step.who];
+      return {};
+    case 'refresh': {
+      const session = world.sessions[step.who];
+      if (session === undefined) return {};
+      const { tokens } = await anonymous.refreshSession(session.refreshToken);
+      if (tokens) world.openSession(step.who, tokens, session.provedAt);
+      else delete world.sessions[step.who];
+      return {};
+    }
+    case 'send': {
+      const before = (await service.app.outbox()).length;
+      await world
+        .as(step.by)
+        .ask(
+          `mutation { sendOneTimePassword(tokenId: "${world.tokenIds[step.who]}", purpose: ${step.purpose}) { __typename ... on IdentityError { code } } }`,
+        );
+      const messages = await service.app.outbox();
+      const [message] = messages
+        .slice(0, messages.length - before)
+        .filter(({ to, oneTimePassword }) => oneTimePassword !== null && to === emailOf(step.who));
+      if (message)
+        world.made.push({
+          text: message.oneTimePassword!,
+          name: step.who,
+          purpose: step.purpose,
+          at: world.seconds,
+          spent: false,
+        });
+      return {};
+    }
+    case 'generate': {
+      const { data } = await world
+        .as(step.by)
+        .ask(
+          `mutation { generateOneTimePassword(tokenId: "${world.tokenIds[step.who]}", purpose: ${step.purpose}) { ... on GenerateOneTimePasswordSuccess { oneTimePassword } ... on IdentityError { code } } }`,
+        );
+      const text = data?.generateOneTimePassword?.oneTimePassword;
+      if (text) world.made.push({ text, name: step.who, purpose: step.purpose, at: world.seconds, spent: false });
+      return {};
+    }
+    case 'check': {
+      const made = pick(world, step.who, step.purpose, step.which);
+      const owner = await ownerOf(world, step.who);
+      const { data } = await world
+        .as(step.by)
+        .ask(
+          `mutation ($text: String!) { checkOneTimePassword(tokenId: "${world.tokenIds[step.who]}", oneTimePassword: $text, purpose: ${step.purpose}) { ... on CheckOneTimePasswordSuccess { user { id isActive } tokens { accessToken refreshToken } } ... on IdentityError { code } } }`,
+          { text: made?.text ?? 'WRONG222' },
+        );
+      const { user, tokens } = data?.checkOneTimePassword ?? {};
+      if (user === undefined) return {};
+      assertGood(world, step.who, step.purpose, made);
+      assert.notEqual(step.purpose, 'PASSWORD_RESET', 'one for a reset has been good for something else');
+      assert.equal(user.id, owner, 'somebody else has been proved');
+      assert.ok(user.isActive);
+      if (tokens) world.openSession(step.who, tokens, world.seconds);
+      else world.sessions[step.by!]!.provedAt = world.seconds;
+      const after = (await look()).users.get(user.id)!;
+      if (after.password_hash === null) delete world.passwords[step.who];
+      return { passwordOf: user.id, passwordGone: true, countOf: [`${world.tokenIds[step.who]} ${step.purpose}`] };
+    }
+    case 'reset': {
+      const made = pick(world, step.who, 'PASSWORD_RESET', step.which);
+      const owner = await ownerOf(world, step.who);
+      const newPassword = world.newPassword();
+      const answer = await anonymous.resetPassword({
+        tokenId: world.tokenIds[step.who],
+        oneTimePassword: made?.text ?? 'WRONG222',
+        newPassword,
+      });
+      if (answer.user === undefined) return {};
+      assertGood(world, step.who, 'PASSWORD_RESET', made);
+      assert.equal(answer.user.id, owner, 'the password of somebody else has been reset');
+      world.setPassword(step.who, newPassword);
+      world.openSession(step.who, answer.tokens, world.seconds);
+      return { passwordOf: answer.user.id, countOf: [`${world.tokenIds[step.who]} PASSWORD_RESET`] };
+    }
+    case 'change password': {
+      const texts = {
+        right: world.passwords[step.who],
+        old: world.oldPasswords[step.who],
+        wrong: 'wrong',
+        absent: undefined,
+      };
+      const currentPassword = texts[step.current];
+      const newPassword = world.newPassword();
+      const { data } = await world
+        .as(step.who)
+        .ask(
+          'mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { ... on ChangePasswordSuccess { user { id } } ... on IdentityError { code } } }',
+          {
+            input: { currentPassword, newPassword },
+          },
+        );
+      const id = data?.changePassword?.user?.id;
+      if (id === undefined) return {};
+      if (currentPassword === undefined) {
+        const { provedAt } = world.sessions[step.who]!;
+        assert.ok(
+          provedAt !== null && world.seconds - provedAt <= 605,
+          'changed without the current one and without a proof',
+        );
+      } else assert.equal(currentPassword, world.passwords[step.who], 'changed by one that is not the current one');
+      world.setPassword(step.who, newPassword);
+      return { passwordOf: id };
+    }
+    case 'set password': {
+      const id = await ownerOf(world, step.who);
+      if (id === undefined) return {};
+      const newPassword = world.newPassword();
+      const { data } = await world
+        .as(step.by)
+        .ask(
+          `mutation ($p: String!) { setUserPassword(id: "${id}", newPassword: $p) { ... on SetUserPasswordSuccess { user { id } } ... on IdentityError { code } } }`,
+          { p: newPassword },
+        );
+      if (data?.setUserPassword?.user === undefined) return {};
+      await assertSuperuser(world, step.by);
+      world.setPassword(step.who, newPassword);
+      return { passwordOf: id };
+    }
+    case 'delete': {
+      const id = await ownerOf(world, step.who);
+      if (id === undefined) return {};
+      const bySuperuser = await isSuperuser(world, step.by);
+      const { data } = await world
+        .as(step.by)
+        .ask(`mutation { deleteUser(id: "${id}") { ... on DeleteUserSuccess { id } ... on IdentityError { code } } }`);
+      if (data?.deleteUser?.id !== undefined)
+        assert.ok(bySuperuser || step.by === step.who, 'somebody else has been deleted');
+      return {};
+    }
+    case 'unlock': {
+      const { data } = await world
+        .as(step.by)
+        .ask(
+          `mutation { unlockSecurityToken(tokenId: "${world.tokenIds[step.who]}") { ... on UnlockSecurityTokenSuccess { securityToken { id } } ... on IdentityError { code } } }`,
+        );
+      const unlocked = data?.unlockSecurityToken != null;
+      return unlocked ? { countOf: purposes.map((each) => `${world.tokenIds[step.who]} ${each}`) } : {};
+    }
+    case 'change': {
+      const id = await ownerOf(world, step.who);
+      if (id === undefined) return {};
+      const bySuperuser = await isSuperuser(world, step.by);
+      const { data } = await world
+        .as(step.by)
+        .ask(
+          'mutation ($id: ID!, $input: UpdateUserInput!) { updateUser(id: $id, input: $input) { ... on UpdateUserSuccess { user { id } } ... on IdentityError { code } } }',
+          { id, input: step.change },
+        );
+      if (data?.updateUser?.user === undefined) return {};
+      assert.ok(
+        bySuperuser || step.by === step.who || (await isStaff(world, step.by)),
+        'somebody else has been changed',
+      );
+      return { roles: bySuperuser };
+    }
+  }
+}
+
+async function roleOf(world: World, name: Name): Promise<Pick<Row, 'is_staff' | 'is_superuser'> | null> {
+  const { data } = await world.as(name).ask('{ me { isStaff isSuperuser } }');
+  return data?.me ? { is_staff: data.me.isStaff, is_superuser: data.me.isSuperuser } : null;
+}
+
+async function isSuperuser(world: World, name: Name): Promise<boolean> {
+  return (await roleOf(world, name))?.is_superuser === true;
+}
+
+async function isStaff(world: World, name: Name): Promise<boolean> {
+  return (await roleOf(world, name))?.is_staff === true;
+}
+
+async function assertSuperuser(world: World, name: Name): Promise<void> {
+  assert.ok(await isSuperuser(world, name), `${name} is no superuser`);
+}
+
+function assertInvariants(before: State, after: State, allowed: Allowed): void {
+  for (const [id, user] of after.users) {
+    assert.ok(Number(user.identifiers) > 0, 'a user has an identifier');
+    const earlier = before.users.get(id);
+    if (earlier === undefined) continue;
+    if (user.password_hash !== earlier.password_hash) {
+      assert.equal(allowed.passwordOf, id, 'a password changes by a proof or by the current one');
+      if (allowed.passwordGone) {
+        assert.equal(user.password_hash, null, 'a sign-in sets no password');
+        assert.ok(!earlier.verified, 'it drops that of whoever came before the first proof, and no other');
+      }
+    }
+    const { is_staff, is_superuser } = user;
+    if (!allowed.roles)
+      assert.deepEqual(
+        { is_staff, is_superuser },
+        { is_staff: earlier.is_staff, is_superuser: earlier.is_superuser },
+        'superusers give and take roles',
+      );
+  }
+  for (const [key, count] of before.counts)
+    if (!allowed.countOf?.includes(key))
+      assert.ok(
+        (after.counts.get(key) ?? 0) >= count,
+        `the count of ${key} fell from ${count} to ${after.counts.get(key)}`,
+      );
+  assert.ok(after.activeSuperusers > 0, 'the last active superuser stays');
+}
+
+test('whatever several people do in whatever order, the promises hold after each step', async (t) => {
+  let taken = 0;
+  const worked: Record<string, number> = {};
+  await fc.assert(
+    fc.asyncProperty(histories, async (history) => {
+      await clear(service);
+      const world = new World();
+      for (const name of names) world.tokenIds[name] = (await anonymous.securityTokens(emailOf(name)))[0].id;
+      const root = await makeSuperuser(service, { username: 'root', email: emailOf('root') });
+      world.passwords.root = rootPassword;
+      world.openSession('root', root.tokens, null);
+      for (const name of ['alice', 'bob'] as const) await take(world, { do: 'sign up', who: name, withPassword: true });
+      let before = await look();
+      for (const [index, step] of history.entries()) {
+        try {
+          const allowed = await take(world, step);
+          const after = await look();
+          assertInvariants(before, after, allowed);
+          before = after;
+          taken += 1;
+          if (Object.keys(allowed).length > 0) worked[step.do] = (worked[step.do] ?? 0) + 1;
+        } catch (error) {
+          throw new Error(`step ${index}, ${JSON.stringify(step)}: ${(error as Error).message}`, { cause: error });
+        }
+      }
+    }),
+    { numRuns: 25, includeErrorInReport: true },
+  );
+  t.diagnostic(`${taken} steps; of those that could change something, did: ${JSON.stringify(worked)}`);
+  for (const step of ['check', 'change']) assert.ok((worked[step] ?? 0) > 0, `no ${step} has worked`);
+});

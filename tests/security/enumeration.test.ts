@@ -4,4 +4,4 @@
  */
 import { testEnumeration } from '../support/enumeration.js';
 
-await testEnumeration({ every: 5, times: 2 });
+await testEnumeration({ every: 9, times: 2 });

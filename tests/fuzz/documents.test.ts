@@ -1,4 +1,0 @@
-import { testGeneratedDocuments } from './documents.js';
-
-// Fixed, so that a failure is that of the change.
-await testGeneratedDocuments(300, 1);
