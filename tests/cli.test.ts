@@ -415,8 +415,8 @@ test('the embedded database belongs to one process: another is told so, and the 
 test('of several that reach at once for a folder whose holder was killed, one gets it', async () => {
   const folder = temporaryFolder();
   const reach = `
-    const { takeExclusively } = await import(${JSON.stringify(compiledFile('src/database/exclusive-use.ts'))});
-    process.on('message', () => takeExclusively(process.argv[1]).then(
+    const { acquireProcessLock } = await import(${JSON.stringify(compiledFile('src/database/process-lock.ts'))});
+    process.on('message', () => acquireProcessLock(process.argv[1]).then(
       () => process.send('taken'),
       (error) => process.send(error.name),
     ));

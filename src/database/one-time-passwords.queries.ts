@@ -1,7 +1,8 @@
 /** Statements about one-time passwords: made, checked, spent, void. */
 import { and, eq, gt, isNotNull, type SQL, sql } from 'drizzle-orm';
 import { reservation } from './attempts.js';
-import { type Database, statement } from './database.js';
+import type { Database } from './database.js';
+import { prepareCached } from './prepared.js';
 import { type GuessLimit, guessesReached } from './rate-limits.queries.js';
 import { now, type OneTimePasswordPurpose, oneTimePasswords, rateLimitEvents, storedNow } from './schema.js';
 
@@ -38,7 +39,7 @@ export async function reserveCheck(
     guesses: GuessLimit;
   },
 ): Promise<OneTimePasswordAttempt> {
-  const prepared = statement(db, 'reserve_check', (db) => {
+  const prepared = prepareCached(db, 'reserve_check', (db) => {
     const given = (name: string) => sql.placeholder(name);
     const { first, further, returning } = reservation(
       oneTimePasswords,
@@ -97,7 +98,7 @@ export async function spendOneTimePassword(
   db: Database,
   { tokenId, purpose, codeDigest }: { tokenId: string; purpose: OneTimePasswordPurpose; codeDigest: Buffer },
 ): Promise<boolean> {
-  const prepared = statement(db, 'spend_one_time_password', (db) =>
+  const prepared = prepareCached(db, 'spend_one_time_password', (db) =>
     db
       .update(oneTimePasswords)
       .set({ codeDigest: null, expiresAt: null, failureCount: 0, retryAt: null, updatedAt: now })
@@ -128,7 +129,7 @@ export async function putOneTimePassword(
   },
 ): Promise<Date> {
   const { live, ...rest } = password;
-  const prepared = statement(db, 'put_one_time_password', (db) => {
+  const prepared = prepareCached(db, 'put_one_time_password', (db) => {
     const expiresAt: SQL<Date> = sql<Date>`${now} + make_interval(secs => ${sql.placeholder('ttlSeconds')}::int)`;
     const userId = sql`${sql.placeholder('userId')}::uuid`;
     const values = {

@@ -1,6 +1,7 @@
 /** The limits of a rate: so many events of a key in so many seconds, in every window of that length. */
 import { type SQL, sql } from 'drizzle-orm';
-import { type Database, statement } from './database.js';
+import type { Database } from './database.js';
+import { prepareCached } from './prepared.js';
 import { now, rateLimitEvents, storedNow } from './schema.js';
 
 export interface RateLimit {
@@ -32,14 +33,14 @@ export async function takeRateLimits(
   return db.transaction(async (tx) => {
     // In the order of the numbers, so that no two wait for each other; and before the statement that counts, which sees what was there when it began.
     const locks = effective.map(({ key }) => key.readBigInt64BE(0)).sort((a, b) => (a < b ? -1 : 1));
-    const lock = statement(tx, 'lock_rate_limits', (tx) =>
+    const lock = prepareCached(tx, 'lock_rate_limits', (tx) =>
       tx
         .select({ lock: sql`pg_advisory_xact_lock(lock)` })
         .from(sql`unnest(${sql.placeholder('locks')}::bigint[]) as lock`),
     );
     await lock.execute({ locks: `{${locks}}` });
     const windows = effective.flatMap(({ key, windows }) => windows.map((window) => ({ key, ...window })));
-    const take = statement(tx, 'take_rate_limits', takeStatement);
+    const take = prepareCached(tx, 'take_rate_limits', takeStatement);
     const rows = await take.execute({
       keys: hexArray(effective),
       windowKeys: hexArray(windows),
@@ -104,7 +105,7 @@ export async function takeGuess(
   limit: GuessLimit,
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
   if (limit.count === 0) return { events: [] };
-  const findReached = statement(tx, 'find_guesses_reached', (tx) =>
+  const findReached = prepareCached(tx, 'find_guesses_reached', (tx) =>
     tx
       .select({
         retryAt: sql`retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date>,
@@ -116,7 +117,7 @@ export async function takeGuess(
   );
   const [reached] = await findReached.execute({ ...limit });
   if (reached !== undefined) return { limited: reached };
-  const insert = statement(tx, 'insert_guess', (tx) =>
+  const insert = prepareCached(tx, 'insert_guess', (tx) =>
     tx
       .insert(rateLimitEvents)
       .values({ key: sql.placeholder('key'), occurredAt: storedNow })
@@ -129,7 +130,7 @@ export async function takeGuess(
 /** Gives back what was counted for something that did not take place. */
 export async function giveBackRateLimits(db: Database, events: bigint[]): Promise<void> {
   if (events.length === 0) return;
-  const prepared = statement(db, 'give_back_rate_limits', (db) =>
+  const prepared = prepareCached(db, 'give_back_rate_limits', (db) =>
     db.delete(rateLimitEvents).where(sql`${rateLimitEvents.id} = any(${sql.placeholder('events')}::bigint[])`),
   );
   await prepared.execute({ events: `{${events}}` });

@@ -1,6 +1,7 @@
 /** Statements about sessions. */
 import { and, desc, eq, getTableColumns, gt, isNull, ne, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
-import { type Database, statement } from './database.js';
+import type { Database } from './database.js';
+import { prepareCached } from './prepared.js';
 import { type AuthenticationMethod, now, type SessionRow, sessions, users } from './schema.js';
 import { type User, userColumns } from './users.queries.js';
 
@@ -22,7 +23,7 @@ export async function insertSession(
   { idleTtlSeconds, ttlSeconds, ...session }: NewSession,
 ): Promise<SessionRow> {
   const given = (name: keyof NewSession | 'byOneTimePassword') => sql.placeholder(name);
-  const prepared = statement(tx, 'insert_session', (tx) =>
+  const prepared = prepareCached(tx, 'insert_session', (tx) =>
     tx
       .insert(sessions)
       .values({
@@ -66,7 +67,7 @@ export async function findLiveSession(
   db: Database,
   token: { sessionId: string; userId: string; expiresAt: Date },
 ): Promise<LiveSession | undefined> {
-  const prepared = statement(db, 'find_live_session', (db) =>
+  const prepared = prepareCached(db, 'find_live_session', (db) =>
     db
       .select({
         user: userColumns,
@@ -130,7 +131,7 @@ export async function rotateRefreshToken(
   db: Database,
   token: { sessionId: string; hash: Buffer; successorHash: Buffer; idleTtlSeconds: number },
 ): Promise<Rotation | undefined> {
-  const prepared = statement(db, 'rotate_refresh_token', (db) => {
+  const prepared = prepareCached(db, 'rotate_refresh_token', (db) => {
     const hash = sql`${sql.placeholder('hash')}::bytea`;
     const successorHash = sql`${sql.placeholder('successorHash')}::bytea`;
     const isCurrent = sql`${sessions.refreshTokenHash} = ${hash}`;
@@ -218,7 +219,7 @@ export async function isNewDevice(
   { userAgent, network }: { userAgent: string | null; network: string },
 ): Promise<boolean> {
   const userId = sql`${sql.placeholder('userId')}::uuid`;
-  const prepared = statement(tx, 'is_new_device', (tx) =>
+  const prepared = prepareCached(tx, 'is_new_device', (tx) =>
     tx
       .select({
         some: sql<boolean>`exists (select from ${sessions} where ${sessions.userId} = ${userId})`,

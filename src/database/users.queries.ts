@@ -1,6 +1,7 @@
 /** Statements about users and the security tokens of their addresses. */
 import { and, desc, eq, getTableColumns, isNull, ne, or, type SQL, sql } from 'drizzle-orm';
-import { type Database, statement } from './database.js';
+import type { Database } from './database.js';
+import { prepareCached } from './prepared.js';
 import {
   type AddressKind,
   type NewUserRow,
@@ -74,7 +75,7 @@ export async function findTaken(
 }
 
 export async function findUser(db: Database, id: string): Promise<User | undefined> {
-  const prepared = statement(db, 'find_user', (db) =>
+  const prepared = prepareCached(db, 'find_user', (db) =>
     db
       .select(userColumns)
       .from(users)
@@ -92,7 +93,7 @@ export const nobody = '00000000-0000-0000-0000-000000000000';
  * Rows that refer to the user are still written meanwhile (hence "no key"): else a one-time password being made and one being spent could wait for each other.
  */
 export async function lockUser(tx: Database, id: string): Promise<User | undefined> {
-  const prepared = statement(tx, 'lock_user', (tx) =>
+  const prepared = prepareCached(tx, 'lock_user', (tx) =>
     tx
       .select({ id: users.id })
       .from(users)
@@ -111,7 +112,7 @@ export async function hasSuperuser(db: Database): Promise<boolean> {
 
 /** Notes that the user has signed in. @returns when */
 export async function updateLastLogin(tx: Database, id: string): Promise<Date> {
-  const prepared = statement(tx, 'update_last_login', (tx) =>
+  const prepared = prepareCached(tx, 'update_last_login', (tx) =>
     tx
       .update(users)
       .set({ lastLogin: now })
@@ -137,7 +138,7 @@ export async function findSecurityTokens(
     );
   const by = 'userId' in of ? 'user' : 'usernameKey' in of ? 'username' : 'id';
   const column = { user: securityTokens.userId, username: users.usernameKey, id: securityTokens.id }[by];
-  const prepared = statement(db, `find_security_tokens_by_${by}`, (db) =>
+  const prepared = prepareCached(db, `find_security_tokens_by_${by}`, (db) =>
     db
       .select({
         token: getTableColumns(securityTokens),
@@ -243,7 +244,7 @@ export type UserPosition = { dateJoined: string; id: string };
 /** Users, the newest first, behind a position. `joined` is exact to what the database compares. */
 export async function findUsersByAge(db: Database, limit: number, after: UserPosition | null): Promise<User[]> {
   const isBehind = sql`(${users.dateJoined}, ${users.id}) < (${sql.placeholder('dateJoined')}::timestamptz, ${sql.placeholder('id')}::uuid)`;
-  const prepared = statement(db, after === null ? 'find_newest_users' : 'find_older_users', (db) =>
+  const prepared = prepareCached(db, after === null ? 'find_newest_users' : 'find_older_users', (db) =>
     db
       .select(userColumns)
       .from(users)
@@ -325,7 +326,7 @@ export async function findUsersByKeys(
   network: string,
 ): Promise<{ user: User; knownNetwork: boolean }[]> {
   if (keys.length === 0) return [];
-  const prepared = statement(db, 'find_users_by_keys', (db) =>
+  const prepared = prepareCached(db, 'find_users_by_keys', (db) =>
     db
       .select({
         user: userColumns,

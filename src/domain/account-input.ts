@@ -1,7 +1,7 @@
 /** Reading what describes an account: identifiers and passwords, with every fault of every field at once. */
 import type { App } from '../app.js';
 import type { Database } from '../database/database.js';
-import { violatedConstraint } from '../database/failures.js';
+import { violatedConstraint } from '../database/postgres-errors.js';
 import type { AddressKind } from '../database/schema.js';
 import { findTaken, nobody, releaseUnprovenAddress } from '../database/users.queries.js';
 import { securityTokenId } from '../security/security-token-ids.js';

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { type SQL, sql } from 'drizzle-orm';
 import { type Database, type OpenDatabase } from '../../src/database/database.js';
-import { violatedConstraint } from '../../src/database/failures.js';
+import { violatedConstraint } from '../../src/database/postgres-errors.js';
 import { openTestDatabase } from '../support/database.js';
 import { createDatabase } from '../support/service.js';
 

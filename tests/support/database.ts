@@ -1,5 +1,6 @@
 /** A connection of the tests' own to a database of the service. */
-import { type OpenDatabase, openDatabase } from '../../src/database/database.js';
+import type { OpenDatabase } from '../../src/database/database.js';
+import { openDatabase } from '../../src/database/open-database.js';
 import { root } from './root.js';
 
 export function openTestDatabase(options: {

@@ -19,7 +19,7 @@ class DatabaseInUseError extends Error {
  * @returns how to let it go
  * @throws {DatabaseInUseError}
  */
-export async function takeExclusively(folder: string): Promise<() => Promise<void>> {
+export async function acquireProcessLock(folder: string): Promise<() => Promise<void>> {
   const last = Math.max(0, ...(await numbers(folder)));
   if (last > 0 && (await isAnswered(socketPath(folder, last)))) throw new DatabaseInUseError(folder);
   const server = await listen(socketPath(folder, last + 1)).catch((error: NodeJS.ErrnoException) => {
