@@ -2,12 +2,13 @@
 import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
+import { StartupError } from '../startup-error.js';
 import type { Database } from './database.js';
 import { acquireLock } from './locks.js';
 import { timeoutSettings } from './timeouts.js';
 
 /** The database has been migrated by a newer program, and this one does not know what its tables mean. */
-class DatabaseIsNewerError extends Error {
+class DatabaseIsNewerError extends StartupError {
   override readonly name = 'DatabaseIsNewerError';
 }
 

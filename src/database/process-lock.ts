@@ -2,9 +2,10 @@
 import { readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join, relative } from 'node:path';
+import { StartupError } from '../startup-error.js';
 
 /** Another process has the embedded database open. */
-class DatabaseInUseError extends Error {
+class DatabaseInUseError extends StartupError {
   override readonly name = 'DatabaseInUseError';
 
   constructor(folder: string) {
