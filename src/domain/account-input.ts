@@ -3,7 +3,8 @@ import type { App } from '../app.js';
 import type { Database } from '../database/database.js';
 import { violatedConstraint } from '../database/postgres-errors.js';
 import type { AddressKind } from '../database/schema.js';
-import { findTaken, nobody, releaseUnprovenAddress } from '../database/users.queries.js';
+import { releaseUnprovenAddress } from '../database/security-tokens.queries.js';
+import { findTaken, nobody } from '../database/users.queries.js';
 import { securityTokenId } from '../security/security-token-ids.js';
 import { ValidationError, type ValidationIssue } from './errors.js';
 import {

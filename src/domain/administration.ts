@@ -1,7 +1,8 @@
 /** What an operator does from the command line, whose right to it is the access to the database and its secrets. */
 import type { App } from '../app.js';
 import { deleteExpired } from '../database/prune.queries.js';
-import { findSecurityTokens, findUsersByKeys } from '../database/users.queries.js';
+import { findSecurityTokens } from '../database/security-tokens.queries.js';
+import { findUsersByKeys } from '../database/users.queries.js';
 import { tokenIdOf } from './account-input.js';
 import { NotFoundError } from './errors.js';
 import { parseIdentifier } from './identifiers.js';

@@ -8,17 +8,14 @@ import { addFailures } from '../database/import.queries.js';
 import { acquireLock } from '../database/locks.js';
 import { voidOneTimePasswords } from '../database/one-time-passwords.queries.js';
 import type { AddressKind } from '../database/schema.js';
-import { revokeSessionsOf } from '../database/sessions.queries.js';
 import {
-  addressColumns,
   deleteSecurityTokens,
   insertSecurityTokens,
-  lockUser,
   markVerified,
-  type User,
   updateTokenAddress,
-  updateUserRow,
-} from '../database/users.queries.js';
+} from '../database/security-tokens.queries.js';
+import { revokeSessionsOf } from '../database/sessions.queries.js';
+import { addressColumns, lockUser, type User, updateUserRow } from '../database/users.queries.js';
 import { claimIdentifiers, tokenIdOf } from './account-input.js';
 import { auditEnds } from './audit.js';
 import { ValidationError } from './errors.js';

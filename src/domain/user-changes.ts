@@ -4,17 +4,15 @@ import type { Database } from '../database/database.js';
 import { acquireLock } from '../database/locks.js';
 import { voidOneTimePasswords } from '../database/one-time-passwords.queries.js';
 import type { AddressKind } from '../database/schema.js';
+import { deleteSecurityTokens, insertSecurityTokens, updateTokenAddress } from '../database/security-tokens.queries.js';
 import { revokeSessionsOf } from '../database/sessions.queries.js';
 import {
   addressColumns,
-  deleteSecurityTokens,
   deleteUserRow,
   findUser,
   hasOtherActiveSuperuser,
-  insertSecurityTokens,
   lockUser,
   type User,
-  updateTokenAddress,
   updateUserRow,
 } from '../database/users.queries.js';
 import {

@@ -2,17 +2,9 @@
 import type { App } from '../app.js';
 import type { Database } from '../database/database.js';
 import { acquireLock } from '../database/locks.js';
-import {
-  findUser,
-  findUsersByAge,
-  findUsersByPrefix,
-  hasSuperuser,
-  insertSecurityTokens,
-  insertUser,
-  type Prefix,
-  type User,
-  type UserPosition,
-} from '../database/users.queries.js';
+import { insertSecurityTokens } from '../database/security-tokens.queries.js';
+import { findUsersByAge, findUsersByPrefix, type UserPosition } from '../database/user-directory.queries.js';
+import { findUser, hasSuperuser, insertUser, type Prefix, type User } from '../database/users.queries.js';
 import { sameBytes, sha256 } from '../security/hmac.js';
 import {
   claimIdentifiers,

@@ -5,7 +5,7 @@ import type { App } from '../../src/app.js';
 import type { Database } from '../../src/database/database.js';
 import { reserveCheck } from '../../src/database/one-time-passwords.queries.js';
 import { findLiveSession, rotateRefreshToken } from '../../src/database/sessions.queries.js';
-import { findUsersByAge } from '../../src/database/users.queries.js';
+import { findUsersByAge } from '../../src/database/user-directory.queries.js';
 import { waitSchedule } from '../../src/domain/throttle.js';
 import { hmac } from '../../src/security/hmac.js';
 import { securityTokenId } from '../../src/security/security-token-ids.js';

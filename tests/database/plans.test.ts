@@ -11,6 +11,7 @@ import {
   spendOneTimePassword,
 } from '../../src/database/one-time-passwords.queries.js';
 import { giveBackRateLimits, takeGuess, takeRateLimits } from '../../src/database/rate-limits.queries.js';
+import { findSecurityTokens } from '../../src/database/security-tokens.queries.js';
 import {
   findLiveSession,
   findSessions,
@@ -18,13 +19,8 @@ import {
   rotateRefreshToken,
   touchSession,
 } from '../../src/database/sessions.queries.js';
-import {
-  findSecurityTokens,
-  findUser,
-  findUsersByAge,
-  findUsersByKeys,
-  lockUser,
-} from '../../src/database/users.queries.js';
+import { findUsersByAge } from '../../src/database/user-directory.queries.js';
+import { findUser, findUsersByKeys, lockUser } from '../../src/database/users.queries.js';
 import { createDatabase } from '../support/service.js';
 
 const count = 20_000;
