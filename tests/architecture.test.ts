@@ -1,6 +1,9 @@
 /** The rooms of `src/`, and who may call whom. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { root } from './support/root.js';
 import { type Import, imports, modules, type Room, roomOf } from './support/source-imports.js';
 
 /** `type` of a room: its types only. A room may always import from itself, and packages. */
@@ -39,6 +42,14 @@ test('nobody imports from a room that is not open to theirs', () => {
 
 test('no module imports itself by way of others', () => {
   assert.deepEqual(cycles(), []);
+});
+
+test('no statement states a duration as text: the policy passes it in', () => {
+  const stating = modules.filter(
+    (module) =>
+      roomOf(module) === 'database' && /\binterval\s*'/i.test(readFileSync(join(root, 'src', module), 'utf8')),
+  );
+  assert.deepEqual(stating, []);
 });
 
 test('every local import names a module that is there', () => {

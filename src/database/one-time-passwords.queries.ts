@@ -52,11 +52,11 @@ export async function reserveCheck(
     // Whether the limit is reached is asked once, and the row is not touched where it is.
     const reached = db
       .$with('guesses_reached', { retryAt: sql`retry_at`, retryAfterSeconds: sql`retry_after_seconds` })
-      .as(guessesReached({ key: guessKey, count: guessCount }));
+      .as(guessesReached({ key: guessKey, count: guessCount, seconds: sql`${given('guessSeconds')}` }));
     const reserved = db
       .$with('attempt', {})
       .as(sql`insert into ${table} (token_id, purpose, failure_count, retry_at, attempt_id)
-        select ${given('tokenId')}::text, ${given('purpose')}::one_time_password_purpose, 1, ${first.retryAt}, ${first.attemptId}
+        select ${given('tokenId')}::text, ${given('purpose')}::text, 1, ${first.retryAt}, ${first.attemptId}
         where not exists (select from guesses_reached)
         on conflict (token_id, purpose) do update set failure_count = ${further.failureCount}, retry_at = ${further.retryAt},
           attempt_id = ${further.attemptId}, updated_at = ${further.updatedAt}
@@ -88,6 +88,7 @@ export async function reserveCheck(
     schedule: `{${attempt.schedule}}`,
     guessKey: guesses.key,
     guessCount: guesses.count,
+    guessSeconds: guesses.seconds,
   });
   const { guess, ...rest } = row!;
   return { ...rest, guesses: guess === null ? [] : [guess] } as OneTimePasswordAttempt;

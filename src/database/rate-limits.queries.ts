@@ -2,7 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
-import { now, rateLimitEvents, storedNow } from './schema.js';
+import { now, rateLimitEvents, seconds, secondsAgo, storedNow } from './schema.js';
 
 export interface RateLimit {
   key: Buffer;
@@ -83,19 +83,22 @@ function hexArray(keys: { key: Buffer }[]): string {
 /** The limit of the guesses of a client, over all accounts. */
 export interface GuessLimit {
   key: Buffer;
-  /** in an hour; 0: no limit */
+  /** 0: no limit */
   count: number;
+  /** the length of the window */
+  seconds: number;
 }
 
 /**
  * Parts of a statement that counts a guess where it is made: `guesses_reached` has a row where no more are allowed, and that row says when the next one is.
  * What others count at the same instant is not seen, so as many more may get through as there are connections.
  */
-export function guessesReached({ key, count }: Record<keyof GuessLimit, SQL>): SQL {
-  return sql`select ${rateLimitEvents.occurredAt} + interval '1 hour' as retry_at,
-      greatest(1, ceil(extract(epoch from ${rateLimitEvents.occurredAt} + interval '1 hour' - ${now})))::int as retry_after_seconds
+export function guessesReached({ key, count, seconds: length }: Record<keyof GuessLimit, SQL>): SQL {
+  const retryAt = sql`${rateLimitEvents.occurredAt} + ${seconds(length)}`;
+  return sql`select ${retryAt} as retry_at,
+      greatest(1, ceil(extract(epoch from ${retryAt} - ${now})))::int as retry_after_seconds
     from ${rateLimitEvents}
-    where ${count} > 0 and ${rateLimitEvents.key} = ${key} and ${rateLimitEvents.occurredAt} > ${now} - interval '1 hour'
+    where ${count} > 0 and ${rateLimitEvents.key} = ${key} and ${rateLimitEvents.occurredAt} > ${secondsAgo(length)}
     order by ${rateLimitEvents.occurredAt} desc offset greatest(${count} - 1, 0) limit 1`;
 }
 
@@ -105,6 +108,7 @@ export async function takeGuess(
   limit: GuessLimit,
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
   if (limit.count === 0) return { events: [] };
+  const given = (name: keyof GuessLimit) => sql.placeholder(name);
   const findReached = prepareCached(tx, 'find_guesses_reached', (tx) =>
     tx
       .select({
@@ -112,7 +116,7 @@ export async function takeGuess(
         retryAfterSeconds: sql<number>`retry_after_seconds`,
       })
       .from(
-        sql`(${guessesReached({ key: sql`${sql.placeholder('key')}::bytea`, count: sql`${sql.placeholder('count')}::int` })}) as guesses_reached`,
+        sql`(${guessesReached({ key: sql`${given('key')}::bytea`, count: sql`${given('count')}::int`, seconds: sql`${given('seconds')}` })}) as guesses_reached`,
       ),
   );
   const [reached] = await findReached.execute({ ...limit });

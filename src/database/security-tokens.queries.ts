@@ -2,7 +2,17 @@
 import { and, eq, getTableColumns, isNull, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
-import { type AddressKind, now, oneTimePasswords, type SecurityTokenRow, securityTokens, users } from './schema.js';
+import {
+  type AddressKind,
+  addressKinds,
+  now,
+  oneTimePasswords,
+  pgArray,
+  type SecurityTokenRow,
+  secondsAgo,
+  securityTokens,
+  users,
+} from './schema.js';
 import { addressColumns, lockUser, type User, updateUserRow, userColumns } from './users.queries.js';
 
 /** A security token, whose it is, and the greatest of what its purposes count. */
@@ -43,21 +53,30 @@ export async function findSecurityTokens(
       })
       .from(securityTokens)
       .innerJoin(users, eq(users.id, securityTokens.userId))
-      .where(eq(column, sql.placeholder('value')))
+      .where(
+        and(
+          eq(column, sql.placeholder('value')),
+          // A newer version may have stored a kind that this one cannot send to: the token is left out.
+          sql`${securityTokens.kind} = any(${pgArray(addressKinds)})`,
+        ),
+      )
       .orderBy(securityTokens.kind, securityTokens.pending),
   );
   const rows = await prepared.execute({ value: Object.values(of)[0] });
   return rows.map(({ token, ...rest }) => ({ ...token, ...rest }));
 }
 
-/** Takes an unverified address from an account that has had a verified one beside it for a day, where it is such a one. */
-export async function releaseUnprovenAddress(tx: Database, tokenId: string): Promise<void> {
-  const day = sql`${now} - interval '1 day'`;
+/**
+ * Takes an unverified address from an account that has had a verified one beside it for some time.
+ * @param claimSeconds for how long the account keeps the address
+ */
+export async function releaseUnprovenAddress(tx: Database, tokenId: string, claimSeconds: number): Promise<void> {
+  const before = secondsAgo(claimSeconds);
   const isReleasable = and(
     eq(securityTokens.id, tokenId),
     isNull(securityTokens.verifiedAt),
-    sql`${securityTokens.createdAt} <= ${day}`,
-    sql`exists (select from security_tokens other where other.user_id = ${securityTokens.userId} and other.verified_at <= ${day})`,
+    sql`${securityTokens.createdAt} <= ${before}`,
+    sql`exists (select from security_tokens other where other.user_id = ${securityTokens.userId} and other.verified_at <= ${before})`,
   );
   const [token] = await tx.select().from(securityTokens).where(isReleasable);
   if (token === undefined) return;

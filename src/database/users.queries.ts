@@ -2,7 +2,7 @@
 import { and, eq, getTableColumns, ne, or, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
-import { type AddressKind, type NewUserRow, now, type UserRow, users } from './schema.js';
+import { type AddressKind, type NewUserRow, now, secondsAgo, type UserRow, users } from './schema.js';
 
 /** A user with what the tokens of the addresses say. */
 export interface User extends UserRow {
@@ -137,18 +137,18 @@ export interface Prefix {
 
 export const keyColumns = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
 
-/** The users that the keys name: nobody, one, or several who are not the same; and whether each has signed in from that network within 30 days. */
+/** The users that the keys name: nobody, one, or several who are not the same; and whether each has signed in from that network lately. */
 export async function findUsersByKeys(
   db: Database,
   keys: Prefix[],
-  network: string,
+  { network, withinSeconds }: { network: string; withinSeconds: number },
 ): Promise<{ user: User; knownNetwork: boolean }[]> {
   if (keys.length === 0) return [];
   const prepared = prepareCached(db, 'find_users_by_keys', (db) =>
     db
       .select({
         user: userColumns,
-        knownNetwork: sql<boolean>`exists (select from sessions s where s.user_id = users.id and s.ip_address <<= ${sql.placeholder('network')}::inet and s.created_at > statement_timestamp() - interval '30 days')`,
+        knownNetwork: sql<boolean>`exists (select from sessions s where s.user_id = users.id and s.ip_address <<= ${sql.placeholder('network')}::inet and s.created_at > ${secondsAgo(sql.placeholder('withinSeconds'))})`,
       })
       .from(users)
       .where(
@@ -156,5 +156,10 @@ export async function findUsersByKeys(
       ),
   );
   const none = { username: null, email: null, phone: null };
-  return prepared.execute({ ...none, ...Object.fromEntries(keys.map(({ kind, key }) => [kind, key])), network });
+  return prepared.execute({
+    ...none,
+    ...Object.fromEntries(keys.map(({ kind, key }) => [kind, key])),
+    network,
+    withinSeconds,
+  });
 }

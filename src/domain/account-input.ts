@@ -6,6 +6,7 @@ import type { AddressKind } from '../database/schema.js';
 import { releaseUnprovenAddress } from '../database/security-tokens.queries.js';
 import { findTaken, nobody } from '../database/users.queries.js';
 import { securityTokenId } from '../security/security-token-ids.js';
+import { unverifiedClaimSeconds } from './durations.js';
 import { ValidationError, type ValidationIssue } from './errors.js';
 import {
   callingCodeOf,
@@ -120,7 +121,7 @@ export async function claimIdentifiers<T>(
   }
   try {
     return await app.db.transaction(async (tx) => {
-      for (const { id } of addresses) await releaseUnprovenAddress(tx, id);
+      for (const { id } of addresses) await releaseUnprovenAddress(tx, id, unverifiedClaimSeconds);
       return work(tx);
     });
   } catch (error) {

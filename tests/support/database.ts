@@ -7,6 +7,7 @@ export function openTestDatabase(options: {
   url: string | undefined;
   poolSize?: number;
   dataDir?: string;
+  packageFolder?: string;
 }): Promise<OpenDatabase> {
   return openDatabase({ poolSize: 1, dataDir: '', packageFolder: root, onIdleError: () => {}, ...options });
 }
