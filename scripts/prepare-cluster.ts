@@ -3,8 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { PGlite } from '@electric-sql/pglite';
-import { openDatabase } from '../src/database/database.js';
-import { preparedCluster } from '../src/database/embedded.js';
+import { openDatabase } from '../src/database/open-database.js';
+import { preparedCluster } from '../src/database/pglite.js';
 
 export async function prepareCluster(root: string): Promise<void> {
   const file = join(root, preparedCluster);

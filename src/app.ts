@@ -4,9 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import { type Config, packageFolder } from './config.js';
 import { insertAuditEvents, type NewAuditEvent } from './database/audit-events.queries.js';
-import { type AroundStatement, type Database, findMissingLimits, openDatabase, ping } from './database/database.js';
-import { isDatabaseUnavailable } from './database/failures.js';
+import type { Database, InstrumentStatement } from './database/database.js';
+import { findMissingTimeouts, ping } from './database/health.queries.js';
+import { openDatabase } from './database/open-database.js';
 import { findOutboxMessages, insertOutboxMessage } from './database/outbox.queries.js';
+import { isDatabaseUnavailable } from './database/postgres-errors.js';
 import { type AroundMessage, createDelivery, type Deliver, DeliveryError } from './delivery/delivery.js';
 import type { Channel } from './delivery/message.js';
 import { createOutbox, type OutboxMessage } from './delivery/outbox.js';
@@ -60,14 +62,14 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
     pooler: config.databasePooler,
     dataDir: config.dataDir,
     packageFolder,
-    ...(config.tracing && { aroundStatement: traceStatement(tracing) }),
+    ...(config.tracing && { instrumentStatement: traceStatement(tracing) }),
     onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
   const { db } = database;
   try {
     await database.migrate();
     if (config.databasePooler)
-      for (const limit of await findMissingLimits(db))
+      for (const limit of await findMissingTimeouts(db))
         log.warn({ limit }, 'the role has no limit of time: set it by ALTER ROLE … SET');
     const sealer = createSealer(config.secretKeys);
     const keys = await openKeys(db, sealer, { accessTokenTtlSeconds: config.accessTokenTtlSeconds, log });
@@ -159,7 +161,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
 }
 
 /** A statement by its name, or by what it does to which table: never its text or what it was given. */
-function traceStatement({ during }: Tracing): AroundStatement {
+function traceStatement({ during }: Tracing): InstrumentStatement {
   return (name, work) =>
     during({ name, kind: 'client', attributes: { 'db.system.name': 'postgresql' } }, async (span) => {
       try {

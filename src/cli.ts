@@ -4,12 +4,16 @@ import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import type { App } from './app.js';
-import { ConfigError, readConfig } from './config.js';
+import { readConfig } from './config.js';
 import { Refusal } from './domain/errors.js';
 import { addImportCommands } from './import-command.js';
+import { misconfigured, StartupError } from './startup-error.js';
 
 /** Of sysexits.h where there is one for it. */
 const exitCodes = { failed: 1, refused: 65, misconfigured: 78 };
+
+/** The user has left a prompt without an answer. */
+class PromptLeftError extends Error {}
 
 const program = new Command('flex-identity')
   .description(
@@ -52,7 +56,7 @@ program
       const { makeSuperuser } = await import('./domain/users.js');
       const asked =
         named === undefined && isInteractive()
-          ? await (await import('@inquirer/prompts')).input({ message: 'Username', required: true })
+          ? await prompt(({ input }) => input({ message: 'Username', required: true }))
           : username;
       const user = await makeSuperuser(app, null, {
         username: asked ?? null,
@@ -139,14 +143,11 @@ async function run(
     const [data, text] = await work(app);
     console.log(json ? JSON.stringify(data) : text);
   } catch (error) {
-    if (error instanceof ConfigError)
-      complain(exitCodes.misconfigured, { code: 'CONFIGURATION', faults: error.faults }, error.message);
-    else if (error instanceof Error && error.name === 'SealedByAnotherKeyError')
-      complain(exitCodes.misconfigured, { code: 'CONFIGURATION', faults: [error.message] }, error.message);
+    if (error instanceof StartupError && error.exitCode === misconfigured)
+      complain(error.exitCode, { code: 'CONFIGURATION', faults: error.faults }, error.message);
     else if (error instanceof Refusal)
       complain(exitCodes.refused, { code: error.code, message: error.message }, error.message);
-    else if (error instanceof Error && error.name === 'ExitPromptError')
-      complain(exitCodes.failed, { code: 'ABORTED' }, 'Nothing was done.');
+    else if (error instanceof PromptLeftError) complain(exitCodes.failed, { code: 'ABORTED' }, 'Nothing was done.');
     else if (app === undefined || app.isUnavailable(error)) {
       const message = `The database could not be used: ${reasonOf(error)}`;
       complain(exitCodes.failed, { code: 'SERVICE_UNAVAILABLE', message }, message);
@@ -171,8 +172,18 @@ function isInteractive(): boolean {
 async function readPassword({ passwordStdin = false }: { passwordStdin?: boolean }): Promise<string | null> {
   if (passwordStdin) return (await text(process.stdin)).replace(/\r?\n$/, '');
   if (!isInteractive()) return null;
-  const { password: secret } = await import('@inquirer/prompts');
-  const typed = await secret({ message: 'Password' });
-  await secret({ message: 'Once more', validate: (again) => again === typed || 'Not the same.' });
-  return typed;
+  return prompt(async ({ password: secret }) => {
+    const typed = await secret({ message: 'Password' });
+    await secret({ message: 'Once more', validate: (again) => again === typed || 'Not the same.' });
+    return typed;
+  });
+}
+
+/** Asks at the terminal. @throws {PromptLeftError} */
+async function prompt<T>(ask: (prompts: typeof import('@inquirer/prompts')) => Promise<T>): Promise<T> {
+  const prompts = await import('@inquirer/prompts');
+  return ask(prompts).catch((error: unknown) => {
+    // Inquirer does not export the class of its error. A prompt without a signal rejects when the user leaves it.
+    throw new PromptLeftError('The prompt was left without an answer.', { cause: error });
+  });
 }

@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import ipaddr from 'ipaddr.js';
 import { type CountryCode, isSupportedCountry } from 'libphonenumber-js/max';
 import { z } from 'zod';
+import { misconfigured, StartupError } from './startup-error.js';
 
 /** The folder of this package: that of its `package.json`. The bundle and the sources lie at different depths in it. */
 export const packageFolder = findPackageFolder(import.meta.dirname);
@@ -21,12 +22,14 @@ export interface NamedSecret {
   bytes: Buffer;
 }
 
-/** The faults of a configuration, all of them at once. `main` and `cli` print them and exit with 78 (`EX_CONFIG`). */
-export class ConfigError extends Error {
+/** The faults of a configuration, all of them at once. */
+export class ConfigError extends StartupError {
   override readonly name = 'ConfigError';
-  constructor(readonly faults: readonly string[]) {
+  constructor(faults: readonly string[]) {
     super(
       `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+      misconfigured,
+      faults,
     );
   }
 }

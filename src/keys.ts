@@ -1,8 +1,9 @@
 /** The service's keys: read from the database, made where they are missing, those of access tokens replaced by age. Belongs to `app.ts`. */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { type Database, takeLock } from './database/database.js';
+import type { Database } from './database/database.js';
 import { deleteKeys, findKeys, insertKey, type KeyRow, updateSealedKey } from './database/keys.queries.js';
+import { acquireLock } from './database/locks.js';
 import {
   importSigningKey,
   importVerificationKey,
@@ -90,7 +91,7 @@ async function keepKeys(db: Database, sealer: Sealer, accessTokenTtlSeconds: num
   if (isDone(isDue(found))) return found;
 
   return db.transaction(async (tx) => {
-    await takeLock(tx, 'keys');
+    await acquireLock(tx, 'keys');
     const current = await findKeys(tx);
     const { root, accessTokenKey, dead, resealed } = isDue(current);
     if (root) {

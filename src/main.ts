@@ -2,15 +2,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type App, createApp, createLogger } from './app.js';
-import { type Config, ConfigError, readConfig } from './config.js';
+import { type Config, readConfig } from './config.js';
 import { needsBootstrap } from './domain/users.js';
 import { createServer } from './server.js';
-
-/** `EX_CONFIG` of sysexits.h: starting again will not help before the configuration is changed. */
-const exitConfig = 78;
-
-/** What whoever starts the service can put right by themselves, and so is told in one line. */
-const knownFaults = new Set(['SealedByAnotherKeyError', 'DatabaseInUseError', 'DatabaseIsNewerError']);
+import { StartupError } from './startup-error.js';
 
 await start();
 
@@ -20,19 +15,17 @@ async function start(): Promise<void> {
   try {
     config = readConfig();
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    console.error(error.message);
-    process.exit(exitConfig);
+    exitOnStartupError(error);
+    throw error;
   }
   const log = createLogger(config);
   let app: App;
   try {
     app = await createApp(config, log);
   } catch (error) {
-    const known = error instanceof Error && knownFaults.has(error.name);
-    if (known) console.error(error.message);
-    else log.fatal({ err: error }, 'could not start');
-    process.exit(known && error.name === 'SealedByAnotherKeyError' ? exitConfig : 1);
+    exitOnStartupError(error);
+    log.fatal({ err: error }, 'could not start');
+    process.exit(1);
   }
   const server = await createServer(app);
   try {
@@ -45,6 +38,13 @@ async function start(): Promise<void> {
     process.exit(1);
   }
   stopOnSignals(server.close, (error) => log.error({ err: error }, 'could not stop cleanly'));
+}
+
+/** Prints an error that the operator can correct, without a stack, and exits with its code. Returns for any other. */
+function exitOnStartupError(error: unknown): void {
+  if (!(error instanceof StartupError)) return;
+  console.error(error.message);
+  process.exit(error.exitCode);
 }
 
 function stopOnSignals(close: () => Promise<void>, onError: (error: unknown) => void): void {

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { takeExclusively } from '../src/database/exclusive-use.js';
+import { acquireProcessLock } from '../src/database/process-lock.js';
 import { outboxMessages } from '../src/database/schema.js';
 import { cli, quick, startCommands } from './support/commands.js';
 import { caller, password, signUp } from './support/people.js';
@@ -273,7 +273,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
 
 test('a command uses the embedded database, and is refused while another process has it open', async () => {
   const embedded = { DATA_DIR: temporaryFolder() };
-  const release = await takeExclusively(embedded.DATA_DIR);
+  const release = await acquireProcessLock(embedded.DATA_DIR);
   const { code, stdout, stderr } = await run(['migrate', '--json'], embedded);
   assert.deepEqual([code, stdout], [1, '']);
   assert.match(stderr, /is open in another process/);
@@ -286,8 +286,8 @@ test('a command uses the embedded database, and is refused while another process
 test('of several that reach at once for a folder whose holder was killed, one gets it', async () => {
   const folder = temporaryFolder();
   const reach = `
-    const { takeExclusively } = await import(${JSON.stringify(compiledFile('src/database/exclusive-use.ts'))});
-    process.on('message', () => takeExclusively(process.argv[1]).then(
+    const { acquireProcessLock } = await import(${JSON.stringify(compiledFile('src/database/process-lock.ts'))});
+    process.on('message', () => acquireProcessLock(process.argv[1]).then(
       () => process.send('taken'),
       (error) => process.send(error.name),
     ));

@@ -111,8 +111,8 @@ test('the limits of time are those that are set', async () => {
     assert.equal(limits.get(what), row!.value.replace('s', ' s'), what);
   }
   for (const [what, file, name] of [
-    ['a wait for a connection', 'database/database.ts', 'connectionTimeoutMillis:'],
-    ['a connection in use that is silent', 'database/database.ts', 'silenceMilliseconds ='],
+    ['a wait for a connection', 'database/postgres.ts', 'connectionTimeoutMillis:'],
+    ['a connection in use that is silent', 'database/timeouts.ts', 'socketTimeoutMs ='],
     ['the head of a request', 'server.ts', 'headersTimeout:'],
     ['a request', 'server.ts', 'requestTimeout:'],
     ['an idle connection of a client', 'server.ts', 'keepAliveTimeout:'],

@@ -1,7 +1,8 @@
 /** Statements about the throttle of sign-ins. */
 import { eq, sql } from 'drizzle-orm';
 import { type Reservation, reservation } from './attempts.js';
-import { type Database, statement } from './database.js';
+import type { Database } from './database.js';
+import { prepareCached } from './prepared.js';
 import { signInThrottles } from './schema.js';
 
 /**
@@ -13,7 +14,7 @@ export async function reserveSignIn(
   throttles: { key: Buffer; schedule: number[] }[],
   attemptId: string,
 ): Promise<Reservation[]> {
-  const prepared = statement(tx, 'reserve_sign_in', (tx) => {
+  const prepared = prepareCached(tx, 'reserve_sign_in', (tx) => {
     const schedule = sql`${sql.placeholder('schedule')}::int[]`;
     const { first, further, returning } = reservation(signInThrottles, schedule, sql`${sql.placeholder('attemptId')}`);
     return tx
@@ -32,7 +33,7 @@ export async function reserveSignIn(
 
 /** @param keys in the same order as for {@link reserveSignIn} */
 export async function clearSignInThrottles(tx: Database, keys: Buffer[]): Promise<void> {
-  const prepared = statement(tx, 'clear_sign_in_throttle', (tx) =>
+  const prepared = prepareCached(tx, 'clear_sign_in_throttle', (tx) =>
     tx.delete(signInThrottles).where(eq(signInThrottles.key, sql.placeholder('key'))),
   );
   for (const key of keys) await prepared.execute({ key });

@@ -1,7 +1,7 @@
 /** Statements that bring users along from another system, many at a time: rows travel as one JSON text, whatever their number. */
 import { type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
-import type { AddressKind } from './schema.js';
+import { type AddressKind, oneTimePasswordPurposes, pgArray } from './schema.js';
 
 /** A new user with everything that is kept; the id is made by who inserts. */
 export interface ImportedRow {
@@ -106,7 +106,7 @@ export async function addFailures(
     select token_id, purpose, count, least(retry_at, statement_timestamp() + make_interval(secs => wait_seconds))
     from json_to_recordset(${JSON.stringify(failed)}::json)
       as r (token_id text, count int, retry_at timestamptz, wait_seconds int),
-      unnest(enum_range(null::one_time_password_purpose)) as purpose
+      unnest(${pgArray(oneTimePasswordPurposes)}) as purpose
     on conflict (token_id, purpose) do update set
       failure_count = greatest(o.failure_count, excluded.failure_count),
       retry_at = greatest(o.retry_at, excluded.retry_at),
@@ -219,7 +219,7 @@ function insertTokens(rows: ImportedRow[]): SQL {
     insert into security_tokens (id, user_id, kind, address, given_at_sign_up, verified_at)
     select id, user_id, kind, address, true, case when verified then statement_timestamp() end
     from json_to_recordset(${JSON.stringify(values)}::json)
-      as r (id text, user_id uuid, kind address_kind, address text, verified boolean)`;
+      as r (id text, user_id uuid, kind text, address text, verified boolean)`;
 }
 
 async function rowsOf<T>(db: Database, query: SQL): Promise<T[]> {

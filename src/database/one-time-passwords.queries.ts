@@ -1,7 +1,8 @@
 /** Statements about one-time passwords: made, checked, spent, void. */
 import { and, eq, gt, isNotNull, type SQL, sql } from 'drizzle-orm';
 import { reservation } from './attempts.js';
-import { type Database, statement } from './database.js';
+import type { Database } from './database.js';
+import { prepareCached } from './prepared.js';
 import { type GuessLimit, guessesReached } from './rate-limits.queries.js';
 import { now, type OneTimePasswordPurpose, oneTimePasswords, rateLimitEvents, storedNow } from './schema.js';
 
@@ -38,7 +39,7 @@ export async function reserveCheck(
     guesses: GuessLimit;
   },
 ): Promise<OneTimePasswordAttempt> {
-  const prepared = statement(db, 'reserve_check', (db) => {
+  const prepared = prepareCached(db, 'reserve_check', (db) => {
     const given = (name: string) => sql.placeholder(name);
     const { first, further, returning } = reservation(
       oneTimePasswords,
@@ -51,11 +52,11 @@ export async function reserveCheck(
     // Whether the limit is reached is asked once, and the row is not touched where it is.
     const reached = db
       .$with('guesses_reached', { retryAt: sql`retry_at`, retryAfterSeconds: sql`retry_after_seconds` })
-      .as(guessesReached({ key: guessKey, count: guessCount }));
+      .as(guessesReached({ key: guessKey, count: guessCount, seconds: sql`${given('guessSeconds')}` }));
     const reserved = db
       .$with('attempt', {})
       .as(sql`insert into ${table} (token_id, purpose, failure_count, retry_at, attempt_id)
-        select ${given('tokenId')}::text, ${given('purpose')}::one_time_password_purpose, 1, ${first.retryAt}, ${first.attemptId}
+        select ${given('tokenId')}::text, ${given('purpose')}::text, 1, ${first.retryAt}, ${first.attemptId}
         where not exists (select from guesses_reached)
         on conflict (token_id, purpose) do update set failure_count = ${further.failureCount}, retry_at = ${further.retryAt},
           attempt_id = ${further.attemptId}, updated_at = ${further.updatedAt}
@@ -87,6 +88,7 @@ export async function reserveCheck(
     schedule: `{${attempt.schedule}}`,
     guessKey: guesses.key,
     guessCount: guesses.count,
+    guessSeconds: guesses.seconds,
   });
   const { guess, ...rest } = row!;
   return { ...rest, guesses: guess === null ? [] : [guess] } as OneTimePasswordAttempt;
@@ -97,7 +99,7 @@ export async function spendOneTimePassword(
   db: Database,
   { tokenId, purpose, codeDigest }: { tokenId: string; purpose: OneTimePasswordPurpose; codeDigest: Buffer },
 ): Promise<boolean> {
-  const prepared = statement(db, 'spend_one_time_password', (db) =>
+  const prepared = prepareCached(db, 'spend_one_time_password', (db) =>
     db
       .update(oneTimePasswords)
       .set({ codeDigest: null, expiresAt: null, failureCount: 0, retryAt: null, updatedAt: now })
@@ -128,7 +130,7 @@ export async function putOneTimePassword(
   },
 ): Promise<Date> {
   const { live, ...rest } = password;
-  const prepared = statement(db, 'put_one_time_password', (db) => {
+  const prepared = prepareCached(db, 'put_one_time_password', (db) => {
     const expiresAt: SQL<Date> = sql<Date>`${now} + make_interval(secs => ${sql.placeholder('ttlSeconds')}::int)`;
     const userId = sql`${sql.placeholder('userId')}::uuid`;
     const values = {

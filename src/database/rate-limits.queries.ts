@@ -1,7 +1,8 @@
 /** The limits of a rate: so many events of a key in so many seconds, in every window of that length. */
 import { type SQL, sql } from 'drizzle-orm';
-import { type Database, statement } from './database.js';
-import { now, rateLimitEvents, storedNow } from './schema.js';
+import type { Database } from './database.js';
+import { prepareCached } from './prepared.js';
+import { now, rateLimitEvents, seconds, secondsAgo, storedNow } from './schema.js';
 
 export interface RateLimit {
   key: Buffer;
@@ -32,14 +33,14 @@ export async function takeRateLimits(
   return db.transaction(async (tx) => {
     // In the order of the numbers, so that no two wait for each other; and before the statement that counts, which sees what was there when it began.
     const locks = effective.map(({ key }) => key.readBigInt64BE(0)).sort((a, b) => (a < b ? -1 : 1));
-    const lock = statement(tx, 'lock_rate_limits', (tx) =>
+    const lock = prepareCached(tx, 'lock_rate_limits', (tx) =>
       tx
         .select({ lock: sql`pg_advisory_xact_lock(lock)` })
         .from(sql`unnest(${sql.placeholder('locks')}::bigint[]) as lock`),
     );
     await lock.execute({ locks: `{${locks}}` });
     const windows = effective.flatMap(({ key, windows }) => windows.map((window) => ({ key, ...window })));
-    const take = statement(tx, 'take_rate_limits', takeStatement);
+    const take = prepareCached(tx, 'take_rate_limits', takeStatement);
     const rows = await take.execute({
       keys: hexArray(effective),
       windowKeys: hexArray(windows),
@@ -82,19 +83,22 @@ function hexArray(keys: { key: Buffer }[]): string {
 /** The limit of the guesses of a client, over all accounts. */
 export interface GuessLimit {
   key: Buffer;
-  /** in an hour; 0: no limit */
+  /** 0: no limit */
   count: number;
+  /** the length of the window */
+  seconds: number;
 }
 
 /**
  * Parts of a statement that counts a guess where it is made: `guesses_reached` has a row where no more are allowed, and that row says when the next one is.
  * What others count at the same instant is not seen, so as many more may get through as there are connections.
  */
-export function guessesReached({ key, count }: Record<keyof GuessLimit, SQL>): SQL {
-  return sql`select ${rateLimitEvents.occurredAt} + interval '1 hour' as retry_at,
-      greatest(1, ceil(extract(epoch from ${rateLimitEvents.occurredAt} + interval '1 hour' - ${now})))::int as retry_after_seconds
+export function guessesReached({ key, count, seconds: length }: Record<keyof GuessLimit, SQL>): SQL {
+  const retryAt = sql`${rateLimitEvents.occurredAt} + ${seconds(length)}`;
+  return sql`select ${retryAt} as retry_at,
+      greatest(1, ceil(extract(epoch from ${retryAt} - ${now})))::int as retry_after_seconds
     from ${rateLimitEvents}
-    where ${count} > 0 and ${rateLimitEvents.key} = ${key} and ${rateLimitEvents.occurredAt} > ${now} - interval '1 hour'
+    where ${count} > 0 and ${rateLimitEvents.key} = ${key} and ${rateLimitEvents.occurredAt} > ${secondsAgo(length)}
     order by ${rateLimitEvents.occurredAt} desc offset greatest(${count} - 1, 0) limit 1`;
 }
 
@@ -104,19 +108,20 @@ export async function takeGuess(
   limit: GuessLimit,
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
   if (limit.count === 0) return { events: [] };
-  const findReached = statement(tx, 'find_guesses_reached', (tx) =>
+  const given = (name: keyof GuessLimit) => sql.placeholder(name);
+  const findReached = prepareCached(tx, 'find_guesses_reached', (tx) =>
     tx
       .select({
         retryAt: sql`retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date>,
         retryAfterSeconds: sql<number>`retry_after_seconds`,
       })
       .from(
-        sql`(${guessesReached({ key: sql`${sql.placeholder('key')}::bytea`, count: sql`${sql.placeholder('count')}::int` })}) as guesses_reached`,
+        sql`(${guessesReached({ key: sql`${given('key')}::bytea`, count: sql`${given('count')}::int`, seconds: sql`${given('seconds')}` })}) as guesses_reached`,
       ),
   );
   const [reached] = await findReached.execute({ ...limit });
   if (reached !== undefined) return { limited: reached };
-  const insert = statement(tx, 'insert_guess', (tx) =>
+  const insert = prepareCached(tx, 'insert_guess', (tx) =>
     tx
       .insert(rateLimitEvents)
       .values({ key: sql.placeholder('key'), occurredAt: storedNow })
@@ -129,7 +134,7 @@ export async function takeGuess(
 /** Gives back what was counted for something that did not take place. */
 export async function giveBackRateLimits(db: Database, events: bigint[]): Promise<void> {
   if (events.length === 0) return;
-  const prepared = statement(db, 'give_back_rate_limits', (db) =>
+  const prepared = prepareCached(db, 'give_back_rate_limits', (db) =>
     db.delete(rateLimitEvents).where(sql`${rateLimitEvents.id} = any(${sql.placeholder('events')}::bigint[])`),
   );
   await prepared.execute({ events: `{${events}}` });

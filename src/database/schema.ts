@@ -1,5 +1,5 @@
 /** The tables, their constraints and the types of their rows. Instants have millisecond precision, so that what an answer says is what is stored. */
-import { type SQL, sql } from 'drizzle-orm';
+import { type Placeholder, type SQL, sql } from 'drizzle-orm';
 import {
   bigint,
   boolean,
@@ -8,7 +8,6 @@ import {
   index,
   integer,
   jsonb,
-  pgEnum,
   pgTable,
   primaryKey,
   text,
@@ -30,22 +29,39 @@ const ipAddress = customType<{ data: string }>({ dataType: () => 'inet' });
 
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
 
+/**
+ * The methods of a session. A newer version may have stored a method that this one does not know: it is left out on reading.
+ * The statements that add a method keep it.
+ */
+const authenticationMethodList = customType<{ data: AuthenticationMethod[]; driverData: string[] }>({
+  dataType: () => 'text[]',
+  fromDriver: (methods) => methods.filter((method) => isOneOf(authenticationMethodNames, method)),
+});
+
+/** Whether the text is one of the values that this version knows. */
+function isOneOf<Value extends string>(values: readonly Value[], text: string): text is Value {
+  return (values as readonly string[]).includes(text);
+}
+
+/** The values as one parameter. */
+export const pgArray = (values: readonly string[]): SQL => sql`${`{${values}}`}::text[]`;
+
+/** The values in SQL, for a check constraint. A check holds no parameters, and the values are constants of this file. */
+const literals = (values: readonly string[]): SQL => sql.raw(values.map((value) => `'${value}'`).join(', '));
+
 export const now: SQL<Date> = sql<Date>`statement_timestamp()`;
 
 /** The same as an instant is stored, never later: what is so many seconds from it is no more than that from now. */
 export const storedNow: SQL<Date> = sql<Date>`date_trunc('milliseconds', statement_timestamp())`;
 
-export const addressKind = pgEnum('address_kind', ['email', 'phone']);
-export const oneTimePasswordPurpose = pgEnum('one_time_password_purpose', [
-  'VERIFICATION',
-  'AUTHENTICATION',
-  'PASSWORD_RESET',
-]);
-export const authenticationMethod = pgEnum('authentication_method', [
-  'PASSWORD',
-  'EMAIL_ONE_TIME_PASSWORD',
-  'PHONE_ONE_TIME_PASSWORD',
-]);
+/** An interval. The statements take durations as parameters, because a duration is policy. */
+export const seconds = (count: Placeholder | SQL | number): SQL => sql`make_interval(secs => ${count}::float8)`;
+
+export const secondsAgo = (count: Placeholder | SQL | number): SQL => sql`${now} - ${seconds(count)}`;
+
+export const addressKinds = ['email', 'phone'] as const;
+export const oneTimePasswordPurposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
+export const authenticationMethodNames = ['PASSWORD', 'EMAIL_ONE_TIME_PASSWORD', 'PHONE_ONE_TIME_PASSWORD'] as const;
 
 export const auditEventKinds = [
   'SIGNED_UP',
@@ -117,7 +133,7 @@ export const securityTokens = pgTable(
     userId: uuid('user_id')
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
-    kind: addressKind('kind').notNull(),
+    kind: text('kind', { enum: addressKinds }).notNull(),
     /** Where the message goes: the address as stored, never as typed in a request. */
     address: text('address').notNull(),
     givenAtSignUp: boolean('given_at_sign_up').notNull(),
@@ -126,7 +142,10 @@ export const securityTokens = pgTable(
     createdAt: instant('created_at').notNull().default(now),
     verifiedAt: instant('verified_at'),
   },
-  (t) => [uniqueIndex('security_tokens_user_kind_pending_unique').on(t.userId, t.kind, t.pending)],
+  (t) => [
+    uniqueIndex('security_tokens_user_kind_pending_unique').on(t.userId, t.kind, t.pending),
+    check('security_tokens_kind_known', sql`${t.kind} in (${literals(addressKinds)})`),
+  ],
 );
 
 /**
@@ -137,7 +156,7 @@ export const oneTimePasswords = pgTable(
   'one_time_passwords',
   {
     tokenId: comparedByBytes('token_id').notNull(),
-    purpose: oneTimePasswordPurpose('purpose').notNull(),
+    purpose: text('purpose', { enum: oneTimePasswordPurposes }).notNull(),
     /** Whom the live password proves; it is void as soon as the address is not theirs. */
     userId: uuid('user_id').references(() => users.id, { onDelete: 'set null' }),
     codeDigest: bytes('code_digest'),
@@ -151,6 +170,7 @@ export const oneTimePasswords = pgTable(
   (t) => [
     primaryKey({ columns: [t.tokenId, t.purpose] }),
     index('one_time_passwords_user').on(t.userId),
+    check('one_time_passwords_purpose_known', sql`${t.purpose} in (${literals(oneTimePasswordPurposes)})`),
     check('one_time_passwords_count_not_negative', sql`${t.failureCount} >= 0`),
     check('one_time_passwords_digest_expires', sql`(${t.codeDigest} is null) = (${t.expiresAt} is null)`),
   ],
@@ -203,11 +223,18 @@ export const sessions = pgTable(
     authenticatedAt: instant('authenticated_at').notNull().default(now),
     /** The last of those proofs that was a one-time password. */
     oneTimePasswordAt: instant('one_time_password_at'),
-    authenticationMethods: authenticationMethod('authentication_methods').array().notNull(),
+    authenticationMethods: authenticationMethodList('authentication_methods').notNull(),
     userAgent: text('user_agent'),
     ipAddress: ipAddress('ip_address'),
   },
-  (t) => [index('sessions_user').on(t.userId, t.createdAt), index('sessions_expires_at').on(t.expiresAt)],
+  (t) => [
+    index('sessions_user').on(t.userId, t.createdAt),
+    index('sessions_expires_at').on(t.expiresAt),
+    check(
+      'sessions_authentication_methods_known',
+      sql`${t.authenticationMethods} <@ array[${literals(authenticationMethodNames)}]`,
+    ),
+  ],
 );
 
 /** What has happened that matters for safety. Without foreign keys: what is deleted is told of still. */
@@ -264,6 +291,6 @@ export type UserRow = typeof users.$inferSelect;
 export type NewUserRow = typeof users.$inferInsert;
 export type SecurityTokenRow = typeof securityTokens.$inferSelect;
 export type SessionRow = typeof sessions.$inferSelect;
-export type AddressKind = (typeof addressKind.enumValues)[number];
-export type OneTimePasswordPurpose = (typeof oneTimePasswordPurpose.enumValues)[number];
-export type AuthenticationMethod = (typeof authenticationMethod.enumValues)[number];
+export type AddressKind = (typeof addressKinds)[number];
+export type OneTimePasswordPurpose = (typeof oneTimePasswordPurposes)[number];
+export type AuthenticationMethod = (typeof authenticationMethodNames)[number];

@@ -1,7 +1,17 @@
 /** Statements about sessions. */
 import { and, desc, eq, getTableColumns, gt, isNull, ne, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
-import { type Database, statement } from './database.js';
-import { type AuthenticationMethod, now, type SessionRow, sessions, users } from './schema.js';
+import type { Database } from './database.js';
+import { prepareCached } from './prepared.js';
+import {
+  type AuthenticationMethod,
+  authenticationMethodNames,
+  now,
+  pgArray,
+  type SessionRow,
+  secondsAgo,
+  sessions,
+  users,
+} from './schema.js';
 import { type User, userColumns } from './users.queries.js';
 
 const isLive = and(isNull(sessions.revokedAt), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now));
@@ -22,7 +32,7 @@ export async function insertSession(
   { idleTtlSeconds, ttlSeconds, ...session }: NewSession,
 ): Promise<SessionRow> {
   const given = (name: keyof NewSession | 'byOneTimePassword') => sql.placeholder(name);
-  const prepared = statement(tx, 'insert_session', (tx) =>
+  const prepared = prepareCached(tx, 'insert_session', (tx) =>
     tx
       .insert(sessions)
       .values({
@@ -50,11 +60,11 @@ export async function insertSession(
 export interface LiveSession {
   user: User;
   session: Pick<SessionRow, 'id'>;
-  /** authenticated within the last ten minutes, by whatever means */
+  /** authenticated within `recentSeconds`, by whatever means */
   recentlyAuthenticated: boolean;
   /** likewise, by a one-time password */
   recentlyProvedAddress: boolean;
-  /** last noted to be used more than a minute ago */
+  /** last noted to be used more than `touchIntervalSeconds` ago */
   useIsDue: boolean;
 }
 
@@ -65,15 +75,16 @@ export interface LiveSession {
 export async function findLiveSession(
   db: Database,
   token: { sessionId: string; userId: string; expiresAt: Date },
+  { recentSeconds, touchIntervalSeconds }: { recentSeconds: number; touchIntervalSeconds: number },
 ): Promise<LiveSession | undefined> {
-  const prepared = statement(db, 'find_live_session', (db) =>
+  const prepared = prepareCached(db, 'find_live_session', (db) =>
     db
       .select({
         user: userColumns,
         session: { id: sessions.id },
-        recentlyAuthenticated: sql<boolean>`${sessions.authenticatedAt} > ${now} - interval '10 minutes'`,
-        recentlyProvedAddress: sql<boolean>`coalesce(${sessions.oneTimePasswordAt} > ${now} - interval '10 minutes', false)`,
-        useIsDue: sql<boolean>`${sessions.lastUsedAt} <= ${now} - interval '1 minute'`,
+        recentlyAuthenticated: sql<boolean>`${sessions.authenticatedAt} > ${secondsAgo(sql.placeholder('recentSeconds'))}`,
+        recentlyProvedAddress: sql<boolean>`coalesce(${sessions.oneTimePasswordAt} > ${secondsAgo(sql.placeholder('recentSeconds'))}, false)`,
+        useIsDue: sql<boolean>`${sessions.lastUsedAt} <= ${secondsAgo(sql.placeholder('touchIntervalSeconds'))}`,
       })
       .from(sessions)
       .innerJoin(users, eq(users.id, sessions.userId))
@@ -87,7 +98,12 @@ export async function findLiveSession(
         ),
       ),
   );
-  const [row] = await prepared.execute({ ...token, expiresAt: token.expiresAt.toISOString() });
+  const [row] = await prepared.execute({
+    ...token,
+    expiresAt: token.expiresAt.toISOString(),
+    recentSeconds,
+    touchIntervalSeconds,
+  });
   return row;
 }
 
@@ -100,12 +116,16 @@ export async function findSessions(db: Database, userId: string): Promise<Sessio
     .orderBy(desc(sessions.lastUsedAt), sessions.id);
 }
 
-/** Notes that the session is used, at most once a minute, and so puts off its end by idleness. */
-export async function touchSession(db: Database, id: string, idleTtlSeconds: number): Promise<void> {
+/** Notes that the session is used, at most once in the interval, and so puts off its end by idleness. */
+export async function touchSession(
+  db: Database,
+  id: string,
+  { idleTtlSeconds, intervalSeconds }: { idleTtlSeconds: number; intervalSeconds: number },
+): Promise<void> {
   await db
     .update(sessions)
     .set({ lastUsedAt: now, idleExpiresAt: idleEnd(idleTtlSeconds) })
-    .where(and(eq(sessions.id, id), isLive, sql`${sessions.lastUsedAt} <= ${now} - interval '1 minute'`));
+    .where(and(eq(sessions.id, id), isLive, sql`${sessions.lastUsedAt} <= ${secondsAgo(intervalSeconds)}`));
 }
 
 /** Never behind the end in all. */
@@ -123,18 +143,18 @@ export interface Rotation {
 
 /**
  * Spends a refresh token for its successor, in one statement. The current one is spent; the previous one gives the same successor once more as long as
- * that is unused, for 10 s, because its answer may have been lost; any other is a copy, and ends the session.
+ * that is unused, for `retrySeconds`, because its answer may have been lost; any other is a copy, and ends the session.
  * @returns undefined where the session does not live
  */
 export async function rotateRefreshToken(
   db: Database,
-  token: { sessionId: string; hash: Buffer; successorHash: Buffer; idleTtlSeconds: number },
+  token: { sessionId: string; hash: Buffer; successorHash: Buffer; idleTtlSeconds: number; retrySeconds: number },
 ): Promise<Rotation | undefined> {
-  const prepared = statement(db, 'rotate_refresh_token', (db) => {
+  const prepared = prepareCached(db, 'rotate_refresh_token', (db) => {
     const hash = sql`${sql.placeholder('hash')}::bytea`;
     const successorHash = sql`${sql.placeholder('successorHash')}::bytea`;
     const isCurrent = sql`${sessions.refreshTokenHash} = ${hash}`;
-    const isPrevious = sql`coalesce(${sessions.previousRefreshTokenHash} = ${hash} and ${sessions.refreshTokenHash} = ${successorHash} and ${sessions.refreshedAt} > ${now} - interval '10 seconds', false)`;
+    const isPrevious = sql`coalesce(${sessions.previousRefreshTokenHash} = ${hash} and ${sessions.refreshTokenHash} = ${successorHash} and ${sessions.refreshedAt} > ${secondsAgo(sql.placeholder('retrySeconds'))}, false)`;
     const ifCurrent = (value: SQL, otherwise: SQLWrapper) =>
       sql`case when ${isCurrent} then ${value} else ${otherwise} end`;
     return db
@@ -206,27 +226,29 @@ export async function markAuthenticated(tx: Database, id: string, method: Authen
     .set({
       authenticatedAt: now,
       oneTimePasswordAt: now,
-      authenticationMethods: sql`array(select distinct unnest(array_append(${sessions.authenticationMethods}, ${method}::authentication_method)) order by 1)`,
+      authenticationMethods: sql`array(
+        select method from unnest(array_append(${sessions.authenticationMethods}, ${method}::text)) as method
+        group by method order by array_position(${pgArray(authenticationMethodNames)}, method), method)`,
     })
     .where(eq(sessions.id, id));
 }
 
-/** Whether the user has signed in before, and never within 30 days by this program from this network. */
+/** Whether the user has signed in before, and never within `withinSeconds` by this program from this network. */
 export async function isNewDevice(
   tx: Database,
   user: { id: string; lastLogin: Date | null },
-  { userAgent, network }: { userAgent: string | null; network: string },
+  { userAgent, network, withinSeconds }: { userAgent: string | null; network: string; withinSeconds: number },
 ): Promise<boolean> {
   const userId = sql`${sql.placeholder('userId')}::uuid`;
-  const prepared = statement(tx, 'is_new_device', (tx) =>
+  const prepared = prepareCached(tx, 'is_new_device', (tx) =>
     tx
       .select({
         some: sql<boolean>`exists (select from ${sessions} where ${sessions.userId} = ${userId})`,
-        known: sql<boolean>`exists (select from ${sessions} where ${sessions.userId} = ${userId} and ${sessions.createdAt} > ${now} - interval '30 days'
+        known: sql<boolean>`exists (select from ${sessions} where ${sessions.userId} = ${userId} and ${sessions.createdAt} > ${secondsAgo(sql.placeholder('withinSeconds'))}
           and ${sessions.userAgent} is not distinct from ${sql.placeholder('userAgent')}::text and ${sessions.ipAddress} <<= ${sql.placeholder('network')}::inet)`,
       })
       .from(sql`(select) as one`),
   );
-  const [row] = await prepared.execute({ userId: user.id, userAgent, network });
+  const [row] = await prepared.execute({ userId: user.id, userAgent, network, withinSeconds });
   return (user.lastLogin !== null || row!.some) && !row!.known;
 }

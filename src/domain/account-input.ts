@@ -1,10 +1,12 @@
 /** Reading what describes an account: identifiers and passwords, with every fault of every field at once. */
 import type { App } from '../app.js';
 import type { Database } from '../database/database.js';
-import { violatedConstraint } from '../database/failures.js';
+import { violatedConstraint } from '../database/postgres-errors.js';
 import type { AddressKind } from '../database/schema.js';
-import { findTaken, nobody, releaseUnprovenAddress } from '../database/users.queries.js';
+import { releaseUnprovenAddress } from '../database/security-tokens.queries.js';
+import { findTaken, nobody } from '../database/users.queries.js';
 import { securityTokenId } from '../security/security-token-ids.js';
+import { unverifiedClaimSeconds } from './durations.js';
 import { ValidationError, type ValidationIssue } from './errors.js';
 import {
   callingCodeOf,
@@ -119,7 +121,7 @@ export async function claimIdentifiers<T>(
   }
   try {
     return await app.db.transaction(async (tx) => {
-      for (const { id } of addresses) await releaseUnprovenAddress(tx, id);
+      for (const { id } of addresses) await releaseUnprovenAddress(tx, id, unverifiedClaimSeconds);
       return work(tx);
     });
   } catch (error) {

@@ -1,8 +1,10 @@
 /** What an operator does from the command line, whose right to it is the access to the database and its secrets. */
 import type { App } from '../app.js';
 import { deleteExpired } from '../database/prune.queries.js';
-import { findSecurityTokens, findUsersByKeys } from '../database/users.queries.js';
+import { findSecurityTokens } from '../database/security-tokens.queries.js';
+import { findUsersByKeys } from '../database/users.queries.js';
 import { tokenIdOf } from './account-input.js';
+import { retention } from './durations.js';
 import { NotFoundError } from './errors.js';
 import { parseIdentifier } from './identifiers.js';
 import { setPassword } from './password-changes.js';
@@ -17,7 +19,7 @@ import type { User } from './users.js';
 export async function setPasswordOf(app: App, identifier: string, newPassword: string): Promise<User> {
   const parsed = parseIdentifier(identifier, app.config.defaultRegion);
   if (typeof parsed === 'string') throw new NotFoundError();
-  const [found] = await findUsersByKeys(app.db, [parsed], '0.0.0.0/32');
+  const [found] = await findUsersByKeys(app.db, [parsed], { network: '0.0.0.0/32', withinSeconds: 0 });
   return setPassword(app, null, found?.user, newPassword);
 }
 
@@ -39,5 +41,5 @@ export async function unlockAddressesOf(app: App, identifier: string): Promise<S
 
 /** Removes what has expired. @returns how many rows, by table */
 export async function prune(app: App): Promise<Record<string, number>> {
-  return deleteExpired(app.db, app.config.auditDays);
+  return deleteExpired(app.db, { ...retention, auditEvents: app.config.auditDays * 86_400 });
 }

@@ -16,6 +16,7 @@ import type { Place } from '../security/passwords.js';
 import { audit } from './audit.js';
 import { requireViewer } from './authority.js';
 import type { Caller, Client } from './caller.js';
+import { knownDeviceSeconds } from './durations.js';
 import { InvalidCredentialsError, TimeoutError, ValidationError } from './errors.js';
 import { type Identifier, inferKind, parseEmail, parsePhone, parseUsername } from './identifiers.js';
 import { guessLimit } from './rate-limits.js';
@@ -62,7 +63,10 @@ async function signIn(
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const { client } = caller;
   const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [{ kind, key }]));
-  const found = keys.length === typed.length ? await findUsersByKeys(app.db, keys, client.network) : [];
+  const found =
+    keys.length === typed.length
+      ? await findUsersByKeys(app.db, keys, { network: client.network, withinSeconds: knownDeviceSeconds })
+      : [];
   const match =
     found.length === 1 && keys.every(({ kind, key }) => keyOf(found[0]!.user, kind) === key) ? found[0] : undefined;
 

@@ -1,11 +1,12 @@
 /** Taking a batch of users: those who have changed, those who are new, and singly those who collide. */
-import { type Database, takeLock } from '../database/database.js';
+import type { Database } from '../database/database.js';
 import {
   findImported,
   insertImported,
   insertImportedWherePossible,
   updateImportedLastLogins,
 } from '../database/import.queries.js';
+import { acquireLock } from '../database/locks.js';
 import { claimIdentifiers } from './account-input.js';
 import { describeTaken, type Field, fieldsOfOthers, takenFields } from './import-collisions.js';
 import { type Ids, type ImportRun, insistently, sortBatch, tell } from './import-run.js';
@@ -36,7 +37,7 @@ async function takeFresh(run: ImportRun, fresh: Candidate[]): Promise<Ids> {
   const taken = await insistently(app, () =>
     app.db.transaction(async (tx) => {
       // Of two imports at once one waits, rather than that each waits for a row of the other.
-      await takeLock(tx, 'imports');
+      await acquireLock(tx, 'imports');
       return insertImportedWherePossible(tx, rows);
     }),
   );
@@ -67,7 +68,7 @@ async function takeSingly(run: ImportRun, candidate: Candidate): Promise<string 
   while (Object.keys(left).length > 0) {
     const row = rowOf(app, { ...candidate, identifiers: left, digests: withoutParts(candidate.digests, lost) });
     const insert = async (tx: Database) => {
-      await takeLock(tx, 'imports');
+      await acquireLock(tx, 'imports');
       // Another import may have been quicker.
       const other = (await findImported(tx, [row.importedId])).get(row.importedId);
       if (other === undefined) await insertImported(tx, row);

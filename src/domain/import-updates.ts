@@ -3,21 +3,19 @@
  * whoever changes both loses what is here.
  */
 import type { App } from '../app.js';
-import { type Database, takeLock } from '../database/database.js';
+import type { Database } from '../database/database.js';
 import { addFailures } from '../database/import.queries.js';
+import { acquireLock } from '../database/locks.js';
 import { voidOneTimePasswords } from '../database/one-time-passwords.queries.js';
 import type { AddressKind } from '../database/schema.js';
-import { revokeSessionsOf } from '../database/sessions.queries.js';
 import {
-  addressColumns,
   deleteSecurityTokens,
   insertSecurityTokens,
-  lockUser,
   markVerified,
-  type User,
   updateTokenAddress,
-  updateUserRow,
-} from '../database/users.queries.js';
+} from '../database/security-tokens.queries.js';
+import { revokeSessionsOf } from '../database/sessions.queries.js';
+import { addressColumns, lockUser, type User, updateUserRow } from '../database/users.queries.js';
 import { claimIdentifiers, tokenIdOf } from './account-input.js';
 import { auditEnds } from './audit.js';
 import { ValidationError } from './errors.js';
@@ -72,7 +70,7 @@ async function applyChange(
   { parts, wanted, digests }: { parts: Set<string>; wanted: Field[]; digests: Buffer },
 ): Promise<{ problem: ImportProblem | null; ended: number }> {
   const { user, userId, identifiers } = known;
-  if (parts.has('flags')) await takeLock(tx, 'superusers');
+  if (parts.has('flags')) await acquireLock(tx, 'superusers');
   const before = await lockUser(tx, userId);
   // Deleted since it was looked for: the next import brings them along anew.
   if (before === undefined) return { problem: null, ended: 0 };

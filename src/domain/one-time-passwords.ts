@@ -11,15 +11,17 @@ import {
 } from '../database/one-time-passwords.queries.js';
 import { giveBackRateLimits } from '../database/rate-limits.queries.js';
 import type { AddressKind, AuthenticationMethod, OneTimePasswordPurpose } from '../database/schema.js';
+import {
+  deleteSecurityTokens,
+  findSecurityTokens,
+  markVerified,
+  type SecurityToken,
+} from '../database/security-tokens.queries.js';
 import { deleteSessionsOf, markAuthenticated, revokeSessionsOf } from '../database/sessions.queries.js';
 import {
   addressColumns,
-  deleteSecurityTokens,
-  findSecurityTokens,
   lockUser,
-  markVerified,
   nobody,
-  type SecurityToken,
   type User,
   updateLastLogin,
   updatePasswordHash,

@@ -3,6 +3,7 @@ import type { App } from '../app.js';
 import { type GuessLimit, type RateLimit, takeRateLimits } from '../database/rate-limits.queries.js';
 import { hmac } from '../security/hmac.js';
 import type { Client } from './caller.js';
+import { guessWindowSeconds } from './durations.js';
 import { TimeoutError } from './errors.js';
 
 /** @param windows of which those with a count or a length of zero do not limit */
@@ -74,7 +75,11 @@ function smsPrefixLimit(app: App, phone: string): RateLimit {
 
 /** Wrong passwords and one-time passwords from one client, whosever they are: else one guess at each of many accounts is within every other limit. */
 export function guessLimit(app: App, client: Client): GuessLimit {
-  return { key: hmac(app.keys.throttles, 'guess', client.network), count: app.config.guessesPerHour };
+  return {
+    key: hmac(app.keys.throttles, 'guess', client.network),
+    count: app.config.guessesPerHour,
+    seconds: guessWindowSeconds,
+  };
 }
 
 async function take(app: App, limits: RateLimit[], onTaken?: () => void): Promise<bigint[]> {

@@ -2,7 +2,7 @@
 import type { App } from '../app.js';
 import { clearFailures } from '../database/one-time-passwords.queries.js';
 import type { AddressKind } from '../database/schema.js';
-import { findSecurityTokens, type SecurityToken } from '../database/users.queries.js';
+import { findSecurityTokens, type SecurityToken } from '../database/security-tokens.queries.js';
 import { kindOfSecurityTokenId, securityTokenId } from '../security/security-token-ids.js';
 import { audit } from './audit.js';
 import { ownsSecurityToken, provesUser, requireViewer } from './authority.js';

@@ -26,6 +26,12 @@ import {
 import { audit, auditEnds } from './audit.js';
 import { isId, requireSuperuser, requireViewer } from './authority.js';
 import type { Caller, Client, Viewer } from './caller.js';
+import {
+  knownDeviceSeconds,
+  recentAuthenticationSeconds,
+  refreshRetrySeconds,
+  touchIntervalSeconds,
+} from './durations.js';
 import { InvalidSessionError, NotFoundError, UnauthenticatedError } from './errors.js';
 import { notify, provenAddresses } from './notices.js';
 
@@ -55,7 +61,7 @@ export async function openSession(
   methods: AuthenticationMethod[],
   client: Client,
 ): Promise<SessionTokens & { newDevice: boolean }> {
-  const newDevice = await isNewDevice(tx, user, client);
+  const newDevice = await isNewDevice(tx, user, { ...client, withinSeconds: knownDeviceSeconds });
   const refreshToken = newRefreshToken(randomUUID());
   const session = await insertSession(tx, {
     id: refreshToken.sessionId,
@@ -118,6 +124,7 @@ export async function refreshSession(
     hash: refreshTokenHash(refreshToken),
     successorHash: refreshTokenHash(successor),
     idleTtlSeconds: app.config.sessionIdleTtlSeconds,
+    retrySeconds: refreshRetrySeconds,
   });
   if (rotation === undefined) throw new InvalidSessionError();
   const { session, user, issuedAt } = rotation;
@@ -146,9 +153,16 @@ export function notifyOfNewDevice(
  */
 export async function getViewer(app: App, accessToken: string): Promise<Viewer> {
   const token = await readAccessToken(app, accessToken);
-  const viewer = token && (await findLiveSession(app.db, token));
+  const viewer =
+    token &&
+    (await findLiveSession(app.db, token, { recentSeconds: recentAuthenticationSeconds, touchIntervalSeconds }));
   if (viewer === undefined) throw new UnauthenticatedError('The access token is invalid, expired or revoked.');
-  if (viewer.useIsDue) app.inBackground(touchSession(app.db, viewer.session.id, app.config.sessionIdleTtlSeconds));
+  if (viewer.useIsDue) {
+    const { sessionIdleTtlSeconds: idleTtlSeconds } = app.config;
+    app.inBackground(
+      touchSession(app.db, viewer.session.id, { idleTtlSeconds, intervalSeconds: touchIntervalSeconds }),
+    );
+  }
   return viewer;
 }
 

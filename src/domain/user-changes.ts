@@ -1,19 +1,18 @@
 /** Changes of an account: its identifiers, its state and roles, its end. */
 import type { App } from '../app.js';
-import { type Database, takeLock } from '../database/database.js';
+import type { Database } from '../database/database.js';
+import { acquireLock } from '../database/locks.js';
 import { voidOneTimePasswords } from '../database/one-time-passwords.queries.js';
 import type { AddressKind } from '../database/schema.js';
+import { deleteSecurityTokens, insertSecurityTokens, updateTokenAddress } from '../database/security-tokens.queries.js';
 import { revokeSessionsOf } from '../database/sessions.queries.js';
 import {
   addressColumns,
-  deleteSecurityTokens,
   deleteUserRow,
   findUser,
   hasOtherActiveSuperuser,
-  insertSecurityTokens,
   lockUser,
   type User,
-  updateTokenAddress,
   updateUserRow,
 } from '../database/users.queries.js';
 import {
@@ -79,7 +78,7 @@ export async function updateUser(
   const claimed = [...identifiers.values()].filter((identifier) => identifier !== null);
   if (claimed.length > 0 && !viewer.user.isSuperuser) await limitIdentifierChanges(app, caller.client);
   const change = async (tx: Database) => {
-    if (Object.keys(flags).length > 0) await takeLock(tx, 'superusers');
+    if (Object.keys(flags).length > 0) await acquireLock(tx, 'superusers');
     const before = await lockUser(tx, targetId);
     if (before === undefined || (!self && !isWithinReach(viewer, before))) throw new NotFoundError();
     const ended = await applyFlags(tx, before, flags);
@@ -120,7 +119,7 @@ export async function deleteUser(
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
   const { deleted, ended } = await app.db.transaction(async (tx) => {
-    await takeLock(tx, 'superusers');
+    await acquireLock(tx, 'superusers');
     const user = await lockUser(tx, targetId);
     if (user === undefined) throw new NotFoundError();
     await refuseLastSuperuser(tx, user, null);

@@ -1,17 +1,10 @@
 /** Accounts: made by signing up or by a superuser, and read by staff. */
 import type { App } from '../app.js';
-import { type Database, takeLock } from '../database/database.js';
-import {
-  findUser,
-  findUsersByAge,
-  findUsersByPrefix,
-  hasSuperuser,
-  insertSecurityTokens,
-  insertUser,
-  type Prefix,
-  type User,
-  type UserPosition,
-} from '../database/users.queries.js';
+import type { Database } from '../database/database.js';
+import { acquireLock } from '../database/locks.js';
+import { insertSecurityTokens } from '../database/security-tokens.queries.js';
+import { findUsersByAge, findUsersByPrefix, type UserPosition } from '../database/user-directory.queries.js';
+import { findUser, hasSuperuser, insertUser, type Prefix, type User } from '../database/users.queries.js';
 import { sameBytes, sha256 } from '../security/hmac.js';
 import {
   claimIdentifiers,
@@ -123,7 +116,7 @@ export async function makeSuperuser(
   const { identifiers, password } = await readAccount(app, input);
   const passwordHash = password === null ? null : await app.passwords.hash(password);
   const user = await claimIdentifiers(app, identifiers, async (tx) => {
-    await takeLock(tx, 'superusers');
+    await acquireLock(tx, 'superusers');
     if (first && (await hasSuperuser(tx)))
       throw new ForbiddenError('There is a superuser already: the bootstrap secret has served.');
     return insertAccount(app, tx, identifiers, { passwordHash, isStaff: true, isSuperuser: true });

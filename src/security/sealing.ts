@@ -1,5 +1,6 @@
 /** Authenticated encryption of what the database keeps but must not be able to read. */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { misconfigured, StartupError } from '../startup-error.js';
 import { deriveKey } from './hmac.js';
 
 export interface Sealer {
@@ -12,8 +13,12 @@ export interface Sealer {
 }
 
 /** What is stored was sealed with a secret that is not among those given. */
-export class SealedByAnotherKeyError extends Error {
+export class SealedByAnotherKeyError extends StartupError {
   override readonly name = 'SealedByAnotherKeyError';
+
+  constructor(message: string) {
+    super(message, misconfigured);
+  }
 }
 
 const idLength = 4;

@@ -5,7 +5,7 @@ import type { App } from '../../src/app.js';
 import type { Database } from '../../src/database/database.js';
 import { reserveCheck } from '../../src/database/one-time-passwords.queries.js';
 import { findLiveSession, rotateRefreshToken } from '../../src/database/sessions.queries.js';
-import { findUsersByAge } from '../../src/database/users.queries.js';
+import { findUsersByAge } from '../../src/database/user-directory.queries.js';
 import { waitSchedule } from '../../src/domain/throttle.js';
 import { hmac } from '../../src/security/hmac.js';
 import { securityTokenId } from '../../src/security/security-token-ids.js';
@@ -227,7 +227,7 @@ async function rawStatements(pool: pg.Pool, tokens: string[], tokenIds: string[]
     return { name, text: sent[0]!.text, values: sent.map(({ values }) => values) };
   };
   const schedule = waitSchedule({ maxWaitSeconds: 3600, maxFailures: 100 });
-  const guesses = { key: Buffer.alloc(32), count: 0 };
+  const guesses = { key: Buffer.alloc(32), count: 0, seconds: 3600 };
   const claims = tokens.map((token) => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()));
   const hash = Buffer.alloc(32);
   const { rows } = await pool.query(
@@ -253,18 +253,28 @@ async function rawStatements(pool: pg.Pool, tokens: string[], tokenIds: string[]
     await capture(
       'me',
       (index) =>
-        findLiveSession(db, {
-          sessionId: claims[index].sid,
-          userId: claims[index].sub,
-          expiresAt: new Date(claims[index].exp * 1000),
-        }),
+        findLiveSession(
+          db,
+          {
+            sessionId: claims[index].sid,
+            userId: claims[index].sub,
+            expiresAt: new Date(claims[index].exp * 1000),
+          },
+          { recentSeconds: 600, touchIntervalSeconds: 60 },
+        ),
       claims.length,
     ),
     await capture(
       'refresh',
       // A token that is its own successor stays the current one.
       (index) =>
-        rotateRefreshToken(db, { sessionId: sessionIds[index]!, hash, successorHash: hash, idleTtlSeconds: 3600 }),
+        rotateRefreshToken(db, {
+          sessionId: sessionIds[index]!,
+          hash,
+          successorHash: hash,
+          idleTtlSeconds: 3600,
+          retrySeconds: 10,
+        }),
       sessionIds.length,
     ),
     await capture('users', () => findUsersByAge(db, 21, null), 1),

@@ -43,9 +43,9 @@ const fill = [
      from generate_series(1::bigint, ${count}) n
    ) people`,
   `insert into security_tokens (id, user_id, kind, address, given_at_sign_up, verified_at)
-   select 'e' || md5(email), id, 'email'::address_kind, email, true, date_joined from users where email is not null
+   select 'e' || md5(email), id, 'email', email, true, date_joined from users where email is not null
    union all
-   select 'p' || md5(phone), id, 'phone'::address_kind, phone, true, case when id > '80000000-0000-0000-0000-000000000000' then date_joined end
+   select 'p' || md5(phone), id, 'phone', phone, true, case when id > '80000000-0000-0000-0000-000000000000' then date_joined end
    from users where phone is not null`,
   `insert into security_tokens (id, user_id, kind, address, given_at_sign_up, pending)
    select 'e' || md5('new' || email), id, 'email', 'new' || email, false, true

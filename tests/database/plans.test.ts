@@ -11,6 +11,7 @@ import {
   spendOneTimePassword,
 } from '../../src/database/one-time-passwords.queries.js';
 import { giveBackRateLimits, takeGuess, takeRateLimits } from '../../src/database/rate-limits.queries.js';
+import { findSecurityTokens } from '../../src/database/security-tokens.queries.js';
 import {
   findLiveSession,
   findSessions,
@@ -18,13 +19,8 @@ import {
   rotateRefreshToken,
   touchSession,
 } from '../../src/database/sessions.queries.js';
-import {
-  findSecurityTokens,
-  findUser,
-  findUsersByAge,
-  findUsersByKeys,
-  lockUser,
-} from '../../src/database/users.queries.js';
+import { findUsersByAge } from '../../src/database/user-directory.queries.js';
+import { findUser, findUsersByKeys, lockUser } from '../../src/database/users.queries.js';
 import { createDatabase } from '../support/service.js';
 
 const count = 2_000;
@@ -72,12 +68,24 @@ const schedule = [1, 2, 4];
 const day = new Date(Date.now() + 86_400_000);
 /** What each does, how many round trips it makes, and how many rows a plan may touch where one is not enough. */
 const hot: [about: string, statements: number, run: () => Promise<unknown>, rows?: number][] = [
-  ['a session is found', 1, () => findLiveSession(db, { sessionId, userId: id, expiresAt: day })],
-  ['a session is touched', 1, () => touchSession(db, sessionId, 3600)],
+  [
+    'a session is found',
+    1,
+    () =>
+      findLiveSession(db, { sessionId, userId: id, expiresAt: day }, { recentSeconds: 600, touchIntervalSeconds: 60 }),
+  ],
+  ['a session is touched', 1, () => touchSession(db, sessionId, { idleTtlSeconds: 3600, intervalSeconds: 60 })],
   [
     'a refresh token is spent',
     1,
-    () => rotateRefreshToken(db, { sessionId, hash: someone.hash, successorHash: someone.hash, idleTtlSeconds: 3600 }),
+    () =>
+      rotateRefreshToken(db, {
+        sessionId,
+        hash: someone.hash,
+        successorHash: someone.hash,
+        idleTtlSeconds: 3600,
+        retrySeconds: 10,
+      }),
   ],
   [
     'an attempt at a one-time password is reserved',
@@ -88,7 +96,7 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
         purpose: 'AUTHENTICATION',
         schedule,
         attemptId: crypto.randomUUID(),
-        guesses: { key: hash, count: 100 },
+        guesses: { key: hash, count: 100, seconds: 3600 },
       }),
   ],
   [
@@ -119,7 +127,7 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
           { kind: 'username', key: 'user777' },
           { kind: 'email', key: '777@a.test' },
         ],
-        '192.0.2.1/32',
+        { network: '192.0.2.1/32', withinSeconds: 2_592_000 },
       ),
   ],
   ['a user is found', 1, () => findUser(db, id)],
@@ -150,12 +158,17 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
       ]),
     12,
   ],
-  ['a guess is taken', 2, () => takeGuess(db, { key: hash, count: 100 })],
+  ['a guess is taken', 2, () => takeGuess(db, { key: hash, count: 100, seconds: 3600 })],
   ['a limit of a rate is given back', 1, () => giveBackRateLimits(db, [1n])],
   [
     'a device is looked for',
     1,
-    () => isNewDevice(db, { id, lastLogin: day }, { network: '192.0.2.9/32', userAgent: 'Phone/2' }),
+    () =>
+      isNewDevice(
+        db,
+        { id, lastLogin: day },
+        { network: '192.0.2.9/32', userAgent: 'Phone/2', withinSeconds: 2_592_000 },
+      ),
   ],
   ['the sessions of a user are listed', 1, () => findSessions(db, id)],
   ['a page of users is listed', 1, () => findUsersByAge(db, 21, null), 21],

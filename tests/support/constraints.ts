@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { type SQL, sql } from 'drizzle-orm';
 import type { Database } from '../../src/database/database.js';
-import { violatedConstraint } from '../../src/database/failures.js';
+import { violatedConstraint } from '../../src/database/postgres-errors.js';
 
 type Row = Record<string, unknown>;
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import type { Database } from '../../src/database/database.js';
-import { isDatabaseUnavailable, violatedConstraint } from '../../src/database/failures.js';
+import { isDatabaseUnavailable, violatedConstraint } from '../../src/database/postgres-errors.js';
 import { openTestDatabase } from './database.js';
 
 export async function open(url: string, poolSize = 1) {

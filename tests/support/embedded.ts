@@ -40,7 +40,7 @@ export async function killedAfter(dataDir: string, milliseconds: number): Promis
 /** Starts a process that opens the database and migrates it, as a start of the service does. */
 function startCreating(dataDir: string): { child: ChildProcess; exited: Promise<unknown> } {
   const program = `
-    const { openDatabase } = await import(${JSON.stringify(compiledFile('src/database/database.ts'))});
+    const { openDatabase } = await import(${JSON.stringify(compiledFile('src/database/open-database.ts'))});
     const [dataDir, packageFolder] = process.argv.slice(1);
     const options = { url: undefined, poolSize: 1, dataDir, packageFolder, onIdleError() {} };
     await (await openDatabase(options)).migrate();

@@ -9,20 +9,40 @@ import { createDatabase, temporaryFolder } from './service.js';
 
 const folder = join(root, 'drizzle/migrations');
 const journalOf = (folder: string) => join(folder, 'meta/_journal.json');
-const journal = JSON.parse(readFileSync(journalOf(folder), 'utf8')) as { entries: unknown[] };
+const journal = JSON.parse(readFileSync(journalOf(folder), 'utf8')) as { entries: { tag: string }[] };
 
 /** How many migrations there are. */
 export const migrationCount = journal.entries.length;
 
+export const migrationTags = journal.entries.map(({ tag }) => tag);
+
+/**
+ * The migrations that processes of the version before do not survive, and the columns whose type they change.
+ * Every other migration must run beside the previous release. An entry needs a line in the CHANGELOG.
+ */
+export const migrationsThatStopOlderProcesses: Record<string, { reason: string; columns: string[] }> = {
+  '0003_text_enums': {
+    reason: 'Enums of PostgreSQL become text, so that a later version can add a value beside a running one.',
+    columns: ['one_time_passwords.purpose', 'security_tokens.kind', 'sessions.authentication_methods'],
+  },
+};
+
 /** The URL of a database to which the first so many migrations have been applied. */
 export async function createOlderDatabase(migrations: number): Promise<string> {
   const url = await createDatabase('template template0');
-  const older = join(temporaryFolder(), 'migrations');
-  cpSync(folder, older, { recursive: true });
-  writeFileSync(journalOf(older), JSON.stringify({ ...journal, entries: journal.entries.slice(0, migrations) }));
+  const older = join(createOlderPackage(migrations), 'drizzle/migrations');
   const client = new pg.Client(url);
   await client.connect();
   await migrate(drizzle(client), { migrationsFolder: older });
   await client.end();
   return url;
+}
+
+/** A package folder that holds the first so many migrations only. */
+export function createOlderPackage(migrations: number): string {
+  const packageFolder = temporaryFolder();
+  const older = join(packageFolder, 'drizzle/migrations');
+  cpSync(folder, older, { recursive: true });
+  writeFileSync(journalOf(older), JSON.stringify({ ...journal, entries: journal.entries.slice(0, migrations) }));
+  return packageFolder;
 }

@@ -3,7 +3,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { root } from './root.js';
 
-export type Room = 'main' | 'server' | 'app' | 'config' | 'graphql' | 'domain' | 'database' | 'delivery' | 'security';
+export type Room =
+  | 'main'
+  | 'server'
+  | 'app'
+  | 'config'
+  | 'graphql'
+  | 'domain'
+  | 'database'
+  | 'delivery'
+  | 'security'
+  | 'startup';
 
 const rooms: readonly string[] = [
   'main',
@@ -15,6 +25,7 @@ const rooms: readonly string[] = [
   'database',
   'delivery',
   'security',
+  'startup',
 ] satisfies Room[];
 
 /** The modules that stand beside the rooms, and the room that each belongs to. */
@@ -30,6 +41,7 @@ const modulesOfRooms: Record<string, Room> = {
   'metrics.ts': 'app',
   'tracing.ts': 'app',
   'config.ts': 'config',
+  'startup-error.ts': 'startup',
 };
 
 export interface Import {

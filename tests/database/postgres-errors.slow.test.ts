@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ping } from '../../src/database/database.js';
+import { ping } from '../../src/database/health.queries.js';
 import { assertUnavailable, open, testFailures } from '../support/database-failures.js';
 import { startProxy } from '../support/proxy.js';
 import { createDatabase } from '../support/service.js';

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
-import { type Database, ping } from '../../src/database/database.js';
-import { isDatabaseUnavailable, violatedConstraint } from '../../src/database/failures.js';
+import type { Database } from '../../src/database/database.js';
+import { ping } from '../../src/database/health.queries.js';
+import { isDatabaseUnavailable, violatedConstraint } from '../../src/database/postgres-errors.js';
 import { assertUnavailable, open, testFailures } from '../support/database-failures.js';
 import { freePort } from '../support/postgres.js';
 import { connect } from '../support/replicas.js';

@@ -2,9 +2,10 @@
 import { readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join, relative } from 'node:path';
+import { StartupError } from '../startup-error.js';
 
 /** Another process has the embedded database open. */
-class DatabaseInUseError extends Error {
+class DatabaseInUseError extends StartupError {
   override readonly name = 'DatabaseInUseError';
 
   constructor(folder: string) {
@@ -19,7 +20,7 @@ class DatabaseInUseError extends Error {
  * @returns how to let it go
  * @throws {DatabaseInUseError}
  */
-export async function takeExclusively(folder: string): Promise<() => Promise<void>> {
+export async function acquireProcessLock(folder: string): Promise<() => Promise<void>> {
   const last = Math.max(0, ...(await numbers(folder)));
   if (last > 0 && (await isAnswered(socketPath(folder, last)))) throw new DatabaseInUseError(folder);
   const server = await listen(socketPath(folder, last + 1)).catch((error: NodeJS.ErrnoException) => {

@@ -1,0 +1,29 @@
+/** Wraps the statements of a pool, for traces. */
+import type pg from 'pg';
+import type { InstrumentStatement } from './database.js';
+
+type Query = (...args: unknown[]) => unknown;
+
+/** Wraps `query` of the pool and of each of its connections. */
+export function instrumentPool(pool: pg.Pool, instrument: InstrumentStatement): void {
+  const wrap = (queryable: { query: unknown }) => {
+    // `query` of a pool and of a client is a function with overloads, which no type of ours can repeat.
+    const query = (queryable.query as Query).bind(queryable);
+    queryable.query = (...args: unknown[]) =>
+      // A callback marks the pool's own call for a statement that the pool was given.
+      typeof args.at(-1) === 'function'
+        ? query(...args)
+        : instrument(statementName(args[0] as string | pg.QueryConfig), async () => query(...args));
+  };
+  wrap(pool);
+  pool.on('connect', wrap);
+}
+
+/** Returns the name of a prepared statement. For any other, returns the first word and the first table of its text. */
+function statementName(query: string | pg.QueryConfig): string {
+  const { name, text } = typeof query === 'string' ? { name: undefined, text: query } : query;
+  if (name) return name;
+  const [verb = 'statement'] = /[a-z]+/i.exec(text) ?? [];
+  const [, table] = /\b(?:from|into|update) "?([a-z_]+)/.exec(text) ?? [];
+  return [verb.toLowerCase(), table].filter(Boolean).join(' ');
+}

@@ -1,0 +1,108 @@
+/** PostgreSQL: a pool of connections whose waits all end. */
+import type { Socket } from 'node:net';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import type { PgTransactionConfig } from 'drizzle-orm/pg-core';
+import pg from 'pg';
+import type { Database, DatabaseOptions, OpenDatabase } from './database.js';
+import { instrumentPool } from './instrumentation.js';
+import { applyMigrations } from './migrate.js';
+import { disablePreparation } from './prepared.js';
+import { socketTimeoutMs, statementTimeoutMs } from './timeouts.js';
+
+export function openPostgres(url: string, options: DatabaseOptions): OpenDatabase {
+  const pool = createPool(url, options);
+  if (options.instrumentStatement) instrumentPool(pool, options.instrumentStatement);
+  return {
+    db: createPooledDatabase(pool, options.pooler ?? false),
+    migrate: () => migrate(url, options),
+    close: () => pool.end(),
+    connections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+  };
+}
+
+function createPool(url: string, { poolSize, pooler = false, onIdleError }: DatabaseOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    // pg drops idle connections after 10 s by default, and a new one costs more than it keeps.
+    idleTimeoutMillis: 300_000,
+    connectionTimeoutMillis: 2_000,
+    application_name: 'flex-identity',
+    // A pooler refuses to be told: there they are settings of the role.
+    ...(!pooler && {
+      statement_timeout: statementTimeoutMs,
+      lock_timeout: statementTimeoutMs,
+      idle_in_transaction_session_timeout: 2 * statementTimeoutMs,
+    }),
+  });
+  pool.on('error', onIdleError);
+  pool.on('connect', (client) => {
+    // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
+    client.on('error', onIdleError);
+    const socket = socketOf(client);
+    socket.on('timeout', () => {
+      // Nothing was asked: it is the transaction that does something else.
+      if ((client as ClientInternals).readyForQuery) return;
+      socket.destroy(Object.assign(new Error('the database is silent'), { code: 'ETIMEDOUT' }));
+    });
+  });
+  pool.on('acquire', (client) => socketOf(client).setTimeout(socketTimeoutMs));
+  pool.on('release', (_error, client) => socketOf(client).setTimeout(0));
+  return pool;
+}
+
+/** The part of a client of `pg` that its types do not show. */
+type ClientInternals = pg.ClientBase & { readyForQuery?: boolean };
+
+function socketOf(client: pg.ClientBase): Socket {
+  // The clients of a pool are of the class Client, and without `stream` options the stream is a socket.
+  return (client as pg.Client).connection.stream as Socket;
+}
+
+function createPooledDatabase(pool: pg.Pool, pooler: boolean): Database {
+  const toDatabase = (client: pg.Pool | pg.ClientBase) => {
+    // Drizzle's overloads name the pool only, and run on a client too.
+    const db = drizzle(client as pg.Pool) as unknown as Database;
+    if (pooler) disablePreparation(db);
+    return db;
+  };
+  const databases = new WeakMap<pg.ClientBase, Database>();
+  pool.on('connect', (client) => databases.set(client, toDatabase(client)));
+  const db = toDatabase(pool);
+  // The pool announces every client before it lends it, so each has its database.
+  db.transaction = (work, config) => inTransaction(pool, (client) => databases.get(client)!, work, config);
+  return db;
+}
+
+type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
+
+/** Runs a transaction and gives its connection back. Drizzle's own keeps a connection whose `begin` has failed. */
+async function inTransaction<T>(
+  pool: pg.Pool,
+  databaseOf: (client: pg.ClientBase) => Database,
+  work: (tx: Transaction) => Promise<T>,
+  config?: PgTransactionConfig,
+): Promise<T> {
+  const client = await pool.connect();
+  try {
+    return await databaseOf(client).transaction(work, config);
+  } finally {
+    client.release();
+  }
+}
+
+/** Migrates by a connection of its own, which has no timeouts. */
+async function migrate(url: string, { packageFolder, onIdleError }: DatabaseOptions): Promise<void> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'flex-identity migrate',
+  });
+  client.on('error', onIdleError);
+  await client.connect();
+  try {
+    await applyMigrations(drizzle(client) as unknown as Database, packageFolder);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,125 @@
+/** Statements about security tokens: the addresses of users. */
+import { and, eq, getTableColumns, isNull, sql } from 'drizzle-orm';
+import type { Database } from './database.js';
+import { prepareCached } from './prepared.js';
+import {
+  type AddressKind,
+  addressKinds,
+  now,
+  oneTimePasswords,
+  pgArray,
+  type SecurityTokenRow,
+  secondsAgo,
+  securityTokens,
+  users,
+} from './schema.js';
+import { addressColumns, lockUser, type User, updateUserRow, userColumns } from './users.queries.js';
+
+/** A security token, whose it is, and the greatest of what its purposes count. */
+export interface SecurityToken extends SecurityTokenRow {
+  user: User;
+  failureCount: number;
+  retryAt: Date | null;
+  expiresAt: Date | null;
+}
+
+/** @throws the violated constraint where somebody has the address */
+export async function insertSecurityTokens(
+  db: Database,
+  rows: Pick<SecurityTokenRow, 'id' | 'userId' | 'kind' | 'address' | 'givenAtSignUp' | 'pending'>[],
+): Promise<void> {
+  if (rows.length > 0) await db.insert(securityTokens).values(rows);
+}
+
+/** The tokens of a user, by the user's id or username, or the one of that id; email first. */
+export async function findSecurityTokens(
+  db: Database,
+  of: { userId: string } | { usernameKey: string } | { id: string },
+): Promise<SecurityToken[]> {
+  const greatest = (column: 'retry_at' | 'expires_at') =>
+    sql<Date | null>`(select max(o.${sql.raw(column)}) from one_time_passwords o where o.token_id = security_tokens.id)`.mapWith(
+      oneTimePasswords.retryAt,
+    );
+  const by = 'userId' in of ? 'user' : 'usernameKey' in of ? 'username' : 'id';
+  const column = { user: securityTokens.userId, username: users.usernameKey, id: securityTokens.id }[by];
+  const prepared = prepareCached(db, `find_security_tokens_by_${by}`, (db) =>
+    db
+      .select({
+        token: getTableColumns(securityTokens),
+        user: userColumns,
+        failureCount: sql<number>`coalesce((select max(o.failure_count) from one_time_passwords o where o.token_id = security_tokens.id), 0)`,
+        retryAt: greatest('retry_at'),
+        expiresAt: greatest('expires_at'),
+      })
+      .from(securityTokens)
+      .innerJoin(users, eq(users.id, securityTokens.userId))
+      .where(
+        and(
+          eq(column, sql.placeholder('value')),
+          // A newer version may have stored a kind that this one cannot send to: the token is left out.
+          sql`${securityTokens.kind} = any(${pgArray(addressKinds)})`,
+        ),
+      )
+      .orderBy(securityTokens.kind, securityTokens.pending),
+  );
+  const rows = await prepared.execute({ value: Object.values(of)[0] });
+  return rows.map(({ token, ...rest }) => ({ ...token, ...rest }));
+}
+
+/**
+ * Takes an unverified address from an account that has had a verified one beside it for some time.
+ * @param claimSeconds for how long the account keeps the address
+ */
+export async function releaseUnprovenAddress(tx: Database, tokenId: string, claimSeconds: number): Promise<void> {
+  const before = secondsAgo(claimSeconds);
+  const isReleasable = and(
+    eq(securityTokens.id, tokenId),
+    isNull(securityTokens.verifiedAt),
+    sql`${securityTokens.createdAt} <= ${before}`,
+    sql`exists (select from security_tokens other where other.user_id = ${securityTokens.userId} and other.verified_at <= ${before})`,
+  );
+  const [token] = await tx.select().from(securityTokens).where(isReleasable);
+  if (token === undefined) return;
+  // The user before the token, as everybody locks them who is about to verify it; then judged again.
+  await lockUser(tx, token.userId);
+  const [released] = await tx
+    .delete(securityTokens)
+    .where(and(isReleasable, eq(securityTokens.userId, token.userId)))
+    .returning();
+  if (released !== undefined && !released.pending) {
+    await updateUserRow(tx, released.userId, addressColumns(released.kind, null));
+  }
+}
+
+/** Removes the tokens of an address of the user: the one in use, the pending one, or both. */
+export async function deleteSecurityTokens(
+  tx: Database,
+  { userId, kind, pending }: { userId: string; kind: AddressKind; pending?: boolean },
+): Promise<void> {
+  await tx
+    .delete(securityTokens)
+    .where(
+      and(
+        eq(securityTokens.userId, userId),
+        eq(securityTokens.kind, kind),
+        pending === undefined ? undefined : eq(securityTokens.pending, pending),
+      ),
+    );
+}
+
+/** Writes the same address in another spelling. */
+export async function updateTokenAddress(tx: Database, id: string, address: string): Promise<void> {
+  await tx.update(securityTokens).set({ address }).where(eq(securityTokens.id, id));
+}
+
+/** Marks the address verified and, where it was pending, in use; the first time, the account has an owner from now on. */
+export async function markVerified(tx: Database, tokenId: string, userId: string): Promise<void> {
+  await tx
+    .update(securityTokens)
+    .set({ verifiedAt: now, pending: false })
+    .where(and(eq(securityTokens.id, tokenId), isNull(securityTokens.verifiedAt)));
+  await tx
+    .update(users)
+    .set({ firstVerifiedAt: now })
+    .where(and(eq(users.id, userId), isNull(users.firstVerifiedAt)));
+}

@@ -1,0 +1,65 @@
+/** Values that a newer version has stored: this one leaves them out on reading, and no query fails. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sql } from 'drizzle-orm';
+import { decodeJwt } from 'jose';
+import { makeSuperuser, password, signUp, verify } from '../support/people.js';
+import { startService } from '../support/service.js';
+
+const service = await startService();
+const { db } = service.app;
+for (const [table, check] of [
+  ['security_tokens', 'security_tokens_kind_known'],
+  ['sessions', 'sessions_authentication_methods_known'],
+])
+  await db.execute(sql.raw(`alter table ${table} drop constraint ${check}`));
+const root = await makeSuperuser(service);
+
+test('an audit event of an unknown kind is left out, and the page is full without it', async () => {
+  await service.app.outbox();
+  await db.execute(sql`delete from audit_events`);
+  await signUp(service, { username: 'first' });
+  await service.app.outbox();
+  await db.execute(sql`insert into audit_events (kind) values ('ADDED_LATER')`);
+  await signUp(service, { username: 'second' });
+  await service.app.outbox();
+  const { nodes, pageInfo } = await root.auditEvents({ first: 2 });
+  assert.deepEqual(
+    nodes.map(({ kind }: { kind: string }) => kind),
+    ['SIGNED_UP', 'SIGNED_UP'],
+  );
+  assert.equal(pageInfo.hasNextPage, false);
+});
+
+test('an unknown authentication method is left out of the session and its tokens, and is kept', async () => {
+  const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
+  const stored = async () => {
+    const [row] = await db
+      .select({ methods: sql<string[]>`authentication_methods` })
+      .from(sql`sessions`)
+      .where(sql`user_id = ${alice.id}`);
+    return row!.methods;
+  };
+  await db.execute(
+    sql`update sessions set authentication_methods = '{ADDED_LATER,PASSWORD}' where user_id = ${alice.id}`,
+  );
+  const [session] = await alice.sessions();
+  assert.deepEqual(session.authenticationMethods, ['PASSWORD']);
+  const refreshed = await alice.refreshSession(alice.tokens.refreshToken);
+  assert.deepEqual(refreshed.tokens.session.authenticationMethods, ['PASSWORD']);
+  assert.deepEqual(decodeJwt(refreshed.tokens.accessToken).amr, ['pwd']);
+  await verify(service, alice, alice.emailToken);
+  assert.deepEqual(await stored(), ['PASSWORD', 'EMAIL_ONE_TIME_PASSWORD', 'ADDED_LATER']);
+});
+
+test('a security token of an unknown kind is left out', async () => {
+  const bob = await signUp(service, { username: 'bob', email: 'bob@a.test', password });
+  await db.execute(
+    sql`insert into security_tokens (id, user_id, kind, address, given_at_sign_up) values ('later', ${bob.id}, 'added-later', 'bob', true)`,
+  );
+  const { securityTokens } = await bob.me();
+  assert.deepEqual(
+    securityTokens.map(({ id }: { id: string }) => id),
+    [bob.emailToken],
+  );
+});
