@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type App, createApp, createLogger } from './app.js';
 import { type Config, ConfigError, readConfig } from './config.js';
+import { subscribers } from './domain/subscribers.js';
 import { needsBootstrap } from './domain/users.js';
 import { createServer } from './server.js';
 
@@ -27,7 +28,7 @@ async function start(): Promise<void> {
   const log = createLogger(config);
   let app: App;
   try {
-    app = await createApp(config, log);
+    app = await createApp(config, subscribers, log);
   } catch (error) {
     const known = error instanceof Error && knownFaults.has(error.name);
     if (known) console.error(error.message);

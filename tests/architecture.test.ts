@@ -1,6 +1,9 @@
 /** The rooms of `src/`, and who may call whom. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { root } from './support/root.js';
 import { type Import, imports, modules, type Room, roomOf } from './support/source-imports.js';
 
 /** `type` of a room: its types only. A room may always import from itself, and packages. */
@@ -42,6 +45,13 @@ test('every local import names a module that is there', () => {
     imports.filter(({ to }) => !modules.includes(to)),
     [],
   );
+});
+
+test('completeSignIn is the only caller of openSession', () => {
+  const naming = modules.filter((module) => /\bopenSession\b/.test(readFileSync(join(root, 'src', module), 'utf8')));
+  assert.deepEqual(naming, ['domain/complete-sign-in.ts', 'domain/sessions.ts']);
+  const { length: calls } = readFileSync(join(root, 'src/domain/sessions.ts'), 'utf8').match(/\bopenSession\(/g) ?? [];
+  assert.equal(calls, 1, 'sessions.ts declares it and does not call it');
 });
 
 function isAllowed({ from, to, typeOnly }: Import): boolean {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
+import { subscribers } from '../../src/domain/subscribers.js';
 import { createServer } from '../../src/server.js';
 import { caller } from '../support/people.js';
 import { startPostgres } from '../support/postgres.js';
@@ -90,7 +91,7 @@ async function start(databaseUrl: string): Promise<Service> {
     ...withoutSendLimits,
     ...Object.fromEntries(unlimited),
   });
-  const app = await createApp(config);
+  const app = await createApp(config, subscribers);
   const server = await createServer(app);
   return { url: await server.listen(), app, stop: () => server.close() };
 }
