@@ -19,6 +19,17 @@ import { randomToken } from './security/random.js';
 import { createSealer } from './security/sealing.js';
 import { createTracing, currentTrace, type Tracing } from './tracing.js';
 
+/**
+ * Handles the events of committed transactions. The entry points provide it, so this module imports no domain.
+ * Only the domain knows what a `Batch` holds: its `transact` passes all batches, and its modules subscribe.
+ */
+export interface Subscriber<Batch = unknown> {
+  /** Writes rows in the transaction of the events. An error rolls their changes back. */
+  beforeCommit?(tx: Database, batch: Batch): Promise<void>;
+  /** Does what need not survive a crash. Must not throw: the change is committed. */
+  afterCommit?(app: App, batch: Batch): void;
+}
+
 export interface App {
   config: Config;
   log: Logger;
@@ -32,7 +43,8 @@ export interface App {
   channels: ReadonlySet<Channel>;
   /** lets the first superuser be made; null where there is none */
   bootstrapSecret: string | null;
-  /** Writes a security event to the log at once, and to the database soon, together with others. */
+  subscribers: readonly Subscriber[];
+  /** Writes an audit event that belongs to no change: to the log at once, and to the database soon, together with others. */
   record(event: NewAuditEvent): void;
   /** Does work that the answer does not wait for; what it fails of is logged. */
   inBackground(work: Promise<void>): void;
@@ -54,7 +66,11 @@ export interface App {
  * Opens and migrates the database, reads or makes its keys.
  * @throws {SealedByAnotherKeyError} when the database was used with another `SECRET_KEY`
  */
-export async function createApp(config: Config, log: Logger = createLogger(config)): Promise<App> {
+export async function createApp(
+  config: Config,
+  subscribers: readonly Subscriber[],
+  log: Logger = createLogger(config),
+): Promise<App> {
   const tracing = await createTracing(config.tracing, log);
   const database = await openDatabase({
     url: config.databaseUrl,
@@ -125,6 +141,7 @@ export async function createApp(config: Config, log: Logger = createLogger(confi
         ...(vonage || config.outboxAllowed ? ['sms' as const] : []),
       ]),
       bootstrapSecret: config.bootstrapSecret ?? (config.production ? null : randomToken(32)),
+      subscribers,
       record: auditTrail.record,
       inBackground,
       async waitForProvider(work) {
@@ -194,7 +211,7 @@ function countAndTraceMessage({ during }: Tracing, metrics: Metrics): AroundMess
   };
 }
 
-/** How long events wait for others, and how many may wait: a flood of them is in the log, and must not take the connections of those who sign in. */
+/** How long audit events wait for others, and how many may wait: a flood of rejected attempts is in the log, and must not take the connections of those who sign in. */
 const auditDelayMilliseconds = 50;
 const maxWaitingEvents = 1_000;
 

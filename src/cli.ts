@@ -138,8 +138,12 @@ async function run(
   try {
     if (process.env.NODE_ENV !== 'production' && existsSync('.env')) process.loadEnvFile('.env');
     const config = readConfig();
-    const [{ createApp }, { pino }] = await Promise.all([import('./app.js'), import('pino')]);
-    app = await createApp(config, pino({ level: 'silent' }));
+    const [{ createApp }, { subscribers }, { pino }] = await Promise.all([
+      import('./app.js'),
+      import('./domain/subscribers.js'),
+      import('pino'),
+    ]);
+    app = await createApp(config, subscribers, pino({ level: 'silent' }));
     const [data, text] = await work(app);
     console.log(json ? JSON.stringify(data) : text);
   } catch (error) {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type App, createApp, createLogger } from './app.js';
 import { type Config, readConfig } from './config.js';
+import { subscribers } from './domain/subscribers.js';
 import { needsBootstrap } from './domain/users.js';
 import { createServer } from './server.js';
 import { StartupError } from './startup-error.js';
@@ -21,7 +22,7 @@ async function start(): Promise<void> {
   const log = createLogger(config);
   let app: App;
   try {
-    app = await createApp(config, log);
+    app = await createApp(config, subscribers, log);
   } catch (error) {
     exitOnStartupError(error);
     log.fatal({ err: error }, 'could not start');

@@ -59,6 +59,13 @@ test('every local import names a module that is there', () => {
   );
 });
 
+test('completeSignIn is the only caller of openSession', () => {
+  const naming = modules.filter((module) => /\bopenSession\b/.test(readFileSync(join(root, 'src', module), 'utf8')));
+  assert.deepEqual(naming, ['domain/complete-sign-in.ts', 'domain/sessions.ts']);
+  const { length: calls } = readFileSync(join(root, 'src/domain/sessions.ts'), 'utf8').match(/\bopenSession\(/g) ?? [];
+  assert.equal(calls, 1, 'sessions.ts declares it and does not call it');
+});
+
 function isAllowed({ from, to, typeOnly }: Import): boolean {
   const [here, there] = [roomOf(from)!, roomOf(to)!];
   const open: readonly string[] = mayImport[here];

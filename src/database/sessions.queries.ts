@@ -136,14 +136,14 @@ function idleEnd(idleTtlSeconds: number) {
 export interface Rotation {
   session: SessionRow;
   user: User;
-  /** false where the token was spent before: the session has ended by that */
+  /** false where the token was spent before: nothing is changed, and the session is to be revoked */
   rotated: boolean;
   issuedAt: Date;
 }
 
 /**
  * Spends a refresh token for its successor, in one statement. The current one is spent; the previous one gives the same successor once more as long as
- * that is unused, for `retrySeconds`, because its answer may have been lost; any other is a copy, and ends the session.
+ * that is unused, for `retrySeconds`, because its answer may have been lost; any other is a copy.
  * @returns undefined where the session does not live
  */
 export async function rotateRefreshToken(
@@ -168,7 +168,6 @@ export async function rotateRefreshToken(
           sql`least(${sessions.expiresAt}, ${now} + make_interval(secs => ${sql.placeholder('idleTtlSeconds')}::int))`,
           sessions.idleExpiresAt,
         ),
-        revokedAt: sql`case when ${isCurrent} or ${isPrevious} then ${sessions.revokedAt} else ${now} end`,
       })
       .from(users)
       .where(
@@ -182,7 +181,8 @@ export async function rotateRefreshToken(
       .returning({
         session: getTableColumns(sessions),
         user: userColumns,
-        rotated: sql<boolean>`${sessions.revokedAt} is null`,
+        // Judged by the row as it is now: the current token has become the previous one.
+        rotated: sql<boolean>`${isPrevious}`,
         issuedAt: sql<Date>`${now}`.mapWith(sessions.createdAt),
       });
   });

@@ -6,8 +6,10 @@ import type { AddressKind } from '../database/schema.js';
 import { releaseUnprovenAddress } from '../database/security-tokens.queries.js';
 import { findTaken, nobody } from '../database/users.queries.js';
 import { securityTokenId } from '../security/security-token-ids.js';
+import type { Caller } from './caller.js';
 import { unverifiedClaimSeconds } from './durations.js';
 import { ValidationError, type ValidationIssue } from './errors.js';
+import { transact } from './events.js';
 import {
   callingCodeOf,
   type Identifier,
@@ -102,25 +104,27 @@ export function tokenIdOf(app: App, { kind, key }: { kind: AddressKind; key: str
 /**
  * Runs a transaction that writes these identifiers; the constraint decides, and what is taken becomes the refusal.
  * An address that stands unproven beside a proven one is let go to who comes next: tried only when something was taken.
- * @param ownId whose they may be already
+ * The transaction may run twice. Only the one that commits emits its events.
+ * @param caller null on the command line
+ * @param claim `ownId`: the user who may have them already
  * @throws {ValidationError} `TAKEN` for each of the identifiers that somebody else has
  */
 export async function claimIdentifiers<T>(
   app: App,
-  identifiers: Identifier[],
+  caller: Caller | null,
+  { identifiers, ownId = nobody }: { identifiers: Identifier[]; ownId?: string },
   work: (tx: Database) => Promise<T>,
-  ownId: string = nobody,
 ): Promise<T> {
   const addresses = identifiers.flatMap(({ kind, key }) =>
     kind === 'username' ? [] : [{ kind, id: tokenIdOf(app, { kind, key }) }],
   );
   try {
-    return await app.db.transaction(work);
+    return await transact(app, caller, work);
   } catch (error) {
     if (violatedConstraint(error) === undefined) throw error;
   }
   try {
-    return await app.db.transaction(async (tx) => {
+    return await transact(app, caller, async (tx) => {
       for (const { id } of addresses) await releaseUnprovenAddress(tx, id, unverifiedClaimSeconds);
       return work(tx);
     });

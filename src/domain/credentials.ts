@@ -4,23 +4,19 @@ import type { App } from '../app.js';
 import { clearSignInThrottles, reserveSignIn } from '../database/credentials.queries.js';
 import type { Database } from '../database/database.js';
 import { giveBackRateLimits, takeGuess } from '../database/rate-limits.queries.js';
-import {
-  findUsersByKeys,
-  lockUser,
-  type User,
-  updateLastLogin,
-  updatePasswordHash,
-} from '../database/users.queries.js';
+import { findUsersByKeys, lockUser, type User, updatePasswordHash } from '../database/users.queries.js';
 import { hmac } from '../security/hmac.js';
 import type { Place } from '../security/passwords.js';
-import { audit } from './audit.js';
+import { auditAttempt } from './audit.js';
 import { requireViewer } from './authority.js';
 import type { Caller, Client } from './caller.js';
+import { completeSignIn } from './complete-sign-in.js';
 import { knownDeviceSeconds } from './durations.js';
 import { InvalidCredentialsError, TimeoutError, ValidationError } from './errors.js';
+import { transact } from './events.js';
 import { type Identifier, inferKind, parseEmail, parsePhone, parseUsername } from './identifiers.js';
 import { guessLimit } from './rate-limits.js';
-import { auditSignIn, notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
+import type { SessionTokens } from './sessions.js';
 import { waitSchedule } from './throttle.js';
 
 /** Either `identifier`, or any of the others, which must all name the same user. Null is the same as absent. */
@@ -72,31 +68,27 @@ async function signIn(
 
   const subjectId = match?.user.id ?? null;
   const attempt = await reserve(app, typed, client, match?.knownNetwork ?? false, place).catch((error) => {
-    if (error instanceof TimeoutError) audit(app, caller, { kind: 'SIGN_IN_TIMED_OUT', subjectId });
+    if (error instanceof TimeoutError) auditAttempt(app, caller, { kind: 'SIGN_IN_TIMED_OUT', subjectId });
     throw error;
   });
   // The empty password is nobody's, not even where a hash of it was brought along; it takes its time all the same.
   const rightPassword = (await place.verify(password, match?.user.passwordHash ?? null)) && password !== '';
   if (match === undefined || !rightPassword || !match.user.isActive) {
-    audit(app, caller, { kind: 'SIGN_IN_FAILED', subjectId });
+    auditAttempt(app, caller, { kind: 'SIGN_IN_FAILED', subjectId });
     throw new InvalidCredentialsError();
   }
 
   const { passwordHash } = match.user;
   const upgradedHash = app.passwords.isOutdated(passwordHash!) ? await place.hash(password) : undefined;
-  const signedIn = await app.db.transaction(async (tx) => {
+  return transact(app, caller, async (tx) => {
     const user = await lockUser(tx, match.user.id);
     // Judged again now that nobody can change it: what was right while it was hashed may have been changed since.
     if (user === undefined || !user.isActive || user.passwordHash !== passwordHash) throw new InvalidCredentialsError();
     await clearSignInThrottles(tx, attempt.keys);
     await giveBackRateLimits(tx, attempt.guesses);
     if (upgradedHash !== undefined) await updatePasswordHash(tx, user.id, upgradedHash);
-    const lastLogin = await updateLastLogin(tx, user.id);
-    return { user: { ...user, lastLogin }, tokens: await openSession(app, tx, user, ['PASSWORD'], client) };
+    return completeSignIn(app, tx, caller, { user, proofs: [{ method: 'PASSWORD' }], occasion: 'sign-in' });
   });
-  auditSignIn(app, caller, signedIn.user.id, signedIn.tokens.session);
-  notifyOfNewDevice(app, signedIn.user, signedIn.tokens);
-  return signedIn;
 }
 
 /**
@@ -125,7 +117,7 @@ export async function requireProof(
     return place.verify(currentPassword, user.passwordHash);
   });
   if (!right) {
-    audit(app, caller, { kind: 'CURRENT_PASSWORD_REFUSED', subjectId: user.id });
+    auditAttempt(app, caller, { kind: 'CURRENT_PASSWORD_REFUSED', subjectId: user.id });
     throw new InvalidCredentialsError('The current password is not right.');
   }
   await clearSignInThrottles(app.db, [key]);

@@ -75,7 +75,9 @@ async function takeSingly(run: ImportRun, candidate: Candidate): Promise<string 
       return other;
     };
     try {
-      const other = await insistently(app, () => claimIdentifiers(app, Object.values(left), insert));
+      const other = await insistently(app, () =>
+        claimIdentifiers(app, null, { identifiers: Object.values(left) }, insert),
+      );
       summary[other === undefined ? 'created' : 'unchanged'] += 1;
       return other?.userId ?? row.id;
     } catch (error) {

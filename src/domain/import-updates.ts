@@ -17,8 +17,8 @@ import {
 import { revokeSessionsOf } from '../database/sessions.queries.js';
 import { addressColumns, lockUser, type User, updateUserRow } from '../database/users.queries.js';
 import { claimIdentifiers, tokenIdOf } from './account-input.js';
-import { auditEnds } from './audit.js';
 import { ValidationError } from './errors.js';
+import { emitRevocations } from './events.js';
 import type { Identifier } from './identifiers.js';
 import { describeTaken, type Field, fieldsOfOthers, takenFields } from './import-collisions.js';
 import {
@@ -53,9 +53,13 @@ export async function updateImported(
     const wanted = importedFields.filter((field) => parts.has(field) && !lost.includes(field));
     const claims = wanted.flatMap((field) => known.identifiers[field] ?? []);
     try {
-      const change = (tx: Database) => applyChange(app, tx, known, { parts, wanted, digests });
-      const { problem, ended } = await claimIdentifiers(app, claims, change, known.userId);
-      auditEnds(app, null, known.userId, 'changed where the account was imported from', ended);
+      const { userId } = known;
+      const change = async (tx: Database) => {
+        const { problem, ended } = await applyChange(app, tx, known, { parts, wanted, digests });
+        emitRevocations(tx, { userId, count: ended, reason: 'changed where the account was imported from' });
+        return problem;
+      };
+      const problem = await claimIdentifiers(app, null, { identifiers: claims, ownId: userId }, change);
       return { updated: true, problems: problem === null ? problems : [...problems, problem] };
     } catch (error) {
       await lose(takenFields(error));

@@ -1,25 +1,72 @@
 /** Notices: what an owner is told of what was done to the account, so that what was not their doing does not go unseen. */
-import type { App } from '../app.js';
+import type { App, Subscriber } from '../app.js';
 import type { User } from '../database/users.queries.js';
 import type { NoticeEvent } from '../delivery/message.js';
 import { isReachable } from './account-input.js';
+import type { EventBatch, IdentityEvent } from './events.js';
 import { limitSmsPrefix } from './rate-limits.js';
 
-/** Addresses that have been proved to be the owner's. */
-export interface ProvenAddresses {
+/** Verified addresses. */
+interface Recipient {
   email: string | null;
   phone: string | null;
 }
 
-export function provenAddresses(user: User): ProvenAddresses {
+/** Sends the notices of a transaction once it is committed. No answer waits for them. */
+export const noticeSubscriber: Subscriber<EventBatch> = {
+  afterCommit(app, { events }) {
+    for (const event of events) for (const [notice, recipient] of toNotices(event)) notify(app, notice, recipient);
+  },
+};
+
+function toNotices(event: IdentityEvent): [NoticeEvent, Recipient][] {
+  switch (event.type) {
+    case 'password-changed':
+    case 'password-set':
+    case 'password-reset':
+      return [[{ type: 'password-changed' }, verifiedAddresses(event.user)]];
+    case 'identifiers-changed':
+      return (['email', 'phone'] as const).flatMap((field) => {
+        const lost = event.user[field] === null ? verifiedAddresses(event.before)[field] : null;
+        return lost === null ? [] : addressChanged(field, lost, event.user);
+      });
+    case 'address-replaced':
+      return addressChanged(event.kind, event.previous, event.user);
+    case 'signed-in': {
+      const { userAgent, ipAddress } = event.session;
+      // The notice of a reset says enough.
+      if (!event.newDevice || event.byReset) return [];
+      return [[{ type: 'new-device', userAgent, ipAddress }, verifiedAddresses(event.user)]];
+    }
+    case 'refresh-token-reused': {
+      const { userAgent } = event.session;
+      return [[{ type: 'session-copied', userAgent }, verifiedAddresses(event.user)]];
+    }
+    case 'user-deleted':
+      return [[{ type: 'account-deleted' }, verifiedAddresses(event.user)]];
+    default:
+      return [];
+  }
+}
+
+/** To the previous address, and to what the account has now: either may be the only one that is still the owner's. */
+function addressChanged(field: 'email' | 'phone', previous: string | null, user: User): [NoticeEvent, Recipient][] {
+  const notice = { type: 'address-changed', field } as const;
+  return [
+    [notice, { email: null, phone: null, [field]: previous }],
+    [notice, verifiedAddresses(user)],
+  ];
+}
+
+function verifiedAddresses(user: User): Recipient {
   return { email: user.emailVerified ? user.email : null, phone: user.phoneVerified ? user.phone : null };
 }
 
 /**
- * Tells the owner, after the change is committed and without anybody waiting for it. Goes to the email address; by SMS only where there is none.
+ * Sends a notice to the email address, and by SMS only where there is none.
  * Addresses that nobody has proved are told nothing: they may be somebody else's.
  */
-export function notify(app: App, event: NoticeEvent, { email, phone }: ProvenAddresses): void {
+function notify(app: App, event: NoticeEvent, { email, phone }: Recipient): void {
   if (email !== null && isReachable(app, 'email', email))
     app.inBackground(app.deliver({ kind: 'notice', channel: 'email', to: email, event }));
   else if (phone !== null && isReachable(app, 'phone', phone))

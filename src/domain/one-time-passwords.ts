@@ -23,16 +23,16 @@ import {
   lockUser,
   nobody,
   type User,
-  updateLastLogin,
   updatePasswordHash,
   updateUserRow,
 } from '../database/users.queries.js';
 import { hmac, sameBytes } from '../security/hmac.js';
 import { randomText } from '../security/random.js';
 import { isReachable } from './account-input.js';
-import { audit, auditEnds } from './audit.js';
+import { auditAttempt } from './audit.js';
 import { ownsSecurityToken, provesUser, requireSuperuser, requireViewer } from './authority.js';
 import type { Caller } from './caller.js';
+import { completeSignIn, type Proof } from './complete-sign-in.js';
 import {
   ForbiddenError,
   InvalidOneTimePasswordError,
@@ -40,11 +40,11 @@ import {
   TimeoutError,
   TransmissionError,
 } from './errors.js';
+import { emit, emitRevocations, transact } from './events.js';
 import { comparisonKey } from './identifiers.js';
-import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
 import { guessLimit, limitSends, limitSmsPrefix } from './rate-limits.js';
 import { checkSecurityTokenId, inspect, type SecurityTokenView } from './security-tokens.js';
-import { auditSignIn, notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
+import type { SessionTokens } from './sessions.js';
 import { waitSchedule } from './throttle.js';
 
 export type { OneTimePasswordPurpose } from '../database/schema.js';
@@ -69,14 +69,13 @@ export async function generateOneTimePassword(
   if (token.user.isSuperuser && !own) throw new NotFoundError();
   // It would make of an old session one that has just proved who is there.
   if (own && !viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
-  const { oneTimePassword, expiresAt, live } = await makeOneTimePassword(app, tokenId, kind, purpose, token);
-  if (!live) throw new NotFoundError();
-  audit(app, caller, {
-    kind: 'ONE_TIME_PASSWORD_GENERATED',
-    subjectId: token.userId,
-    securityTokenId: tokenId,
-    detail: purpose,
+  const { oneTimePassword, expiresAt, live } = await transact(app, caller, async (tx) => {
+    const made = await makeOneTimePassword(app, tx, { tokenId, kind, purpose }, token);
+    const { userId } = token;
+    if (made.live) emit(tx, { type: 'one-time-password-generated', userId, securityTokenId: tokenId, purpose });
+    return made;
   });
+  if (!live) throw new NotFoundError();
   return { securityToken: inspect({ ...token, expiresAt }), oneTimePassword, expiresAt };
 }
 
@@ -101,7 +100,9 @@ export async function sendOneTimePassword(
   const ownPhone = own && token?.kind === 'phone' ? token.address : null;
   const counted = await limitSends(app, tokenId, own ? 'owner' : 'others', caller.client, ownPhone);
 
-  const made = await makeOneTimePassword(app, tokenId, kind, purpose, reachable ? token : undefined);
+  const made = await app.db.transaction((tx) =>
+    makeOneTimePassword(app, tx, { tokenId, kind, purpose }, reachable ? token : undefined),
+  );
   const { oneTimePassword, codeDigest, expiresAt } = made;
   if (!made.live || token === undefined) {
     // To a stranger it would tell that nobody has the address.
@@ -118,7 +119,7 @@ export async function sendOneTimePassword(
       oneTimePassword,
       lifetimeSeconds: app.config.oneTimePassword.ttlSeconds,
     });
-    audit(app, caller, {
+    auditAttempt(app, caller, {
       kind: 'ONE_TIME_PASSWORD_SENT',
       subjectId: token.userId,
       securityTokenId: tokenId,
@@ -161,43 +162,46 @@ export async function checkOneTimePassword(
   const attempt = await attemptOneTimePassword(app, caller, tokenId, typed, purpose);
   if (!(await spendOneTimePassword(app.db, attempt))) throw new InvalidOneTimePasswordError();
 
-  const { replaced, ended, passwordRemoved, ...proven } = await app.db.transaction(async (tx) => {
-    const { user, token } = await lockProvenUser(tx, attempt);
+  return transact(app, caller, async (tx) => {
+    const { user: before, token } = await lockProvenUser(tx, attempt);
+    const { id: userId } = before;
     await giveBackRateLimits(tx, attempt.guesses);
-    const session = caller.viewer?.user.id === user.id ? caller.viewer.session : null;
+    const session = caller.viewer?.user.id === userId ? caller.viewer.session : null;
     // Until now nobody had proved to be the owner: whoever came before may have signed up with somebody else's address.
-    const isFirstProof = session === null && user.firstVerifiedAt === null;
-    if (isFirstProof) await updatePasswordHash(tx, user.id, null);
-    const ended = isFirstProof ? await revokeSessionsOf(tx, user.id) : 0;
-    // Nor is where they came from a place that the owner is known by.
-    if (isFirstProof) await deleteSessionsOf(tx, user.id);
-    const passwordRemoved = isFirstProof && user.passwordHash !== null;
-    const replaced = await verifyAddress(tx, user, token);
-    if (session === null) await updateLastLogin(tx, user.id);
-    else await markAuthenticated(tx, session.id, methodOf(token));
-    const tokens = session === null ? await openSession(app, tx, user, [methodOf(token)], caller.client) : null;
+    const isFirstProof = session === null && before.firstVerifiedAt === null;
+    const ended = isFirstProof ? await forgetPredecessor(tx, userId) : 0;
+    const replaced = await verifyAddress(tx, before, token);
     const [verified] = await findSecurityTokens(tx, { id: tokenId });
-    return { replaced, ended, passwordRemoved, securityToken: inspect(verified!), user: verified!.user, tokens };
+    const proof = { method: methodOf(token), oneTimePassword: { securityTokenId: tokenId, purpose } };
+    const { user, tokens } =
+      session === null
+        ? await completeSignIn(app, tx, caller, { user: verified!.user, proofs: [proof], occasion: 'sign-in' })
+        : await reauthenticate(tx, verified!.user, session.id, proof);
+    if (isFirstProof && before.passwordHash !== null) emit(tx, { type: 'password-removed', userId });
+    emitRevocations(tx, { userId, count: ended, reason: 'address proved by its owner' });
+    if (replaced !== null) emit(tx, { type: 'address-replaced', ...replaced, user });
+    return { securityToken: inspect(verified!), user, tokens };
   });
-  const { id: userId } = proven.user;
-  audit(app, caller, {
-    kind: 'ONE_TIME_PASSWORD_ACCEPTED',
-    subjectId: userId,
-    actorId: userId,
-    securityTokenId: tokenId,
-    sessionId: (proven.tokens ?? caller.viewer)?.session.id,
-    detail: purpose,
-  });
-  if (proven.tokens !== null) auditSignIn(app, caller, userId, proven.tokens.session);
-  if (passwordRemoved) audit(app, caller, { kind: 'PASSWORD_REMOVED', subjectId: userId, actorId: userId });
-  auditEnds(app, caller, userId, 'address proved by its owner', ended);
-  if (replaced !== null) {
-    const event = { type: 'address-changed', field: replaced.field } as const;
-    notify(app, event, replaced);
-    notify(app, event, provenAddresses(proven.user));
-  }
-  if (proven.tokens !== null) notifyOfNewDevice(app, proven.user, proven.tokens);
-  return proven;
+}
+
+/** Takes away what came before the first proof: password, sessions, and the places that the user would be known by. @returns how many sessions were live */
+async function forgetPredecessor(tx: Database, userId: string): Promise<number> {
+  await updatePasswordHash(tx, userId, null);
+  const ended = await revokeSessionsOf(tx, userId);
+  await deleteSessionsOf(tx, userId);
+  return ended;
+}
+
+/** Notes the proof in the session of a user who is signed in. */
+async function reauthenticate(
+  tx: Database,
+  user: User,
+  sessionId: string,
+  { method, oneTimePassword }: Required<Proof>,
+): Promise<{ user: User; tokens: null }> {
+  await markAuthenticated(tx, sessionId, method);
+  emit(tx, { type: 'one-time-password-accepted', userId: user.id, sessionId, ...oneTimePassword });
+  return { user, tokens: null };
 }
 
 /** An attempt that was right, and is counted as a failure until it is spent. */
@@ -231,13 +235,13 @@ export async function attemptOneTimePassword(
   const attempt = await reserveCheck(app.db, { tokenId, purpose, schedule, attemptId, guesses });
   const told = { subjectId: attempt.userId, securityTokenId: tokenId, detail: purpose };
   if (!attempt.reserved) {
-    audit(app, caller, { kind: 'ONE_TIME_PASSWORD_TIMED_OUT', ...told });
+    auditAttempt(app, caller, { kind: 'ONE_TIME_PASSWORD_TIMED_OUT', ...told });
     throw new TimeoutError(attempt);
   }
   const { codeDigest, userId } = attempt;
   const right = codeDigest !== null && sameBytes(codeDigest, digestOf(app, tokenId, purpose, oneTimePassword));
   if (!right || userId === null) {
-    audit(app, caller, { kind: 'ONE_TIME_PASSWORD_REFUSED', ...told });
+    auditAttempt(app, caller, { kind: 'ONE_TIME_PASSWORD_REFUSED', ...told });
     throw new InvalidOneTimePasswordError();
   }
   return { tokenId, purpose, attemptId, codeDigest, userId, guesses: attempt.guesses };
@@ -260,13 +264,13 @@ export async function lockProvenUser(
 
 /**
  * Marks the address of the token verified; one that was pending takes the place of the verified one.
- * @returns the address whose place was taken, to be told of it
+ * @returns the address that was replaced; null where none was
  */
 export async function verifyAddress(
   tx: Database,
   user: User,
   { id, kind, address, verifiedAt, pending }: SecurityToken,
-): Promise<(ProvenAddresses & { field: AddressKind }) | null> {
+): Promise<{ kind: AddressKind; previous: string | null } | null> {
   if (verifiedAt !== null) return null;
   if (pending) {
     await deleteSecurityTokens(tx, { userId: user.id, kind, pending: false });
@@ -274,7 +278,7 @@ export async function verifyAddress(
   }
   await markVerified(tx, id, user.id);
   await voidOneTimePasswords(tx, user.id);
-  return pending ? { email: null, phone: null, [kind]: user[kind], field: kind } : null;
+  return pending ? { kind, previous: user[kind] } : null;
 }
 
 export function methodOf({ kind }: SecurityToken): AuthenticationMethod {
@@ -287,27 +291,24 @@ export function methodOf({ kind }: SecurityToken): AuthenticationMethod {
  */
 async function makeOneTimePassword(
   app: App,
-  tokenId: string,
-  kind: AddressKind,
-  purpose: OneTimePasswordPurpose,
+  tx: Database,
+  { tokenId, kind, purpose }: { tokenId: string; kind: AddressKind; purpose: OneTimePasswordPurpose },
   token: SecurityToken | undefined,
 ): Promise<{ oneTimePassword: string; codeDigest: Buffer; expiresAt: Date; live: boolean }> {
   const { ttlSeconds, [kind]: format } = app.config.oneTimePassword;
   const oneTimePassword = randomText(format.length, format.alphabet);
   const codeDigest = digestOf(app, tokenId, purpose, oneTimePassword);
-  return app.db.transaction(async (tx) => {
-    // Judged under the lock that every change of the user takes, so that none can make void what is not there yet.
-    const user = await lockUser(tx, token?.userId ?? nobody);
-    const [current] = await findSecurityTokens(tx, { id: tokenId });
-    const live = user !== undefined && current?.userId === user.id && isGoodFor(purpose, current, user);
-    const expiresAt = await putOneTimePassword(tx, {
-      tokenId,
-      purpose,
-      ttlSeconds,
-      live: live ? { userId: user.id, codeDigest } : null,
-    });
-    return { oneTimePassword, codeDigest, expiresAt, live };
+  // Judged under the lock that every change of the user takes, so that none can make void what is not there yet.
+  const user = await lockUser(tx, token?.userId ?? nobody);
+  const [current] = await findSecurityTokens(tx, { id: tokenId });
+  const live = user !== undefined && current?.userId === user.id && isGoodFor(purpose, current, user);
+  const expiresAt = await putOneTimePassword(tx, {
+    tokenId,
+    purpose,
+    ttlSeconds,
+    live: live ? { userId: user.id, codeDigest } : null,
   });
+  return { oneTimePassword, codeDigest, expiresAt, live };
 }
 
 /** Bound to token and purpose. Case, spaces and dashes do not count. */

@@ -4,17 +4,17 @@ import type { Database } from '../database/database.js';
 import { returnAttempt, spendOneTimePassword, voidOneTimePasswords } from '../database/one-time-passwords.queries.js';
 import { giveBackRateLimits } from '../database/rate-limits.queries.js';
 import { deleteSessionsOf, revokeSessionsOf } from '../database/sessions.queries.js';
-import { findUser, lockUser, type User, updateLastLogin, updatePasswordHash } from '../database/users.queries.js';
+import { findUser, lockUser, type User, updatePasswordHash } from '../database/users.queries.js';
 import { passwordIssue, refuseIssues } from './account-input.js';
-import { audit, auditEnds } from './audit.js';
 import { isId, requireSuperuser, requireViewer } from './authority.js';
 import type { Caller } from './caller.js';
+import { completeSignIn } from './complete-sign-in.js';
 import { requireProof } from './credentials.js';
 import { ForbiddenError, InvalidCredentialsError, InvalidOneTimePasswordError, NotFoundError } from './errors.js';
-import { notify, provenAddresses } from './notices.js';
+import { emit, emitRevocations, transact } from './events.js';
 import { attemptOneTimePassword, lockProvenUser, methodOf, verifyAddress } from './one-time-passwords.js';
 import { checkSecurityTokenId } from './security-tokens.js';
-import { auditSignIn, openSession, type SessionTokens } from './sessions.js';
+import type { SessionTokens } from './sessions.js';
 
 /**
  * Changes the caller's password and ends all their sessions but the one that asks.
@@ -32,17 +32,16 @@ export async function changePassword(
   await refusePassword(app, input.newPassword, viewer.user);
   await requireProof(app, caller, input.currentPassword ?? null, viewer.recentlyProvedAddress);
   const passwordHash = await app.passwords.hash(input.newPassword);
-  const { user, ended } = await app.db.transaction(async (tx) => {
+  return transact(app, caller, async (tx) => {
     const locked = await lockUser(tx, viewer.user.id);
     // Changed by somebody else since it was compared.
     if (locked?.passwordHash !== viewer.user.passwordHash) throw new InvalidCredentialsError();
-    const ended = await replacePassword(tx, locked.id, passwordHash, viewer.session.id);
-    return { user: { ...locked, passwordHash }, ended };
+    const user = { ...locked, passwordHash };
+    const ended = await replacePassword(tx, user.id, passwordHash, viewer.session.id);
+    emit(tx, { type: 'password-changed', user });
+    emitRevocations(tx, { userId: user.id, count: ended, reason: 'password changed' });
+    return { user };
   });
-  audit(app, caller, { kind: 'PASSWORD_CHANGED', subjectId: user.id });
-  auditEnds(app, caller, user.id, 'password changed', ended);
-  notify(app, { type: 'password-changed' }, provenAddresses(user));
-  return { user };
 }
 
 /**
@@ -76,16 +75,15 @@ export async function setPassword(
   if (target === undefined) throw new NotFoundError();
   await refusePassword(app, newPassword, target);
   const passwordHash = await app.passwords.hash(newPassword);
-  const { user, ended } = await app.db.transaction(async (tx) => {
+  return transact(app, caller, async (tx) => {
     const locked = await lockUser(tx, target.id);
     if (locked === undefined) throw new NotFoundError();
-    const ended = await replacePassword(tx, locked.id, passwordHash);
-    return { user: { ...locked, passwordHash }, ended };
+    const user = { ...locked, passwordHash };
+    const ended = await replacePassword(tx, user.id, passwordHash);
+    emit(tx, { type: 'password-set', user });
+    emitRevocations(tx, { userId: user.id, count: ended, reason: 'password set' });
+    return user;
   });
-  audit(app, caller, { kind: 'PASSWORD_SET', subjectId: user.id });
-  auditEnds(app, caller, user.id, 'password set', ended);
-  notify(app, { type: 'password-changed' }, provenAddresses(user));
-  return user;
 }
 
 /**
@@ -116,23 +114,21 @@ export async function resetPassword(
     await giveBackRateLimits(app.db, attempt.guesses);
     throw error;
   }
-  const { tokens, user, ended } = await app.db.transaction(async (tx) => {
-    const { user, token } = await lockProvenUser(tx, attempt);
+  return transact(app, caller, async (tx) => {
+    const { user: before, token } = await lockProvenUser(tx, attempt);
     if (!(await spendOneTimePassword(tx, attempt))) throw new InvalidOneTimePasswordError();
     await giveBackRateLimits(tx, attempt.guesses);
-    await verifyAddress(tx, user, token);
-    const ended = await replacePassword(tx, user.id, passwordHash);
+    await verifyAddress(tx, before, token);
+    const ended = await replacePassword(tx, before.id, passwordHash);
     // Where whoever came before the first proof signed in from is no place that the owner is known by.
-    if (user.firstVerifiedAt === null) await deleteSessionsOf(tx, user.id);
-    await updateLastLogin(tx, user.id);
-    const tokens = await openSession(app, tx, user, [methodOf(token)], caller.client);
-    return { tokens, user: (await findUser(tx, user.id))!, ended };
+    if (before.firstVerifiedAt === null) await deleteSessionsOf(tx, before.id);
+    const user = (await findUser(tx, before.id))!;
+    emit(tx, { type: 'password-reset', user, securityTokenId: tokenId });
+    const proof = { method: methodOf(token), oneTimePassword: { securityTokenId: tokenId, purpose } } as const;
+    const signedIn = await completeSignIn(app, tx, caller, { user, proofs: [proof], occasion: 'sign-in' });
+    emitRevocations(tx, { userId: user.id, count: ended, reason: 'password reset' });
+    return signedIn;
   });
-  audit(app, caller, { kind: 'PASSWORD_RESET', subjectId: user.id, actorId: user.id, securityTokenId: tokenId });
-  auditSignIn(app, caller, user.id, tokens.session);
-  auditEnds(app, caller, user.id, 'password reset', ended);
-  notify(app, { type: 'password-changed' }, provenAddresses(user));
-  return { user, tokens };
 }
 
 /** @param user whose identifiers the password must not be made of; null where that is not to be asked yet */

@@ -4,10 +4,10 @@ import { clearFailures } from '../database/one-time-passwords.queries.js';
 import type { AddressKind } from '../database/schema.js';
 import { findSecurityTokens, type SecurityToken } from '../database/security-tokens.queries.js';
 import { kindOfSecurityTokenId, securityTokenId } from '../security/security-token-ids.js';
-import { audit } from './audit.js';
 import { ownsSecurityToken, provesUser, requireViewer } from './authority.js';
 import type { Caller } from './caller.js';
 import { BadUserInputError, ForbiddenError, NotFoundError } from './errors.js';
+import { emit, transact } from './events.js';
 import { parseIdentifier } from './identifiers.js';
 import { obscureEmail, obscurePhone } from './masking.js';
 import { limitLookUps, limitUnlocks } from './rate-limits.js';
@@ -79,11 +79,13 @@ export async function unlockSecurityToken(
  * @throws {NotFoundError} for an address that nobody has
  */
 export async function freeSecurityToken(app: App, caller: Caller | null, tokenId: string): Promise<SecurityTokenView> {
-  await clearFailures(app.db, tokenId);
-  const [token] = await findSecurityTokens(app.db, { id: tokenId });
-  if (token === undefined) throw new NotFoundError();
-  audit(app, caller, { kind: 'SECURITY_TOKEN_UNLOCKED', subjectId: token.userId, securityTokenId: tokenId });
-  return inspect(token);
+  return transact(app, caller, async (tx) => {
+    await clearFailures(tx, tokenId);
+    const [token] = await findSecurityTokens(tx, { id: tokenId });
+    if (token === undefined) throw new NotFoundError();
+    emit(tx, { type: 'security-token-unlocked', userId: token.userId, securityTokenId: tokenId });
+    return inspect(token);
+  });
 }
 
 /** @throws {BadUserInputError} for an id that was never given out; nothing is stored for it */

@@ -23,7 +23,6 @@ import {
   refreshTokenHash,
   successorOf,
 } from '../security/refresh-tokens.js';
-import { audit, auditEnds } from './audit.js';
 import { isId, requireSuperuser, requireViewer } from './authority.js';
 import type { Caller, Client, Viewer } from './caller.js';
 import {
@@ -33,7 +32,7 @@ import {
   touchIntervalSeconds,
 } from './durations.js';
 import { InvalidSessionError, NotFoundError, UnauthenticatedError } from './errors.js';
-import { notify, provenAddresses } from './notices.js';
+import { emit, emitRevocations, transact } from './events.js';
 
 export type { AuthenticationMethod } from '../database/schema.js';
 
@@ -53,7 +52,7 @@ const methodReferences: Record<AuthenticationMethod, string> = {
   PHONE_ONE_TIME_PASSWORD: 'sms',
 };
 
-/** Opens a session. Nobody is asked for a proof here: that is the caller's business. `newDevice`: its user has signed in before, but not from such a device. */
+/** Opens a session, for `completeSignIn` alone. Nobody is asked for a proof here: that is the caller's business. `newDevice`: its user has signed in before, but not from such a device. */
 export async function openSession(
   app: App,
   tx: Database,
@@ -129,22 +128,15 @@ export async function refreshSession(
   if (rotation === undefined) throw new InvalidSessionError();
   const { session, user, issuedAt } = rotation;
   if (!rotation.rotated) {
-    audit(app, caller, { kind: 'SESSION_COPIED', subjectId: user.id, sessionId: session.id });
-    notify(app, { type: 'session-copied', userAgent: session.userAgent }, provenAddresses(user));
+    await transact(app, caller, async (tx) => {
+      // Another request with a spent token may have been quicker.
+      if ((await revokeSession(tx, session.id)) !== undefined)
+        emit(tx, { type: 'refresh-token-reused', user, session });
+    });
+    // Only now: the revocation must be committed.
     throw new InvalidSessionError();
   }
   return { user, tokens: await issueTokens(app, user, session, successor, issuedAt) };
-}
-
-/** Tells the owner of a session that was opened from a device that none was opened from before. */
-export function notifyOfNewDevice(
-  app: App,
-  user: User,
-  { newDevice, session }: { newDevice: boolean; session: SessionRow },
-): void {
-  if (!newDevice) return;
-  const { userAgent, ipAddress } = session;
-  notify(app, { type: 'new-device', userAgent, ipAddress }, provenAddresses(user));
 }
 
 /**
@@ -183,14 +175,17 @@ export async function signOut(
     refreshToken === null ? undefined : parseRefreshToken(app.keys.refreshTokens, refreshToken),
     accessToken === null ? undefined : await readAccessToken(app, accessToken),
   ];
-  for (const token of named) {
-    const session = token && (await revokeSession(app.db, token.sessionId));
-    if (session === undefined) continue;
-    const { id: sessionId, userId } = session;
-    audit(app, caller, { kind: 'SESSION_ENDED', subjectId: userId, actorId: userId, sessionId, detail: 'signed out' });
-    return true;
-  }
-  return false;
+  const sessionIds = named.flatMap((token) => token?.sessionId ?? []);
+  if (sessionIds.length === 0) return false;
+  return transact(app, caller, async (tx) => {
+    for (const id of sessionIds) {
+      const session = await revokeSession(tx, id);
+      if (session === undefined) continue;
+      emit(tx, { type: 'session-revoked', session, reason: 'signed out' });
+      return true;
+    }
+    return false;
+  });
 }
 
 export async function listSessions(app: App, userId: string): Promise<SessionRow[]> {
@@ -203,18 +198,23 @@ export async function listSessions(app: App, userId: string): Promise<SessionRow
  */
 export async function endSession(app: App, caller: Caller, id: string): Promise<{ session: SessionRow }> {
   const { user } = requireViewer(caller);
-  const session = isId(id) ? await revokeSession(app.db, id, user.isSuperuser ? null : user.id) : undefined;
-  if (session === undefined) throw new NotFoundError();
-  audit(app, caller, { kind: 'SESSION_ENDED', subjectId: session.userId, sessionId: session.id, detail: 'revoked' });
-  return { session };
+  if (!isId(id)) throw new NotFoundError();
+  return transact(app, caller, async (tx) => {
+    const session = await revokeSession(tx, id, user.isSuperuser ? null : user.id);
+    if (session === undefined) throw new NotFoundError();
+    emit(tx, { type: 'session-revoked', session, reason: 'revoked' });
+    return { session };
+  });
 }
 
 /** Ends every session of the caller but the one that asks. */
 export async function endOtherSessions(app: App, caller: Caller): Promise<{ revokedCount: number }> {
   const { user, session } = requireViewer(caller);
-  const revokedCount = await revokeSessionsOf(app.db, user.id, session.id);
-  auditEnds(app, caller, user.id, 'revoked by another session', revokedCount);
-  return { revokedCount };
+  return transact(app, caller, async (tx) => {
+    const revokedCount = await revokeSessionsOf(tx, user.id, session.id);
+    emitRevocations(tx, { userId: user.id, count: revokedCount, reason: 'revoked by another session' });
+    return { revokedCount };
+  });
 }
 
 /**
@@ -225,13 +225,9 @@ export async function endOtherSessions(app: App, caller: Caller): Promise<{ revo
 export async function endSessionsOf(app: App, caller: Caller, userId: string): Promise<{ revokedCount: number }> {
   requireSuperuser(caller);
   if (!isId(userId) || (await findUser(app.db, userId)) === undefined) throw new NotFoundError();
-  const revokedCount = await revokeSessionsOf(app.db, userId);
-  auditEnds(app, caller, userId, 'revoked by a superuser', revokedCount);
-  return { revokedCount };
-}
-
-/** @param session the one that was opened */
-export function auditSignIn(app: App, caller: Caller, userId: string, session: SessionRow): void {
-  const detail = session.authenticationMethods.join(', ');
-  audit(app, caller, { kind: 'SIGNED_IN', subjectId: userId, actorId: userId, sessionId: session.id, detail });
+  return transact(app, caller, async (tx) => {
+    const revokedCount = await revokeSessionsOf(tx, userId);
+    emitRevocations(tx, { userId, count: revokedCount, reason: 'revoked by a superuser' });
+    return { revokedCount };
+  });
 }

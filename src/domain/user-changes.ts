@@ -24,13 +24,12 @@ import {
   refuseIssues,
   tokenIdOf,
 } from './account-input.js';
-import { audit, auditEnds } from './audit.js';
 import { isId, requireStaff, requireSuperuser, requireViewer } from './authority.js';
 import type { Caller, Viewer } from './caller.js';
 import { requireProof } from './credentials.js';
 import { ForbiddenError, NotFoundError, ValidationError, type ValidationIssue } from './errors.js';
+import { emit, emitRevocations, transact } from './events.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
-import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
 import { limitIdentifierChanges } from './rate-limits.js';
 
 /** An absent field is left as it is; null removes an identifier. */
@@ -83,19 +82,12 @@ export async function updateUser(
     if (before === undefined || (!self && !isWithinReach(viewer, before))) throw new NotFoundError();
     const ended = await applyFlags(tx, before, flags);
     await applyIdentifiers(app, tx, before, identifiers);
-    return { before, user: (await findUser(tx, targetId))!, ended };
+    const user = (await findUser(tx, targetId))!;
+    emitChanges(tx, before, user);
+    emitRevocations(tx, { userId: user.id, count: ended, reason: 'deactivated' });
+    return { user };
   };
-  const { before, user, ended } = await claimIdentifiers(app, claimed, change, targetId);
-  auditChanges(app, caller, before, user);
-  auditEnds(app, caller, user.id, 'deactivated', ended);
-  const lost = lostAddresses(before, user);
-  for (const field of ['email', 'phone'] as const)
-    if (lost[field] !== null) {
-      const event = { type: 'address-changed', field } as const;
-      notify(app, event, { email: null, phone: null, [field]: lost[field] });
-      notify(app, event, provenAddresses(user));
-    }
-  return { user };
+  return claimIdentifiers(app, caller, { identifiers: claimed, ownId: targetId }, change);
 }
 
 /**
@@ -118,7 +110,7 @@ export async function deleteUser(
   else requireSuperuser(caller);
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
-  const { deleted, ended } = await app.db.transaction(async (tx) => {
+  await transact(app, caller, async (tx) => {
     await acquireLock(tx, 'superusers');
     const user = await lockUser(tx, targetId);
     if (user === undefined) throw new NotFoundError();
@@ -126,28 +118,22 @@ export async function deleteUser(
     await voidOneTimePasswords(tx, targetId);
     const ended = await revokeSessionsOf(tx, targetId);
     await deleteUserRow(tx, targetId);
-    return { deleted: user, ended };
+    emit(tx, { type: 'user-deleted', user });
+    emitRevocations(tx, { userId: targetId, count: ended, reason: 'user deleted' });
   });
-  audit(app, caller, { kind: 'USER_DELETED', subjectId: targetId });
-  auditEnds(app, caller, targetId, 'user deleted', ended);
-  notify(app, { type: 'account-deleted' }, provenAddresses(deleted));
   return { id: targetId };
 }
 
-/** Which identifiers and flags are others than before; not what identifiers were and are. */
-function auditChanges(app: App, caller: Caller, before: User, after: User): void {
-  const subjectId = after.id;
-  const changed = (['username', 'email', 'phone', 'pendingEmail', 'pendingPhone'] as const).filter(
-    (field) => before[field] !== after[field],
+/** Emits which identifiers and flags have changed. */
+function emitChanges(tx: Database, before: User, user: User): void {
+  const { id: userId } = user;
+  const fields = (['username', 'email', 'phone', 'pendingEmail', 'pendingPhone'] as const).filter(
+    (field) => before[field] !== user[field],
   );
-  if (changed.length > 0) audit(app, caller, { kind: 'IDENTIFIERS_CHANGED', subjectId, detail: changed.join(', ') });
-  const flags = flagFields.filter((field) => before[field] !== after[field]);
-  for (const field of flags)
-    audit(app, caller, {
-      kind: field === 'isActive' ? 'STATE_CHANGED' : 'ROLES_CHANGED',
-      subjectId,
-      detail: `${field}: ${after[field]}`,
-    });
+  if (fields.length > 0) emit(tx, { type: 'identifiers-changed', fields, before, user });
+  if (before.isActive !== user.isActive) emit(tx, { type: 'activation-changed', userId, isActive: user.isActive });
+  for (const role of ['isStaff', 'isSuperuser'] as const)
+    if (before[role] !== user[role]) emit(tx, { type: 'role-changed', userId, role, granted: user[role] });
 }
 
 /** @throws {ForbiddenError} for anyone but staff; and for staff, for anything but activating and deactivating */
@@ -257,10 +243,4 @@ async function changeAddress(
   const token = { id, userId: user.id, kind, address: address.value, givenAtSignUp: false, pending: verified === true };
   await insertSecurityTokens(tx, [token]);
   return true;
-}
-
-/** Verified addresses that are not the account's any more, whose owner is to be told. */
-function lostAddresses(before: User, after: User): ProvenAddresses {
-  const { email, phone } = provenAddresses(before);
-  return { email: after.email === null ? email : null, phone: after.phone === null ? phone : null };
 }

@@ -16,14 +16,15 @@ import {
   refuseIssues,
   tokenIdOf,
 } from './account-input.js';
-import { audit } from './audit.js';
 import { isId, requireStaff, requireSuperuser } from './authority.js';
 import type { Caller } from './caller.js';
+import { completeSignIn } from './complete-sign-in.js';
 import { ForbiddenError, UnauthenticatedError, type ValidationIssue } from './errors.js';
+import { emit } from './events.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
 import { cursorOf, foreignCursor, type Page, readCursor, readPage } from './pages.js';
 import { limitSignUps } from './rate-limits.js';
-import { openSession, type SessionTokens } from './sessions.js';
+import type { SessionTokens } from './sessions.js';
 
 export type { User } from '../database/users.queries.js';
 
@@ -50,21 +51,17 @@ export async function createUser(
   caller: Caller,
   input: NewAccountInput,
 ): Promise<{ user: User; tokens: SessionTokens | null }> {
-  const account = await readAccount(app, input);
-  const passwordHash = await countSignUp(app, caller, account.password);
-  const made = await claimIdentifiers(app, account.identifiers, async (tx) => {
-    const user = await insertAccount(app, tx, account.identifiers, { passwordHash });
-    if (caller.viewer !== null) return { user, tokens: null };
-    return { user, tokens: await openSession(app, tx, user, passwordHash === null ? [] : ['PASSWORD'], caller.client) };
+  const { identifiers, password } = await readAccount(app, input);
+  const passwordHash = await countSignUp(app, caller, password);
+  const proofs = passwordHash === null ? [] : [{ method: 'PASSWORD' as const }];
+  return claimIdentifiers(app, caller, { identifiers }, async (tx) => {
+    const user = await insertAccount(app, tx, identifiers, { passwordHash });
+    const signedIn =
+      caller.viewer === null ? await completeSignIn(app, tx, caller, { user, proofs, occasion: 'sign-up' }) : null;
+    const tokens = signedIn?.tokens ?? null;
+    emit(tx, { type: 'signed-up', user, session: tokens?.session ?? null });
+    return { user, tokens };
   });
-  const { user, tokens } = made;
-  audit(app, caller, {
-    kind: 'SIGNED_UP',
-    subjectId: user.id,
-    sessionId: tokens?.session.id,
-    ...(tokens !== null && { actorId: user.id }),
-  });
-  return made;
 }
 
 /** @returns the password's hash */
@@ -115,15 +112,15 @@ export async function makeSuperuser(
 ): Promise<User> {
   const { identifiers, password } = await readAccount(app, input);
   const passwordHash = password === null ? null : await app.passwords.hash(password);
-  const user = await claimIdentifiers(app, identifiers, async (tx) => {
+  const by = caller === null ? 'command line' : first ? 'bootstrap secret' : 'by a superuser';
+  return claimIdentifiers(app, caller, { identifiers }, async (tx) => {
     await acquireLock(tx, 'superusers');
     if (first && (await hasSuperuser(tx)))
       throw new ForbiddenError('There is a superuser already: the bootstrap secret has served.');
-    return insertAccount(app, tx, identifiers, { passwordHash, isStaff: true, isSuperuser: true });
+    const user = await insertAccount(app, tx, identifiers, { passwordHash, isStaff: true, isSuperuser: true });
+    emit(tx, { type: 'superuser-created', user, by });
+    return user;
   });
-  const detail = caller === null ? 'command line' : first ? 'bootstrap secret' : 'by a superuser';
-  audit(app, caller, { kind: 'SUPERUSER_CREATED', subjectId: user.id, detail });
-  return user;
 }
 
 /** Whether the bootstrap secret still opens anything. */

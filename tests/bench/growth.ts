@@ -9,6 +9,7 @@ import pg from 'pg';
 import { pino } from 'pino';
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
+import { subscribers } from '../../src/domain/subscribers.js';
 import { startPostgres } from '../support/postgres.js';
 import { type BuiltService, benchEnvironment, drive, median, startBuiltService } from './driving.js';
 import { createBench, type Operation } from './operations.js';
@@ -82,7 +83,7 @@ async function open(size: number): Promise<Place> {
   const service = await startBuiltService(environment);
   console.error(`filling with ${size} …`);
   await fill(url.href, size);
-  const app = await createApp(readConfig(environment), pino({ level: 'silent' }));
+  const app = await createApp(readConfig(environment), subscribers, pino({ level: 'silent' }));
   const bench = await createBench(app, service, url.href);
   return {
     name: `${size} users`,

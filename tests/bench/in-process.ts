@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
+import { subscribers } from '../../src/domain/subscribers.js';
 import { createServer } from '../../src/server.js';
 import { startPostgres } from '../support/postgres.js';
 import type { Service } from '../support/service.js';
@@ -27,7 +28,7 @@ export async function withService(
       ...withoutSendLimits,
       ...Object.fromEntries(unlimited.map((name) => [name, '0'])),
     });
-    const app = await createApp(config);
+    const app = await createApp(config, subscribers);
     const server = await createServer(app);
     const stop = () => server.close();
     await work({ url: await server.listen(), app, stop });

@@ -13,6 +13,7 @@ import autocannon from 'autocannon';
 import { pino } from 'pino';
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
+import { subscribers } from '../../src/domain/subscribers.js';
 import { startPostgres } from '../support/postgres.js';
 import { root } from '../support/root.js';
 import { sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
@@ -64,7 +65,7 @@ try {
     environment,
     options.profile ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [],
   );
-  const app = await createApp(readConfig(environment), pino({ level: 'silent' }));
+  const app = await createApp(readConfig(environment), subscribers, pino({ level: 'silent' }));
   const bench = await createBench(app, service, postgres.url);
   const limits = fork(join(root, 'tests/bench/limits.ts'), {
     env: { ...process.env, NODE_ENV: 'production', DATABASE_URL: postgres.url },

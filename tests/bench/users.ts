@@ -10,6 +10,7 @@ import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import type { Database } from '../../src/database/database.js';
 import type { Caller } from '../../src/domain/caller.js';
+import { subscribers } from '../../src/domain/subscribers.js';
 import { listUsers } from '../../src/domain/users.js';
 import { startPostgres } from '../support/postgres.js';
 
@@ -87,7 +88,7 @@ try {
 
 async function measure(url: string): Promise<number> {
   const config = readConfig({ NODE_ENV: 'test', DATABASE_URL: url, DATA_DIR: tmpdir(), PASSWORD_THREADS: '1' });
-  const app = await createApp(config, pino({ level: 'silent' }));
+  const app = await createApp(config, subscribers, pino({ level: 'silent' }));
   const pool = new pg.Pool({ connectionString: url, max: 1 });
   const sent: Statement[] = [];
   const logger = { logQuery: (query: string, params: unknown[]) => void sent.push({ query, params }) };

@@ -10,6 +10,7 @@ import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import { importUsers } from '../../src/domain/import.js';
 import { readLine } from '../../src/domain/import-lines.js';
+import { subscribers } from '../../src/domain/subscribers.js';
 import { withClient } from '../support/django.js';
 import { cli, signsIn, startImporter } from '../support/import.js';
 import { root } from '../support/root.js';
@@ -235,7 +236,7 @@ test('the embedded database takes an import as PostgreSQL does', async () => {
     PASSWORD_THREADS: '1',
     LOG_LEVEL: 'silent',
   };
-  const app = await createApp(readConfig(environment));
+  const app = await createApp(readConfig(environment), subscribers);
   try {
     const users = (name: string) => [
       { id: 1, username: 'one', lastLogin: '2026-01-01T00:00:00Z' },
@@ -274,7 +275,7 @@ test('whatever stands in the lines, an import ends, and takes what is good', asy
     PASSWORD_THREADS: '1',
     LOG_LEVEL: 'silent',
   };
-  const app = await createApp(readConfig(environment));
+  const app = await createApp(readConfig(environment), subscribers);
   try {
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),

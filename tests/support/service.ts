@@ -9,6 +9,7 @@ import { sql } from 'drizzle-orm';
 import pg from 'pg';
 import { type App, createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
+import { subscribers } from '../../src/domain/subscribers.js';
 import { createServer } from '../../src/server.js';
 import { freePort } from './postgres.js';
 import { root } from './root.js';
@@ -70,7 +71,7 @@ export async function startService(environment: Record<string, string> = {}): Pr
     ...(environment.DATABASE_URL ? {} : { DATABASE_URL: await createDatabase() }),
     ...environment,
   });
-  const app = await createApp(config);
+  const app = await createApp(config, subscribers);
   const server = await createServer(app);
   const url = await server.listen();
   let stopped: Promise<void> | undefined;
