@@ -1,7 +1,7 @@
 /** The executable schema, made of the resolvers. */
 import 'reflect-metadata';
 import { type GraphQLSchema, printSchema } from 'graphql';
-import { buildSchemaSync } from 'type-graphql';
+import { buildSchemaSync, getMetadataStorage } from 'type-graphql';
 import { AuditResolver } from './audit.resolver.js';
 import { CredentialResolver } from './credential.resolver.js';
 import { OneTimePasswordResolver } from './one-time-password.resolver.js';
@@ -15,7 +15,9 @@ let schema: GraphQLSchema | undefined;
 
 /** The same for every service of a process. */
 export function createSchema(): GraphQLSchema {
-  schema ??= discloseRefusals(
+  if (schema !== undefined) return schema;
+  orderArguments();
+  schema = discloseRefusals(
     buildSchemaSync({
       resolvers: [
         UserResolver,
@@ -31,6 +33,11 @@ export function createSchema(): GraphQLSchema {
     }),
   );
   return schema;
+}
+
+/** Puts arguments in the order of declaration: the decorators of parameters run from the last parameter to the first. */
+function orderArguments(): void {
+  getMetadataStorage().params.sort((one, other) => one.index - other.index);
 }
 
 /** The text of `schema.graphql`. */
