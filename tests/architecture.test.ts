@@ -1,6 +1,9 @@
 /** The rooms of `src/`, and who may call whom. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { root } from './support/root.js';
 import { type Import, imports, modules, type Room, roomOf } from './support/source-imports.js';
 
 /** `type` of a room: its types only. A room may always import from itself, and packages. */
@@ -43,6 +46,33 @@ test('every local import names a module that is there', () => {
     [],
   );
 });
+
+/** Modules that read roles for something else than who may do what. Each has the number of its reads and their reason. */
+const otherReadsOfRoles: Record<string, [reads: number, reason: string]> = {
+  'domain/sessions.ts': [2, 'the claim `roles` of access tokens'],
+  'domain/user-changes.ts': [2, 'the last active superuser stays one'],
+  'domain/import-run.ts': [2, 'the filters of an import'],
+  'domain/imported-user.ts': [5, 'the columns and the digest of an imported user'],
+  'domain/import-updates.ts': [1, 'the columns of an imported user'],
+};
+
+test('only permissions.ts decides by a role', () => {
+  const others = modules.filter(
+    (module) => /^(domain|graphql)\//.test(module) && !module.endsWith('/permissions.ts') && readsOfRoles(module) > 0,
+  );
+  assert.deepEqual(
+    Object.fromEntries(others.map((module) => [module, readsOfRoles(module)])),
+    Object.fromEntries(Object.entries(otherReadsOfRoles).map(([module, [reads]]) => [module, reads])),
+  );
+});
+
+/** How often a module reads a role of a user: as a property, by its name as text, or by destructuring. */
+function readsOfRoles(module: string): number {
+  const text = readFileSync(join(root, 'src', module), 'utf8');
+  const role = String.raw`\bis(?:Staff|Superuser)\b`;
+  const reads = [String.raw`\.\s*${role}`, String.raw`\[\s*['"]${role}`, String.raw`\{[^{}]*${role}[^{}]*\}\s*(?:=|:)`];
+  return reads.reduce((count, read) => count + [...text.matchAll(new RegExp(read, 'g'))].length, 0);
+}
 
 function isAllowed({ from, to, typeOnly }: Import): boolean {
   const [here, there] = [roomOf(from)!, roomOf(to)!];

@@ -29,7 +29,7 @@ import { hmac, sameBytes } from '../security/hmac.js';
 import { randomText } from '../security/random.js';
 import { isReachable } from './account-input.js';
 import { audit, auditEnds } from './audit.js';
-import { ownsSecurityToken, provesUser, requireSuperuser, requireViewer } from './authority.js';
+import { ownsSecurityToken, provesUser, requirePermission, requireViewer } from './authority.js';
 import type { Caller } from './caller.js';
 import {
   ForbiddenError,
@@ -40,6 +40,7 @@ import {
 } from './errors.js';
 import { comparisonKey } from './identifiers.js';
 import { notify, type ProvenAddresses, provenAddresses } from './notices.js';
+import { mayObtainCredentials } from './permissions.js';
 import { guessLimit, limitSends, limitSmsPrefix } from './rate-limits.js';
 import { checkSecurityTokenId, inspect, type SecurityTokenView } from './security-tokens.js';
 import { auditSignIn, notifyOfNewDevice, openSession, type SessionTokens } from './sessions.js';
@@ -59,12 +60,12 @@ export async function generateOneTimePassword(
   tokenId: string,
   purpose: OneTimePasswordPurpose,
 ): Promise<{ securityToken: SecurityTokenView; oneTimePassword: string; expiresAt: Date }> {
-  const viewer = requireSuperuser(caller);
+  const viewer = requirePermission(caller, 'identity.generate_one_time_password');
   const kind = checkSecurityTokenId(app, tokenId);
   const [token] = await findSecurityTokens(app.db, { id: tokenId });
   if (token === undefined || !isGoodFor(purpose, token, token.user)) throw new NotFoundError();
   const own = token.userId === viewer.user.id;
-  if (token.user.isSuperuser && !own) throw new NotFoundError();
+  if (!mayObtainCredentials(viewer.user, token.user)) throw new NotFoundError();
   // It would make of an old session one that has just proved who is there.
   if (own && !viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
   const { oneTimePassword, expiresAt, live } = await makeOneTimePassword(app, tokenId, kind, purpose, token);

@@ -24,10 +24,11 @@ import {
   successorOf,
 } from '../security/refresh-tokens.js';
 import { audit, auditEnds } from './audit.js';
-import { isId, requireSuperuser, requireViewer } from './authority.js';
+import { isId, requirePermission, requireViewer } from './authority.js';
 import type { Caller, Client, Viewer } from './caller.js';
 import { InvalidSessionError, NotFoundError, UnauthenticatedError } from './errors.js';
 import { notify, provenAddresses } from './notices.js';
+import { hasPermission } from './permissions.js';
 
 export type { AuthenticationMethod } from '../database/schema.js';
 
@@ -189,7 +190,8 @@ export async function listSessions(app: App, userId: string): Promise<SessionRow
  */
 export async function endSession(app: App, caller: Caller, id: string): Promise<{ session: SessionRow }> {
   const { user } = requireViewer(caller);
-  const session = isId(id) ? await revokeSession(app.db, id, user.isSuperuser ? null : user.id) : undefined;
+  const owner = hasPermission(user, 'identity.revoke_session') ? null : user.id;
+  const session = isId(id) ? await revokeSession(app.db, id, owner) : undefined;
   if (session === undefined) throw new NotFoundError();
   audit(app, caller, { kind: 'SESSION_ENDED', subjectId: session.userId, sessionId: session.id, detail: 'revoked' });
   return { session };
@@ -209,7 +211,7 @@ export async function endOtherSessions(app: App, caller: Caller): Promise<{ revo
  * @throws {NotFoundError}
  */
 export async function endSessionsOf(app: App, caller: Caller, userId: string): Promise<{ revokedCount: number }> {
-  requireSuperuser(caller);
+  requirePermission(caller, 'identity.revoke_session');
   if (!isId(userId) || (await findUser(app.db, userId)) === undefined) throw new NotFoundError();
   const revokedCount = await revokeSessionsOf(app.db, userId);
   auditEnds(app, caller, userId, 'revoked by a superuser', revokedCount);
