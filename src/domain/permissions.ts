@@ -7,6 +7,7 @@ type Roles = Pick<User, 'isStaff' | 'isSuperuser'>;
 /** The role that each privilege is for. Superusers have every privilege. */
 const roleByPermission = {
   'identity.view_user': 'staff',
+  'identity.view_session': 'staff',
   'identity.view_security_token': 'staff',
   'identity.change_user_activation': 'staff',
   'identity.change_user': 'superuser',

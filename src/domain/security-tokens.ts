@@ -101,7 +101,8 @@ export function inspect(token: SecurityToken): SecurityTokenView {
 }
 
 function mayInspect({ viewer }: Caller, token: SecurityToken): boolean {
-  return viewer?.user.id === token.userId || hasPermission(viewer?.user, 'identity.view_security_token');
+  if (viewer === null) return false;
+  return viewer.user.id === token.userId || hasPermission(viewer.user, 'identity.view_security_token');
 }
 
 function conceal({ id, kind, address }: { id: string; kind: AddressKind; address: string }): SecurityTokenView {

@@ -7,9 +7,12 @@ import { CredentialResolver } from './credential.resolver.js';
 import { OneTimePasswordResolver } from './one-time-password.resolver.js';
 import { EmailTokenType, PhoneTokenType } from './one-time-password.type.js';
 import { PolicyResolver } from './policy.resolver.js';
+import { enforceReadRules } from './read-rules.js';
 import { discloseRefusals } from './refusals.js';
 import { SessionResolver } from './session.resolver.js';
+import { sessionReadRules } from './session.type.js';
 import { UserResolver } from './user.resolver.js';
+import { userReadRules } from './user.type.js';
 
 let schema: GraphQLSchema | undefined;
 
@@ -17,7 +20,7 @@ let schema: GraphQLSchema | undefined;
 export function createSchema(): GraphQLSchema {
   if (schema !== undefined) return schema;
   orderArguments();
-  schema = discloseRefusals(
+  const built = discloseRefusals(
     buildSchemaSync({
       resolvers: [
         UserResolver,
@@ -32,6 +35,9 @@ export function createSchema(): GraphQLSchema {
       validate: false,
     }),
   );
+  enforceReadRules(built, 'User', userReadRules);
+  enforceReadRules(built, 'Session', sessionReadRules);
+  schema = built;
   return schema;
 }
 

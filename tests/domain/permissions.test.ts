@@ -15,6 +15,7 @@ const users = [ordinary, staff, superuser, superuserOnly];
 /** Who has each permission beside superusers. The types require that none is missing. */
 const expected: Record<Permission, 'staff' | 'superusers alone'> = {
   'identity.view_user': 'staff',
+  'identity.view_session': 'staff',
   'identity.view_security_token': 'staff',
   'identity.change_user_activation': 'staff',
   'identity.change_user': 'superusers alone',
