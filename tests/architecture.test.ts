@@ -66,6 +66,33 @@ test('completeSignIn is the only caller of openSession', () => {
   assert.equal(calls, 1, 'sessions.ts declares it and does not call it');
 });
 
+/** Modules that read roles for something else than who may do what. Each has the number of its reads and their reason. */
+const otherReadsOfRoles: Record<string, [reads: number, reason: string]> = {
+  'domain/sessions.ts': [2, 'the claim `roles` of access tokens'],
+  'domain/user-changes.ts': [2, 'the last active superuser stays one'],
+  'domain/import-run.ts': [2, 'the filters of an import'],
+  'domain/imported-user.ts': [5, 'the columns and the digest of an imported user'],
+  'domain/import-updates.ts': [1, 'the columns of an imported user'],
+};
+
+test('only permissions.ts decides by a role', () => {
+  const others = modules.filter(
+    (module) => /^(domain|graphql)\//.test(module) && !module.endsWith('/permissions.ts') && readsOfRoles(module) > 0,
+  );
+  assert.deepEqual(
+    Object.fromEntries(others.map((module) => [module, readsOfRoles(module)])),
+    Object.fromEntries(Object.entries(otherReadsOfRoles).map(([module, [reads]]) => [module, reads])),
+  );
+});
+
+/** How often a module reads a role of a user: as a property, by its name as text, or by destructuring. */
+function readsOfRoles(module: string): number {
+  const text = readFileSync(join(root, 'src', module), 'utf8');
+  const role = String.raw`\bis(?:Staff|Superuser)\b`;
+  const reads = [String.raw`\.\s*${role}`, String.raw`\[\s*['"]${role}`, String.raw`\{[^{}]*${role}[^{}]*\}\s*(?:=|:)`];
+  return reads.reduce((count, read) => count + [...text.matchAll(new RegExp(read, 'g'))].length, 0);
+}
+
 function isAllowed({ from, to, typeOnly }: Import): boolean {
   const [here, there] = [roomOf(from)!, roomOf(to)!];
   const open: readonly string[] = mayImport[here];

@@ -21,6 +21,7 @@ import {
   isUnionType,
   print,
 } from 'graphql';
+import { getMetadataStorage } from 'type-graphql';
 import { emitSchema } from '../src/graphql/schema.js';
 import { root } from './support/root.js';
 
@@ -34,6 +35,22 @@ const addedMembers = { UnlockSecurityTokenResult: ['TimeoutError'] };
 
 test('schema.graphql is what the resolvers make', () => {
   assert.ok(read('schema.graphql') === emitSchema(), 'schema.graphql is stale: run `npm run schema`');
+});
+
+test('arguments are in the order of the parameters of their resolver', () => {
+  const { queries, mutations, fieldResolvers } = getMetadataStorage();
+  const inSchema: Record<string, string[]> = {};
+  const inSources: Record<string, string[]> = {};
+  for (const type of ownTypes(emitted).filter(isObjectType))
+    for (const { name, args } of Object.values(type.getFields()).filter((field) => field.args.length > 1)) {
+      const resolver = [...queries, ...mutations, ...fieldResolvers].find((each) => each.methodName === name);
+      const method: unknown = resolver?.target.prototype[name];
+      const [, parameters] = /^async \w+\(([^)]*)\)/.exec(String(method)) ?? assert.fail(`no method ${name}`);
+      inSchema[name] = args.map((argument) => argument.name);
+      inSources[name] = parameters!.split(/,\s*/).filter((parameter) => inSchema[name]!.includes(parameter));
+    }
+  assert.ok(Object.keys(inSchema).length >= 8);
+  assert.deepEqual(inSchema, inSources);
 });
 
 test('everything in the schema has a description', () => {

@@ -7,7 +7,7 @@ import {
   type NewAuditEvent,
 } from '../database/audit-events.queries.js';
 import type { AuditEventKind, AuditEventRow } from '../database/schema.js';
-import { isId, requireSuperuser } from './authority.js';
+import { isId, requirePermission } from './authority.js';
 import type { Caller } from './caller.js';
 import { BadUserInputError } from './errors.js';
 import type { EventBatch, IdentityEvent } from './events.js';
@@ -148,7 +148,7 @@ export async function listAuditEvents(
   caller: Caller,
   { first, after, ...filter }: AuditQuery,
 ): Promise<Page<AuditEventRow>> {
-  requireSuperuser(caller);
+  requirePermission(caller, 'identity.view_audit_event');
   for (const instant of [filter.since, filter.until])
     if (instant !== null && !hasYear(instant)) throw new BadUserInputError('The year must be from 1 to 9999.');
   return readPage({ first, after }, async (limit) => {

@@ -6,6 +6,7 @@ import { securityTokenId } from '../security/security-token-ids.js';
 import type { Caller, Viewer } from './caller.js';
 import { ForbiddenError, UnauthenticatedError } from './errors.js';
 import { comparisonKey } from './identifiers.js';
+import { hasPermission, isPrivileged, type Permission } from './permissions.js';
 
 /** @throws {UnauthenticatedError} */
 export function requireViewer({ viewer }: Caller): Viewer {
@@ -17,20 +18,9 @@ export function requireViewer({ viewer }: Caller): Viewer {
  * @throws {UnauthenticatedError}
  * @throws {ForbiddenError}
  */
-export function requireSuperuser(caller: Caller): Viewer {
+export function requirePermission(caller: Caller, permission: Permission): Viewer {
   const viewer = requireViewer(caller);
-  if (!viewer.user.isSuperuser) throw new ForbiddenError();
-  return viewer;
-}
-
-/**
- * Staff, and superusers, who may do whatever staff may.
- * @throws {UnauthenticatedError}
- * @throws {ForbiddenError}
- */
-export function requireStaff(caller: Caller): Viewer {
-  const viewer = requireViewer(caller);
-  if (!viewer.user.isStaff && !viewer.user.isSuperuser) throw new ForbiddenError();
+  if (!hasPermission(viewer.user, permission)) throw new ForbiddenError();
   return viewer;
 }
 
@@ -59,5 +49,5 @@ export function ownsSecurityToken(app: App, { viewer }: Caller, tokenId: string)
 export function provesUser(token: SecurityTokenRow, user: User): boolean {
   if (!user.isActive) return false;
   if (token.verifiedAt !== null) return true;
-  return token.givenAtSignUp && user.firstVerifiedAt === null && !user.isStaff && !user.isSuperuser;
+  return token.givenAtSignUp && user.firstVerifiedAt === null && !isPrivileged(user);
 }

@@ -30,7 +30,7 @@ import { hmac, sameBytes } from '../security/hmac.js';
 import { randomText } from '../security/random.js';
 import { isReachable } from './account-input.js';
 import { auditAttempt } from './audit.js';
-import { ownsSecurityToken, provesUser, requireSuperuser, requireViewer } from './authority.js';
+import { ownsSecurityToken, provesUser, requirePermission, requireViewer } from './authority.js';
 import type { Caller } from './caller.js';
 import { completeSignIn, type Proof } from './complete-sign-in.js';
 import {
@@ -42,6 +42,7 @@ import {
 } from './errors.js';
 import { emit, emitRevocations, transact } from './events.js';
 import { comparisonKey } from './identifiers.js';
+import { mayObtainCredentials } from './permissions.js';
 import { guessLimit, limitSends, limitSmsPrefix } from './rate-limits.js';
 import { checkSecurityTokenId, inspect, type SecurityTokenView } from './security-tokens.js';
 import type { SessionTokens } from './sessions.js';
@@ -61,12 +62,12 @@ export async function generateOneTimePassword(
   tokenId: string,
   purpose: OneTimePasswordPurpose,
 ): Promise<{ securityToken: SecurityTokenView; oneTimePassword: string; expiresAt: Date }> {
-  const viewer = requireSuperuser(caller);
+  const viewer = requirePermission(caller, 'identity.generate_one_time_password');
   const kind = checkSecurityTokenId(app, tokenId);
   const [token] = await findSecurityTokens(app.db, { id: tokenId });
   if (token === undefined || !isGoodFor(purpose, token, token.user)) throw new NotFoundError();
   const own = token.userId === viewer.user.id;
-  if (token.user.isSuperuser && !own) throw new NotFoundError();
+  if (!mayObtainCredentials(viewer.user, token.user)) throw new NotFoundError();
   // It would make of an old session one that has just proved who is there.
   if (own && !viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
   const { oneTimePassword, expiresAt, live } = await transact(app, caller, async (tx) => {

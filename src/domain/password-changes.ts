@@ -6,7 +6,7 @@ import { giveBackRateLimits } from '../database/rate-limits.queries.js';
 import { deleteSessionsOf, revokeSessionsOf } from '../database/sessions.queries.js';
 import { findUser, lockUser, type User, updatePasswordHash } from '../database/users.queries.js';
 import { passwordIssue, refuseIssues } from './account-input.js';
-import { isId, requireSuperuser, requireViewer } from './authority.js';
+import { isId, requirePermission, requireViewer } from './authority.js';
 import type { Caller } from './caller.js';
 import { completeSignIn } from './complete-sign-in.js';
 import { requireProof } from './credentials.js';
@@ -55,7 +55,7 @@ export async function setUserPassword(
   caller: Caller,
   { id, newPassword }: { id: string; newPassword: string },
 ): Promise<{ user: User }> {
-  const viewer = requireSuperuser(caller);
+  const viewer = requirePermission(caller, 'identity.set_user_password');
   if (id.toLowerCase() === viewer.user.id) throw new ForbiddenError('Change your own password by changePassword.');
   return { user: await setPassword(app, caller, isId(id) ? await findUser(app.db, id) : undefined, newPassword) };
 }

@@ -10,6 +10,7 @@ import { BadUserInputError, ForbiddenError, NotFoundError } from './errors.js';
 import { emit, transact } from './events.js';
 import { parseIdentifier } from './identifiers.js';
 import { obscureEmail, obscurePhone } from './masking.js';
+import { hasPermission } from './permissions.js';
 import { limitLookUps, limitUnlocks } from './rate-limits.js';
 
 export interface SecurityTokenView {
@@ -65,7 +66,7 @@ export async function unlockSecurityToken(
 ): Promise<{ securityToken: SecurityTokenView }> {
   const viewer = requireViewer(caller);
   checkSecurityTokenId(app, tokenId);
-  if (!viewer.user.isSuperuser) {
+  if (!hasPermission(viewer.user, 'identity.unlock_security_token')) {
     if (!ownsSecurityToken(app, caller, tokenId)) throw new ForbiddenError();
     if (!viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
     await limitUnlocks(app, tokenId);
@@ -102,7 +103,8 @@ export function inspect(token: SecurityToken): SecurityTokenView {
 }
 
 function mayInspect({ viewer }: Caller, token: SecurityToken): boolean {
-  return viewer !== null && (viewer.user.id === token.userId || viewer.user.isStaff || viewer.user.isSuperuser);
+  if (viewer === null) return false;
+  return viewer.user.id === token.userId || hasPermission(viewer.user, 'identity.view_security_token');
 }
 
 function conceal({ id, kind, address }: { id: string; kind: AddressKind; address: string }): SecurityTokenView {

@@ -23,7 +23,7 @@ import {
   refreshTokenHash,
   successorOf,
 } from '../security/refresh-tokens.js';
-import { isId, requireSuperuser, requireViewer } from './authority.js';
+import { isId, requirePermission, requireViewer } from './authority.js';
 import type { Caller, Client, Viewer } from './caller.js';
 import {
   knownDeviceSeconds,
@@ -33,6 +33,7 @@ import {
 } from './durations.js';
 import { InvalidSessionError, NotFoundError, UnauthenticatedError } from './errors.js';
 import { emit, emitRevocations, transact } from './events.js';
+import { hasPermission } from './permissions.js';
 
 export type { AuthenticationMethod } from '../database/schema.js';
 
@@ -199,8 +200,9 @@ export async function listSessions(app: App, userId: string): Promise<SessionRow
 export async function endSession(app: App, caller: Caller, id: string): Promise<{ session: SessionRow }> {
   const { user } = requireViewer(caller);
   if (!isId(id)) throw new NotFoundError();
+  const owner = hasPermission(user, 'identity.revoke_session') ? null : user.id;
   return transact(app, caller, async (tx) => {
-    const session = await revokeSession(tx, id, user.isSuperuser ? null : user.id);
+    const session = await revokeSession(tx, id, owner);
     if (session === undefined) throw new NotFoundError();
     emit(tx, { type: 'session-revoked', session, reason: 'revoked' });
     return { session };
@@ -223,7 +225,7 @@ export async function endOtherSessions(app: App, caller: Caller): Promise<{ revo
  * @throws {NotFoundError}
  */
 export async function endSessionsOf(app: App, caller: Caller, userId: string): Promise<{ revokedCount: number }> {
-  requireSuperuser(caller);
+  requirePermission(caller, 'identity.revoke_session');
   if (!isId(userId) || (await findUser(app.db, userId)) === undefined) throw new NotFoundError();
   return transact(app, caller, async (tx) => {
     const revokedCount = await revokeSessionsOf(tx, userId);

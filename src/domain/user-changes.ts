@@ -24,12 +24,13 @@ import {
   refuseIssues,
   tokenIdOf,
 } from './account-input.js';
-import { isId, requireStaff, requireSuperuser, requireViewer } from './authority.js';
-import type { Caller, Viewer } from './caller.js';
+import { isId, requirePermission, requireViewer } from './authority.js';
+import type { Caller } from './caller.js';
 import { requireProof } from './credentials.js';
 import { ForbiddenError, NotFoundError, ValidationError, type ValidationIssue } from './errors.js';
 import { emit, emitRevocations, transact } from './events.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
+import { hasPermission, isWithinReach, type Permission } from './permissions.js';
 import { limitIdentifierChanges } from './rate-limits.js';
 
 /** An absent field is left as it is; null removes an identifier. */
@@ -41,6 +42,16 @@ export interface UserChanges {
   isStaff?: boolean | null | undefined;
   isSuperuser?: boolean | null | undefined;
 }
+
+/** What a change of another user's field needs. */
+const permissionByField: Record<keyof UserChanges, Permission> = {
+  username: 'identity.change_user',
+  email: 'identity.change_user',
+  phone: 'identity.change_user',
+  isActive: 'identity.change_user_activation',
+  isStaff: 'identity.change_user_roles',
+  isSuperuser: 'identity.change_user_roles',
+};
 
 const flagFields = ['isActive', 'isStaff', 'isSuperuser'] as const;
 
@@ -68,18 +79,19 @@ export async function updateUser(
   const given = <Field extends keyof UserChanges>(fields: readonly Field[]) =>
     fields.filter((field) => input[field] !== undefined);
   if (self && given(flagFields).length > 0) throw new ForbiddenError('Nobody changes their own state or roles.');
-  if (!self) requireRoleFor(caller, given([...identifierFields, ...flagFields]));
+  if (!self) requirePermissionsFor(caller, given([...identifierFields, ...flagFields]));
   const { flags, identifiers } = readChanges(app, input);
   if (self && identifiers.size > 0) await requireProof(app, caller, currentPassword);
 
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
   const claimed = [...identifiers.values()].filter((identifier) => identifier !== null);
-  if (claimed.length > 0 && !viewer.user.isSuperuser) await limitIdentifierChanges(app, caller.client);
+  if (claimed.length > 0 && !hasPermission(viewer.user, 'identity.change_user'))
+    await limitIdentifierChanges(app, caller.client);
   const change = async (tx: Database) => {
     if (Object.keys(flags).length > 0) await acquireLock(tx, 'superusers');
     const before = await lockUser(tx, targetId);
-    if (before === undefined || (!self && !isWithinReach(viewer, before))) throw new NotFoundError();
+    if (before === undefined || (!self && !isWithinReach(viewer.user, before))) throw new NotFoundError();
     const ended = await applyFlags(tx, before, flags);
     await applyIdentifiers(app, tx, before, identifiers);
     const user = (await findUser(tx, targetId))!;
@@ -107,7 +119,7 @@ export async function deleteUser(
   const viewer = requireViewer(caller);
   const self = id === null || id.toLowerCase() === viewer.user.id;
   if (self) await requireProof(app, caller, currentPassword);
-  else requireSuperuser(caller);
+  else requirePermission(caller, 'identity.delete_user');
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
   await transact(app, caller, async (tx) => {
@@ -136,15 +148,13 @@ function emitChanges(tx: Database, before: User, user: User): void {
     if (before[role] !== user[role]) emit(tx, { type: 'role-changed', userId, role, granted: user[role] });
 }
 
-/** @throws {ForbiddenError} for anyone but staff; and for staff, for anything but activating and deactivating */
-function requireRoleFor(caller: Caller, fields: (keyof UserChanges)[]): void {
-  const { user } = requireStaff(caller);
-  if (!user.isSuperuser && fields.some((field) => field !== 'isActive')) throw new ForbiddenError();
-}
-
-/** Staff reach ordinary users, superusers everybody. */
-function isWithinReach(viewer: Viewer, target: User): boolean {
-  return viewer.user.isSuperuser || (!target.isStaff && !target.isSuperuser);
+/**
+ * An empty change needs the right to see the user, because it answers with the user.
+ * @throws {ForbiddenError}
+ */
+function requirePermissionsFor(caller: Caller, fields: (keyof UserChanges)[]): void {
+  requirePermission(caller, 'identity.view_user');
+  for (const field of fields) requirePermission(caller, permissionByField[field]);
 }
 
 /** @throws {ValidationError} with every issue of every field */

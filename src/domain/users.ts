@@ -16,13 +16,14 @@ import {
   refuseIssues,
   tokenIdOf,
 } from './account-input.js';
-import { isId, requireStaff, requireSuperuser } from './authority.js';
+import { isId, requirePermission } from './authority.js';
 import type { Caller } from './caller.js';
 import { completeSignIn } from './complete-sign-in.js';
 import { ForbiddenError, UnauthenticatedError, type ValidationIssue } from './errors.js';
 import { emit } from './events.js';
 import { comparisonKey, type Identifier } from './identifiers.js';
 import { cursorOf, foreignCursor, type Page, readCursor, readPage } from './pages.js';
+import { hasPermission } from './permissions.js';
 import { limitSignUps } from './rate-limits.js';
 import type { SessionTokens } from './sessions.js';
 
@@ -90,11 +91,11 @@ export async function createSuperuser(
   input: NewAccountInput,
 ): Promise<{ user: User }> {
   const holdsSecret = bootstrapSecret !== null && isBootstrapSecret(app, bootstrapSecret);
-  const bootstrap = holdsSecret && caller.viewer?.user.isSuperuser !== true;
+  const bootstrap = holdsSecret && !hasPermission(caller.viewer?.user, 'identity.add_superuser');
   if (!bootstrap) {
     if (caller.viewer === null && bootstrapSecret !== null)
       throw new UnauthenticatedError('The bootstrap secret is not valid.');
-    requireSuperuser(caller);
+    requirePermission(caller, 'identity.add_superuser');
   }
   return { user: await makeSuperuser(app, caller, input, bootstrap) };
 }
@@ -196,7 +197,7 @@ async function insertAccount(
 
 /** @throws {ForbiddenError} for anyone but staff */
 export async function getUser(app: App, caller: Caller, id: string): Promise<User | null> {
-  requireStaff(caller);
+  requirePermission(caller, 'identity.view_user');
   return isId(id) ? ((await findUser(app.db, id)) ?? null) : null;
 }
 
@@ -210,7 +211,7 @@ export async function listUsers(
   caller: Caller,
   { first, after, search }: { first: number; after: string | null; search: string | null },
 ): Promise<Page<User>> {
-  requireStaff(caller);
+  requirePermission(caller, 'identity.view_user');
   return readPage({ first, after }, (limit) =>
     search ? searchUsers(app, search, limit, after) : listByAge(app, limit, after),
   );

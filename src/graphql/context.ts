@@ -12,6 +12,10 @@ export interface Context extends Caller {
   /** of `X-Bootstrap-Secret` */
   bootstrapSecret: string | null;
   cookie: SessionCookie;
+  /** of the account that the operation has created, which its caller may read */
+  createdUserId: string | null;
+  /** the last decision of `read-rules.ts` */
+  lastReading: { object: unknown; rule: unknown; viewer: Viewer | null; allowed: boolean } | null;
   header(name: string): string | undefined;
 }
 
@@ -29,6 +33,8 @@ export function createContext(app: App, { ipAddress, ...jar }: RequestFacts): Co
     accessToken: bearerOf(header('authorization')),
     bootstrapSecret: header('x-bootstrap-secret') ?? null,
     cookie: createSessionCookie(app.config, jar),
+    createdUserId: null,
+    lastReading: null,
     header,
   };
 }
@@ -47,6 +53,12 @@ export function signedIn<T extends { user: Viewer['user']; tokens: SessionTokens
   const { session } = tokens;
   context.viewer = { user, session, recentlyAuthenticated: true, recentlyProvedAddress: false, useIsDue: false };
   return inCookie ? { ...result, tokens: context.cookie.keep(tokens) } : result;
+}
+
+/** Lets the caller read the account that the operation has created. */
+export function created<T extends { user: Viewer['user'] }>(context: Context, result: T): T {
+  context.createdUserId = result.user.id;
+  return result;
 }
 
 /** One with nothing behind it is not good either, which is another thing than none. */

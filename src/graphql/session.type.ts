@@ -4,6 +4,7 @@ import { Field, ID, Int, ObjectType } from 'type-graphql';
 import type { AuthenticationMethod } from '../domain/sessions.js';
 import { enumOf } from './enum-of.js';
 import { NotFoundErrorType } from './error.type.js';
+import { type ReadRule, sessionUserAndStaff } from './read-rules.js';
 import { resultUnion } from './refusals.js';
 
 const AuthenticationMethodEnum = enumOf<AuthenticationMethod>(
@@ -41,7 +42,24 @@ export class SessionType {
     description: 'How its user has proved who they are in it; empty after a sign-up without a password.',
   })
   authenticationMethods!: AuthenticationMethod[];
+
+  /** Not a field: it says who may read the others. */
+  userId!: string;
 }
+
+type SessionField = Exclude<keyof SessionType, 'userId'> | 'current';
+
+/** Who may read each field. */
+export const sessionReadRules: Record<SessionField, ReadRule<SessionType>> = {
+  id: sessionUserAndStaff,
+  createdAt: sessionUserAndStaff,
+  lastUsedAt: sessionUserAndStaff,
+  expiresAt: sessionUserAndStaff,
+  userAgent: sessionUserAndStaff,
+  ipAddress: sessionUserAndStaff,
+  authenticationMethods: sessionUserAndStaff,
+  current: sessionUserAndStaff,
+};
 
 @ObjectType('SessionTokens', {
   description: 'What stands for a session: keep the access token in memory, the refresh token safe.',

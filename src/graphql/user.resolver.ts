@@ -5,7 +5,7 @@ import { listSessions } from '../domain/sessions.js';
 import { deleteUser, updateUser } from '../domain/user-changes.js';
 import { createSuperuser, createUser, getUser, listUsers } from '../domain/users.js';
 import { connectionOf } from './connection.type.js';
-import { type Context, signedIn } from './context.js';
+import { type Context, created, signedIn } from './context.js';
 import { SecurityTokenType } from './one-time-password.type.js';
 import { SessionType } from './session.type.js';
 import { CreateSuperuserInput, CreateUserInput, UpdateUserInput } from './user.input.js';
@@ -33,7 +33,7 @@ export class UserResolver {
     @Arg('input', () => CreateUserInput, { description: 'Who it is.' }) input: CreateUserInput,
     @Ctx() context: Context,
   ): Promise<typeof CreateUserResult> {
-    return signedIn(context, await createUser(context.app, context, input));
+    return signedIn(context, created(context, await createUser(context.app, context, input)));
   }
 
   @Mutation(() => CreateSuperuserResult, {
@@ -44,7 +44,7 @@ export class UserResolver {
     @Arg('input', () => CreateSuperuserInput, { description: 'Who it is.' }) input: CreateSuperuserInput,
     @Ctx() context: Context,
   ): Promise<typeof CreateSuperuserResult> {
-    return createSuperuser(context.app, context, context.bootstrapSecret, input);
+    return created(context, await createSuperuser(context.app, context, context.bootstrapSecret, input));
   }
 
   @Query(() => UserType, { nullable: true, description: 'The user of that id; null where there is none. Staff only.' })

@@ -3,6 +3,7 @@ import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
 import { PageInfoType } from './connection.type.js';
 import { InvalidCredentialsErrorType, NotFoundErrorType, TimeoutErrorType, ValidationErrorType } from './error.type.js';
+import { type ReadRule, userAndStaff } from './read-rules.js';
 import { resultUnion } from './refusals.js';
 import { SessionTokensType } from './session.type.js';
 
@@ -81,6 +82,28 @@ export class UserType {
   /** Not a field: nobody is shown the hash. */
   passwordHash!: string | null;
 }
+
+type UserField = Exclude<keyof UserType, 'passwordHash'> | 'hasUsablePassword' | 'securityTokens' | 'sessions';
+
+/** Who may read each field. */
+export const userReadRules: Record<UserField, ReadRule<UserType>> = {
+  id: userAndStaff,
+  username: userAndStaff,
+  email: userAndStaff,
+  phone: userAndStaff,
+  emailVerified: userAndStaff,
+  phoneVerified: userAndStaff,
+  pendingEmail: userAndStaff,
+  pendingPhone: userAndStaff,
+  isActive: userAndStaff,
+  isStaff: userAndStaff,
+  isSuperuser: userAndStaff,
+  dateJoined: userAndStaff,
+  lastLogin: userAndStaff,
+  hasUsablePassword: userAndStaff,
+  securityTokens: userAndStaff,
+  sessions: userAndStaff,
+};
 
 @ObjectType('CreateUserSuccess', { description: 'The account exists.', simpleResolvers: true })
 class CreateUserSuccessType {
