@@ -69,7 +69,7 @@ test('completeSignIn is the only caller of openSession', () => {
 /** Modules that read roles for something else than who may do what. Each has the number of its reads and their reason. */
 const otherReadsOfRoles: Record<string, [reads: number, reason: string]> = {
   'domain/sessions.ts': [2, 'the claim `roles` of access tokens'],
-  'domain/user-changes.ts': [2, 'the last active superuser stays one'],
+  'domain/user-changes.ts': [3, 'the last active superuser stays one, and the events of changed roles'],
   'domain/import-run.ts': [2, 'the filters of an import'],
   'domain/imported-user.ts': [5, 'the columns and the digest of an imported user'],
   'domain/import-updates.ts': [1, 'the columns of an imported user'],

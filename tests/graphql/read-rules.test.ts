@@ -1,7 +1,7 @@
 /** Who reads the fields of users and sessions, on every path to them. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { buildSchema, execute, type GraphQLObjectType, getNamedType, isLeafType, parse } from 'graphql';
 import { findSessions } from '../../src/database/sessions.queries.js';
 import { findUser, type User } from '../../src/database/users.queries.js';
@@ -21,6 +21,12 @@ const [session] = await findSessions(service.app.db, alice.id);
 const schema = createSchema();
 const { me } = schema.getQueryType()!.getFields();
 const { revokeSession } = schema.getMutationType()!.getFields();
+// The schema is that of the process, so later files need its resolvers.
+const resolvers = { me: me!.resolve, revokeSession: revokeSession!.resolve };
+after(() => {
+  Object.assign(me!, { resolve: resolvers.me });
+  Object.assign(revokeSession!, { resolve: resolvers.revokeSession });
+});
 
 async function account(username: string): Promise<User> {
   const { id } = await signUp(service, { username, email: `${username}@a.test` });

@@ -9,23 +9,12 @@ import { compiledFile, root } from './root.js';
 const folderOf = (dataDir: string) => join(dataDir, 'database');
 
 /** The file that stands beside the database until it is complete. */
-export const markOf = (dataDir: string) => `${folderOf(dataDir)}.unfinished`;
+const markOf = (dataDir: string) => `${folderOf(dataDir)}.unfinished`;
 
 /** Whether a database is there, and no start will discard it. */
 export function isFinished(dataDir: string): boolean {
   const isThere = existsSync(folderOf(dataDir)) && readdirSync(folderOf(dataDir)).length > 0;
   return isThere && !existsSync(markOf(dataDir));
-}
-
-/** Kills a process once it has written a part of the database. @returns the files that it has left */
-export async function killedWhileCreating(dataDir: string): Promise<string[]> {
-  const { child, exited } = startCreating(dataDir);
-  while (child.exitCode === null && !(existsSync(markOf(dataDir)) && readdirSync(folderOf(dataDir)).length > 0))
-    await delay(1);
-  child.kill('SIGKILL');
-  await exited;
-  if (!existsSync(markOf(dataDir))) throw new Error('the database was complete before the kill');
-  return readdirSync(folderOf(dataDir));
 }
 
 /** Kills a process so long after its start. @returns whether it was creating the database by then */
