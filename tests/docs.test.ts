@@ -77,6 +77,16 @@ test('the files, links and scripts that the documents name exist', () => {
   }
 });
 
+test('the tests that docs/security.md names for each attack exist', () => {
+  const rows = [...read('docs/security.md').matchAll(/^\| \d+ \|.*\| ([^|]+) \|$/gm)].map(([, names]) => names!);
+  assert.ok(rows.length >= 33, `only ${rows.length} attacks found`);
+  for (const name of rows.flatMap((names) => names.replace('coarsely ', '').split(/[,;] /)))
+    assert.ok(
+      ['.test.ts', '.slow.test.ts', '.ts'].some((ending) => existsSync(join(root, `tests/${name}${ending}`))),
+      name,
+    );
+});
+
 test('the picture of the rooms shows who imports whom, and nothing else', () => {
   const picture = fencedBlocks(read('docs/architecture.md')).find(({ language }) => language === 'mermaid')!.text;
   const drawn = [...picture.matchAll(/^\s*(\w+) (-->|-\.->) (\w+)$/gm)].map(

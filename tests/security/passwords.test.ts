@@ -12,6 +12,7 @@ import { createPasswords, PasswordPoolBusyError, type Passwords } from '../../sr
 import { type Answer, operations, send } from '../support/client.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, startService } from '../support/service.js';
+import { anyCharacters } from '../support/text.js';
 
 const pepper = () => {
   const bytes = randomBytes(32);
@@ -71,7 +72,7 @@ describe('a password', () => {
 
   test('is told from every other, whatever they hold', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), async (first, second) => {
+      fc.asyncProperty(anyCharacters(), anyCharacters(), async (first, second) => {
         const hash = await passwords.hash(first);
         assert.equal(await passwords.verify(second, hash), first.normalize('NFC') === second.normalize('NFC'));
         assert.equal(await passwords.verify(first, hash), true);

@@ -15,6 +15,7 @@ import {
   isUnionType,
 } from 'graphql';
 import { type Leaf, type SchemaOperation, schema, schemaOperations, variablesOf } from './schema-operations.js';
+import { anyCharacters } from './text.js';
 
 export interface GeneratedRequest {
   query: string;
@@ -24,7 +25,7 @@ export interface GeneratedRequest {
 
 /** Texts that have meant something to somebody, and what they are made of. */
 const texts = fc.oneof(
-  { weight: 3, arbitrary: fc.string({ maxLength: 20, unit: 'binary' }) },
+  { weight: 3, arbitrary: anyCharacters({ maxLength: 20 }) },
   { weight: 2, arbitrary: fc.string({ maxLength: 300, unit: 'grapheme' }) },
   {
     weight: 4,
