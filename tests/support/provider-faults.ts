@@ -134,13 +134,21 @@ export const smsFaults: Fault<VonageSms>[] = [
 ];
 
 /** What the log says of the messages of a channel that were not accepted. */
-export function reasons({ output }: ServiceProcess, channel: 'email' | 'sms'): string[] {
+function reasons({ output }: ServiceProcess, channel: 'email' | 'sms'): string[] {
   return output()
     .split('\n')
     .filter((line) => line.includes('a message was not accepted'))
     .map((line) => JSON.parse(line))
     .filter((entry) => entry.channel === channel)
     .map(({ err }) => err.message);
+}
+
+/** The reasons of both channels, when so many have been read of the log: it arrives behind the answer. */
+export async function reasonsOfBoth(service: ServiceProcess, count: number): Promise<string[]> {
+  const both = () => [...reasons(service, 'email'), ...reasons(service, 'sms')];
+  for (const deadline = performance.now() + 5_000; both().length < count; await delay(10))
+    assert.ok(performance.now() < deadline, `${both().length} of ${count} reasons are in the log`);
+  return both();
 }
 
 interface Channel<Body> {
