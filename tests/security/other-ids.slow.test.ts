@@ -1,14 +1,8 @@
-/** Every argument and input field of the schema as it is emitted, given what it should not be given: by all operations, also those that are still to come. */
+/** The id of another user's thing in every operation that takes an id, also in those that are still to come. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
-import {
-  openHostileInputs,
-  testDearTexts,
-  testInjections,
-  testOtherTypes,
-  textArguments,
-} from '../support/hostile-inputs.js';
+import { openHostileInputs, textArguments } from '../support/hostile-inputs.js';
 import { schemaOperations } from '../support/schema-operations.js';
 import { startService } from '../support/service.js';
 import { withoutSendLimits } from '../support/strangers-view.js';
@@ -21,10 +15,6 @@ test('the schema has operations whose arguments are looked at here', () => {
   assert.ok(textArguments.some(({ name }) => name === 'authenticate(input.password)'));
   assert.ok(textArguments.some(({ name }) => name === 'users(search)'));
 });
-
-testInjections(inputs, ['nobody'], 1);
-testOtherTypes(inputs, 1);
-testDearTexts(inputs, 1);
 
 describe('another’s id is answered like one that nobody has', () => {
   const takingIds = schemaOperations.filter(({ leaves }) => leaves.some(({ type }) => type === 'ID'));
