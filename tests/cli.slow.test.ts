@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { acquireProcessLock } from '../src/database/process-lock.js';
 import { outboxMessages } from '../src/database/schema.js';
-import { cli, quick, startCommands } from './support/commands.js';
+import { cli, commands, quick, startCommands } from './support/commands.js';
 import { caller, password, signUp } from './support/people.js';
 import { freePort } from './support/postgres.js';
 import { compiledFile } from './support/root.js';
@@ -15,17 +15,6 @@ import { advance, createDatabase, sharedSecrets, startService, temporaryFolder }
 
 const { environment, service, run } = await startCommands();
 const anonymous = caller(service);
-const commands = [
-  'serve',
-  'migrate',
-  'create-superuser',
-  'set-password',
-  'unlock',
-  'prune',
-  'print-schema',
-  'import-django',
-  'import',
-];
 const newPassword = 'another horse battery';
 
 async function signsIn(identifier: string, typed: string): Promise<boolean> {

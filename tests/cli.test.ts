@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { outboxMessages } from '../src/database/schema.js';
-import { end, ready, start, startCommands } from './support/commands.js';
+import { commands, end, ready, start, startCommands } from './support/commands.js';
 import { withClient } from './support/django.js';
 import { caller, password, signUp } from './support/people.js';
 import { freePort } from './support/postgres.js';
@@ -14,17 +14,6 @@ import { createDatabase } from './support/service.js';
 const { environment, service, run } = await startCommands();
 const anonymous = caller(service);
 const newPassword = 'another horse battery';
-const commands = [
-  'serve',
-  'migrate',
-  'create-superuser',
-  'set-password',
-  'unlock',
-  'prune',
-  'print-schema',
-  'import-django',
-  'import',
-];
 
 async function signsIn(identifier: string, typed: string): Promise<boolean> {
   const { __typename } = await anonymous.authenticate({ identifier, password: typed });

@@ -8,6 +8,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { root } from './root.js';
 import { createDatabase, sharedSecrets, startService, temporaryFolder } from './service.js';
 
+/** Every command of the command line. */
+export const commands = [
+  'serve',
+  'migrate',
+  'create-superuser',
+  'set-password',
+  'unlock',
+  'prune',
+  'print-schema',
+  'import-django',
+  'import',
+];
+
 export const cli = join(root, 'dist/cli.js');
 
 export const quick = { NODE_ENV: 'test', BCRYPT_COST: '4', PASSWORD_THREADS: '1', LOG_LEVEL: 'silent' };
