@@ -2,16 +2,8 @@
 import assert from 'node:assert/strict';
 import { createHmac, createSign, generateKeyPairSync, KeyObject, randomUUID, webcrypto } from 'node:crypto';
 import { describe, test } from 'node:test';
-import {
-  importSigningKey,
-  importVerificationKey,
-  newSigningKey,
-  type SigningKey,
-  signAccessToken,
-  type VerificationKey,
-  verifyAccessToken,
-} from '../../src/security/access-tokens.js';
-import { testAccessTokenFuzz } from '../support/access-token-fuzz.js';
+import { signAccessToken, verifyAccessToken } from '../../src/security/access-tokens.js';
+import { issuer, sampleAccessToken, testAccessTokenFuzz } from '../support/access-token-fuzz.js';
 import { send } from '../support/client.js';
 import { insertPerson } from '../support/people.js';
 import { startService } from '../support/service.js';
@@ -28,19 +20,7 @@ import {
 
 const service = await startService();
 
-const issuer = 'https://id.example.com';
-const [first, second] = [await newKey('first'), await newKey('second')];
-const keys = [first.verification, second.verification];
-const claims = {
-  userId: randomUUID(),
-  sessionId: randomUUID(),
-  issuedAt: new Date(1_800_000_000_000),
-  expiresAt: new Date(1_800_000_300_000),
-  authenticatedAt: new Date(1_799_999_000_000),
-  methods: ['pwd'],
-  roles: ['staff'],
-};
-const good = await signAccessToken(first.signing, issuer, claims);
+const { first, second, keys, claims, good } = await sampleAccessToken();
 
 describe('an access token', () => {
   test('is read back as it was signed, by each of the keys', async () => {
@@ -270,9 +250,4 @@ const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 /** The text with each other last character. */
 function lastCharactersOf(text: string): string[] {
   return [...base64url].map((last) => text.slice(0, -1) + last);
-}
-
-async function newKey(id: string): Promise<{ signing: SigningKey; verification: VerificationKey }> {
-  const { pkcs8, publicJwk } = await newSigningKey(id);
-  return { signing: await importSigningKey(id, pkcs8), verification: await importVerificationKey(id, publicJwk) };
 }

@@ -18,14 +18,11 @@ import type { Service } from './service.js';
 import { codeOf, decodeJwt, encodeJwt, signerOf, whoIs } from './sessions.js';
 import { anyCharacters } from './text.js';
 
-const issuer = 'https://id.example.com';
+export const issuer = 'https://id.example.com';
 const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** @param sizes.changes of each kind; `requests` as many over HTTP */
-export async function testAccessTokenFuzz(
-  service: Service,
-  { changes: numRuns, requests }: { changes: number; requests: number },
-): Promise<void> {
+/** Makes two keys, and a token that the first of them has signed. */
+export async function sampleAccessToken() {
   const [first, second] = [await newKey('first'), await newKey('second')];
   const keys = [first.verification, second.verification];
   const claims = {
@@ -38,6 +35,15 @@ export async function testAccessTokenFuzz(
     roles: ['staff'],
   };
   const good = await signAccessToken(first.signing, issuer, claims);
+  return { first, second, keys, claims, good };
+}
+
+/** @param sizes.changes of each kind; `requests` as many over HTTP */
+export async function testAccessTokenFuzz(
+  service: Service,
+  { changes: numRuns, requests }: { changes: number; requests: number },
+): Promise<void> {
+  const { second, keys, claims, good } = await sampleAccessToken();
 
   describe('a changed access token is never taken:', () => {
     test('any character of it another, missing, or more', async () => {
