@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 
-const entryPoints = ['main.ts', 'cli.ts', 'security/password.worker.ts', 'security/password-strength.worker.ts'];
+const entryPoints = ['main.ts', 'cli/cli.ts', 'security/password.worker.ts', 'security/password-strength.worker.ts'];
 
 /**
  * Large packages that are loaded at first use, packages that find their own files by where they lie,

@@ -1,11 +1,11 @@
 /** Starts the service. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type App, createApp, createLogger } from './app.js';
-import { type Config, readConfig } from './config.js';
-import { subscribers } from './domain/subscribers.js';
-import { needsBootstrap } from './domain/users.js';
-import { createServer } from './server.js';
+import { type App, createApp, createLogger } from './app/app.js';
+import { type Config, readConfig } from './config/config.js';
+import { needsBootstrap } from './domain/accounts/superusers.js';
+import { subscribers } from './domain/events/subscribers.js';
+import { createServer } from './http/server.js';
 import { StartupError } from './startup-error.js';
 
 await start();

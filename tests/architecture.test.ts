@@ -1,37 +1,39 @@
-/** The rooms of `src/`, and who may call whom. */
+/** The layers of `src/`, and who may import whom. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { root } from './support/root.js';
-import { type Import, imports, modules, type Room, roomOf } from './support/source-imports.js';
+import { folderOf, type Import, imports, type Layer, layerOf, modules } from './support/source-imports.js';
 
-/** `type` of a room: its types only. A room may always import from itself, and packages. */
-const mayImport: Record<Room, readonly (Room | `type ${Room}` | 'graphql/schema')[]> = {
-  main: ['server', 'app', 'config', 'domain', 'database', 'graphql/schema'],
-  server: ['graphql', 'app', 'config'],
+/** `type app`: its types only. `graphql/server`: that folder of it only. A layer may always import from itself, and packages. */
+const mayImport: Record<Layer, readonly (Layer | 'type delivery' | 'type app' | 'graphql/server')[]> = {
+  main: ['http', 'app', 'config', 'domain', 'database', 'graphql/server'],
+  cli: ['main', 'http', 'app', 'config', 'domain', 'database', 'graphql/server'],
+  http: ['graphql', 'domain', 'app', 'config', 'observability'],
   graphql: ['domain', 'type app'],
   domain: ['database', 'security', 'type delivery', 'type app'],
-  app: ['config', 'database', 'delivery', 'security'],
+  app: ['config', 'database', 'delivery', 'security', 'observability'],
   config: [],
   database: [],
   delivery: [],
   security: [],
-  startup: [],
+  observability: [],
+  'startup-error': [],
 };
 
-/** The errors of the start are thrown by every layer. They import nothing. */
-const openToAll: readonly Room[] = ['startup'];
+/** Every layer may throw the errors of the start, which import nothing. */
+const openToAll: readonly Layer[] = ['startup-error'];
 
-test('every module belongs to a room', () => {
+test('every module belongs to a layer', () => {
   assert.ok(modules.length > 40, `only ${modules.length} modules found`);
   assert.deepEqual(
-    modules.filter((module) => roomOf(module) === undefined),
+    modules.filter((module) => layerOf(module) === undefined),
     [],
   );
 });
 
-test('nobody imports from a room that is not open to theirs', () => {
+test('no layer imports from one that the table does not allow', () => {
   assert.ok(imports.length > 100, `only ${imports.length} imports found`);
   const trespasses = imports.filter((each) => !isAllowed(each));
   assert.deepEqual(
@@ -41,13 +43,23 @@ test('nobody imports from a room that is not open to theirs', () => {
 });
 
 test('no module imports itself by way of others', () => {
-  assert.deepEqual(cycles(), []);
+  assert.deepEqual(cycles(imports), []);
+});
+
+test('no folder of the domain imports itself by way of others', () => {
+  const inDomain = imports.filter(({ from, to }) => layerOf(from) === 'domain' && layerOf(to) === 'domain');
+  const arrows = inDomain.flatMap(({ from, to }) => {
+    const [here, there] = [folderOf(from), folderOf(to)];
+    return here === there ? [] : [{ from: here ?? from, to: there ?? to }];
+  });
+  assert.ok(arrows.length > 20, `only ${arrows.length} arrows found`);
+  assert.deepEqual(cycles(arrows), []);
 });
 
 test('no statement states a duration as text: the policy passes it in', () => {
   const stating = modules.filter(
     (module) =>
-      roomOf(module) === 'database' && /\binterval\s*'/i.test(readFileSync(join(root, 'src', module), 'utf8')),
+      layerOf(module) === 'database' && /\binterval\s*'/i.test(readFileSync(join(root, 'src', module), 'utf8')),
   );
   assert.deepEqual(stating, []);
 });
@@ -61,18 +73,20 @@ test('every local import names a module that is there', () => {
 
 test('completeSignIn is the only caller of openSession', () => {
   const naming = modules.filter((module) => /\bopenSession\b/.test(readFileSync(join(root, 'src', module), 'utf8')));
-  assert.deepEqual(naming, ['domain/complete-sign-in.ts', 'domain/sessions.ts']);
-  const { length: calls } = readFileSync(join(root, 'src/domain/sessions.ts'), 'utf8').match(/\bopenSession\(/g) ?? [];
+  assert.deepEqual(naming, ['domain/authentication/complete-sign-in.ts', 'domain/sessions/sessions.ts']);
+  const { length: calls } =
+    readFileSync(join(root, 'src/domain/sessions/sessions.ts'), 'utf8').match(/\bopenSession\(/g) ?? [];
   assert.equal(calls, 1, 'sessions.ts declares it and does not call it');
 });
 
 /** Modules that read roles for something else than who may do what. Each has the number of its reads and their reason. */
 const otherReadsOfRoles: Record<string, [reads: number, reason: string]> = {
-  'domain/sessions.ts': [2, 'the claim `roles` of access tokens'],
-  'domain/user-changes.ts': [3, 'the last active superuser stays one, and the events of changed roles'],
-  'domain/import-run.ts': [2, 'the filters of an import'],
-  'domain/imported-user.ts': [5, 'the columns and the digest of an imported user'],
-  'domain/import-updates.ts': [1, 'the columns of an imported user'],
+  'domain/sessions/sessions.ts': [2, 'the claim `roles` of access tokens'],
+  'domain/accounts/profile.ts': [2, 'the last active superuser stays one, and the events of changed roles'],
+  'domain/accounts/superusers.ts': [1, 'the last active superuser stays one'],
+  'domain/import/run.ts': [2, 'the filters of an import'],
+  'domain/import/imported-user.ts': [5, 'the columns and the digest of an imported user'],
+  'domain/import/updates.ts': [1, 'the columns of an imported user'],
 };
 
 test('only permissions.ts decides by a role', () => {
@@ -94,28 +108,28 @@ function readsOfRoles(module: string): number {
 }
 
 function isAllowed({ from, to, typeOnly }: Import): boolean {
-  const [here, there] = [roomOf(from)!, roomOf(to)!];
+  const [here, there] = [layerOf(from)!, layerOf(to)!];
   const open: readonly string[] = mayImport[here];
   return (
     here === there ||
     openToAll.includes(there) ||
     open.includes(there) ||
     (typeOnly && open.includes(`type ${there}`)) ||
-    open.includes(to.replace(/\.ts$/, ''))
+    open.includes(`${there}/${folderOf(to)}`)
   );
 }
 
-/** Each way by which a module comes back to itself, types counted: two modules that need each other's types are one. */
-function cycles(): string[] {
+/** Each way by which one comes back to itself, types counted: two modules that need each other's types are one. */
+function cycles(arrows: { from: string; to: string }[]): string[] {
   const found: string[] = [];
   const done = new Set<string>();
-  function visit(module: string, path: string[]): void {
-    const start = path.indexOf(module);
-    if (start >= 0) found.push([...path.slice(start), module].join(' → '));
-    if (start >= 0 || done.has(module)) return;
-    for (const { to } of imports.filter(({ from }) => from === module)) visit(to, [...path, module]);
-    done.add(module);
+  function visit(here: string, path: string[]): void {
+    const start = path.indexOf(here);
+    if (start >= 0) found.push([...path.slice(start), here].join(' → '));
+    if (start >= 0 || done.has(here)) return;
+    for (const { to } of arrows.filter(({ from }) => from === here)) visit(to, [...path, here]);
+    done.add(here);
   }
-  for (const module of modules) visit(module, []);
+  for (const { from } of arrows) visit(from, []);
   return found;
 }

@@ -1,14 +1,14 @@
-/** What the documents say, held against the service: requests and answers, variables and defaults, files, documents, the picture of the rooms. */
+/** What the documents say, held against the service: requests and answers, variables and defaults, files, documents, the picture of the layers. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { buildSchema, parse, validate } from 'graphql';
-import { readConfig, variableNames } from '../src/config.js';
+import { readConfig, variableNames } from '../src/config/config.js';
 import { converse, fencedBlocks } from './support/readme.js';
 import { root } from './support/root.js';
 import { createDatabase, sharedSecrets } from './support/service.js';
-import { imports, roomOf } from './support/source-imports.js';
+import { imports, layerOf } from './support/source-imports.js';
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
@@ -82,12 +82,14 @@ test('the tests that docs/security.md names for each attack exist', () => {
   assert.ok(rows.length >= 33, `only ${rows.length} attacks found`);
   for (const name of rows.flatMap((names) => names.split(', ')))
     assert.ok(
-      ['.test.ts', '.slow.test.ts', '.ts'].some((ending) => existsSync(join(root, `tests/${name}${ending}`))),
+      [`tests/${name}.test.ts`, `tests/${name}.slow.test.ts`, `${name}.ts`].some((file) =>
+        existsSync(join(root, file)),
+      ),
       name,
     );
 });
 
-test('the picture of the rooms shows who imports whom, and nothing else', () => {
+test('the picture of the layers shows who imports whom, and nothing else', () => {
   const picture = fencedBlocks(read('docs/architecture.md')).find(({ language }) => language === 'mermaid')!.text;
   const drawn = [...picture.matchAll(/^\s*(\w+) (-->|-\.->) (\w+)$/gm)].map(
     ([, from, arrow, to]) => `${from} ${arrow} ${to}`,
@@ -121,12 +123,13 @@ function exampleDefaults(): Map<string, string | null> {
   );
 }
 
-/** `from --> to` for each two rooms of which one imports from the other, `from -.-> to` where it imports types only. */
+/** `from --> to` for each two layers of which one imports from the other, `from -.-> to` where it imports types only. */
 function arrowsOfSource(): string[] {
   const byEdge = new Map<string, boolean>();
   for (const { from, to, typeOnly } of imports) {
-    const edge = `${roomOf(from)} ${roomOf(to)}`;
-    if (roomOf(from) !== roomOf(to)) byEdge.set(edge, typeOnly && (byEdge.get(edge) ?? true));
+    const edge = `${layerOf(from)} ${layerOf(to)}`;
+    if (layerOf(from) !== layerOf(to) && layerOf(to) !== 'startup-error')
+      byEdge.set(edge, typeOnly && (byEdge.get(edge) ?? true));
   }
   return [...byEdge].map(([edge, typeOnly]) => edge.replace(' ', typeOnly ? ' -.-> ' : ' --> '));
 }

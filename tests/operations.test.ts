@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
-import { variableNames } from '../src/config.js';
+import { variableNames } from '../src/config/config.js';
 import { auditEventKinds } from '../src/database/schema.js';
 import { operations } from './support/client.js';
 import { isHere, section, table, text } from './support/operations-guide.js';
@@ -128,6 +128,6 @@ test('the limits of time are those that are set', async () => {
 
 test('the statuses are those of the programs', () => {
   const documented = table(section('Starting and stopping')).map(([status]) => Number(status));
-  const [, ofCommands] = /const exitCodes = \{(.*)\}/.exec(readFileSync(join(root, 'src/cli.ts'), 'utf8'))!;
+  const [, ofCommands] = /const exitCodes = \{(.*)\}/.exec(readFileSync(join(root, 'src/cli/cli.ts'), 'utf8'))!;
   assert.deepEqual(documented, [0, ...[...ofCommands!.matchAll(/\d+/g)].map(([code]) => Number(code))]);
 });

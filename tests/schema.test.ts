@@ -22,7 +22,7 @@ import {
   print,
 } from 'graphql';
 import { getMetadataStorage } from 'type-graphql';
-import { emitSchema } from '../src/graphql/schema.js';
+import { emitSchema } from '../src/graphql/server/schema.js';
 import { root } from './support/root.js';
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');

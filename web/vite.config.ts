@@ -1,4 +1,4 @@
-/** How the front end is built: into files that the strict content security policy of `src/web-pages.ts` lets run. */
+/** How the front end is built: into files that the strict content security policy of `src/http/web-pages.ts` lets run. */
 import { join } from 'node:path';
 import { defineConfig } from 'vite';
 

@@ -1,7 +1,7 @@
 /** Statements that bring users along from another system, many at a time: rows travel as one JSON text, whatever their number. */
 import { type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
-import { type AddressKind, oneTimePasswordPurposes, pgArray } from './schema.js';
+import { oneTimePasswordPurposes, pgArray } from './schema.js';
 
 /** A new user with everything that is kept; the id is made by who inserts. */
 export interface ImportedRow {
@@ -25,7 +25,7 @@ export interface ImportedRow {
 
 export interface ImportedAddress {
   tokenId: string;
-  kind: AddressKind;
+  kind: 'email' | 'phone';
   address: string;
   verified: boolean;
   failures: ImportedFailures | null;
@@ -132,7 +132,7 @@ export async function updateImportedLastLogins(
 
 /** An identifier by what it is found: a username by its key, an address by its token. */
 export interface Claim {
-  kind: 'username' | AddressKind;
+  kind: 'username' | 'email' | 'phone';
   key: string;
 }
 

@@ -59,7 +59,7 @@ export const seconds = (count: Placeholder | SQL | number): SQL => sql`make_inte
 
 export const secondsAgo = (count: Placeholder | SQL | number): SQL => sql`${now} - ${seconds(count)}`;
 
-export const addressKinds = ['email', 'phone'] as const;
+export const securityTokenKinds = ['email', 'phone'] as const;
 export const oneTimePasswordPurposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
 export const authenticationMethodNames = ['PASSWORD', 'EMAIL_ONE_TIME_PASSWORD', 'PHONE_ONE_TIME_PASSWORD'] as const;
 
@@ -133,7 +133,7 @@ export const securityTokens = pgTable(
     userId: uuid('user_id')
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
-    kind: text('kind', { enum: addressKinds }).notNull(),
+    kind: text('kind', { enum: securityTokenKinds }).notNull(),
     /** Where the message goes: the address as stored, never as typed in a request. */
     address: text('address').notNull(),
     givenAtSignUp: boolean('given_at_sign_up').notNull(),
@@ -144,7 +144,7 @@ export const securityTokens = pgTable(
   },
   (t) => [
     uniqueIndex('security_tokens_user_kind_pending_unique').on(t.userId, t.kind, t.pending),
-    check('security_tokens_kind_known', sql`${t.kind} in (${literals(addressKinds)})`),
+    check('security_tokens_kind_known', sql`${t.kind} in (${literals(securityTokenKinds)})`),
   ],
 );
 
@@ -291,6 +291,6 @@ export type UserRow = typeof users.$inferSelect;
 export type NewUserRow = typeof users.$inferInsert;
 export type SecurityTokenRow = typeof securityTokens.$inferSelect;
 export type SessionRow = typeof sessions.$inferSelect;
-export type AddressKind = (typeof addressKinds)[number];
+export type SecurityTokenKind = (typeof securityTokenKinds)[number];
 export type OneTimePasswordPurpose = (typeof oneTimePasswordPurposes)[number];
 export type AuthenticationMethod = (typeof authenticationMethodNames)[number];

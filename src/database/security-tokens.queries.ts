@@ -3,13 +3,13 @@ import { and, eq, getTableColumns, isNull, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
 import {
-  type AddressKind,
-  addressKinds,
   now,
   oneTimePasswords,
   pgArray,
+  type SecurityTokenKind,
   type SecurityTokenRow,
   secondsAgo,
+  securityTokenKinds,
   securityTokens,
   users,
 } from './schema.js';
@@ -57,7 +57,7 @@ export async function findSecurityTokens(
         and(
           eq(column, sql.placeholder('value')),
           // A newer version may have stored a kind that this one cannot send to: the token is left out.
-          sql`${securityTokens.kind} = any(${pgArray(addressKinds)})`,
+          sql`${securityTokens.kind} = any(${pgArray(securityTokenKinds)})`,
         ),
       )
       .orderBy(securityTokens.kind, securityTokens.pending),
@@ -94,7 +94,7 @@ export async function releaseUnprovenAddress(tx: Database, tokenId: string, clai
 /** Removes the tokens of an address of the user: the one in use, the pending one, or both. */
 export async function deleteSecurityTokens(
   tx: Database,
-  { userId, kind, pending }: { userId: string; kind: AddressKind; pending?: boolean },
+  { userId, kind, pending }: { userId: string; kind: SecurityTokenKind; pending?: boolean },
 ): Promise<void> {
   await tx
     .delete(securityTokens)

@@ -2,7 +2,7 @@
 import { and, eq, getTableColumns, ne, or, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
-import { type AddressKind, type NewUserRow, now, secondsAgo, type UserRow, users } from './schema.js';
+import { type NewUserRow, now, type SecurityTokenKind, secondsAgo, type UserRow, users } from './schema.js';
 
 /** A user with what the tokens of the addresses say. */
 export interface User extends UserRow {
@@ -14,7 +14,7 @@ export interface User extends UserRow {
   pendingPhone: string | null;
 }
 
-const ofToken = <T>(kind: AddressKind, pending: boolean, column: string): SQL<T> =>
+const ofToken = <T>(kind: SecurityTokenKind, pending: boolean, column: string): SQL<T> =>
   sql.raw(
     `(select ${column} from security_tokens t where t.user_id = users.id and t.kind = '${kind}' and t.pending = ${pending})`,
   ) as SQL<T>;
@@ -103,11 +103,22 @@ export async function updatePasswordHash(tx: Database, id: string, passwordHash:
 }
 
 /** What is written to `users` for an address that is shown and signed in by, or by null for none. Its token is the business of who writes. */
-export function addressColumns(kind: AddressKind, address: { value: string; key: string } | null) {
-  return kind === 'email'
-    ? { email: address?.value ?? null, emailKey: address?.key ?? null }
-    : { phone: address?.value ?? null };
+export function addressColumns(
+  kind: SecurityTokenKind,
+  address: { value: string; key: string } | null,
+): AddressColumns {
+  return columnsByKind[kind]?.(address) ?? {};
 }
+
+type AddressColumns = Partial<Pick<UserRow, 'email' | 'emailKey' | 'phone'>>;
+
+/** The addresses of other kinds are in `security_tokens` alone. */
+const columnsByKind: Partial<
+  Record<SecurityTokenKind, (address: { value: string; key: string } | null) => AddressColumns>
+> = {
+  email: (address) => ({ email: address?.value ?? null, emailKey: address?.key ?? null }),
+  phone: (address) => ({ phone: address?.value ?? null }),
+};
 
 /** Sets columns of the user, all at once: in between an account might be left without an identifier. */
 export async function updateUserRow(tx: Database, id: string, values: Partial<Omit<UserRow, 'id'>>): Promise<void> {

@@ -1,7 +1,7 @@
 /** How a message gets to whoever carries it. */
 import type { Logger } from 'pino';
 import type { Addressed, Channel, Message } from './message.js';
-import { type WrittenMessage, writeMessage } from './messages.js';
+import { type WrittenMessage, writeMessage } from './templates.js';
 
 /** Hands a message to whoever carries it. Rejects with a {@link DeliveryError} where it was not accepted; the reason is in the log by then. */
 export type Deliver = (message: Message) => Promise<void>;

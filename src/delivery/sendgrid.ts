@@ -2,7 +2,7 @@
 import sendGridClient from '@sendgrid/client';
 import sendGridMail from '@sendgrid/mail';
 import { DeliveryError, type Transport } from './delivery.js';
-import { createTries, type Failure, retryAfterMilliseconds } from './tries.js';
+import { createTries, type Failure, retryAfterMilliseconds } from './retry.js';
 
 // Both modules export their class as a property of the instance that they export: their types say so in a way that no ES module can read.
 const { Client } = sendGridClient as unknown as { Client: new () => typeof sendGridClient };

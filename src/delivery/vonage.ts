@@ -1,7 +1,7 @@
 /** SMS by Vonage. @see https://developer.vonage.com/en/api/sms */
 import { SMS, SMSFailure } from '@vonage/sms';
 import { DeliveryError, type Transport } from './delivery.js';
-import { createTries, type Failure, retryAfterMilliseconds } from './tries.js';
+import { createTries, type Failure, retryAfterMilliseconds } from './retry.js';
 
 export interface VonageOptions {
   apiKey: string;

@@ -47,6 +47,15 @@ export class ValidationError extends Refusal {
   }
 }
 
+export function identifierRequired(): ValidationIssue {
+  return { field: null, code: 'IDENTIFIER_REQUIRED', message: 'Give a username, an email address or a phone number.' };
+}
+
+/** @throws {ValidationError} where there is an issue */
+export function refuseIssues(issues: ValidationIssue[]): void {
+  if (issues.length > 0) throw new ValidationError(issues);
+}
+
 /** Alike for nobody of that name, a wrong password, no usable password, an inactive user, and identifiers of two users. */
 export class InvalidCredentialsError extends Refusal {
   override readonly name = 'InvalidCredentialsError';

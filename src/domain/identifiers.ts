@@ -5,7 +5,11 @@
 import { domainToASCII } from 'node:url';
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/max';
 
-export type IdentifierKind = 'username' | 'email' | 'phone';
+export const identifierKinds = ['username', 'email', 'phone'] as const;
+export type IdentifierKind = (typeof identifierKinds)[number];
+
+/** The identifiers that a message can be sent to. */
+export type AddressKind = Exclude<IdentifierKind, 'username'>;
 
 /** An accepted identifier: `value` is what is stored and shown, `key` what uniqueness is decided by. */
 export interface Identifier {
@@ -84,9 +88,9 @@ export function inferKind(input: string): IdentifierKind {
   return usernamePattern.test(input.slice(0, usernameInputUnits).normalize('NFKC')) ? 'username' : 'phone';
 }
 
-/** Parses an identifier of unknown kind. */
-export function parseIdentifier(input: string, defaultRegion: CountryCode): Identifier | IdentifierFault {
-  switch (inferKind(input)) {
+/** Parses an identifier of this kind. */
+export function parseAs(kind: IdentifierKind, input: string, defaultRegion: CountryCode): Identifier | IdentifierFault {
+  switch (kind) {
     case 'username':
       return parseUsername(input);
     case 'email':
@@ -94,6 +98,11 @@ export function parseIdentifier(input: string, defaultRegion: CountryCode): Iden
     case 'phone':
       return parsePhone(input, defaultRegion);
   }
+}
+
+/** Parses an identifier of unknown kind. */
+export function parseIdentifier(input: string, defaultRegion: CountryCode): Identifier | IdentifierFault {
+  return parseAs(inferKind(input), input, defaultRegion);
 }
 
 /** The country calling code of a stored phone, without the plus: `44`. */

@@ -1,5 +1,5 @@
 /** The limits of a rate, by what they protect. Zero in the configuration lifts a limit. */
-import type { App } from '../app.js';
+import type { App } from '../app/app.js';
 import { type GuessLimit, type RateLimit, takeRateLimits } from '../database/rate-limits.queries.js';
 import { hmac } from '../security/hmac.js';
 import type { Client } from './caller.js';
@@ -41,16 +41,16 @@ export async function limitLookUps(app: App, client: Client): Promise<void> {
 
 /**
  * @param by the owner's sends and everybody else's are counted apart, so that no stranger spends the owner's
- * @param phone also counted by its prefix, where not null
+ * @param more limits of the address beside these
  * @returns what to give back where the message is not accepted
- * @throws {TimeoutError} over the sends of a security token, of a client or of a prefix
+ * @throws {TimeoutError} over the sends of a security token, of a client, or one of `more`
  */
 export async function limitSends(
   app: App,
   tokenId: string,
   by: 'owner' | 'others',
   client: Client,
-  phone: string | null,
+  more: RateLimit[],
 ): Promise<bigint[]> {
   const { sendIntervalSeconds, sendsPerHour, sendsPerDay } = app.config.oneTimePassword;
   return take(app, [
@@ -60,16 +60,20 @@ export async function limitSends(
       { count: sendsPerDay, seconds: 86_400 },
     ]),
     limit(app, 'send-by-client', client.network, [{ count: app.config.sendsPerHour, seconds: 3600 }]),
-    ...(phone === null ? [] : [smsPrefixLimit(app, phone)]),
+    ...more,
   ]);
 }
 
-/** @throws {TimeoutError} over the messages to numbers that differ in their last four digits only */
-export async function limitSmsPrefix(app: App, phone: string): Promise<void> {
-  await take(app, [smsPrefixLimit(app, phone)]);
+/**
+ * @param limits those of an authenticator for an address
+ * @throws {TimeoutError} over one of them
+ */
+export async function takeSendLimits(app: App, limits: RateLimit[]): Promise<void> {
+  if (limits.length > 0) await take(app, limits);
 }
 
-function smsPrefixLimit(app: App, phone: string): RateLimit {
+/** Messages to numbers that differ in their last four digits only. */
+export function smsPrefixLimit(app: App, phone: string): RateLimit {
   return limit(app, 'sms-prefix', phone.slice(0, -4), [{ count: app.config.smsPrefixSendsPerHour, seconds: 3600 }]);
 }
 

@@ -1,10 +1,10 @@
 /** Operations on security events. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Arg, Ctx, ID, Int, Query, Resolver } from 'type-graphql';
-import { type AuditEventKind, listAuditEvents } from '../domain/audit.js';
+import { type AuditEventKind, listAuditEvents } from '../domain/events/audit.js';
 import { AuditEventConnectionType, AuditEventKindEnum } from './audit.type.js';
 import { connectionOf } from './connection.type.js';
-import type { Context } from './context.js';
+import type { Context } from './server/context.js';
 
 @Resolver()
 export class AuditResolver {

@@ -1,9 +1,9 @@
 /** Security events. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
-import type { AuditEventKind } from '../domain/audit.js';
+import type { AuditEventKind } from '../domain/events/audit.js';
 import { PageInfoType } from './connection.type.js';
-import { enumOf } from './enum-of.js';
+import { enumOf } from './server/enum-of.js';
 
 export const AuditEventKindEnum = enumOf<AuditEventKind>('AuditEventKind', 'What has happened.', {
   SIGNED_UP: 'An account was made, by its user or for somebody else.',

@@ -1,8 +1,7 @@
 /** Operations that prove who somebody is by a password. */
 import { Arg, Ctx, Field, ID, Mutation, ObjectType, Resolver } from 'type-graphql';
-import { authenticate } from '../domain/credentials.js';
-import { changePassword, resetPassword, setUserPassword } from '../domain/password-changes.js';
-import { type Context, signedIn } from './context.js';
+import { authenticate } from '../domain/authentication/password.js';
+import { changePassword, resetPassword, setUserPassword } from '../domain/authentication/password-changes.js';
 import { AuthenticateInput, ChangePasswordInput, ResetPasswordInput } from './credential.input.js';
 import {
   InvalidCredentialsErrorType,
@@ -11,7 +10,8 @@ import {
   TimeoutErrorType,
   ValidationErrorType,
 } from './error.type.js';
-import { resultUnion } from './refusals.js';
+import { type Context, signedIn } from './server/context.js';
+import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
 import { UserType } from './user.type.js';
 

@@ -2,7 +2,7 @@
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, Int, InterfaceType, ObjectType } from 'type-graphql';
 import type { IdentityErrorCode, ValidationIssueCode } from '../domain/errors.js';
-import { enumOf } from './enum-of.js';
+import { enumOf } from './server/enum-of.js';
 
 const IdentityErrorCodeEnum = enumOf<IdentityErrorCode>(
   'IdentityErrorCode',

@@ -1,13 +1,10 @@
 /** Operations on security tokens and their one-time passwords. */
 import { Arg, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
-import {
-  checkOneTimePassword,
-  generateOneTimePassword,
-  type OneTimePasswordPurpose,
-  sendOneTimePassword,
-} from '../domain/one-time-passwords.js';
-import { lookUpSecurityTokens, unlockSecurityToken } from '../domain/security-tokens.js';
-import { type Context, signedIn } from './context.js';
+import { checkOneTimePassword } from '../domain/authentication/check-one-time-password.js';
+import { generateOneTimePassword } from '../domain/authentication/generate-one-time-password.js';
+import type { OneTimePasswordPurpose } from '../domain/authentication/one-time-password.js';
+import { lookUpSecurityTokens, unlockSecurityToken } from '../domain/authentication/security-tokens.js';
+import { sendOneTimePassword } from '../domain/authentication/send-one-time-password.js';
 import {
   CheckOneTimePasswordResult,
   GenerateOneTimePasswordResult,
@@ -16,6 +13,7 @@ import {
   SendOneTimePasswordResult,
   UnlockSecurityTokenResult,
 } from './one-time-password.type.js';
+import { type Context, signedIn } from './server/context.js';
 
 const TokenId = () => Arg('tokenId', () => ID, { description: 'The id of the security token.' });
 const Purpose = () =>

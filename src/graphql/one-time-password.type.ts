@@ -1,15 +1,17 @@
 /** Security tokens, their one-time passwords, and what the operations on them answer. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, Int, InterfaceType, ObjectType } from 'type-graphql';
-import type { OneTimePasswordPurpose, SecurityTokenView } from '../domain/one-time-passwords.js';
-import { enumOf } from './enum-of.js';
+import type { OneTimePasswordPurpose } from '../domain/authentication/one-time-password.js';
+import type { SecurityTokenView } from '../domain/authentication/security-tokens.js';
+import { authenticators } from '../domain/authenticators/registry.js';
 import {
   InvalidOneTimePasswordErrorType,
   NotFoundErrorType,
   TimeoutErrorType,
   TransmissionErrorType,
 } from './error.type.js';
-import { resultUnion } from './refusals.js';
+import { enumOf } from './server/enum-of.js';
+import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
 import { UserType } from './user.type.js';
 
@@ -25,7 +27,7 @@ export const OneTimePasswordPurposeEnum = enumOf<OneTimePasswordPurpose>(
 
 @InterfaceType('SecurityToken', {
   description: 'A thing that proves a user by one-time passwords: here, an address that a password is sent to.',
-  resolveType: ({ kind }: SecurityTokenView) => (kind === 'email' ? 'EmailToken' : 'PhoneToken'),
+  resolveType: ({ kind }: SecurityTokenView) => authenticators[kind].type.name,
 })
 export abstract class SecurityTokenType {
   @Field(() => ID, {
@@ -63,19 +65,11 @@ export abstract class SecurityTokenType {
   expiresAt!: Date | null;
 }
 
-@ObjectType('EmailToken', {
-  implements: SecurityTokenType,
-  description: 'An email address that one-time passwords are sent to.',
-  simpleResolvers: true,
-})
-export class EmailTokenType extends SecurityTokenType {}
-
-@ObjectType('PhoneToken', {
-  implements: SecurityTokenType,
-  description: 'A phone that one-time passwords are sent to.',
-  simpleResolvers: true,
-})
-export class PhoneTokenType extends SecurityTokenType {}
+export const securityTokenTypes = Object.values(authenticators).map(({ type: { name, description } }) => {
+  @ObjectType(name, { implements: SecurityTokenType, description, simpleResolvers: true })
+  class SecurityTokenOfKindType extends SecurityTokenType {}
+  return SecurityTokenOfKindType;
+});
 
 @ObjectType('GenerateOneTimePasswordSuccess', {
   description: 'The one-time password is made and live.',

@@ -1,6 +1,6 @@
 /** The rules that a front end draws its forms by. */
 import { Ctx, Field, Int, ObjectType, Query, Resolver } from 'type-graphql';
-import type { Context } from './context.js';
+import type { Context } from './server/context.js';
 
 @ObjectType('OneTimePasswordFormat', {
   description: 'What a one-time password looks like, and how long it lives.',

@@ -1,9 +1,9 @@
 /** Operations on sessions. */
 import { Arg, Ctx, Field, FieldResolver, ID, Mutation, ObjectType, Resolver, Root } from 'type-graphql';
-import { endOtherSessions, endSession, endSessionsOf, refreshSession, signOut } from '../domain/sessions.js';
-import { type Context, signedIn } from './context.js';
+import { endOtherSessions, endSession, endSessionsOf, refreshSession, signOut } from '../domain/sessions/sessions.js';
 import { InvalidSessionErrorType } from './error.type.js';
-import { resultUnion } from './refusals.js';
+import { type Context, signedIn } from './server/context.js';
+import { resultUnion } from './server/typed-errors.js';
 import {
   RevokeOtherSessionsSuccessType,
   RevokeSessionResult,

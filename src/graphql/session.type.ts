@@ -1,19 +1,24 @@
 /** Sessions and the tokens that stand for them. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, Int, ObjectType } from 'type-graphql';
-import type { AuthenticationMethod } from '../domain/sessions.js';
-import { enumOf } from './enum-of.js';
+import { authenticators } from '../domain/authenticators/registry.js';
+import type { AuthenticationMethod } from '../domain/sessions/sessions.js';
 import { NotFoundErrorType } from './error.type.js';
-import { type ReadRule, sessionUserAndStaff } from './read-rules.js';
-import { resultUnion } from './refusals.js';
+import { enumOf } from './server/enum-of.js';
+import { type ReadRule, sessionUserAndStaff } from './server/read-rules.js';
+import { resultUnion } from './server/typed-errors.js';
+
+// Invariant: each method but the password is the method of an authenticator.
+const oneTimePasswordMethods = Object.fromEntries(
+  Object.values(authenticators).map(({ method }) => [method.name, method.description]),
+) as Record<Exclude<AuthenticationMethod, 'PASSWORD'>, string>;
 
 const AuthenticationMethodEnum = enumOf<AuthenticationMethod>(
   'AuthenticationMethod',
   'How somebody proved who they are.',
   {
     PASSWORD: 'By password, or by choosing one at sign-up.',
-    EMAIL_ONE_TIME_PASSWORD: 'By a one-time password sent to their email address.',
-    PHONE_ONE_TIME_PASSWORD: 'By a one-time password sent to their phone.',
+    ...oneTimePasswordMethods,
   },
 );
 

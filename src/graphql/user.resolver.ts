@@ -1,12 +1,15 @@
 /** Operations on users, and what of a user is asked for by itself. */
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { listSecurityTokens } from '../domain/security-tokens.js';
-import { listSessions } from '../domain/sessions.js';
-import { deleteUser, updateUser } from '../domain/user-changes.js';
-import { createSuperuser, createUser, getUser, listUsers } from '../domain/users.js';
+import { deleteUser } from '../domain/accounts/deletion.js';
+import { getUser, listUsers } from '../domain/accounts/directory.js';
+import { updateUser } from '../domain/accounts/profile.js';
+import { createUser } from '../domain/accounts/sign-up.js';
+import { createSuperuser } from '../domain/accounts/superusers.js';
+import { listSecurityTokens } from '../domain/authentication/security-tokens.js';
+import { listSessions } from '../domain/sessions/sessions.js';
 import { connectionOf } from './connection.type.js';
-import { type Context, created, signedIn } from './context.js';
 import { SecurityTokenType } from './one-time-password.type.js';
+import { type Context, created, signedIn } from './server/context.js';
 import { SessionType } from './session.type.js';
 import { CreateSuperuserInput, CreateUserInput, UpdateUserInput } from './user.input.js';
 import {

@@ -3,8 +3,8 @@ import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
 import { PageInfoType } from './connection.type.js';
 import { InvalidCredentialsErrorType, NotFoundErrorType, TimeoutErrorType, ValidationErrorType } from './error.type.js';
-import { type ReadRule, userAndStaff } from './read-rules.js';
-import { resultUnion } from './refusals.js';
+import { type ReadRule, userAndStaff } from './server/read-rules.js';
+import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
 
 @ObjectType('User', { description: 'A person with an account.' })

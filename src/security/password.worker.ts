@@ -1,8 +1,8 @@
 /** What runs in the threads that hash: everything about a password that is made to cost time. */
 import { createHmac } from 'node:crypto';
 import { bcrypt } from './bcrypt.js';
-import type { ForeignHash } from './foreign-hashes.js';
-import { verifyForeign } from './foreign-verification.js';
+import { verifyForeign } from './imported-hash-verification.js';
+import type { ForeignHash } from './imported-hashes.js';
 
 export type PasswordTask =
   | { task: 'hash'; password: string; pepper: Uint8Array; cost: number }

@@ -1,7 +1,7 @@
 /** Hashing, verifying and scoring of passwords, in worker threads with a bounded queue: the event loop never hashes. */
 import { Piscina } from 'piscina';
 import { bcrypt } from './bcrypt.js';
-import { foreignSchemeOf, type HashFault, readForeignHash } from './foreign-hashes.js';
+import { foreignSchemeOf, type HashFault, readForeignHash } from './imported-hashes.js';
 import type { PasswordResult, PasswordTask } from './password.worker.js';
 import type { PasswordScore, ScoreTask } from './password-strength.worker.js';
 

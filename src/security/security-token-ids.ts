@@ -4,24 +4,27 @@
  */
 import { hmac, sameBytes } from './hmac.js';
 
-const letters = { email: 'e', phone: 'p' } as const;
 const bodyLength = 16;
 const checkLength = 8;
 
-/** @param addressKey the comparison key of the address */
-export function securityTokenId(key: Buffer, kind: 'email' | 'phone', addressKey: string): string {
+/**
+ * @param kind of the address; `prefix`: the letter that its ids begin with
+ * @param addressKey the comparison key of the address
+ */
+export function securityTokenId(key: Buffer, { kind, prefix }: { kind: string; prefix: string }, addressKey: string) {
   const body = hmac(key, 'security-token', kind, addressKey).subarray(0, bodyLength);
-  return letters[kind] + Buffer.concat([body, checkPart(key, letters[kind], body)]).toString('base64url');
+  return prefix + Buffer.concat([body, checkPart(key, prefix, body)]).toString('base64url');
 }
 
-/** The kind of address that the id stands for; undefined for an id that {@link securityTokenId} did not make. */
-export function kindOfSecurityTokenId(key: Buffer, id: string): 'email' | 'phone' | undefined {
-  if (!/^[ep][\w-]{32}$/.test(id)) return undefined;
-  const bytes = Buffer.from(id.slice(1), 'base64url');
-  if (!sameBytes(bytes.subarray(bodyLength), checkPart(key, id[0]!, bytes.subarray(0, bodyLength)))) return undefined;
-  return id[0] === letters.email ? 'email' : 'phone';
+/** The letter that the id begins with; undefined for an id that {@link securityTokenId} did not make. */
+export function securityTokenIdPrefix(key: Buffer, id: string): string | undefined {
+  const [, prefix, rest] = /^([a-z])([\w-]{32})$/.exec(id) ?? [];
+  if (prefix === undefined || rest === undefined) return undefined;
+  const bytes = Buffer.from(rest, 'base64url');
+  const isOurs = sameBytes(bytes.subarray(bodyLength), checkPart(key, prefix, bytes.subarray(0, bodyLength)));
+  return isOurs ? prefix : undefined;
 }
 
-function checkPart(key: Buffer, letter: string, body: Buffer): Buffer {
-  return hmac(key, 'security-token-check', letter, body).subarray(0, checkLength);
+function checkPart(key: Buffer, prefix: string, body: Buffer): Buffer {
+  return hmac(key, 'security-token-check', prefix, body).subarray(0, checkLength);
 }

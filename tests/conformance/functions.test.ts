@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import * as masking from '../../src/domain/authenticators/masking.js';
 import {
   type Identifier,
   type IdentifierFault,
@@ -10,7 +11,6 @@ import {
   parsePhone,
   parseUsername,
 } from '../../src/domain/identifiers.js';
-import * as masking from '../../src/domain/masking.js';
 import { root } from '../support/root.js';
 import * as departures from './departures.js';
 

@@ -5,6 +5,7 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { clearSignInThrottles, reserveSignIn } from '../../src/database/credentials.queries.js';
 import type { Database } from '../../src/database/database.js';
+import { findUsersByAge } from '../../src/database/directory.queries.js';
 import {
   putOneTimePassword,
   reserveCheck,
@@ -19,7 +20,6 @@ import {
   rotateRefreshToken,
   touchSession,
 } from '../../src/database/sessions.queries.js';
-import { findUsersByAge } from '../../src/database/user-directory.queries.js';
 import { findUser, findUsersByKeys, lockUser } from '../../src/database/users.queries.js';
 import { createDatabase } from '../support/service.js';
 

@@ -12,7 +12,7 @@ import {
   signInThrottles,
   users,
 } from '../../src/database/schema.js';
-import { prune } from '../../src/domain/administration.js';
+import { prune } from '../../src/domain/accounts/administration.js';
 import { caller, password, signUp } from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 

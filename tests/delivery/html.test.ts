@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Message, NoticeEvent } from '../../src/delivery/message.js';
-import { writeMessage } from '../../src/delivery/messages.js';
+import { writeMessage } from '../../src/delivery/templates.js';
 
 const appUrl = 'https://app.example.com';
 const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;

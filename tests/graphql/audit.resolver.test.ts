@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { auditEventKinds } from '../../src/database/schema.js';
-import { prune } from '../../src/domain/administration.js';
+import { prune } from '../../src/domain/accounts/administration.js';
 import { caller, lastMessage, makeSuperuser, type Person, password, signUp, verify } from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 

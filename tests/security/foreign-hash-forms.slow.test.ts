@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, pbkdf2Sync } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { readForeignHash } from '../../src/security/foreign-hashes.js';
+import { readForeignHash } from '../../src/security/imported-hashes.js';
 import {
   b64,
   dearForms,

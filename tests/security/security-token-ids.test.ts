@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { kindOfSecurityTokenId, securityTokenId } from '../../src/security/security-token-ids.js';
+import { securityTokenId, securityTokenIdPrefix } from '../../src/security/security-token-ids.js';
 import { anyCharacters } from '../support/text.js';
 
 const key = randomBytes(32);
-const kind = fc.constantFrom('email' as const, 'phone' as const);
+const email = { kind: 'email', prefix: 'e' };
+const phone = { kind: 'phone', prefix: 'p' };
+const kind = fc.constantFrom(email, phone);
 
 describe('the id of a security token', () => {
   test('is the same for its address, and tells the kind of it', () => {
@@ -14,7 +16,7 @@ describe('the id of a security token', () => {
       fc.property(kind, anyCharacters(), (of, addressKey) => {
         const id = securityTokenId(key, of, addressKey);
         assert.equal(securityTokenId(key, of, addressKey), id);
-        assert.equal(kindOfSecurityTokenId(key, id), of);
+        assert.equal(securityTokenIdPrefix(key, id), of.prefix);
         assert.match(id, /^[ep][\w-]{32}$/);
       }),
     );
@@ -24,9 +26,9 @@ describe('the id of a security token', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (first, second) => {
         fc.pre(first !== second);
-        assert.notEqual(securityTokenId(key, 'email', first), securityTokenId(key, 'email', second));
-        assert.notEqual(securityTokenId(key, 'email', first).slice(1), securityTokenId(key, 'phone', first).slice(1));
-        assert.notEqual(securityTokenId(key, 'email', first), securityTokenId(randomBytes(32), 'email', first));
+        assert.notEqual(securityTokenId(key, email, first), securityTokenId(key, email, second));
+        assert.notEqual(securityTokenId(key, email, first).slice(1), securityTokenId(key, phone, first).slice(1));
+        assert.notEqual(securityTokenId(key, email, first), securityTokenId(randomBytes(32), email, first));
       }),
     );
   });
@@ -37,7 +39,7 @@ describe('the id of a security token', () => {
       fc.property(kind, fc.string(), fc.nat({ max: 32 }), character, (of, addressKey, at, replacement) => {
         const id = securityTokenId(key, of, addressKey);
         fc.pre(id[at] !== replacement);
-        assert.equal(kindOfSecurityTokenId(key, id.slice(0, at) + replacement + id.slice(at + 1)), undefined);
+        assert.equal(securityTokenIdPrefix(key, id.slice(0, at) + replacement + id.slice(at + 1)), undefined);
       }),
       { numRuns: 2000 },
     );
@@ -50,9 +52,9 @@ describe('the id of a security token', () => {
         fc.string({ minLength: 1, maxLength: 40 }),
         fc.nat({ max: 32 }),
         (address, more, length) => {
-          const id = securityTokenId(key, 'email', address);
+          const id = securityTokenId(key, email, address);
           for (const made of [`p${id.slice(1)}`, id.slice(0, length), id + more, more + id])
-            assert.equal(kindOfSecurityTokenId(key, made), undefined);
+            assert.equal(securityTokenIdPrefix(key, made), undefined);
         },
       ),
     );
@@ -61,8 +63,8 @@ describe('the id of a security token', () => {
   test('is not taken when made up, or made with another key', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[ep][\w-]{32}$/)), fc.string(), (made, address) => {
-        assert.equal(kindOfSecurityTokenId(key, made), undefined);
-        assert.equal(kindOfSecurityTokenId(key, securityTokenId(randomBytes(32), 'email', address)), undefined);
+        assert.equal(securityTokenIdPrefix(key, made), undefined);
+        assert.equal(securityTokenIdPrefix(key, securityTokenId(randomBytes(32), email, address)), undefined);
       }),
       { numRuns: 2000 },
     );

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { pbkdf2Sync, scryptSync } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readForeignHash } from '../../src/security/foreign-hashes.js';
+import { readForeignHash } from '../../src/security/imported-hashes.js';
 import { createPasswords, type Passwords } from '../../src/security/passwords.js';
 import { anyCharacters } from './text.js';
 

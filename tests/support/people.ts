@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
-import type { App } from '../../src/app.js';
-import { type AddressKind, securityTokens, sessions, storedNow, users } from '../../src/database/schema.js';
-import { tokenIdOf } from '../../src/domain/account-input.js';
+import type { App } from '../../src/app/app.js';
+import { type SecurityTokenKind, securityTokens, sessions, storedNow, users } from '../../src/database/schema.js';
+import { generateOneTimePassword } from '../../src/domain/authentication/generate-one-time-password.js';
+import { tokenIdOf } from '../../src/domain/authenticators/registry.js';
 import type { Viewer } from '../../src/domain/caller.js';
 import { comparisonKey } from '../../src/domain/identifiers.js';
-import { generateOneTimePassword } from '../../src/domain/one-time-passwords.js';
 import { signAccessToken } from '../../src/security/access-tokens.js';
 import { formatRefreshToken, newRefreshToken, refreshTokenHash } from '../../src/security/refresh-tokens.js';
 import { type OutboxEntry, operations, outbox, type RequestOptions, send } from './client.js';
@@ -141,7 +141,7 @@ export async function insertPeople<const T extends readonly PersonRow[]>(
             {
               id: idOfAddress(service, address),
               userId: id,
-              kind: kind as AddressKind,
+              kind: kind as SecurityTokenKind,
               address,
               givenAtSignUp: true,
               verifiedAt: verified ? storedNow : null,

@@ -13,7 +13,7 @@ import {
   isNonNullType,
   isUnionType,
 } from 'graphql';
-import { emitSchema } from '../../src/graphql/schema.js';
+import { emitSchema } from '../../src/graphql/server/schema.js';
 
 export const schema = buildSchema(emitSchema());
 

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { sql } from 'drizzle-orm';
 import pg from 'pg';
-import { type App, createApp } from '../../src/app.js';
-import { readConfig } from '../../src/config.js';
-import { subscribers } from '../../src/domain/subscribers.js';
-import { createServer } from '../../src/server.js';
+import { type App, createApp } from '../../src/app/app.js';
+import { readConfig } from '../../src/config/config.js';
+import { subscribers } from '../../src/domain/events/subscribers.js';
+import { createServer } from '../../src/http/server.js';
 import { freePort } from './postgres.js';
 import { root } from './root.js';
 

@@ -3,46 +3,35 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { root } from './root.js';
 
-export type Room =
+/** A folder of `src`, or a module that stands beside the folders. */
+export type Layer =
   | 'main'
-  | 'server'
-  | 'app'
-  | 'config'
+  | 'cli'
+  | 'http'
   | 'graphql'
   | 'domain'
+  | 'app'
+  | 'config'
   | 'database'
   | 'delivery'
   | 'security'
-  | 'startup';
+  | 'observability'
+  | 'startup-error';
 
-const rooms: readonly string[] = [
+const layers: readonly string[] = [
   'main',
-  'server',
-  'app',
-  'config',
+  'cli',
+  'http',
   'graphql',
   'domain',
+  'app',
+  'config',
   'database',
   'delivery',
   'security',
-  'startup',
-] satisfies Room[];
-
-/** The modules that stand beside the rooms, and the room that each belongs to. */
-const modulesOfRooms: Record<string, Room> = {
-  'main.ts': 'main',
-  'cli.ts': 'main',
-  'import-command.ts': 'main',
-  'server.ts': 'server',
-  'outbox-page.ts': 'server',
-  'web-pages.ts': 'server',
-  'app.ts': 'app',
-  'keys.ts': 'app',
-  'metrics.ts': 'app',
-  'tracing.ts': 'app',
-  'config.ts': 'config',
-  'startup-error.ts': 'startup',
-};
+  'observability',
+  'startup-error',
+] satisfies Layer[];
 
 export interface Import {
   from: string;
@@ -58,10 +47,16 @@ export const modules = readdirSync(src, { recursive: true, encoding: 'utf8' })
 
 export const imports: Import[] = modules.flatMap(importsOf);
 
-export function roomOf(module: string): Room | undefined {
-  const [folder, file] = module.split('/');
-  if (file === undefined) return modulesOfRooms[module];
-  return folder !== undefined && rooms.includes(folder) ? (folder as Room) : undefined;
+export function layerOf(module: string): Layer | undefined {
+  const name = module.split('/')[0]?.replace(/\.ts$/, '');
+  // Invariant: `layers` holds names of `Layer` only.
+  return name !== undefined && layers.includes(name) ? (name as Layer) : undefined;
+}
+
+/** `accounts` of `domain/accounts/profile.ts`; undefined for a module that lies in no folder of its layer. */
+export function folderOf(module: string): string | undefined {
+  const [, folder, ...file] = module.split('/');
+  return file.length > 0 ? folder : undefined;
 }
 
 function importsOf(from: string): Import[] {

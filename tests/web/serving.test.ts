@@ -61,7 +61,7 @@ describe('the front end', () => {
   });
 
   test('has a page for every link that messages hold', () => {
-    const messages = readFileSync(join(root, 'src/delivery/messages.ts'), 'utf8');
+    const messages = readFileSync(join(root, 'src/delivery/templates.ts'), 'utf8');
     const linked = [...messages.matchAll(/path: '([^']+)'/g)].map(([, path]) => `/${path}`);
     assert.deepEqual([...new Set(linked)].sort(), ['/reset-password', '/sign-in', '/verify']);
     for (const path of linked) assert.ok(paths.includes(path), path);

@@ -119,7 +119,7 @@ function AwayPage() {
   );
 }
 
-/** The paths are those that `src/web-pages.ts` serves; a message leads to three of them. */
+/** The paths are those that `src/http/web-pages.ts` serves; a message leads to three of them. */
 function CurrentPage() {
   const { path } = useLocation();
   const session = useSession();

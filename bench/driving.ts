@@ -1,0 +1,119 @@
+/** What benches of the running service share: the built service in production mode, and a load tool of its own that drives it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import autocannon from 'autocannon';
+import { freePort } from '../tests/support/postgres.js';
+import { root } from '../tests/support/root.js';
+import { sharedSecrets } from '../tests/support/service.js';
+import type { Operation } from './operations.js';
+
+/** Of today's deployments; the default of the service is 12. */
+export const cost = 10;
+
+/** The environment of a service on that database. What is measured is the work, not the refusal to do more of it. */
+export function benchEnvironment(databaseUrl: string): Record<string, string> {
+  const zero = (...names: string[]) => Object.fromEntries(names.map((name) => [name, '0']));
+  return {
+    ...sharedSecrets(),
+    NODE_ENV: 'production',
+    // One for all processes: it is the issuer of their tokens.
+    PUBLIC_URL: 'http://localhost:4000',
+    DATABASE_URL: databaseUrl,
+    DATA_DIR: tmpdir(),
+    BCRYPT_COST: String(cost),
+    ACCESS_TOKEN_TTL_SECONDS: '3600',
+    DRAIN_SECONDS: '0',
+    DELIVERY_OUTBOX: 'true',
+    ...zero('SIGN_UPS_PER_HOUR', 'LOOK_UPS_PER_MINUTE', 'SENDS_PER_HOUR', 'GUESSES_PER_HOUR'),
+    ...zero('OTP_SEND_INTERVAL_SECONDS', 'OTP_SENDS_PER_HOUR', 'OTP_SENDS_PER_DAY'),
+  };
+}
+
+export interface BuiltService {
+  url: string;
+  process: ChildProcess;
+  /** Lets it end by itself. */
+  stop(): Promise<void>;
+}
+
+const started: ChildProcess[] = [];
+process.on('exit', () => {
+  for (const child of started) child.kill('SIGKILL');
+});
+
+/** The service as `npm start` runs it, in a process of its own, whose log goes nowhere. */
+export async function startBuiltService(
+  environment: Record<string, string>,
+  nodeOptions: string[] = [],
+): Promise<BuiltService> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const child = spawn(process.execPath, ['--max-old-space-size=256', ...nodeOptions, join(root, 'dist/main.js')], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH, ...environment, PORT: String(port) },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  started.push(child);
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  const isReady = () =>
+    fetch(`${url}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (!(await isReady())) {
+    if (child.exitCode !== null) throw new Error(`the service exited with ${child.exitCode}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return {
+    url,
+    process: child,
+    async stop() {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+export interface Driven {
+  /** answers that came in time */
+  count: number;
+  perSecond: number;
+  /** milliseconds */
+  p50: number;
+  p99: number;
+}
+
+/** @throws where an answer is not the one expected: what is quick because it fails is no figure */
+export async function drive(url: string, operation: Operation, connections: number, seconds: number): Promise<Driven> {
+  // Those under way at the end are waited for, and do not count: there are as many as connections, and their work was done beside what is measured.
+  let [count, end] = [0, Number.POSITIVE_INFINITY];
+  const wrong: string[] = [];
+  const { latency } = await autocannon({
+    url: `${url}/graphql`,
+    connections,
+    duration: seconds,
+    requests: [
+      {
+        method: 'POST',
+        setupRequest(request) {
+          if (end === Number.POSITIVE_INFINITY) end = performance.now() + seconds * 1000;
+          const { query, variables = {}, token } = operation.request();
+          const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
+          return { ...request, headers, body: JSON.stringify({ query, variables }) };
+        },
+        onResponse(_status, body) {
+          if (performance.now() < end) count += 1;
+          if (!body.includes(operation.expects)) wrong.push(body);
+          else operation.onAnswer?.(JSON.parse(body).data);
+        },
+      },
+    ],
+  });
+  if (wrong.length > 0) throw new Error(`${operation.name}: ${wrong.length} wrong answers, the first is ${wrong[0]}`);
+  return { count, perSecond: count / seconds, p50: latency.p50, p99: latency.p99 };
+}
+
+export function median(numbers: number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
+}

@@ -1,0 +1,44 @@
+/** What an operator does from the command line, whose right to it is the access to the database and its secrets. */
+import type { App } from '../../app/app.js';
+import { deleteExpired } from '../../database/prune.queries.js';
+import { findSecurityTokens } from '../../database/security-tokens.queries.js';
+import { findUsersByKeys, type User } from '../../database/users.queries.js';
+import { setPassword } from '../authentication/password-changes.js';
+import { freeSecurityToken, type SecurityTokenView } from '../authentication/security-tokens.js';
+import { tokenIdOf } from '../authenticators/registry.js';
+import { retention } from '../durations.js';
+import { NotFoundError } from '../errors.js';
+import { parseIdentifier } from '../identifiers.js';
+
+/**
+ * Sets the password of the user of that username, email or phone, and ends their sessions.
+ * @throws {NotFoundError}
+ * @throws {ValidationError}
+ */
+export async function setPasswordOf(app: App, identifier: string, newPassword: string): Promise<User> {
+  const parsed = parseIdentifier(identifier, app.config.defaultRegion);
+  if (typeof parsed === 'string') throw new NotFoundError();
+  const [found] = await findUsersByKeys(app.db, [parsed], { network: '0.0.0.0/32', withinSeconds: 0 });
+  return setPassword(app, null, found?.user, newPassword);
+}
+
+/**
+ * Frees the security token of an email or phone, or those of the user of a username, from their timeouts.
+ * @throws {NotFoundError}
+ */
+export async function unlockAddressesOf(app: App, identifier: string): Promise<SecurityTokenView[]> {
+  const parsed = parseIdentifier(identifier, app.config.defaultRegion);
+  if (typeof parsed === 'string') throw new NotFoundError();
+  const { kind, key } = parsed;
+  const tokens = await findSecurityTokens(
+    app.db,
+    kind === 'username' ? { usernameKey: key } : { id: tokenIdOf(app, { kind, key }) },
+  );
+  if (tokens.length === 0) throw new NotFoundError();
+  return Promise.all(tokens.map(({ id }) => freeSecurityToken(app, null, id)));
+}
+
+/** Removes what has expired. @returns how many rows, by table */
+export async function prune(app: App): Promise<Record<string, number>> {
+  return deleteExpired(app.db, { ...retention, auditEvents: app.config.auditDays * 86_400 });
+}

@@ -1,0 +1,46 @@
+/** Deleting accounts. */
+import type { App } from '../../app/app.js';
+import { acquireLock } from '../../database/locks.js';
+import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
+import { revokeSessionsOf } from '../../database/sessions.queries.js';
+import { deleteUserRow, lockUser } from '../../database/users.queries.js';
+import { requireProof } from '../authentication/password.js';
+import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
+import type { Caller } from '../caller.js';
+import { NotFoundError } from '../errors.js';
+import { emit, emitRevocations, transact } from '../events/events.js';
+import { refuseLastSuperuser } from './superusers.js';
+
+/**
+ * Deletes oneself, or another by id.
+ * @throws {ValidationError} `LAST_SUPERUSER`
+ * @throws {InvalidCredentialsError} {@link requireProof}
+ * @throws {TimeoutError} likewise
+ * @throws {NotFoundError}
+ * @throws {ForbiddenError} for another, for anyone but superusers
+ */
+export async function deleteUser(
+  app: App,
+  caller: Caller,
+  id: string | null,
+  currentPassword: string | null,
+): Promise<{ id: string }> {
+  const viewer = requireViewer(caller);
+  const self = id === null || id.toLowerCase() === viewer.user.id;
+  if (self) await requireProof(app, caller, currentPassword);
+  else requirePermission(caller, 'identity.delete_user');
+  const targetId = self ? viewer.user.id : id;
+  if (!isId(targetId)) throw new NotFoundError();
+  await transact(app, caller, async (tx) => {
+    await acquireLock(tx, 'superusers');
+    const user = await lockUser(tx, targetId);
+    if (user === undefined) throw new NotFoundError();
+    await refuseLastSuperuser(tx, user, null);
+    await voidOneTimePasswords(tx, targetId);
+    const ended = await revokeSessionsOf(tx, targetId);
+    await deleteUserRow(tx, targetId);
+    emit(tx, { type: 'user-deleted', user });
+    emitRevocations(tx, { userId: targetId, count: ended, reason: 'user deleted' });
+  });
+  return { id: targetId };
+}

@@ -1,0 +1,73 @@
+/** Changes the identifiers of an account. A verified address stays until the new one is verified. */
+import type { App } from '../../app/app.js';
+import type { Database } from '../../database/database.js';
+import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
+import {
+  deleteSecurityTokens,
+  insertSecurityTokens,
+  updateTokenAddress,
+} from '../../database/security-tokens.queries.js';
+import { addressColumns, type User, updateUserRow } from '../../database/users.queries.js';
+import { authenticators, tokenIdOf } from '../authenticators/registry.js';
+import { identifierRequired, ValidationError } from '../errors.js';
+import { type AddressKind, comparisonKey, type Identifier } from '../identifiers.js';
+
+/** null removes */
+export type IdentifierChanges = Map<Identifier['kind'], Identifier | null>;
+
+/** @throws {ValidationError} `IDENTIFIER_REQUIRED` where none is left */
+export async function applyIdentifiers(app: App, tx: Database, user: User, changes: IdentifierChanges): Promise<void> {
+  const columns: Partial<User> = {};
+  let addressChanged = false;
+  for (const [kind, identifier] of changes) {
+    if (kind === 'username')
+      Object.assign(columns, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
+    else if (await changeAddress(app, tx, user, kind, identifier, columns)) addressChanged = true;
+  }
+  const after = { ...user, ...columns };
+  if (after.username === null && after.email === null && after.phone === null)
+    throw new ValidationError([identifierRequired()]);
+  await updateUserRow(tx, user.id, columns);
+  if (addressChanged) await voidOneTimePasswords(tx, user.id);
+}
+
+/**
+ * Changes the tokens of an address.
+ * @param columns what is to be written to the user is put here
+ * @returns whether another address is the user's now, or waits to be
+ */
+async function changeAddress(
+  app: App,
+  tx: Database,
+  user: User,
+  kind: AddressKind,
+  address: Identifier | null,
+  columns: Partial<User>,
+): Promise<boolean> {
+  const { address: current, pending, verified } = authenticators[kind].addressesOf(user);
+  const isSame = (other: string | null) => address !== null && other !== null && comparisonKey(other) === address.key;
+  if (address === null) {
+    await deleteSecurityTokens(tx, { userId: user.id, kind });
+    Object.assign(columns, addressColumns(kind, null));
+    return current !== null;
+  }
+  const id = tokenIdOf(app, { kind, key: address.key });
+  if (isSame(pending)) {
+    await updateTokenAddress(tx, id, address.value);
+    return false;
+  }
+  await deleteSecurityTokens(tx, { userId: user.id, kind, pending: true });
+  if (isSame(current)) {
+    // The same mailbox in another spelling: nothing is to be proved again. What was waiting to take its place is not wanted any more.
+    await updateTokenAddress(tx, id, address.value);
+    Object.assign(columns, addressColumns(kind, address));
+    return pending !== null;
+  }
+  if (verified !== true) {
+    await deleteSecurityTokens(tx, { userId: user.id, kind });
+    Object.assign(columns, addressColumns(kind, address));
+  }
+  const token = { id, userId: user.id, kind, address: address.value, givenAtSignUp: false, pending: verified === true };
+  await insertSecurityTokens(tx, [token]);
+  return true;
+}

@@ -1,0 +1,139 @@
+/** Changes of an account: its identifiers, its state and its roles. */
+import type { App } from '../../app/app.js';
+import type { Database } from '../../database/database.js';
+import { acquireLock } from '../../database/locks.js';
+import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
+import { revokeSessionsOf } from '../../database/sessions.queries.js';
+import { findUser, lockUser, type User, updateUserRow } from '../../database/users.queries.js';
+import { requireProof } from '../authentication/password.js';
+import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
+import { hasPermission, isWithinReach, type Permission } from '../authorization/permissions.js';
+import type { Caller } from '../caller.js';
+import { ForbiddenError, NotFoundError, refuseIssues, type ValidationIssue } from '../errors.js';
+import { emit, emitRevocations } from '../events/events.js';
+import { identifierKinds } from '../identifiers.js';
+import { limitIdentifierChanges } from '../rate-limits.js';
+import { claimIdentifiers } from './claim-identifiers.js';
+import { isIssue, readIdentifier } from './identifier-input.js';
+import { applyIdentifiers, type IdentifierChanges } from './identifiers.js';
+import { refuseLastSuperuser } from './superusers.js';
+
+/** An absent field is left as it is; null removes an identifier. */
+export interface UserChanges {
+  username?: string | null | undefined;
+  email?: string | null | undefined;
+  phone?: string | null | undefined;
+  isActive?: boolean | null | undefined;
+  isStaff?: boolean | null | undefined;
+  isSuperuser?: boolean | null | undefined;
+}
+
+/** What a change of another user's field needs. */
+const permissionByField: Record<keyof UserChanges, Permission> = {
+  username: 'identity.change_user',
+  email: 'identity.change_user',
+  phone: 'identity.change_user',
+  isActive: 'identity.change_user_activation',
+  isStaff: 'identity.change_user_roles',
+  isSuperuser: 'identity.change_user_roles',
+};
+
+const flagFields = ['isActive', 'isStaff', 'isSuperuser'] as const;
+
+type Flags = Partial<Record<(typeof flagFields)[number], boolean>>;
+/**
+ * Changes oneself, or another by id. A verified address stays until the new one is verified; one that is not is replaced at once.
+ * @throws {ValidationError} with every issue at once
+ * @throws {InvalidCredentialsError} {@link requireProof}
+ * @throws {TimeoutError} likewise; over the changes of identifiers of this client
+ * @throws {NotFoundError} for an id that is absent or beyond one's role
+ * @throws {ForbiddenError} for what one's role may never do
+ */
+export async function updateUser(
+  app: App,
+  caller: Caller,
+  id: string | null,
+  input: UserChanges,
+  currentPassword: string | null,
+): Promise<{ user: User }> {
+  const viewer = requireViewer(caller);
+  const self = id === null || id.toLowerCase() === viewer.user.id;
+  const given = <Field extends keyof UserChanges>(fields: readonly Field[]) =>
+    fields.filter((field) => input[field] !== undefined);
+  if (self && given(flagFields).length > 0) throw new ForbiddenError('Nobody changes their own state or roles.');
+  if (!self) requirePermissionsFor(caller, given([...identifierKinds, ...flagFields]));
+  const { flags, identifiers } = readChanges(app, input);
+  if (self && identifiers.size > 0) await requireProof(app, caller, currentPassword);
+
+  const targetId = self ? viewer.user.id : id;
+  if (!isId(targetId)) throw new NotFoundError();
+  const claimed = [...identifiers.values()].filter((identifier) => identifier !== null);
+  if (claimed.length > 0 && !hasPermission(viewer.user, 'identity.change_user'))
+    await limitIdentifierChanges(app, caller.client);
+  const change = async (tx: Database) => {
+    if (Object.keys(flags).length > 0) await acquireLock(tx, 'superusers');
+    const before = await lockUser(tx, targetId);
+    if (before === undefined || (!self && !isWithinReach(viewer.user, before))) throw new NotFoundError();
+    const ended = await applyFlags(tx, before, flags);
+    await applyIdentifiers(app, tx, before, identifiers);
+    const user = (await findUser(tx, targetId))!;
+    emitChanges(tx, before, user);
+    emitRevocations(tx, { userId: user.id, count: ended, reason: 'deactivated' });
+    return { user };
+  };
+  return claimIdentifiers(app, caller, { identifiers: claimed, ownId: targetId }, change);
+}
+
+/** Emits which identifiers and flags have changed. */
+function emitChanges(tx: Database, before: User, user: User): void {
+  const { id: userId } = user;
+  const fields = (['username', 'email', 'phone', 'pendingEmail', 'pendingPhone'] as const).filter(
+    (field) => before[field] !== user[field],
+  );
+  if (fields.length > 0) emit(tx, { type: 'identifiers-changed', fields, before, user });
+  if (before.isActive !== user.isActive) emit(tx, { type: 'activation-changed', userId, isActive: user.isActive });
+  for (const role of ['isStaff', 'isSuperuser'] as const)
+    if (before[role] !== user[role]) emit(tx, { type: 'role-changed', userId, role, granted: user[role] });
+}
+
+/**
+ * An empty change needs the right to see the user, because it answers with the user.
+ * @throws {ForbiddenError}
+ */
+function requirePermissionsFor(caller: Caller, fields: (keyof UserChanges)[]): void {
+  requirePermission(caller, 'identity.view_user');
+  for (const field of fields) requirePermission(caller, permissionByField[field]);
+}
+
+/** @throws {ValidationError} with every issue of every field */
+function readChanges(app: App, input: UserChanges): { flags: Flags; identifiers: IdentifierChanges } {
+  const issues: ValidationIssue[] = [];
+  const flags: Flags = {};
+  for (const field of flagFields) {
+    const value = input[field];
+    if (value === null) issues.push({ field, code: 'INVALID', message: `${field} is true or false.` });
+    else if (value !== undefined) flags[field] = value;
+  }
+  const identifiers: IdentifierChanges = new Map();
+  for (const field of identifierKinds) {
+    const text = input[field];
+    if (text === undefined) continue;
+    const read = text === null ? null : readIdentifier(app, field, text);
+    if (read !== null && isIssue(read)) issues.push(read);
+    else identifiers.set(field, read);
+  }
+  refuseIssues(issues);
+  return { flags, identifiers };
+}
+
+/** Under the lock `superusers`. @returns how many sessions have ended by it */
+export async function applyFlags(tx: Database, user: User, flags: Flags): Promise<number> {
+  const changed = flagFields.filter((field) => flags[field] !== undefined && flags[field] !== user[field]);
+  if (changed.length === 0) return 0;
+  const after = { ...user, ...flags };
+  if (!after.isActive || !after.isSuperuser)
+    await refuseLastSuperuser(tx, user, after.isActive ? 'isSuperuser' : 'isActive');
+  await updateUserRow(tx, user.id, flags);
+  await voidOneTimePasswords(tx, user.id);
+  return after.isActive ? 0 : revokeSessionsOf(tx, user.id);
+}

@@ -1,0 +1,78 @@
+/** Making superusers. */
+import type { App } from '../../app/app.js';
+import type { Database } from '../../database/database.js';
+import { acquireLock } from '../../database/locks.js';
+import { hasOtherActiveSuperuser, hasSuperuser, type User } from '../../database/users.queries.js';
+import { sameBytes, sha256 } from '../../security/hmac.js';
+import { requirePermission } from '../authorization/authority.js';
+import { hasPermission } from '../authorization/permissions.js';
+import type { Caller } from '../caller.js';
+import { ForbiddenError, UnauthenticatedError, ValidationError } from '../errors.js';
+import { emit } from '../events/events.js';
+import { claimIdentifiers } from './claim-identifiers.js';
+import { insertAccount, type NewAccountInput, readAccount } from './new-account.js';
+
+/**
+ * Makes a superuser: asked by another, or by the holder of the bootstrap secret while there is none.
+ * @throws {ValidationError} with every issue at once
+ * @throws {UnauthenticatedError} without either
+ * @throws {ForbiddenError} for anyone else, and for the bootstrap secret once there is a superuser
+ */
+export async function createSuperuser(
+  app: App,
+  caller: Caller,
+  bootstrapSecret: string | null,
+  input: NewAccountInput,
+): Promise<{ user: User }> {
+  const holdsSecret = bootstrapSecret !== null && isBootstrapSecret(app, bootstrapSecret);
+  const bootstrap = holdsSecret && !hasPermission(caller.viewer?.user, 'identity.add_superuser');
+  if (!bootstrap) {
+    if (caller.viewer === null && bootstrapSecret !== null)
+      throw new UnauthenticatedError('The bootstrap secret is not valid.');
+    requirePermission(caller, 'identity.add_superuser');
+  }
+  return { user: await makeSuperuser(app, caller, input, bootstrap) };
+}
+
+/**
+ * Makes a superuser for whoever has the right to, which is not asked here.
+ * @param caller null on the command line
+ * @param first whether there must be none yet
+ */
+export async function makeSuperuser(
+  app: App,
+  caller: Caller | null,
+  input: NewAccountInput,
+  first = false,
+): Promise<User> {
+  const { identifiers, password } = await readAccount(app, input);
+  const passwordHash = password === null ? null : await app.passwords.hash(password);
+  const by = caller === null ? 'command line' : first ? 'bootstrap secret' : 'by a superuser';
+  return claimIdentifiers(app, caller, { identifiers }, async (tx) => {
+    await acquireLock(tx, 'superusers');
+    if (first && (await hasSuperuser(tx)))
+      throw new ForbiddenError('There is a superuser already: the bootstrap secret has served.');
+    const user = await insertAccount(app, tx, identifiers, { passwordHash, isStaff: true, isSuperuser: true });
+    emit(tx, { type: 'superuser-created', user, by });
+    return user;
+  });
+}
+
+/** Whether the bootstrap secret still opens anything. */
+export async function needsBootstrap(app: App): Promise<boolean> {
+  return app.bootstrapSecret !== null && !(await hasSuperuser(app.db));
+}
+
+function isBootstrapSecret({ bootstrapSecret }: App, given: string): boolean {
+  return bootstrapSecret !== null && sameBytes(sha256(given), sha256(bootstrapSecret));
+}
+
+/**
+ * Asked under the lock `superusers`, so that of two who demote each other at once one stays.
+ * @param field that the issue names
+ * @throws {ValidationError} `LAST_SUPERUSER`
+ */
+export async function refuseLastSuperuser(tx: Database, user: User, field: string | null): Promise<void> {
+  if (!user.isSuperuser || !user.isActive || (await hasOtherActiveSuperuser(tx, user.id))) return;
+  throw new ValidationError([{ field, code: 'LAST_SUPERUSER', message: 'This is the last active superuser.' }]);
+}

@@ -1,0 +1,45 @@
+/** The one way to a session: each way to prove who the user is ends here. */
+import type { App } from '../../app/app.js';
+import type { Database } from '../../database/database.js';
+import type { AuthenticationMethod, OneTimePasswordPurpose } from '../../database/schema.js';
+import { type User, updateLastLogin } from '../../database/users.queries.js';
+import type { Caller } from '../caller.js';
+import { emit } from '../events/events.js';
+import { openSession, type SessionTokens } from '../sessions/sessions.js';
+
+/** What proves that the user is there. */
+export interface Proof {
+  method: AuthenticationMethod;
+  /** of the one-time password, where the method is one */
+  oneTimePassword?: { securityTokenId: string; purpose: OneTimePasswordPurpose };
+}
+
+export interface SignIn {
+  /** locked, and as this transaction has changed it */
+  user: User;
+  proofs: readonly Proof[];
+  /** A sign-up opens the first session of the account. It is no login: it sets no `lastLogin`, and its event is `signed-up`. */
+  occasion: 'sign-in' | 'sign-up';
+}
+
+/** Opens a session for the user whom the proofs prove, and emits what that means. Must run in `transact`. */
+export async function completeSignIn(
+  app: App,
+  tx: Database,
+  caller: Caller,
+  { user, proofs, occasion }: SignIn,
+): Promise<{ user: User; tokens: SessionTokens }> {
+  const isSignUp = occasion === 'sign-up';
+  const lastLogin = isSignUp ? user.lastLogin : await updateLastLogin(tx, user.id);
+  const methods = proofs.map(({ method }) => method);
+  // With the login before this one: whether there was any tells a new device from a first sign-in.
+  const { newDevice, ...tokens } = await openSession(app, tx, user, methods, caller.client);
+  const { session } = tokens;
+  const signedIn = { ...user, lastLogin };
+  const oneTimePasswords = proofs.flatMap(({ oneTimePassword }) => oneTimePassword ?? []);
+  const byReset = oneTimePasswords.some(({ purpose }) => purpose === 'PASSWORD_RESET');
+  for (const oneTimePassword of oneTimePasswords)
+    emit(tx, { type: 'one-time-password-accepted', userId: user.id, sessionId: session.id, ...oneTimePassword });
+  if (!isSignUp) emit(tx, { type: 'signed-in', user: signedIn, session, newDevice, byReset });
+  return { user: signedIn, tokens };
+}

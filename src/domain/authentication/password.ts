@@ -1,0 +1,198 @@
+/** Proving who one is by a password: to sign in, or once more while one is. */
+import { randomUUID } from 'node:crypto';
+import type { App } from '../../app/app.js';
+import { clearSignInThrottles, reserveSignIn } from '../../database/credentials.queries.js';
+import type { Database } from '../../database/database.js';
+import { giveBackRateLimits, takeGuess } from '../../database/rate-limits.queries.js';
+import { findUsersByKeys, lockUser, type User, updatePasswordHash } from '../../database/users.queries.js';
+import { hmac } from '../../security/hmac.js';
+import type { Place } from '../../security/passwords.js';
+import { requireViewer } from '../authorization/authority.js';
+import type { Caller, Client } from '../caller.js';
+import { knownDeviceSeconds } from '../durations.js';
+import { InvalidCredentialsError, TimeoutError, ValidationError } from '../errors.js';
+import { auditAttempt } from '../events/audit.js';
+import { transact } from '../events/events.js';
+import { type Identifier, identifierKinds, inferKind, parseAs } from '../identifiers.js';
+import { guessLimit } from '../rate-limits.js';
+import type { SessionTokens } from '../sessions/sessions.js';
+import { completeSignIn } from './complete-sign-in.js';
+import { waitSchedule } from './throttling.js';
+
+/** Either `identifier`, or any of the others, which must all name the same user. Null is the same as absent. */
+export interface AuthenticateInput {
+  identifier?: string | null;
+  username?: string | null;
+  email?: string | null;
+  phone?: string | null;
+  password: string;
+}
+
+/** What an attempt to sign in is counted by, for what was typed: an identifier's kind and key, or the text that is none. */
+interface Typed {
+  kind: Identifier['kind'];
+  key: string | null;
+  text: string;
+}
+
+/**
+ * Signs in by password. Nobody of that name, a wrong password, no password, an inactive user, and identifiers of two users are answered alike and take as long.
+ * @throws {ValidationError} `IDENTIFIER_REQUIRED` without an identifier, `INVALID` with both forms of naming a user
+ * @throws {InvalidCredentialsError} counted by identifier
+ * @throws {TimeoutError} before the next attempt is due; nothing is compared and nothing counted
+ */
+export async function authenticate(
+  app: App,
+  caller: Caller,
+  input: AuthenticateInput,
+): Promise<{ user: User; tokens: SessionTokens }> {
+  const typed = readIdentifiers(app, input);
+  return app.passwords.withPlace((place) => signIn(app, caller, typed, input.password, place));
+}
+
+async function signIn(
+  app: App,
+  caller: Caller,
+  typed: Typed[],
+  password: string,
+  place: Place,
+): Promise<{ user: User; tokens: SessionTokens }> {
+  const { client } = caller;
+  const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [{ kind, key }]));
+  const found =
+    keys.length === typed.length
+      ? await findUsersByKeys(app.db, keys, { network: client.network, withinSeconds: knownDeviceSeconds })
+      : [];
+  const match =
+    found.length === 1 && keys.every(({ kind, key }) => keyOf(found[0]!.user, kind) === key) ? found[0] : undefined;
+
+  const subjectId = match?.user.id ?? null;
+  const attempt = await reserve(app, typed, client, match?.knownNetwork ?? false, place).catch((error) => {
+    if (error instanceof TimeoutError) auditAttempt(app, caller, { kind: 'SIGN_IN_TIMED_OUT', subjectId });
+    throw error;
+  });
+  // The empty password is nobody's, not even where a hash of it was brought along; it takes its time all the same.
+  const rightPassword = (await place.verify(password, match?.user.passwordHash ?? null)) && password !== '';
+  if (match === undefined || !rightPassword || !match.user.isActive) {
+    auditAttempt(app, caller, { kind: 'SIGN_IN_FAILED', subjectId });
+    throw new InvalidCredentialsError();
+  }
+
+  const { passwordHash } = match.user;
+  const upgradedHash = app.passwords.isOutdated(passwordHash!) ? await place.hash(password) : undefined;
+  return transact(app, caller, async (tx) => {
+    const user = await lockUser(tx, match.user.id);
+    // Judged again now that nobody can change it: what was right while it was hashed may have been changed since.
+    if (user === undefined || !user.isActive || user.passwordHash !== passwordHash) throw new InvalidCredentialsError();
+    await clearSignInThrottles(tx, attempt.keys);
+    await giveBackRateLimits(tx, attempt.guesses);
+    if (upgradedHash !== undefined) await updatePasswordHash(tx, user.id, upgradedHash);
+    return completeSignIn(app, tx, caller, { user, proofs: [{ method: 'PASSWORD' }], occasion: 'sign-in' });
+  });
+}
+
+/**
+ * Asks a signed-in caller for a proof that it is still them: the current password, or else an authentication within the last ten minutes.
+ * @throws {InvalidCredentialsError} counted, where the password is wrong; or where there is neither
+ * @throws {TimeoutError} before the next attempt is due
+ */
+export async function requireProof(
+  app: App,
+  caller: Caller,
+  currentPassword: string | null,
+  recent: boolean = requireViewer(caller).recentlyAuthenticated,
+): Promise<void> {
+  const { user } = requireViewer(caller);
+  if (currentPassword === null) {
+    if (!recent) throw new InvalidCredentialsError('Give the current password, or authenticate again first.');
+    return;
+  }
+  const key = hmac(app.keys.throttles, 'current-password', user.id);
+  const throttle = { key, schedule: waitSchedule({ maxWaitSeconds: 3600, maxFailures: null }) };
+  const right = await app.passwords.withPlace(async (place) => {
+    await app.db.transaction(async (tx) => {
+      await reserveAll(tx, [throttle]);
+      place.take();
+    });
+    return place.verify(currentPassword, user.passwordHash);
+  });
+  if (!right) {
+    auditAttempt(app, caller, { kind: 'CURRENT_PASSWORD_REFUSED', subjectId: user.id });
+    throw new InvalidCredentialsError('The current password is not right.');
+  }
+  await clearSignInThrottles(app.db, [key]);
+}
+
+function readIdentifiers(app: App, { identifier, username, email, phone }: AuthenticateInput): Typed[] {
+  const texts = { username, email, phone };
+  const named = identifierKinds.flatMap((kind) => (texts[kind] == null ? [] : [{ kind, text: texts[kind] }]));
+  if (identifier != null && named.length > 0)
+    throw new ValidationError([
+      {
+        field: 'identifier',
+        code: 'INVALID',
+        message: 'Give either the identifier alone, or any of username, email and phone.',
+      },
+    ]);
+  if (identifier != null) named.push({ kind: inferKind(identifier), text: identifier });
+  if (named.length === 0)
+    throw new ValidationError([
+      {
+        field: null,
+        code: 'IDENTIFIER_REQUIRED',
+        message: 'Give an identifier, a username, an email address or a phone number.',
+      },
+    ]);
+  return named.map(({ kind, text }) => {
+    const parsed = parseAs(kind, text, app.config.defaultRegion);
+    return { kind, text, key: typeof parsed === 'string' ? null : parsed.key };
+  });
+}
+
+function keyOf(user: User, kind: Identifier['kind']): string | null {
+  return { username: user.usernameKey, email: user.emailKey, phone: user.phone }[kind];
+}
+
+/**
+ * Counts the attempt in advance, by identifier and client, by identifier alone, and as a guess of the client, in one transaction or not at all.
+ * @returns what to clear and give back when the attempt succeeds
+ */
+async function reserve(
+  app: App,
+  typed: Typed[],
+  client: Client,
+  knownNetwork: boolean,
+  place: Place,
+): Promise<{ keys: Buffer[]; guesses: bigint[] }> {
+  const { throttles } = app.keys;
+  const byClient = waitSchedule({ maxWaitSeconds: 3600, maxFailures: null });
+  const byAll = waitSchedule({ maxWaitSeconds: 60, maxFailures: null });
+  const throttlesOf = typed.flatMap(({ kind, key, text }) => {
+    const subject = key === null ? hmac(throttles, 'no-identifier', text) : hmac(throttles, 'identifier', key);
+    return [
+      { key: hmac(throttles, 'sign-in-by-client', kind, subject, client.network), schedule: byClient, binding: true },
+      // Strangers shut nobody out who comes from where they have signed in before.
+      { key: hmac(throttles, 'sign-in', kind, subject), schedule: byAll, binding: !knownNetwork },
+    ];
+  });
+  // In one order for all, here and where they are cleared, so that no two transactions wait for each other.
+  const all = throttlesOf.sort((a, b) => a.key.compare(b.key));
+  const guesses = await app.db.transaction(async (tx) => {
+    await reserveAll(
+      tx,
+      all.filter(({ binding }) => binding),
+    );
+    const taken = knownNetwork ? { events: [] } : await takeGuess(tx, guessLimit(app, client));
+    if (taken.limited !== undefined) throw new TimeoutError(taken.limited);
+    // Last, and rolled back with the rest: who is sent away because the threads are busy has not tried.
+    place.take();
+    return taken.events;
+  });
+  return { keys: all.map(({ key }) => key), guesses };
+}
+
+/** @throws {TimeoutError} which rolls back what the others have counted */
+async function reserveAll(tx: Database, throttles: { key: Buffer; schedule: number[] }[]): Promise<void> {
+  const refused = (await reserveSignIn(tx, throttles, randomUUID())).filter(({ reserved }) => !reserved);
+  if (refused.length > 0) throw new TimeoutError(refused.reduce((a, b) => (b.retryAt > a.retryAt ? b : a)));
+}

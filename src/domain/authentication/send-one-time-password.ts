@@ -1,0 +1,74 @@
+/** Sending a one-time password. */
+import type { App } from '../../app/app.js';
+import { voidOneTimePassword } from '../../database/one-time-passwords.queries.js';
+import { giveBackRateLimits } from '../../database/rate-limits.queries.js';
+import type { OneTimePasswordPurpose } from '../../database/schema.js';
+import { findSecurityTokens } from '../../database/security-tokens.queries.js';
+import { authenticators } from '../authenticators/registry.js';
+import { ownsSecurityToken } from '../authorization/authority.js';
+import type { Caller } from '../caller.js';
+import { TransmissionError } from '../errors.js';
+import { auditAttempt } from '../events/audit.js';
+import { limitSends, takeSendLimits } from '../rate-limits.js';
+import { makeOneTimePassword, requireOwner } from './one-time-password.js';
+import { checkSecurityTokenId } from './security-tokens.js';
+
+/**
+ * Sends a one-time password to the address. To anyone but its signed-in owner the answer is the same whether anybody has the address or not.
+ * @returns when it expires
+ * @throws {TimeoutError} over a limit of sends; nothing is made
+ * @throws {TransmissionError} to the owner alone; what was made is void, and does not count
+ */
+export async function sendOneTimePassword(
+  app: App,
+  caller: Caller,
+  tokenId: string,
+  purpose: OneTimePasswordPurpose,
+): Promise<{ expiresAt: Date }> {
+  const kind = checkSecurityTokenId(app, tokenId);
+  const own = ownsSecurityToken(app, caller, tokenId);
+  if (purpose === 'VERIFICATION') requireOwner(caller, own);
+  const [token] = await findSecurityTokens(app.db, { id: tokenId });
+  const reachable = token !== undefined && authenticators[kind].isReachable(app, token.address);
+  if (own && !reachable) throw new TransmissionError();
+  const limits = reachable ? authenticators[kind].sendLimits(app, token.address) : [];
+  const counted = await limitSends(app, tokenId, own ? 'owner' : 'others', caller.client, own ? limits : []);
+
+  const made = await app.db.transaction((tx) =>
+    makeOneTimePassword(app, tx, { tokenId, kind, purpose }, reachable ? token : undefined),
+  );
+  const { oneTimePassword, codeDigest, expiresAt } = made;
+  if (!made.live || token === undefined) {
+    // To a stranger it would tell that nobody has the address.
+    if (own) await giveBackRateLimits(app.db, counted);
+    return { expiresAt };
+  }
+  const deliver = async () => {
+    await authenticators[kind].send(app, token.address, {
+      purpose,
+      tokenId,
+      oneTimePassword,
+      lifetimeSeconds: app.config.oneTimePassword.ttlSeconds,
+    });
+    auditAttempt(app, caller, {
+      kind: 'ONE_TIME_PASSWORD_SENT',
+      subjectId: token.userId,
+      securityTokenId: tokenId,
+      detail: purpose,
+    });
+  };
+  if (!own) {
+    // Waiting for the provider, or saying that a limit on real messages is reached, would tell a stranger that somebody has the address.
+    app.inBackground(takeSendLimits(app, limits).then(deliver));
+    return { expiresAt };
+  }
+  try {
+    await app.waitForProvider(deliver());
+  } catch {
+    // Why is in the log.
+    await voidOneTimePassword(app.db, { tokenId, purpose, codeDigest });
+    await giveBackRateLimits(app.db, counted);
+    throw new TransmissionError();
+  }
+  return { expiresAt };
+}

@@ -1,0 +1,27 @@
+/** One-time passwords by email. */
+import type { Authenticator } from './authenticator.js';
+import { obscureEmail } from './masking.js';
+
+export const email: Authenticator = {
+  kind: 'email',
+  idPrefix: 'e',
+  type: { name: 'EmailToken', description: 'An email address that one-time passwords are sent to.' },
+  method: {
+    name: 'EMAIL_ONE_TIME_PASSWORD',
+    description: 'By a one-time password sent to their email address.',
+    // RFC 8176 has no value for email.
+    reference: 'otp',
+  },
+  identifies: 'email',
+  addressesOf: ({ email, emailKey, emailVerified, pendingEmail }) => ({
+    address: email,
+    key: emailKey,
+    verified: emailVerified,
+    pending: pendingEmail,
+  }),
+  obscure: obscureEmail,
+  isReachable: (app) => app.channels.has('email'),
+  oneTimePasswordFormat: (app) => app.config.oneTimePassword.email,
+  sendLimits: () => [],
+  send: (app, to, content) => app.deliver({ kind: 'one-time-password', channel: 'email', to, ...content }),
+};

@@ -1,0 +1,31 @@
+/** Every kind of security token. To add one: its module, its value of `securityTokenKinds` in the schema, and its line here. */
+import type { App } from '../../app/app.js';
+import type { SecurityTokenKind } from '../../database/schema.js';
+import type { User } from '../../database/users.queries.js';
+import { securityTokenId, securityTokenIdPrefix } from '../../security/security-token-ids.js';
+import { comparisonKey } from '../identifiers.js';
+import type { Authenticator } from './authenticator.js';
+import { email } from './email.js';
+import { sms } from './sms.js';
+
+export const authenticators: Record<SecurityTokenKind, Authenticator> = { email, phone: sms };
+
+/** @param key the comparison key of the address */
+export function tokenIdOf(app: App, { kind, key }: { kind: SecurityTokenKind; key: string }): string {
+  return securityTokenId(app.keys.securityTokenIds, { kind, prefix: authenticators[kind].idPrefix }, key);
+}
+
+/** The kind of the security token of that id; undefined for an id that was never given out. */
+export function kindOfTokenId(app: App, id: string): SecurityTokenKind | undefined {
+  const prefix = securityTokenIdPrefix(app.keys.securityTokenIds, id);
+  return Object.values(authenticators).find(({ idPrefix }) => idPrefix === prefix)?.kind;
+}
+
+/** Whether the token is of an address that the user has or has asked to have, told without asking the database. */
+export function isTokenOf(app: App, user: User, tokenId: string): boolean {
+  return Object.values(authenticators).some(({ kind, addressesOf }) => {
+    const { key, pending } = addressesOf(user);
+    const keys = [key, pending === null ? null : comparisonKey(pending)];
+    return keys.some((each) => each !== null && tokenId === tokenIdOf(app, { kind, key: each }));
+  });
+}

@@ -1,0 +1,30 @@
+/** One-time passwords by SMS. */
+import { callingCodeOf } from '../identifiers.js';
+import { smsPrefixLimit } from '../rate-limits.js';
+import type { Authenticator } from './authenticator.js';
+import { obscurePhone } from './masking.js';
+
+export const sms: Authenticator = {
+  kind: 'phone',
+  idPrefix: 'p',
+  type: { name: 'PhoneToken', description: 'A phone that one-time passwords are sent to.' },
+  method: {
+    name: 'PHONE_ONE_TIME_PASSWORD',
+    description: 'By a one-time password sent to their phone.',
+    reference: 'sms',
+  },
+  identifies: 'phone',
+  addressesOf: ({ phone, phoneVerified, pendingPhone }) => ({
+    address: phone,
+    // A number in E.164 is its own key.
+    key: phone,
+    verified: phoneVerified,
+    pending: pendingPhone,
+  }),
+  obscure: obscurePhone,
+  isReachable: (app, phone) =>
+    app.channels.has('sms') && (app.config.smsDialCodes?.includes(callingCodeOf(phone)) ?? true),
+  oneTimePasswordFormat: (app) => app.config.oneTimePassword.phone,
+  sendLimits: (app, phone) => [smsPrefixLimit(app, phone)],
+  send: (app, to, content) => app.deliver({ kind: 'one-time-password', channel: 'sms', to, ...content }),
+};

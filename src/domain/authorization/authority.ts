@@ -1,0 +1,44 @@
+/** Who may do what. The order is always the same: signed in, then the role, then the thing. */
+import type { App } from '../../app/app.js';
+import type { SecurityTokenRow } from '../../database/schema.js';
+import type { User } from '../../database/users.queries.js';
+import { isTokenOf } from '../authenticators/registry.js';
+import type { Caller, Viewer } from '../caller.js';
+import { ForbiddenError, UnauthenticatedError } from '../errors.js';
+import { hasPermission, isPrivileged, type Permission } from './permissions.js';
+
+/** @throws {UnauthenticatedError} */
+export function requireViewer({ viewer }: Caller): Viewer {
+  if (viewer === null) throw new UnauthenticatedError();
+  return viewer;
+}
+
+/**
+ * @throws {UnauthenticatedError}
+ * @throws {ForbiddenError}
+ */
+export function requirePermission(caller: Caller, permission: Permission): Viewer {
+  const viewer = requireViewer(caller);
+  if (!hasPermission(viewer.user, permission)) throw new ForbiddenError();
+  return viewer;
+}
+
+/** Whether the text has the form of an id; of any other form there is nothing to be found. */
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+}
+
+/** Whether the token is of an address of the caller's, told without asking the database. */
+export function ownsSecurityToken(app: App, { viewer }: Caller, tokenId: string): boolean {
+  return viewer !== null && isTokenOf(app, viewer.user, tokenId);
+}
+
+/**
+ * Whether an address proves its user to somebody who is not signed in. Only a verified one does; or, as long as no address of the account
+ * has ever been verified, the one given at sign-up: else nobody who signed up without a password could come back. Not for staff and superusers.
+ */
+export function provesUser(token: SecurityTokenRow, user: User): boolean {
+  if (!user.isActive) return false;
+  if (token.verifiedAt !== null) return true;
+  return token.givenAtSignUp && user.firstVerifiedAt === null && !isPrivileged(user);
+}

@@ -1,0 +1,93 @@
+/** Taking a batch of users: those who have changed, those who are new, and singly those who collide. */
+import type { Database } from '../../database/database.js';
+import {
+  findImported,
+  insertImported,
+  insertImportedWherePossible,
+  updateImportedLastLogins,
+} from '../../database/import.queries.js';
+import { acquireLock } from '../../database/locks.js';
+import { claimIdentifiers } from '../accounts/claim-identifiers.js';
+import { describeTaken, type Field, fieldsOfOthers, takenFields } from './collisions.js';
+import { type Candidate, rowOf, withoutParts } from './imported-user.js';
+import { type Ids, type ImportRun, insistently, sortBatch, tell } from './run.js';
+import { updateImported } from './updates.js';
+
+/** Takes a batch: first what has changed, so that a name that somebody has given up there is free. */
+export async function takeBatch(run: ImportRun, batch: Candidate[]): Promise<Ids> {
+  const { app, options, summary } = run;
+  const { fresh, changed, ids } = await insistently(app, () => sortBatch(app.db, batch));
+  summary.unchanged += batch.length - fresh.length - changed.length;
+  // Of these there may be many: everybody who has signed in there since.
+  const signedIn = changed.filter(isSignInOnly);
+  for (const known of changed.filter((one) => !isSignInOnly(one))) {
+    const { updated, problems } = await insistently(app, () => updateImported(app, known, options.source));
+    for (const problem of problems) tell(run, problem);
+    summary[updated ? 'updated' : 'unchanged'] += 1;
+  }
+  await insistently(app, () => updateImportedLastLogins(app.db, signedIn));
+  summary.updated += signedIn.length;
+  return fresh.length === 0 ? ids : [...ids, ...(await takeFresh(run, fresh))];
+}
+
+async function takeFresh(run: ImportRun, fresh: Candidate[]): Promise<Ids> {
+  const { app, summary } = run;
+  const named = fresh.filter(({ identifiers }) => Object.keys(identifiers).length > 0);
+  const rows = named.map((candidate) => rowOf(app, candidate));
+  const taken = await insistently(app, () =>
+    app.db.transaction(async (tx) => {
+      // Of two imports at once one waits, rather than that each waits for a row of the other.
+      await acquireLock(tx, 'imports');
+      return insertImportedWherePossible(tx, rows);
+    }),
+  );
+  summary.created += taken.size;
+  summary.notTaken += fresh.length - named.length;
+  const ids: Ids = [];
+  for (const [index, candidate] of named.entries()) {
+    const { id } = rows[index]!;
+    const newId = taken.has(id) ? id : await takeSingly(run, candidate);
+    if (newId !== null) ids.push([candidate.user.id, newId]);
+  }
+  return ids;
+}
+
+/** Takes one of whom somebody has an identifier, without that one. @returns the new id; null where no identifier is left */
+async function takeSingly(run: ImportRun, candidate: Candidate): Promise<string | null> {
+  const { app, options, summary } = run;
+  const left = { ...candidate.identifiers };
+  const lost: Field[] = [];
+  const lose = async (fields: Field[]) => {
+    for (const field of fields) {
+      tell(run, await describeTaken(app, candidate, field, options.source));
+      delete left[field];
+      lost.push(field);
+    }
+  };
+  await lose(await fieldsOfOthers(app, candidate, options.source));
+  while (Object.keys(left).length > 0) {
+    const row = rowOf(app, { ...candidate, identifiers: left, digests: withoutParts(candidate.digests, lost) });
+    const insert = async (tx: Database) => {
+      await acquireLock(tx, 'imports');
+      // Another import may have been quicker.
+      const other = (await findImported(tx, [row.importedId])).get(row.importedId);
+      if (other === undefined) await insertImported(tx, row);
+      return other;
+    };
+    try {
+      const other = await insistently(app, () =>
+        claimIdentifiers(app, null, { identifiers: Object.values(left) }, insert),
+      );
+      summary[other === undefined ? 'created' : 'unchanged'] += 1;
+      return other?.userId ?? row.id;
+    } catch (error) {
+      await lose(takenFields(error));
+    }
+  }
+  summary.notTaken += 1;
+  return null;
+}
+
+function isSignInOnly({ changed }: { changed: string[] }): boolean {
+  return changed.length === 1 && changed[0] === 'lastLogin';
+}

@@ -1,0 +1,74 @@
+/** Identifiers that somebody else has, who was there first: in the source, or here. */
+import type { App } from '../../app/app.js';
+import { type Claim, findHolders } from '../../database/import.queries.js';
+import { tokenIdOf } from '../authenticators/registry.js';
+import { ValidationError } from '../errors.js';
+import { identifierKinds } from '../identifiers.js';
+import { type Candidate, type ImportProblem } from './imported-user.js';
+
+export type Field = (typeof identifierKinds)[number];
+
+/** What an identifier is found by, which the candidate must have. */
+export function claimOf(app: App, { identifiers }: Candidate, field: Field): Claim {
+  const { key } = identifiers[field]!;
+  return { kind: field, key: field === 'username' ? key : tokenIdOf(app, { kind: field, key }) };
+}
+
+/**
+ * The identifiers that a refusal says are taken.
+ * @throws what is no such refusal
+ */
+export function takenFields(error: unknown): Field[] {
+  const fields =
+    error instanceof ValidationError
+      ? identifierKinds.filter((name) => error.issues.some(({ field, code }) => field === name && code === 'TAKEN'))
+      : [];
+  if (fields.length === 0) throw error;
+  return fields;
+}
+
+/** The identifiers that others of the same source have here: who comes first keeps it, also where a stranger would be given it. */
+export async function fieldsOfOthers(app: App, candidate: Candidate, source: string): Promise<Field[]> {
+  const fields = identifierKinds.filter((field) => candidate.identifiers[field] !== undefined);
+  const holders = await findHolders(
+    app.db,
+    fields.map((field) => claimOf(app, candidate, field)),
+  );
+  return fields.filter((field) =>
+    holders.some(
+      ({ kind, importedId }) =>
+        kind === field && importedId !== candidate.importedId && importedId?.startsWith(`${source}:`),
+    ),
+  );
+}
+
+export async function describeTaken(
+  app: App,
+  candidate: Candidate,
+  field: Field,
+  source: string,
+): Promise<ImportProblem> {
+  const [holder] = await findHolders(app.db, [claimOf(app, candidate, field)]);
+  return takenProblem(candidate, field, { importedId: holder?.importedId ?? null }, source);
+}
+
+/** @param holder who has it; of null for an account that was not imported */
+export function takenProblem(
+  { user, identifiers }: Candidate,
+  field: Field,
+  { importedId: holder }: { importedId: string | null },
+  source: string,
+): ImportProblem {
+  const prefix = `${source}:`;
+  const holderId = holder?.startsWith(prefix) ? holder.slice(prefix.length) : null;
+  const whose = holderId === null ? 'an account here' : `user ${holderId} of the source`;
+  const same = identifiers[field]!.value === user[field] ? '' : `, which is ${identifiers[field]!.value} here,`;
+  return {
+    id: user.id,
+    field,
+    code: 'TAKEN',
+    value: user[field]!,
+    holder: holderId,
+    message: `This ${field}${same} is the same as that of ${whose}, without regard to case and form.`,
+  };
+}

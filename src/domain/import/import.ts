@@ -1,0 +1,65 @@
+/**
+ * Bringing users along from another system, in batches that are each taken whole: after a crash the same import goes on where it was.
+ * Done again it takes what is new there and what has changed there since.
+ */
+import type { App } from '../../app/app.js';
+import { openRehearsal } from '../../database/import.queries.js';
+import { takeBatch } from './batch.js';
+import { type Candidate, type ImportedUser, type ImportProblem, isProblem } from './imported-user.js';
+import { rehearseBatch } from './rehearsal.js';
+import {
+  type Ids,
+  type ImportOptions,
+  type ImportRun,
+  type ImportSummary,
+  readCandidate,
+  startRun,
+  tell,
+} from './run.js';
+
+export type { ImportSummary } from './run.js';
+
+const batchSize = 500;
+
+/** Takes all users of the source. What cannot be taken as it is is told and does not stop the others. */
+export async function importUsers(
+  app: App,
+  users: AsyncIterable<ImportedUser | ImportProblem>,
+  options: ImportOptions,
+): Promise<ImportSummary> {
+  const run = startRun(app, options);
+  if (!options.dryRun) await inBatches(run, users, (batch) => takeBatch(run, batch));
+  else
+    await app.db.transaction(async (tx) => {
+      await openRehearsal(tx);
+      await inBatches(run, users, (batch) => rehearseBatch(run, tx, batch));
+    });
+  return run.summary;
+}
+
+async function inBatches(
+  run: ImportRun,
+  users: AsyncIterable<ImportedUser | ImportProblem>,
+  work: (batch: Candidate[]) => Promise<Ids>,
+): Promise<void> {
+  const { options, summary } = run;
+  let batch = new Map<string, Candidate>();
+  let rows = 0;
+  const finish = async () => {
+    const ids = await work([...batch.values()]);
+    batch = new Map();
+    rows = 0;
+    await options.onBatch(summary.rows, ids);
+  };
+  for await (const user of users) {
+    // The second of one id is a change of the first, which must be there by then.
+    if (rows === batchSize || (!isProblem(user) && batch.has(user.id))) await finish();
+    summary.rows += 1;
+    rows += 1;
+    if (isProblem(user)) {
+      tell(run, user);
+      summary.notTaken += 1;
+    } else batch.set(user.id, readCandidate(run, user));
+  }
+  await finish();
+}

@@ -1,0 +1,270 @@
+/** What is brought along of a user of another system, and what our rules make of it. */
+import { randomUUID } from 'node:crypto';
+import type { App } from '../../app/app.js';
+import type { DjangoUser } from '../../database/django.queries.js';
+import type { ImportedFailures, ImportedRow } from '../../database/import.queries.js';
+import { hmac } from '../../security/hmac.js';
+import { foreignSchemeOf } from '../../security/imported-hashes.js';
+import { waitSeconds } from '../authentication/throttling.js';
+import { tokenIdOf } from '../authenticators/registry.js';
+import {
+  type AddressKind,
+  type Identifier,
+  type IdentifierFault,
+  type IdentifierKind,
+  identifierKinds,
+  parseAs,
+} from '../identifiers.js';
+
+/** What is earlier is no instant of a user. */
+export const earliest = new Date('1900-01-01');
+
+/** A user of another system, with what is kept of them. */
+export interface ImportedUser {
+  /** there */
+  id: string;
+  username: string | null;
+  email: string | null;
+  phone: string | null;
+  emailVerified: boolean;
+  phoneVerified: boolean;
+  /** wrong one-time passwords in a row */
+  emailThrottle: ImportedThrottle | null;
+  phoneThrottle: ImportedThrottle | null;
+  passwordHash: string | null;
+  isActive: boolean;
+  isStaff: boolean;
+  isSuperuser: boolean;
+  /** null: when they are imported */
+  dateJoined: Date | null;
+  lastLogin: Date | null;
+}
+
+interface ImportedThrottle {
+  failureCount: number;
+  retryAt: Date | null;
+}
+
+/** What is wrong with a user, or with a line that is none. */
+export interface ImportProblem {
+  /** there; null where it cannot be told */
+  id: string | null;
+  /** of a file */
+  line?: number;
+  /** null: the whole */
+  field: string | null;
+  code: string;
+  value?: string;
+  /** who has the identifier: the id there; null for an account that was not brought along */
+  holder?: string | null;
+  message: string;
+}
+
+export function isProblem(user: ImportedUser | ImportProblem): user is ImportProblem {
+  return 'code' in user;
+}
+
+/** Django's empty text is none, and what begins with `!` is no password. */
+export function readDjangoUser(user: DjangoUser): ImportedUser {
+  const { id, username, email, phone, password, isActive, isStaff, isSuperuser } = user;
+  const throttleOf = (failureCount: number | null, timeout: Date | null) =>
+    failureCount === null ? null : { failureCount, retryAt: soundInstant(timeout) };
+  return {
+    id,
+    username: username || null,
+    email: email || null,
+    phone: phone || null,
+    emailVerified: user.emailVerified ?? false,
+    phoneVerified: user.phoneVerified ?? false,
+    emailThrottle: throttleOf(user.emailFailureCount, user.emailTimeout),
+    phoneThrottle: throttleOf(user.phoneFailureCount, user.phoneTimeout),
+    passwordHash: !password || password.startsWith('!') ? null : password,
+    isActive,
+    isStaff,
+    isSuperuser,
+    dateJoined: soundInstant(user.dateJoined),
+    lastLogin: soundInstant(user.lastLogin),
+  };
+}
+
+/** PostgreSQL has instants that JavaScript has not. */
+function soundInstant(date: Date | null): Date | null {
+  return date instanceof Date && date >= earliest ? date : null;
+}
+
+/** What a change is looked for in, each with a digest of its own. */
+const digestedParts = [
+  'username',
+  'email',
+  'emailState',
+  'phone',
+  'phoneState',
+  'password',
+  'flags',
+  'dateJoined',
+  'lastLogin',
+] as const;
+export type DigestedPart = (typeof digestedParts)[number];
+const digestBytes = 8;
+/** Of what could not be had because somebody else has it: differs from every other, so that it is tried again. */
+const notHad = Buffer.alloc(digestBytes, 0xff);
+
+/** A user as our rules have it. */
+export interface ReadUser {
+  user: ImportedUser;
+  identifiers: Partial<Record<IdentifierKind, Identifier>>;
+  problems: ImportProblem[];
+  /** identifiers that are written otherwise here */
+  normalised: { id: string; field: IdentifierKind; from: string; to: string }[];
+  /** `none`, or the scheme of the hash */
+  passwordScheme: string;
+  digests: Buffer;
+}
+
+/** One who is to be taken. */
+export interface Candidate extends ReadUser {
+  importedId: string;
+}
+
+/** One who was taken before and has changed there since. */
+export interface Known extends Candidate {
+  userId: string;
+  changed: DigestedPart[];
+  /** the digests of the last import */
+  before: Buffer;
+}
+
+export function readUser(app: App, user: ImportedUser): ReadUser {
+  const identifiers: ReadUser['identifiers'] = {};
+  const problems: ImportProblem[] = [];
+  const normalised: ReadUser['normalised'] = [];
+  for (const field of identifierKinds) {
+    const text = user[field];
+    if (text === null) continue;
+    const parsed = parseAs(field, text, app.config.defaultRegion);
+    if (typeof parsed === 'string')
+      problems.push({ id: user.id, field, code: parsed, value: text, message: reasons[parsed](field) });
+    else {
+      identifiers[field] = parsed;
+      if (parsed.value !== text) normalised.push({ id: user.id, field, from: text, to: parsed.value });
+    }
+  }
+  if (identifierKinds.every((field) => user[field] === null))
+    problems.push({
+      id: user.id,
+      field: null,
+      code: 'IDENTIFIER_REQUIRED',
+      message: 'There is neither a username nor an email address nor a phone number.',
+    });
+  const { passwordHash } = user;
+  let hash = passwordHash;
+  if (hash !== null) {
+    const isText = /^[\x20-\x7e]{1,1024}$/.test(hash);
+    const fault = isText ? app.passwords.faultOf(hash) : 'MALFORMED';
+    if (fault !== null) problems.push({ id: user.id, field: 'passwordHash', code: fault, message: hashReasons[fault] });
+    if (!isText) hash = null;
+  }
+  return {
+    user: { ...user, passwordHash: hash },
+    identifiers,
+    problems,
+    normalised,
+    passwordScheme: passwordHash === null ? 'none' : foreignSchemeOf(passwordHash),
+    digests: digest(app, user),
+  };
+}
+
+/** The row to insert. */
+export function rowOf(app: App, { importedId, user, identifiers, digests }: Candidate): ImportedRow {
+  const { username, email, phone } = identifiers;
+  return {
+    id: randomUUID(),
+    importedId,
+    digests,
+    username: username?.value ?? null,
+    usernameKey: username?.key ?? null,
+    email: email?.value ?? null,
+    emailKey: email?.key ?? null,
+    phone: phone?.value ?? null,
+    passwordHash: user.passwordHash,
+    isActive: user.isActive,
+    isStaff: user.isStaff,
+    isSuperuser: user.isSuperuser,
+    dateJoined: user.dateJoined,
+    lastLogin: user.lastLogin,
+    addresses: (['email', 'phone'] as const).flatMap((kind) => {
+      const address = identifiers[kind];
+      return address === undefined ? [] : [addressOf(app, user, kind, address)];
+    }),
+  };
+}
+
+export function addressOf(app: App, user: ImportedUser, kind: AddressKind, { key, value }: Identifier) {
+  const given = user[`${kind}Throttle`];
+  const { maxWaitSeconds, maxFailures } = app.config.oneTimePassword;
+  const failures: ImportedFailures | null = given && {
+    count: given.failureCount,
+    retryAt: given.retryAt,
+    waitSeconds: waitSeconds(given.failureCount, { maxWaitSeconds, maxFailures }),
+  };
+  return {
+    tokenId: tokenIdOf(app, { kind, key }),
+    kind,
+    address: value,
+    verified: user[`${kind}Verified`],
+    failures,
+  };
+}
+
+/** Which parts differ in the source from what the digests were made of. */
+export function changedParts(before: Buffer, after: Buffer): DigestedPart[] {
+  return digestedParts.filter((_, index) => {
+    const [start, end] = [index * digestBytes, (index + 1) * digestBytes];
+    return !before.subarray(start, end).equals(after.subarray(start, end));
+  });
+}
+
+/** The digests, but of what could not be had. */
+export function withoutParts(digests: Buffer, parts: readonly DigestedPart[]): Buffer {
+  const copy = Buffer.from(digests);
+  for (const part of parts) notHad.copy(copy, digestedParts.indexOf(part) * digestBytes);
+  return copy;
+}
+
+function digest(app: App, user: ImportedUser): Buffer {
+  const stateOf = (kind: AddressKind) => {
+    const { failureCount = 0, retryAt = null } = user[`${kind}Throttle`] ?? {};
+    return user[`${kind}Verified`] || failureCount > 0
+      ? `${user[`${kind}Verified`]} ${failureCount} ${retryAt?.toISOString()}`
+      : null;
+  };
+  const values: Record<DigestedPart, string | null> = {
+    username: user.username,
+    email: user.email,
+    emailState: stateOf('email'),
+    phone: user.phone,
+    phoneState: stateOf('phone'),
+    password: user.passwordHash,
+    flags: `${user.isActive} ${user.isStaff} ${user.isSuperuser}`,
+    dateJoined: user.dateJoined?.toISOString() ?? null,
+    lastLogin: user.lastLogin?.toISOString() ?? null,
+  };
+  const nothing = Buffer.alloc(digestBytes);
+  return Buffer.concat(
+    digestedParts.map((part) =>
+      values[part] === null ? nothing : hmac(app.keys.imports, part, values[part]).subarray(0, digestBytes),
+    ),
+  );
+}
+
+const reasons: Record<IdentifierFault, (field: IdentifierKind) => string> = {
+  BLANK: (field) => `The ${field} is empty.`,
+  INVALID: (field) => `This is not a valid ${field} here.`,
+  TOO_LONG: (field) => `The ${field} is too long.`,
+};
+
+const hashReasons = {
+  UNKNOWN_SCHEME: 'The scheme of the password hash is not known here: the user needs a new password.',
+  MALFORMED: 'The password hash is damaged: the user needs a new password.',
+  TOO_COSTLY: 'The password hash asks for more work than is done for one here: the user needs a new password.',
+};

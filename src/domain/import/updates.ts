@@ -1,0 +1,146 @@
+/**
+ * One who was brought along before and has changed there since. What has changed there is taken over, what has not stays as it is here;
+ * whoever changes both loses what is here.
+ */
+import type { App } from '../../app/app.js';
+import type { Database } from '../../database/database.js';
+import { addFailures } from '../../database/import.queries.js';
+import { acquireLock } from '../../database/locks.js';
+import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
+import {
+  deleteSecurityTokens,
+  insertSecurityTokens,
+  markVerified,
+  updateTokenAddress,
+} from '../../database/security-tokens.queries.js';
+import { revokeSessionsOf } from '../../database/sessions.queries.js';
+import { addressColumns, lockUser, type User, updateUserRow } from '../../database/users.queries.js';
+import { claimIdentifiers } from '../accounts/claim-identifiers.js';
+import { applyFlags } from '../accounts/profile.js';
+import { authenticators, tokenIdOf } from '../authenticators/registry.js';
+import { ValidationError } from '../errors.js';
+import { emitRevocations } from '../events/events.js';
+import { type AddressKind, type Identifier, identifierKinds } from '../identifiers.js';
+import { describeTaken, type Field, fieldsOfOthers, takenFields } from './collisions.js';
+import { addressOf, changedParts, type ImportProblem, type Known, withoutParts } from './imported-user.js';
+
+/** @returns whether anything is otherwise than before, and what could not be taken over */
+export async function updateImported(
+  app: App,
+  known: Known,
+  source: string,
+): Promise<{ updated: boolean; problems: ImportProblem[] }> {
+  const problems: ImportProblem[] = [];
+  const lost: Field[] = [];
+  const lose = async (fields: Field[]) => {
+    for (const field of fields) {
+      problems.push(await describeTaken(app, known, field, source));
+      lost.push(field);
+    }
+  };
+  await lose((await fieldsOfOthers(app, known, source)).filter((field) => known.changed.includes(field)));
+  for (;;) {
+    const digests = withoutParts(known.digests, lost);
+    const parts = new Set<string>(changedParts(known.before, digests));
+    if (parts.size === 0) return { updated: false, problems };
+    const wanted = identifierKinds.filter((field) => parts.has(field) && !lost.includes(field));
+    const claims = wanted.flatMap((field) => known.identifiers[field] ?? []);
+    try {
+      const { userId } = known;
+      const change = async (tx: Database) => {
+        const { problem, ended } = await applyChange(app, tx, known, { parts, wanted, digests });
+        emitRevocations(tx, { userId, count: ended, reason: 'changed where the account was imported from' });
+        return problem;
+      };
+      const problem = await claimIdentifiers(app, null, { identifiers: claims, ownId: userId }, change);
+      return { updated: true, problems: problem === null ? problems : [...problems, problem] };
+    } catch (error) {
+      await lose(takenFields(error));
+    }
+  }
+}
+
+async function applyChange(
+  app: App,
+  tx: Database,
+  known: Known,
+  { parts, wanted, digests }: { parts: Set<string>; wanted: Field[]; digests: Buffer },
+): Promise<{ problem: ImportProblem | null; ended: number }> {
+  const { user, userId, identifiers } = known;
+  if (parts.has('flags')) await acquireLock(tx, 'superusers');
+  const before = await lockUser(tx, userId);
+  // Deleted since it was looked for: the next import brings them along anew.
+  if (before === undefined) return { problem: null, ended: 0 };
+
+  const columns: Partial<User> = { importedDigests: digests };
+  for (const field of keepsOne(before, known, wanted) ? wanted : []) {
+    const identifier = identifiers[field] ?? null;
+    // What is no identifier here leaves what there was.
+    if (identifier === null && user[field] !== null) continue;
+    if (field === 'username')
+      Object.assign(columns, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
+    else await replaceAddress(app, tx, before, field, identifier, columns);
+  }
+  if (parts.has('password')) columns.passwordHash = user.passwordHash;
+  if (user.dateJoined !== null && parts.has('dateJoined')) columns.dateJoined = user.dateJoined;
+  if (user.lastLogin !== null && (before.lastLogin === null || before.lastLogin < user.lastLogin))
+    columns.lastLogin = user.lastLogin;
+  await updateUserRow(tx, userId, columns);
+  for (const kind of ['email', 'phone'] as const)
+    if (parts.has(kind) || parts.has(`${kind}State`)) await applyState(app, tx, { ...before, ...columns }, known, kind);
+
+  let ended = 0;
+  if (parts.has('password')) {
+    await voidOneTimePasswords(tx, userId);
+    ended += await revokeSessionsOf(tx, userId);
+  }
+  if (!parts.has('flags')) return { problem: null, ended };
+  const { isActive, isStaff, isSuperuser } = user;
+  try {
+    return { problem: null, ended: ended + (await applyFlags(tx, before, { isActive, isStaff, isSuperuser })) };
+  } catch (error) {
+    // It is thrown before anything is written.
+    if (!(error instanceof ValidationError)) throw error;
+    const [{ field, code, message }] = error.issues as [ValidationError['issues'][number]];
+    return { problem: { id: user.id, field, code, message }, ended };
+  }
+}
+
+/** Whether an identifier is left once these are changed. */
+function keepsOne(before: User, { user, identifiers }: Known, wanted: Field[]): boolean {
+  return identifierKinds.some((field) =>
+    wanted.includes(field) && (identifiers[field] !== undefined || user[field] === null)
+      ? identifiers[field] !== undefined
+      : before[field] !== null,
+  );
+}
+
+/** @param columns what is to be written to the user is put here */
+async function replaceAddress(
+  app: App,
+  tx: Database,
+  before: User,
+  kind: AddressKind,
+  address: Identifier | null,
+  columns: Partial<User>,
+): Promise<void> {
+  Object.assign(columns, addressColumns(kind, address));
+  const { key: currentKey } = authenticators[kind].addressesOf(before);
+  if (address !== null && address.key === currentKey)
+    return updateTokenAddress(tx, tokenIdOf(app, { kind, key: address.key }), address.value);
+  await deleteSecurityTokens(tx, { userId: before.id, kind });
+  await voidOneTimePasswords(tx, before.id);
+  if (address === null) return;
+  const id = tokenIdOf(app, { kind, key: address.key });
+  const { id: userId } = before;
+  await insertSecurityTokens(tx, [{ id, userId, kind, address: address.value, givenAtSignUp: true, pending: false }]);
+}
+
+/** The verified mark and the failures of an address that is the same here as there. A mark is never taken away. */
+async function applyState(app: App, tx: Database, after: User, known: Known, kind: AddressKind): Promise<void> {
+  const address = known.identifiers[kind];
+  if (address === undefined || address.key !== authenticators[kind].addressesOf(after).key) return;
+  const state = addressOf(app, known.user, kind, address);
+  if (state.verified) await markVerified(tx, state.tokenId, after.id);
+  await addFailures(tx, [state]);
+}

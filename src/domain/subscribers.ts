@@ -1,6 +1,0 @@
-/** What follows an event. The entry points pass this list to `createApp`. */
-import type { Subscriber } from '../app.js';
-import { auditSubscriber } from './audit.js';
-import { noticeSubscriber } from './notices.js';
-
-export const subscribers: readonly Subscriber[] = [auditSubscriber, noticeSubscriber];

@@ -1,0 +1,83 @@
+/** What a request carries to the resolvers. */
+import ipaddr from 'ipaddr.js';
+import type { App } from '../../app/app.js';
+import type { Caller, Client, Viewer } from '../../domain/caller.js';
+import type { SessionTokens } from '../../domain/sessions/sessions.js';
+import { type CookieJar, createSessionCookie, type SessionCookie } from './session-cookie.js';
+
+export interface Context extends Caller {
+  app: App;
+  /** as the bearer presents it; whether it is good is told by `viewer` */
+  accessToken: string | null;
+  /** of `X-Bootstrap-Secret` */
+  bootstrapSecret: string | null;
+  cookie: SessionCookie;
+  /** of the account that the operation has created, which its caller may read */
+  createdUserId: string | null;
+  /** the last decision of `read-rules.ts` */
+  lastReading: { object: unknown; rule: unknown; viewer: Viewer | null; allowed: boolean } | null;
+  header(name: string): string | undefined;
+}
+
+export interface RequestFacts extends CookieJar {
+  ipAddress: string;
+}
+
+/** The context of a request. Nobody is signed in yet: `viewer-plugin.ts` asks for the session once the operation is known. */
+export function createContext(app: App, { ipAddress, ...jar }: RequestFacts): Context {
+  const { header } = jar;
+  return {
+    app,
+    viewer: null,
+    client: clientOf(ipAddress, header('user-agent')?.slice(0, 512) ?? null),
+    accessToken: bearerOf(header('authorization')),
+    bootstrapSecret: header('x-bootstrap-secret') ?? null,
+    cookie: createSessionCookie(app.config, jar),
+    createdUserId: null,
+    lastReading: null,
+    header,
+  };
+}
+
+/**
+ * From here on the request is that of the session that it has just opened or refreshed: the rest of the answer is for its owner.
+ * @param inCookie whether the refresh token is to travel in the cookie
+ */
+export function signedIn<T extends { user: Viewer['user']; tokens: SessionTokens | null }>(
+  context: Context,
+  result: T,
+  inCookie: boolean = context.cookie.requested,
+): T {
+  const { user, tokens } = result;
+  if (tokens === null) return result;
+  const { session } = tokens;
+  context.viewer = { user, session, recentlyAuthenticated: true, recentlyProvedAddress: false, useIsDue: false };
+  return inCookie ? { ...result, tokens: context.cookie.keep(tokens) } : result;
+}
+
+/** Lets the caller read the account that the operation has created. */
+export function created<T extends { user: Viewer['user'] }>(context: Context, result: T): T {
+  context.createdUserId = result.user.id;
+  return result;
+}
+
+/** One with nothing behind it is not good either, which is another thing than none. */
+function bearerOf(authorization: string | undefined): string | null {
+  const [, bearer] = /^Bearer\b *(.*)$/i.exec(authorization ?? '') ?? [];
+  return bearer ?? null;
+}
+
+function clientOf(address: string, userAgent: string | null): Client {
+  // Behind a trusted proxy this is whatever the proxy says: `unknown`, an address with its port, one with a zone.
+  const text = address
+    .replace(/^\[(.+)\](?::\d+)?$/, '$1')
+    .replace(/^([\d.]+):\d+$/, '$1')
+    .replace(/%.*$/, '');
+  if (!ipaddr.isValid(text)) return { ipAddress: null, network: '0.0.0.0/32', userAgent };
+  const ip = ipaddr.process(text);
+  const ipAddress = ip.toString();
+  // A /64 is the least that one customer of a network gets.
+  const network =
+    ip.kind() === 'ipv6' ? `${ipaddr.IPv6.networkAddressFromCIDR(`${ipAddress}/64`)}/64` : `${ipAddress}/32`;
+  return { ipAddress, network, userAgent };
+}

@@ -1,0 +1,347 @@
+/** What each command does with each of its arguments, at a terminal and without one. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { acquireProcessLock } from '../../src/database/process-lock.js';
+import { outboxMessages } from '../../src/database/schema.js';
+import { cli, commands, quick, startCommands } from '../support/commands.js';
+import { caller, password, signUp } from '../support/people.js';
+import { freePort } from '../support/postgres.js';
+import { compiledFile } from '../support/root.js';
+import { advance, createDatabase, sharedSecrets, startService, temporaryFolder } from '../support/service.js';
+
+const { environment, service, run } = await startCommands();
+const anonymous = caller(service);
+const newPassword = 'another horse battery';
+
+async function signsIn(identifier: string, typed: string): Promise<boolean> {
+  const { __typename } = await anonymous.authenticate({ identifier, password: typed });
+  return __typename === 'AuthenticateSuccess';
+}
+
+/** Whoever has no password signs in by one that is set here. */
+async function signInAs(username: string) {
+  const { code } = await run(['set-password', username, '--password-stdin'], environment, password);
+  assert.equal(code, 0);
+  return anonymous.authenticate({ username, password });
+}
+
+describe('flex-identity', { concurrency: 2 }, () => {
+  describe('explains itself', { concurrency: 2 }, () => {
+    for (const command of commands)
+      test(`by ${command} --help`, async () => {
+        const { code, stdout } = await run([command, '--help'], {});
+        assert.equal(code, 0);
+        assert.match(stdout, new RegExp(`^Usage: flex-identity ${command}`));
+        assert.match(stdout, /^[a-z].{10,}/m, 'it says what it does');
+        const options = stdout.match(/^ {2}-.*$/gm) ?? [];
+        for (const option of options) assert.match(option, /^ {2}-.* {2}\S/, `${option} is not explained`);
+      });
+
+    test('by its help where nothing is asked for, and in a word where it does not know what is', async () => {
+      const nothing = await run([], {});
+      assert.deepEqual([nothing.code, nothing.stdout], [1, '']);
+      assert.match(nothing.stderr, /Usage: flex-identity/);
+      const unknown = await run(['create-user'], {});
+      assert.equal(unknown.code, 1);
+      assert.match(unknown.stderr, /unknown command 'create-user'/);
+      const option = await run(['migrate', '--force'], {});
+      assert.equal(option.code, 1);
+      assert.match(option.stderr, /unknown option '--force'/);
+      const missing = await run(['set-password'], {});
+      assert.equal(missing.code, 1);
+      assert.match(missing.stderr, /missing required argument 'identifier'/);
+    });
+  });
+
+  describe('exits with', { concurrency: 2 }, () => {
+    for (const args of [
+      ['serve'],
+      ['migrate'],
+      ['create-superuser'],
+      ['set-password', 'x'],
+      ['unlock', 'x'],
+      ['prune'],
+    ])
+      test(`78 where the configuration is faulty, with every fault: ${args[0]}`, async () => {
+        const folder = join(temporaryFolder(), 'data');
+        const { code, stdout, stderr } = await run(args, { PORT: 'none', BCRYPT_COST: '99', DATA_DIR: folder });
+        assert.deepEqual([code, stdout], [78, '']);
+        assert.match(stderr, /PORT must be a whole number/);
+        assert.match(stderr, /BCRYPT_COST must be from 4 to 15/);
+        assert.equal(existsSync(folder), false, 'nothing is written');
+      });
+
+    test('1 and the failure in JSON where the database cannot be reached', async () => {
+      const url = `postgres://flex:canary@127.0.0.1:${await freePort()}/none`;
+      const { code, stdout, stderr } = await run(['prune', '--json'], { ...environment, DATABASE_URL: url });
+      assert.deepEqual([code, stdout], [1, '']);
+      assert.match(stderr, /"SERVICE_UNAVAILABLE"/);
+      assert.doesNotMatch(stderr, /canary/);
+    });
+  });
+
+  test('migrate leaves a database that is ready as it is', async () => {
+    const { code, stdout, stderr } = await run(['migrate']);
+    assert.deepEqual([code, stdout, stderr], [0, 'The database is up to date.\n', '']);
+  });
+
+  describe('create-superuser', { concurrency: 2 }, () => {
+    test('makes another beside the first, without a password where there is none to be had', async () => {
+      const { code, stdout, stderr } = await run(['create-superuser', '--username', 'second']);
+      assert.deepEqual([code, stderr], [0, '']);
+      assert.match(stdout, /^Superuser [0-9a-f-]{36} is there\.\n$/);
+      const { user } = await signInAs('second');
+      assert.equal(user.isSuperuser, true);
+    });
+
+    const refusals: Record<string, { args: string[]; input?: string; told: RegExp }> = {
+      'a name that somebody has': { args: ['--username', 'taken'], told: /exists already/ },
+      'a common password': { args: ['--username', 'a', '--password-stdin'], input: 'password1', told: /too easy/ },
+      'no identifier': { args: [], told: /Give a username, an email address or a phone number/ },
+    };
+    for (const [what, { args, input, told }] of Object.entries(refusals))
+      test(`exits with 65 for ${what}`, async () => {
+        if (args.includes('taken')) await signUp(service, { username: 'taken' });
+        const { code, stdout, stderr } = await run(['create-superuser', ...args], environment, input);
+        assert.deepEqual([code, stdout], [65, '']);
+        assert.match(stderr, told);
+        if (input) assert.ok(!stderr.includes(input));
+      });
+
+    test('tells a refusal in JSON, with what is wrong', async () => {
+      const { code, stdout, stderr } = await run(['create-superuser', '--email', 'nowhere', '--json']);
+      assert.deepEqual([code, stdout], [65, '']);
+      const { error } = JSON.parse(stderr);
+      assert.equal(error.code, 'VALIDATION');
+      assert.match(error.message, /not a valid email/);
+    });
+  });
+
+  describe('set-password', { concurrency: 2 }, () => {
+    for (const [field, identifier, typed] of [
+      ['username', 'setter', 'SETTER'],
+      ['phone', '+12025550121', '202-555-0121'],
+    ] as const)
+      test(`sets the password of the user of a ${field}, and ends the sessions`, async () => {
+        const person = await signUp(service, { [field]: identifier, password });
+        const spacious = `  ${newPassword} é "$x" `;
+        const ended = await run(['set-password', typed, '--password-stdin'], environment, `${spacious}\r\n`);
+        assert.deepEqual(ended, { code: 0, stdout: `User ${person.id} has a new password.\n`, stderr: '' });
+        assert.equal((await person.ask('{ me { id } }')).errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
+        // With its spaces and all else that it holds, but for the line feed at its end.
+        assert.equal(await signsIn(identifier, spacious), true);
+        assert.equal(await signsIn(identifier, password), false);
+      });
+
+    test('exits with 65 where the rules refuse the password, or none is given', async () => {
+      await signUp(service, { username: 'refused', password });
+      for (const [identifier, input, told] of [['refused', 'password1', /too easy/]] as const) {
+        const { code, stdout, stderr } = await run(
+          ['set-password', identifier, '--password-stdin'],
+          environment,
+          input,
+        );
+        assert.deepEqual([code, stdout], [65, ''], identifier);
+        assert.match(stderr, told);
+      }
+      const withoutOne = await run(['set-password', 'refused']);
+      assert.equal(withoutOne.code, 65);
+      assert.equal(await signsIn('refused', password), true);
+    });
+  });
+
+  test('unlock frees the address, or every address of the user of a username', async () => {
+    const person = await signUp(service, { username: 'locked', email: 'locked@a.test', phone: '+12025550131' });
+    const lock = async () => {
+      for (const tokenId of [person.emailToken, person.phoneToken])
+        await anonymous.checkOneTimePassword(tokenId, 'WRONG');
+    };
+    const failureCounts = async () =>
+      (await person.account()).securityTokens.map(({ failureCount }: { failureCount: number }) => failureCount);
+    await lock();
+    assert.deepEqual(await failureCounts(), [1, 1]);
+    const one = await run(['unlock', 'LOCKED@a.test']);
+    assert.deepEqual([one.code, one.stdout.endsWith(' is free.\n')], [0, true]);
+    assert.doesNotMatch(one.stdout, /locked@a\.test/i, 'the address is obscured');
+    assert.deepEqual(await failureCounts(), [0, 1]);
+    const all = await run(['unlock', 'locked', '--json']);
+    assert.deepEqual(
+      JSON.parse(all.stdout).unlocked.map(({ id }: { id: string }) => id),
+      [person.emailToken, person.phoneToken],
+    );
+    assert.deepEqual(await failureCounts(), [0, 0]);
+    for (const identifier of ['nobody@a.test', 'no identifier!']) {
+      const { code, stderr } = await run(['unlock', identifier]);
+      assert.deepEqual([code, stderr], [65, 'There is no such thing.\n']);
+    }
+  });
+
+  test('prune removes what has expired and says how much', async () => {
+    const own = { ...environment, DATABASE_URL: await createDatabase(), ...sharedSecrets() };
+    const there = await startService(own);
+    const person = await signUp(there, { email: 'old@a.test' });
+    await caller(there).sendOneTimePassword(person.emailToken);
+    await advance(there, 8 * 86_400);
+    const first = await run(['prune', '--json'], own);
+    assert.equal(first.code, 0);
+    assert.deepEqual(JSON.parse(first.stdout), {
+      deleted: {
+        sessions: 0,
+        oneTimePasswords: 0,
+        signInThrottles: 0,
+        rateLimitEvents: 1,
+        outboxMessages: 1,
+        auditEvents: 0,
+      },
+    });
+    assert.equal(await there.app.db.$count(outboxMessages), 0);
+    const second = await run(['prune'], own);
+    assert.deepEqual([second.code, second.stderr], [0, '']);
+    assert.match(second.stdout, /^sessions: 0\n/);
+    assert.match(second.stdout, /^rateLimitEvents: 0$/m);
+  });
+});
+
+describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs script of util-linux' }, () => {
+  test('create-superuser asks for username and password, and shows no password', async () => {
+    const { code, screen } = await atTerminal(
+      ['create-superuser'],
+      [
+        [/Username/, 'typist\r'],
+        [/Password/, `${password}\r`],
+        [/Once more/, `${newPassword}\r`],
+        [/Not the same/, `${'\b'.repeat(newPassword.length)}${password}\r`],
+      ],
+    );
+    assert.equal(code, 0, screen);
+    assert.match(screen, /Superuser [0-9a-f-]{36} is there/);
+    for (const part of [password, newPassword, 'horse', 'battery']) assert.ok(!screen.includes(part), screen);
+    assert.equal(await signsIn('typist', password), true);
+  });
+
+  test('create-superuser asks for nothing that it is given', async () => {
+    const { code, screen } = await atTerminal(
+      ['create-superuser', '--email', 'typist@a.test'],
+      [
+        [/Password/, `${password}\r`],
+        [/Once more/, `${password}\r`],
+      ],
+    );
+    assert.equal(code, 0, screen);
+    assert.doesNotMatch(screen, /Username/);
+    assert.equal(await signsIn('typist@a.test', password), true);
+  });
+
+  test('set-password asks for the password', async () => {
+    await signUp(service, { username: 'forgetful', password });
+    const { code, screen } = await atTerminal(
+      ['set-password', 'forgetful'],
+      [
+        [/Password/, `${newPassword}\r`],
+        [/Once more/, `${newPassword}\r`],
+      ],
+    );
+    assert.equal(code, 0, screen);
+    assert.ok(!screen.includes(newPassword));
+    assert.equal(await signsIn('forgetful', newPassword), true);
+  });
+
+  test('whoever breaks it off has done nothing', async () => {
+    const { code, screen } = await atTerminal(['create-superuser', '--username', 'undecided'], [[/Password/, '\x03']]);
+    assert.equal(code, 1, screen);
+    assert.match(screen, /Nothing was done/);
+    assert.doesNotMatch(screen, /\n\s+at /);
+    assert.deepEqual(await anonymous.securityTokens('undecided'), []);
+    assert.equal((await anonymous.createUser({ username: 'undecided' })).__typename, 'CreateUserSuccess');
+  });
+});
+
+test('a command uses the embedded database, and is refused while another process has it open', async () => {
+  const embedded = { DATA_DIR: temporaryFolder() };
+  const release = await acquireProcessLock(embedded.DATA_DIR);
+  const { code, stdout, stderr } = await run(['migrate', '--json'], embedded);
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(stderr, /is open in another process/);
+  assert.match(stderr, /Stop that one first, or give DATABASE_URL/);
+  await release();
+  const made = await run(['create-superuser', '--username', 'root', '--password-stdin'], embedded, password);
+  assert.deepEqual([made.code, made.stderr], [0, '']);
+});
+
+test('of several that reach at once for a folder whose holder was killed, one gets it', async () => {
+  const folder = temporaryFolder();
+  const reach = `
+    const { acquireProcessLock } = await import(${JSON.stringify(compiledFile('src/database/process-lock.ts'))});
+    process.on('message', () => acquireProcessLock(process.argv[1]).then(
+      () => process.send('taken'),
+      (error) => process.send(error.name),
+    ));
+    process.send('ready');`;
+  for (let round = 0; round < 8; round += 1) {
+    const many = Array.from({ length: 4 }, () => {
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', reach, folder], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
+      after(() => child.kill('SIGKILL'));
+      return child;
+    });
+    const hear = (child: ChildProcess) => new Promise((resolve) => child.once('message', resolve));
+    await Promise.all(many.map(hear));
+    const outcomes = many.map(hear);
+    for (const child of many) child.send('now');
+    assert.deepEqual((await Promise.all(outcomes)).sort(), [
+      'DatabaseInUseError',
+      'DatabaseInUseError',
+      'DatabaseInUseError',
+      'taken',
+    ]);
+    await Promise.all(
+      many.map((child) => {
+        const exited = new Promise((resolve) => child.once('exit', resolve));
+        child.kill('SIGKILL');
+        return exited;
+      }),
+    );
+  }
+});
+
+function hasTerminals(): boolean {
+  return /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '');
+}
+
+/** Runs a command on a terminal of its own, where each answer is typed when what it answers has appeared. */
+async function atTerminal(
+  args: string[],
+  answers: [asked: RegExp, typed: string][],
+): Promise<{ code: number | null; screen: string }> {
+  const child = spawn(
+    'script',
+    ['--quiet', '--return', '--command', `'${process.execPath}' '${cli}' ${args.join(' ')}`, '/dev/null'],
+    {
+      cwd: tmpdir(),
+      env: { PATH: process.env.PATH, TERM: 'xterm', ...quick, ...environment },
+      stdio: 'pipe',
+    },
+  );
+  let screen = '';
+  let seen = 0;
+  const left = [...answers];
+  child.stdout.on('data', (data) => {
+    screen += data;
+    const [next] = left;
+    if (next === undefined) return;
+    const found = next[0].exec(screen.slice(seen));
+    if (found === null) return;
+    seen += found.index + found[0].length;
+    left.shift();
+    // A prompt is drawn before its keys are read.
+    setTimeout(() => child.stdin.write(next[1]), 200);
+  });
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  assert.deepEqual(left, [], `not asked for: ${screen}`);
+  return { code, screen };
+}

@@ -1,0 +1,137 @@
+/** Every command once, and every exit code. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { outboxMessages } from '../../src/database/schema.js';
+import { commands, end, ready, start, startCommands } from '../support/commands.js';
+import { withClient } from '../support/django.js';
+import { caller, password, signUp } from '../support/people.js';
+import { freePort } from '../support/postgres.js';
+import { root } from '../support/root.js';
+import { createDatabase } from '../support/service.js';
+
+const { environment, service, run } = await startCommands();
+const anonymous = caller(service);
+const newPassword = 'another horse battery';
+
+async function signsIn(identifier: string, typed: string): Promise<boolean> {
+  const { __typename } = await anonymous.authenticate({ identifier, password: typed });
+  return __typename === 'AuthenticateSuccess';
+}
+
+test('--help names every command, the exit codes and where it is configured', async () => {
+  const { code, stdout } = await run(['--help'], {});
+  assert.equal(code, 0);
+  for (const command of commands) assert.match(stdout, new RegExp(`^  ${command}\\b.* [a-z]`, 'm'));
+  for (const told of ['environment variables', 'Exit codes', ' 1 ', ' 65 ', ' 78 ']) assert.ok(stdout.includes(told));
+});
+
+test('print-schema writes schema.graphql, whatever the configuration', async () => {
+  const { code, stdout } = await run(['print-schema'], { PORT: 'none' });
+  assert.equal(code, 0);
+  assert.equal(stdout, readFileSync(join(root, 'schema.graphql'), 'utf8'));
+});
+
+test('a faulty configuration exits with 78, and its faults are told in JSON', async () => {
+  const { code, stdout, stderr } = await run(['prune', '--json'], { PORT: 'none' });
+  assert.deepEqual([code, stdout], [78, '']);
+  assert.deepEqual(JSON.parse(stderr), {
+    error: { code: 'CONFIGURATION', faults: ['PORT must be a whole number'] },
+  });
+});
+
+test('a database that cannot be reached exits with 1, and its password is not told', async () => {
+  const url = `postgres://flex:canary@127.0.0.1:${await freePort()}/none`;
+  const { code, stdout, stderr } = await run(['unlock', 'alice'], { ...environment, DATABASE_URL: url });
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(stderr, /^The database could not be used: /);
+  assert.doesNotMatch(stderr, /canary/);
+});
+
+test('an identifier without a user exits with 65', async () => {
+  const { code, stdout, stderr } = await run(['set-password', 'nobody', '--password-stdin'], environment, newPassword);
+  assert.deepEqual([code, stdout], [65, '']);
+  assert.match(stderr, /no such/);
+});
+
+test('migrate makes an empty database ready', async () => {
+  const url = await createDatabase('template template0');
+  const { code, stdout, stderr } = await run(['migrate', '--json'], { ...environment, DATABASE_URL: url });
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.deepEqual(JSON.parse(stdout), { migrated: true });
+  await withClient(url, async (client) => {
+    const { rows } = await client.query(
+      'select (select count(*)::int from users) as users, (select count(*)::int from keys) as keys',
+    );
+    assert.deepEqual(rows, [{ users: 0, keys: 2 }]);
+  });
+});
+
+test('create-superuser makes one of what it is given, with the password from standard input', async () => {
+  const identifiers = ['--username', 'Root', '--email', 'Root@A.test', '--phone', '(202) 555-0111'];
+  const ended = await run(
+    ['create-superuser', ...identifiers, '--password-stdin', '--json'],
+    environment,
+    `${password}\n`,
+  );
+  assert.deepEqual([ended.code, ended.stderr], [0, '']);
+  const { id, ...made } = JSON.parse(ended.stdout);
+  assert.deepEqual(made, { username: 'Root', email: 'Root@a.test', phone: '+12025550111' });
+  assert.ok(!ended.stdout.includes(password));
+  const { user, tokens } = await anonymous.authenticate({ username: 'root', password });
+  assert.deepEqual([user.id, user.isSuperuser, user.isStaff, user.isActive], [id, true, true, true]);
+  assert.ok(tokens);
+});
+
+test('set-password sets the password of the user of an email, and ends the sessions', async () => {
+  const [identifier, typed] = ['setter@a.test', 'Setter@A.test'];
+  const person = await signUp(service, { email: identifier, password });
+  const spacious = `  ${newPassword} é "$x" `;
+  const ended = await run(['set-password', typed, '--password-stdin'], environment, `${spacious}\r\n`);
+  assert.deepEqual(ended, { code: 0, stdout: `User ${person.id} has a new password.\n`, stderr: '' });
+  assert.equal((await person.ask('{ me { id } }')).errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
+  // With its spaces and all else that it holds, but for the line feed at its end.
+  assert.equal(await signsIn(identifier, spacious), true);
+  assert.equal(await signsIn(identifier, password), false);
+});
+
+test('unlock frees every address of the user of a username', async () => {
+  const person = await signUp(service, { username: 'locked', email: 'locked@a.test', phone: '+12025550131' });
+  const tokens = [person.emailToken, person.phoneToken];
+  for (const tokenId of tokens) await anonymous.checkOneTimePassword(tokenId, 'WRONG');
+  const { code, stdout } = await run(['unlock', 'locked', '--json']);
+  assert.equal(code, 0);
+  assert.deepEqual(
+    JSON.parse(stdout).unlocked.map(({ id }: { id: string }) => id),
+    tokens,
+  );
+  const { securityTokens } = await person.account();
+  assert.deepEqual(
+    securityTokens.map(({ failureCount }: { failureCount: number }) => failureCount),
+    [0, 0],
+  );
+});
+
+test('prune removes what has expired and says how much', async () => {
+  const person = await signUp(service, { email: 'old@a.test' });
+  await anonymous.sendOneTimePassword(person.emailToken);
+  // What is still to be written would be written behind the pruning.
+  await service.app.outbox();
+  await service.app.db.execute("update outbox_messages set sent_at = sent_at - interval '8 days'");
+  const { code, stdout } = await run(['prune', '--json']);
+  assert.equal(code, 0);
+  assert.equal(JSON.parse(stdout).deleted.outboxMessages, 1);
+  assert.equal(await service.app.db.$count(outboxMessages), 0);
+});
+
+test('serve starts the service, and a signal ends it', async () => {
+  const port = await freePort();
+  const child = start(['serve'], { ...environment, PORT: String(port) });
+  const ended = end(child);
+  await ready(port);
+  const { __typename } = await caller({ url: `http://127.0.0.1:${port}` }).createUser({ username: 'served' });
+  assert.equal(__typename, 'CreateUserSuccess');
+  child.kill('SIGTERM');
+  assert.equal((await ended).code, 0);
+});

@@ -1,0 +1,375 @@
+/** What the environment says, and what is made of it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { ConfigError, readConfig, variableNames } from '../../src/config/config.js';
+import { compiledFile } from '../support/root.js';
+import { runToExit, sharedSecrets, temporaryFolder } from '../support/service.js';
+
+const folder = temporaryFolder();
+const secret = () => randomBytes(32).toString('base64');
+const newFolder = () => mkdtempSync(join(folder, 'data-'));
+const production = () => ({ NODE_ENV: 'production', ...sharedSecrets() });
+
+/** The configuration of these variables alone; what is generated goes to a folder of its own. */
+function read(environment: Record<string, string> = {}) {
+  return readConfig({ DATA_DIR: newFolder(), ...environment });
+}
+
+function faultsOf(environment: Record<string, string>): readonly string[] {
+  try {
+    read(environment);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.faults;
+  }
+  return [];
+}
+
+describe('the configuration', () => {
+  test('has a default for everything', () => {
+    const { secretKeys, passwordPeppers, dataDir, ...config } = read();
+    assert.deepEqual(config, {
+      production: false,
+      host: '127.0.0.1',
+      port: 4000,
+      publicUrl: 'http://localhost:4000',
+      appUrl: 'http://localhost:4000',
+      databaseUrl: undefined,
+      databasePoolSize: 10,
+      databasePooler: false,
+      bootstrapSecret: undefined,
+      corsOrigins: ['https://studio.apollographql.com', 'https://sandbox.embed.apollographql.com'],
+      trustProxy: [],
+      introspection: true,
+      web: true,
+      studio: undefined,
+      bcryptCost: 12,
+      passwordThreads: availableParallelism(),
+      passwordMinLength: 8,
+      passwordMaxLength: 256,
+      passwordMinScore: 2,
+      oneTimePassword: {
+        ttlSeconds: 600,
+        maxWaitSeconds: 3600,
+        maxFailures: 100,
+        email: { length: 8, alphabet: 'BCDFGHJKLMNPQRSTVWXZ23456789' },
+        phone: { length: 6, alphabet: '0123456789' },
+        sendIntervalSeconds: 30,
+        sendsPerHour: 5,
+        sendsPerDay: 10,
+      },
+      sendGrid: undefined,
+      vonage: undefined,
+      sendsPerHour: 60,
+      smsPrefixSendsPerHour: 20,
+      smsDialCodes: undefined,
+      signUpsPerHour: 20,
+      lookUpsPerMinute: 30,
+      guessesPerHour: 180,
+      drainSeconds: 0,
+      auditDays: 365,
+      accessTokenTtlSeconds: 300,
+      sessionIdleTtlSeconds: 14 * 24 * 60 * 60,
+      sessionTtlSeconds: 30 * 24 * 60 * 60,
+      defaultRegion: 'US',
+      outboxAllowed: true,
+      tracing: undefined,
+      logLevel: 'info',
+    });
+  });
+
+  test('cannot be changed once it is read', () => {
+    assert.ok(Object.isFrozen(read()));
+  });
+
+  test('takes an empty variable for an absent one', () => {
+    const DATA_DIR = newFolder();
+    const empty = Object.fromEntries(variableNames.map((name) => [name, '']));
+    assert.deepEqual(readConfig({ ...empty, DATA_DIR }), readConfig({ DATA_DIR }));
+  });
+
+  test('takes every variable as it is given', () => {
+    const config = read({
+      PORT: '8080',
+      PUBLIC_URL: 'https://id.example.com/',
+      DATABASE_URL: 'postgres://localhost/flex',
+      CORS_ORIGINS: 'https://app.example.com, https://www.example.com:8443',
+      TRUST_PROXY: '127.0.0.1, 10.0.0.0/8, fd00::/8',
+      GRAPHQL_INTROSPECTION: 'false',
+      EMAIL_OTP_LENGTH: '10',
+      EMAIL_OTP_ALPHABET: 'abcdefgh',
+      SMS_DIAL_CODES: '1,44, 49',
+      DEFAULT_REGION: 'DE',
+      DELIVERY_OUTBOX: 'false',
+      SIGN_UPS_PER_HOUR: '0',
+    });
+    assert.equal(config.port, 8080);
+    assert.equal(config.publicUrl, 'https://id.example.com');
+    assert.equal(config.appUrl, 'https://id.example.com');
+    assert.equal(config.databaseUrl, 'postgres://localhost/flex');
+    assert.deepEqual(config.corsOrigins, ['https://app.example.com', 'https://www.example.com:8443']);
+    assert.deepEqual(config.trustProxy, ['127.0.0.1', '10.0.0.0/8', 'fd00::/8']);
+    assert.equal(config.introspection, false);
+    assert.deepEqual(config.oneTimePassword.email, { length: 10, alphabet: 'ABCDEFGH' });
+    assert.deepEqual(config.smsDialCodes, ['1', '44', '49']);
+    assert.equal(config.defaultRegion, 'DE');
+    assert.equal(config.outboxAllowed, false);
+    assert.equal(config.signUpsPerHour, 0);
+    assert.equal(read({ PORT: '8080' }).publicUrl, 'http://localhost:8080');
+    assert.equal(read({ APP_URL: 'https://app.example.com/' }).appUrl, 'https://app.example.com');
+    assert.deepEqual(read({ TRUST_PROXY: 'false' }).trustProxy, []);
+  });
+
+  const faulty: Record<string, string[]> = {
+    NODE_ENV: ['staging', 'Production'],
+    PORT: ['http', '-1', '65536', '1.5', '1e3'],
+    PUBLIC_URL: ['localhost:4000', 'ftp://example.com', 'example'],
+    APP_URL: ['javascript:alert(1)'],
+    DATABASE_URL: ['mysql://localhost/flex', 'memory', 'postgres://'],
+    DATABASE_POOL_SIZE: ['0'],
+    DATABASE_POOLER: ['transaction'],
+    SECRET_KEY: ['too short', `${secret()},short`, randomBytes(31).toString('base64')],
+    PASSWORD_PEPPER: ['too short'],
+    BOOTSTRAP_SECRET: ['x'.repeat(31)],
+    CORS_ORIGINS: ['*', 'https://app.example.com/path', 'app.example.com'],
+    TRUST_PROXY: ['true', 'proxy.internal', 'cafe', '999.0.0.1', '10.0.0.0/33', '::1/129'],
+    GRAPHQL_INTROSPECTION: ['yes'],
+    WEB: ['1'],
+    APOLLO_REPORTING_URL: ['usage-reporting'],
+    BCRYPT_COST: ['3', '16'],
+    PASSWORD_THREADS: ['0'],
+    PASSWORD_MIN_LENGTH: ['0'],
+    PASSWORD_MIN_SCORE: ['5'],
+    OTP_TTL_SECONDS: ['0'],
+    OTP_MAX_TIMEOUT_SECONDS: ['0'],
+    OTP_MAX_FAILURES: ['0'],
+    EMAIL_OTP_LENGTH: ['5'],
+    EMAIL_OTP_ALPHABET: ['ABC', 'ABCDEFGHa', 'ABCDEFG-', 'ABCDEFG H', 'ÄBCDEFGH'],
+    PHONE_OTP_LENGTH: ['5'],
+    PHONE_OTP_ALPHABET: ['01234566'],
+    SMS_DIAL_CODES: ['+1', '1234', 'US'],
+    ACCESS_TOKEN_TTL_SECONDS: ['3601'],
+    DEFAULT_REGION: ['us', 'XX', 'USA'],
+    DELIVERY_OUTBOX: ['1'],
+    OTEL_EXPORTER_OTLP_ENDPOINT: ['collector:4318'],
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: ['collector'],
+    OTEL_EXPORTER_OTLP_PROTOCOL: ['grpc', 'http/json'],
+    OTEL_TRACES_EXPORTER: ['zipkin'],
+    OTEL_SDK_DISABLED: ['yes'],
+    LOG_LEVEL: ['verbose'],
+  };
+  test('is refused where a variable makes no sense', () => {
+    for (const [name, values] of Object.entries(faulty))
+      for (const value of values) {
+        const faults = faultsOf({ [name]: value });
+        assert.equal(faults.length, 1, `${name}=${value}: ${faults}`);
+        assert.ok(faults[0]!.startsWith(`${name} must `), faults[0]);
+      }
+  });
+
+  test('is refused with every fault at once, before anything is written', () => {
+    const DATA_DIR = join(newFolder(), 'new');
+    const firstOfEach = Object.fromEntries(Object.entries(faulty).map(([name, values]) => [name, values[0]!]));
+    const faults = faultsOf({ ...firstOfEach, DATA_DIR });
+    assert.deepEqual(faults.map((fault) => fault.split(' ')[0]).sort(), Object.keys(faulty).sort());
+    assert.equal(existsSync(DATA_DIR), false);
+  });
+
+  test('is refused where a graph has no key, or a key no graph', () => {
+    assert.deepEqual(faultsOf({ APOLLO_KEY: 'service:identity:x' }), ['APOLLO_GRAPH_REF is required with APOLLO_KEY']);
+    assert.deepEqual(faultsOf({ APOLLO_GRAPH_REF: 'identity@current' }), [
+      'APOLLO_KEY is required with APOLLO_GRAPH_REF',
+    ]);
+    for (const APOLLO_GRAPH_REF of ['identity', 'identity@'])
+      assert.deepEqual(faultsOf({ APOLLO_KEY: 'service:identity:x', APOLLO_GRAPH_REF }), [
+        'APOLLO_GRAPH_REF must be a graph and its variant, like identity@current',
+      ]);
+  });
+
+  test('has traces where they have somewhere to go, and are not switched off', () => {
+    const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/' };
+    const tracing = { url: 'http://collector:4318/v1/traces', serviceName: 'flex-identity' };
+    assert.deepEqual(read(endpoint).tracing, tracing);
+    const exact = 'http://collector:4318/some/where/';
+    assert.deepEqual(read({ ...endpoint, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: exact }).tracing, {
+      ...tracing,
+      url: exact,
+    });
+    assert.equal(read({ OTEL_SERVICE_NAME: 'accounts' }).tracing, undefined);
+    assert.equal(read({ ...endpoint, OTEL_SDK_DISABLED: 'true' }).tracing, undefined);
+    assert.equal(read({ ...endpoint, OTEL_TRACES_EXPORTER: 'none' }).tracing, undefined);
+  });
+
+  test('is refused where sessions would live longer unused than in all', () => {
+    assert.deepEqual(faultsOf({ SESSION_IDLE_TTL_SECONDS: '7200', SESSION_TTL_SECONDS: '3600' }), [
+      'SESSION_IDLE_TTL_SECONDS must not be more than SESSION_TTL_SECONDS',
+    ]);
+  });
+
+  test('says no secret in its faults', () => {
+    const [key, pepper] = [randomBytes(20).toString('base64'), randomBytes(20).toString('base64')];
+    const faults = faultsOf({ SECRET_KEY: key, PASSWORD_PEPPER: pepper, BOOTSTRAP_SECRET: 'sesame', PORT: 'x' });
+    assert.equal(faults.length, 4);
+    for (const given of [key, pepper, 'sesame']) assert.ok(!faults.join().includes(given));
+  });
+});
+
+describe('in production', () => {
+  test('the secrets are required, all faults still at once', () => {
+    assert.deepEqual(faultsOf({ NODE_ENV: 'production', PORT: 'x' }), [
+      'PORT must be a whole number',
+      'SECRET_KEY is required in production',
+      'PASSWORD_PEPPER is required in production',
+    ]);
+  });
+
+  test('nothing is generated, shown or kept that was not asked for', () => {
+    const DATA_DIR = newFolder();
+    const config = readConfig({ ...production(), BOOTSTRAP_SECRET: '', DATA_DIR });
+    assert.equal(config.production, true);
+    assert.equal(config.introspection, false);
+    assert.equal(config.web, false);
+    assert.equal(config.outboxAllowed, false);
+    assert.equal(config.bootstrapSecret, undefined);
+    assert.deepEqual(config.corsOrigins, []);
+    assert.deepEqual(readdirSync(DATA_DIR), []);
+  });
+
+  test('the outbox, introspection and the pages are there for whoever asks for them', () => {
+    const config = read({ ...production(), DELIVERY_OUTBOX: 'true', GRAPHQL_INTROSPECTION: 'true', WEB: 'true' });
+    assert.equal(config.web, true);
+    assert.equal(config.outboxAllowed, true);
+    assert.equal(config.introspection, true);
+  });
+
+  test('cheap hashes are refused, and allowed elsewhere', () => {
+    for (const BCRYPT_COST of ['4', '9', '09'])
+      assert.deepEqual(faultsOf({ ...production(), BCRYPT_COST }), ['BCRYPT_COST must be from 10 to 15 in production']);
+    assert.equal(read({ ...production(), BCRYPT_COST: '10' }).bcryptCost, 10);
+    assert.equal(read({ BCRYPT_COST: '4' }).bcryptCost, 4);
+  });
+});
+
+describe('secrets', () => {
+  test('are named by what they are, the first one current', () => {
+    const [first, second] = [secret(), secret()];
+    const { secretKeys, passwordPeppers } = read({ SECRET_KEY: `${first}, ${second}`, PASSWORD_PEPPER: second });
+    assert.deepEqual(
+      secretKeys.map(({ bytes }) => bytes.toString('base64')),
+      [first, second],
+    );
+    assert.equal(passwordPeppers.length, 1);
+    assert.equal(passwordPeppers[0].id, secretKeys[1]!.id);
+    assert.notEqual(secretKeys[0].id, secretKeys[1]!.id);
+    assert.match(secretKeys[0].id, /^[0-9a-f]{8}$/);
+  });
+
+  test('that are missing are generated once and kept where only their owner reads them', () => {
+    const DATA_DIR = join(newFolder(), 'made', 'here');
+    const first = readConfig({ DATA_DIR });
+    const second = readConfig({ DATA_DIR });
+    assert.deepEqual(second.secretKeys, first.secretKeys);
+    assert.deepEqual(second.passwordPeppers, first.passwordPeppers);
+    assert.notDeepEqual(first.secretKeys[0].bytes, first.passwordPeppers[0].bytes);
+    assert.ok(first.secretKeys[0].bytes.length >= 32);
+    assert.deepEqual(readdirSync(DATA_DIR).sort(), ['password-pepper', 'secret-key']);
+    for (const file of readdirSync(DATA_DIR)) assert.equal(statSync(join(DATA_DIR, file)).mode & 0o777, 0o600);
+    assert.equal(statSync(DATA_DIR).mode & 0o777, 0o700);
+    assert.equal(first.dataDir, resolve(DATA_DIR));
+  });
+
+  test('that are given are not generated', () => {
+    const DATA_DIR = newFolder();
+    readConfig({ DATA_DIR, SECRET_KEY: secret(), PASSWORD_PEPPER: secret() });
+    assert.deepEqual(readdirSync(DATA_DIR), []);
+  });
+
+  test('that were generated and have been damaged since are a fault', () => {
+    const DATA_DIR = newFolder();
+    readConfig({ DATA_DIR });
+    writeFileSync(join(DATA_DIR, 'secret-key'), 'gone\n');
+    assert.throws(
+      () => readConfig({ DATA_DIR }),
+      (error) => error instanceof ConfigError && error.faults[0]!.includes('secret-key is damaged'),
+    );
+  });
+
+  test('that cannot be kept are a fault of DATA_DIR', () => {
+    const file = join(newFolder(), 'file');
+    writeFileSync(file, '');
+    assert.match(String(faultsOf({ DATA_DIR: file })), /^DATA_DIR /);
+  });
+
+  test('generated by two processes that start at once are the same for both', async () => {
+    const dataDir = newFolder();
+    const rounds = 25;
+    const program = `
+      import { readConfig } from '${pathToFileURL(compiledFile('src/config/config.ts')).href}';
+      process.stdout.write('ready');
+      process.stdin.once('data', (start) => {
+        for (let round = 0; round < ${rounds}; round += 1) {
+          while (Date.now() < Number(start) + 10 * round);
+          const { secretKeys, passwordPeppers } = readConfig({ DATA_DIR: '${dataDir}/' + round });
+          process.stdout.write(' ' + secretKeys[0].id + passwordPeppers[0].id);
+        }
+        process.exit();
+      });`;
+    const processes = Array.from({ length: 2 }, () => {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      let output = '';
+      const ready = new Promise<void>((resolve) =>
+        child.stdout.on('data', (data) => {
+          output += data;
+          resolve();
+        }),
+      );
+      const done = new Promise<string>((resolve) => child.on('close', () => resolve(output)));
+      return { child, ready, done };
+    });
+    await Promise.all(processes.map(({ ready }) => ready));
+    const startAt = String(Date.now() + 50);
+    for (const { child } of processes) child.stdin.write(startAt);
+    const [first, second] = await Promise.all(processes.map(({ done }) => done));
+    assert.equal(first, second);
+    assert.equal(new Set(first!.split(' ')).size, rounds + 1);
+    for (const round of readdirSync(dataDir))
+      assert.deepEqual(readdirSync(join(dataDir, round)).sort(), ['password-pepper', 'secret-key']);
+  });
+});
+
+test('a faulty configuration ends the service with status 78 and every fault, and nothing is started or written', async () => {
+  const faults = {
+    PORT: 'http',
+    DATABASE_URL: 'mysql://localhost/identity',
+    DATABASE_POOL_SIZE: '0',
+    SECRET_KEY: 'short',
+    BOOTSTRAP_SECRET: 'short',
+    PUBLIC_URL: 'ftp://example.com',
+    CORS_ORIGINS: 'https://app.example.com/path',
+    BCRYPT_COST: '99',
+    OTP_TTL_SECONDS: '-1',
+    EMAIL_OTP_ALPHABET: 'AB',
+    SMS_DIAL_CODES: '+1',
+    DEFAULT_REGION: 'Utopia',
+    GRAPHQL_INTROSPECTION: 'yes',
+    LOG_LEVEL: 'loud',
+    // Good by itself, and more than the other.
+    SESSION_IDLE_TTL_SECONDS: '3600',
+  };
+  const DATA_DIR = join(newFolder(), 'new');
+  const { code, stdout, stderr } = await runToExit({ ...faults, SESSION_TTL_SECONDS: '60', DATA_DIR });
+  assert.equal(code, 78);
+  assert.equal(stdout, '');
+  for (const name of Object.keys(faults)) assert.match(stderr, new RegExp(`^ +- ${name} must `, 'm'));
+  assert.equal(stderr.match(/^ +- /gm)?.length, Object.keys(faults).length);
+  assert.doesNotMatch(stderr, /short|mysql:/, 'a value may be a secret');
+  assert.equal(existsSync(DATA_DIR), false);
+});

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  lockedWaitSeconds,
+  type ThrottlePolicy,
+  waitSchedule,
+  waitSeconds,
+} from '../../../src/domain/authentication/throttling.js';
+
+const checks: ThrottlePolicy = { maxWaitSeconds: 3600, maxFailures: 100 };
+const strangers: ThrottlePolicy = { maxWaitSeconds: 60, maxFailures: null };
+
+const policy: fc.Arbitrary<ThrottlePolicy> = fc.record({
+  maxWaitSeconds: fc.integer({ min: 0, max: 1_000_000 }),
+  maxFailures: fc.option(fc.integer({ min: 1, max: 300 })),
+});
+const failureCount = fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.maxSafeNat());
+
+describe('the wait after a failure', () => {
+  test('doubles from one second to its cap', () => {
+    const waits = Array.from({ length: 14 }, (_, index) => waitSeconds(index + 1, checks));
+    assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
+  });
+
+  test('is a day from the hundredth failure on', () => {
+    assert.equal(waitSeconds(99, checks), 3600);
+    assert.equal(waitSeconds(100, checks), lockedWaitSeconds);
+    assert.equal(waitSeconds(1_000_000, checks), lockedWaitSeconds);
+    assert.equal(lockedWaitSeconds, 24 * 60 * 60);
+  });
+
+  test('stays at its cap where nothing locks', () => {
+    assert.equal(waitSeconds(7, strangers), 60);
+    assert.equal(waitSeconds(Number.MAX_SAFE_INTEGER, strangers), 60);
+  });
+
+  test('is none where nothing failed', () => {
+    assert.equal(waitSeconds(0, checks), 0);
+    assert.equal(waitSeconds(-1, checks), 0);
+    assert.equal(waitSeconds(0, { ...checks, maxFailures: 0 }), 0);
+  });
+
+  test('never falls as failures grow, and never overflows', () => {
+    fc.assert(
+      fc.property(policy, fc.maxSafeNat(), (each, beyond) => {
+        let wait = 0;
+        for (const count of [...Array(400).keys(), 400 + beyond]) {
+          const next = waitSeconds(count, each);
+          assert.ok(next >= wait, `${next} after ${wait}`);
+          assert.ok(Number.isSafeInteger(next));
+          wait = next;
+        }
+        assert.ok(wait <= Math.max(each.maxWaitSeconds, lockedWaitSeconds));
+      }),
+    );
+  });
+});
+
+describe('the schedule of waits', () => {
+  test('ends with the one that stays', () => {
+    assert.deepEqual(waitSchedule(strangers), [1, 2, 4, 8, 16, 32, 60]);
+    assert.equal(waitSchedule(checks).length, 100);
+    assert.deepEqual(waitSchedule({ maxWaitSeconds: 3600, maxFailures: 3 }), [1, 2, lockedWaitSeconds]);
+    assert.deepEqual(waitSchedule({ maxWaitSeconds: 1, maxFailures: null }), [1]);
+  });
+
+  test('gives every wait at the count or, beyond it, at its end', () => {
+    fc.assert(
+      fc.property(policy, failureCount, (each, count) => {
+        const schedule = waitSchedule(each);
+        if (count > 0) assert.equal(schedule[Math.min(count, schedule.length) - 1], waitSeconds(count, each));
+      }),
+    );
+  });
+
+  test('holds no wait for longer than it must', () => {
+    fc.assert(
+      fc.property(policy, (each) => {
+        const schedule = waitSchedule(each);
+        if (schedule.length > 1) assert.notEqual(schedule.at(-1), schedule.at(-2));
+      }),
+    );
+  });
+});

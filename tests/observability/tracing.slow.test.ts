@@ -1,0 +1,64 @@
+/** Traces where statements have no name, where nothing is sampled, and where the collector is away or silent. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { operations } from '../support/client.js';
+import { startCollector } from '../support/collector.js';
+import { freePort } from '../support/postgres.js';
+import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
+
+const collector = await startCollector();
+
+const start = async (environment: Record<string, string>) =>
+  spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase(), LOG_LEVEL: 'info', ...environment });
+
+test('a statement that is not prepared by name is called by what it does', async () => {
+  collector.clear();
+  const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, DATABASE_POOLER: 'true' });
+  const { tokens } = await operations(service).createUser({ username: 'alice' });
+  await operations(service, { token: tokens.accessToken }).me();
+  await service.kill('SIGTERM');
+  const names = collector.spans().map(({ name }) => name);
+  for (const name of ['insert sessions', 'select sessions']) assert.ok(names.includes(name), names.join(', '));
+  assert.ok(!names.includes(''));
+});
+
+test('OTEL_TRACES_SAMPLER switches them off', async () => {
+  collector.clear();
+  const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER: 'always_off' });
+  await operations(service).createUser({ username: 'alice' });
+  assert.equal(await service.kill('SIGTERM'), 0);
+  assert.equal(collector.received(), '');
+});
+
+const signUps = async (service: { url: string }) => {
+  for (let number = 0; number < 20; number += 1) {
+    const { __typename } = await operations(service).createUser({ username: `user${number}` });
+    assert.equal(__typename, 'CreateUserSuccess');
+  }
+};
+
+test('a collector that is away is told in the log, and holds up neither answers nor the stop', async () => {
+  const OTEL_EXPORTER_OTLP_ENDPOINT = `http://127.0.0.1:${await freePort()}`;
+  const quickly = { OTEL_BSP_SCHEDULE_DELAY: '50', OTEL_EXPORTER_OTLP_TIMEOUT: '500' };
+  const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT, ...quickly });
+  await signUps(service);
+  for (const deadline = Date.now() + 10_000; !service.output().includes('traces could not be sent'); ) {
+    assert.ok(Date.now() < deadline, service.output());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal(await service.kill('SIGTERM'), 0);
+});
+
+test('a collector that does not answer holds up neither answers nor the stop', async () => {
+  const hanging = await startCollector();
+  hanging.hang();
+  // An export is waited for longer than this test while the service runs.
+  const service = await start({
+    OTEL_EXPORTER_OTLP_ENDPOINT: hanging.url,
+    OTEL_BSP_SCHEDULE_DELAY: '50',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '600000',
+    OTEL_BSP_EXPORT_TIMEOUT: '600000',
+  });
+  await signUps(service);
+  assert.equal(await service.kill('SIGTERM'), 0);
+});
