@@ -15,7 +15,8 @@ import { createOutbox, type OutboxMessage } from '../delivery/outbox.js';
 import { createMetrics, type Metrics } from '../observability/metrics.js';
 import { createTracing, currentTrace, type Tracing } from '../observability/tracing.js';
 import { createSealer } from '../security/encryption.js';
-import { createPasswords, PasswordPoolBusyError, type Passwords } from '../security/passwords.js';
+import { PasswordPoolBusyError } from '../security/hashing-queue.js';
+import { createPasswords, type Passwords } from '../security/passwords.js';
 import { randomToken } from '../security/random.js';
 import { type Keys, openKeys } from './keys.js';
 

@@ -14,44 +14,42 @@ export interface RateLimited {
   retryAfterSeconds: number;
 }
 
+/** Those that limit something. */
+export function effectiveLimits(limits: RateLimit[]): RateLimit[] {
+  return limits.filter(({ windows }) => windows.length > 0);
+}
+
 /**
  * Counts one event for each of the limits, unless one of them is reached: then none is counted.
- * Exact among any number of processes: whoever asks for the same key waits for the other's answer.
- * @param onTaken called before they are for good: where it throws, none is counted
+ * Exact among any number of processes: whoever asks for the same key waits for the end of this transaction.
  * @returns the events counted, or when the next one would be
  */
 export async function takeRateLimits(
-  db: Database,
+  tx: Database,
   limits: RateLimit[],
-  onTaken: () => void = () => {},
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
-  const effective = limits.filter(({ windows }) => windows.length > 0);
-  if (effective.length === 0) {
-    onTaken();
-    return { events: [] };
-  }
-  return db.transaction(async (tx) => {
-    // In the order of the numbers, so that no two wait for each other; and before the statement that counts, which sees what was there when it began.
-    const locks = effective.map(({ key }) => key.readBigInt64BE(0)).sort((a, b) => (a < b ? -1 : 1));
-    const lock = prepareCached(tx, 'lock_rate_limits', (tx) =>
-      tx
-        .select({ lock: sql`pg_advisory_xact_lock(lock)` })
-        .from(sql`unnest(${sql.placeholder('locks')}::bigint[]) as lock`),
-    );
-    await lock.execute({ locks: `{${locks}}` });
-    const windows = effective.flatMap(({ key, windows }) => windows.map((window) => ({ key, ...window })));
-    const take = prepareCached(tx, 'take_rate_limits', takeStatement);
-    const rows = await take.execute({
-      keys: hexArray(effective),
-      windowKeys: hexArray(windows),
-      windowCounts: `{${windows.map(({ count }) => count)}}`,
-      windowSeconds: `{${windows.map(({ seconds }) => seconds)}}`,
-    });
-    const [{ retryAt, retryAfterSeconds }] = rows as [(typeof rows)[number]];
-    if (retryAt !== null) return { limited: { retryAt, retryAfterSeconds } };
-    onTaken();
-    return { events: rows.flatMap(({ id }) => id ?? []) };
+  const effective = effectiveLimits(limits);
+  if (effective.length === 0) return { events: [] };
+  // In the order of the numbers, so that no two wait for each other; and before the statement that counts, which sees what was there when it began.
+  const locks = effective.map(({ key }) => key.readBigInt64BE(0)).sort((a, b) => (a < b ? -1 : 1));
+  const lock = prepareCached(tx, 'lock_rate_limits', (tx) =>
+    tx
+      .select({ lock: sql`pg_advisory_xact_lock(lock)` })
+      .from(sql`unnest(${sql.placeholder('locks')}::bigint[]) as lock`),
+  );
+  await lock.execute({ locks: `{${locks}}` });
+  const windows = effective.flatMap(({ key, windows }) => windows.map((window) => ({ key, ...window })));
+  const take = prepareCached(tx, 'take_rate_limits', takeStatement);
+  const rows = await take.execute({
+    keys: hexArray(effective),
+    windowKeys: hexArray(windows),
+    windowCounts: `{${windows.map(({ count }) => count)}}`,
+    windowSeconds: `{${windows.map(({ seconds }) => seconds)}}`,
   });
+  // Invariant: the statement selects from one row, joined from the left.
+  const [{ retryAt, retryAfterSeconds }] = rows as [(typeof rows)[number]];
+  if (retryAt !== null) return { limited: { retryAt, retryAfterSeconds } };
+  return { events: rows.flatMap(({ id }) => id ?? []) };
 }
 
 /** Inserts an event for each key, unless a window is full: then it says when the last of those opens. */

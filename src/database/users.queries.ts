@@ -148,12 +148,18 @@ export interface Prefix {
 
 export const keyColumns = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
 
+/** A user, and whether they have signed in from the network of the caller lately. */
+export interface FoundUser {
+  user: User;
+  knownNetwork: boolean;
+}
+
 /** The users that the keys name: nobody, one, or several who are not the same; and whether each has signed in from that network lately. */
 export async function findUsersByKeys(
   db: Database,
   keys: Prefix[],
   { network, withinSeconds }: { network: string; withinSeconds: number },
-): Promise<{ user: User; knownNetwork: boolean }[]> {
+): Promise<FoundUser[]> {
   if (keys.length === 0) return [];
   const prepared = prepareCached(db, 'find_users_by_keys', (db) =>
     db

@@ -1,6 +1,7 @@
 /** The limits of a rate, by what they protect. Zero in the configuration lifts a limit. */
 import type { App } from '../app/app.js';
-import { type GuessLimit, type RateLimit, takeRateLimits } from '../database/rate-limits.queries.js';
+import type { Database } from '../database/database.js';
+import { effectiveLimits, type GuessLimit, type RateLimit, takeRateLimits } from '../database/rate-limits.queries.js';
 import { hmac } from '../security/hmac.js';
 import type { Client } from './caller.js';
 import { guessWindowSeconds } from './durations.js';
@@ -14,13 +15,10 @@ function limit(app: App, name: string, subject: string, windows: { count: number
   };
 }
 
-/**
- * @param onTaken where it throws, the sign-up is not counted
- * @throws {TimeoutError} over the sign-ups of a client
- */
-export async function limitSignUps(app: App, client: Client, onTaken?: () => void): Promise<void> {
+/** @throws {TimeoutError} over the sign-ups of a client */
+export async function limitSignUps(app: App, tx: Database, client: Client): Promise<void> {
   const windows = [{ count: app.config.signUpsPerHour, seconds: 3600 }];
-  await take(app, [limit(app, 'sign-up', client.network, windows)], onTaken);
+  await takeIn(tx, [limit(app, 'sign-up', client.network, windows)]);
 }
 
 /** @throws {TimeoutError} over the changes of identifiers of a client: each tells whether somebody has the new one, as a sign-up does */
@@ -69,7 +67,7 @@ export async function limitSends(
  * @throws {TimeoutError} over one of them
  */
 export async function takeSendLimits(app: App, limits: RateLimit[]): Promise<void> {
-  if (limits.length > 0) await take(app, limits);
+  await take(app, limits);
 }
 
 /** Messages to numbers that differ in their last four digits only. */
@@ -86,8 +84,13 @@ export function guessLimit(app: App, client: Client): GuessLimit {
   };
 }
 
-async function take(app: App, limits: RateLimit[], onTaken?: () => void): Promise<bigint[]> {
-  const taken = await takeRateLimits(app.db, limits, onTaken);
+async function take(app: App, limits: RateLimit[]): Promise<bigint[]> {
+  const effective = effectiveLimits(limits);
+  return effective.length === 0 ? [] : app.db.transaction((tx) => takeIn(tx, effective));
+}
+
+async function takeIn(tx: Database, limits: RateLimit[]): Promise<bigint[]> {
+  const taken = await takeRateLimits(tx, limits);
   if (taken.limited !== undefined) throw new TimeoutError(taken.limited);
   return taken.events;
 }

@@ -1,6 +1,7 @@
 /** Hashing, verifying and scoring of passwords, in worker threads with a bounded queue: the event loop never hashes. */
 import { Piscina } from 'piscina';
 import { bcrypt } from './bcrypt.js';
+import { createHashingQueue, PasswordPoolBusyError } from './hashing-queue.js';
 import { foreignSchemeOf, type HashFault, readForeignHash } from './imported-hashes.js';
 import type { PasswordResult, PasswordTask } from './password.worker.js';
 import type { PasswordScore, ScoreTask } from './password-strength.worker.js';
@@ -10,11 +11,6 @@ const scheme = 'bcrypt-hmac-sha384';
 type Verification =
   | Omit<Extract<PasswordTask, { task: 'verify' }>, 'password'>
   | Omit<Extract<PasswordTask, { task: 'verify-foreign' }>, 'password'>;
-
-/** The threads have more work than anyone should be kept waiting for. */
-export class PasswordPoolBusyError extends Error {
-  override readonly name = 'PasswordPoolBusyError';
-}
 
 /** In the order in which they are asked for. */
 export interface Hashing {
@@ -27,22 +23,18 @@ export interface Hashing {
   verify(password: string, passwordHash: string | null): Promise<boolean>;
 }
 
-/** Among those whose passwords the threads see to, once it is taken. */
-export interface Place extends Hashing {
-  /**
-   * To be called once, before `hash` and `verify`, which are not refused after it; in a transaction, so that what is not done has not been counted either.
-   * @throws {PasswordPoolBusyError}
-   */
-  take(): void;
-}
-
-/** Its own `hash` and `verify` take a place by themselves. @throws {PasswordPoolBusyError} from either, where there is none */
+/** Its own `hash` and `verify` enter the queue by themselves. @throws {PasswordPoolBusyError} from either, where it is full */
 export interface Passwords extends Hashing {
   /**
    * For work that must not be refused half way, because an attempt is counted before a password is compared.
-   * @throws {PasswordPoolBusyError} before the work begins, where it is clear already that there will be no place
+   * @param admit calls its argument once, as the last thing that may still fail
+   * @param work is done in the queue: its `hash` and `verify` are not refused
+   * @throws {PasswordPoolBusyError} before `admit` begins, where the queue is full already; and from the argument of `admit`
    */
-  withPlace<T>(work: (place: Place) => Promise<T>): Promise<T>;
+  admitted<Admitted, T>(
+    admit: (enterQueue: () => void) => Promise<Admitted>,
+    work: (hashing: Hashing, admitted: Admitted) => Promise<T>,
+  ): Promise<T>;
   /** Why the hash can verify nothing; null where it can. */
   faultOf(passwordHash: string): HashFault | null;
   /** Whether the hash was made otherwise than one would be made today. */
@@ -65,9 +57,6 @@ export interface PasswordOptions {
   /** told of each password that was held against a hash that can verify nothing */
   onUselessHash?: (scheme: string, fault: HashFault) => void;
 }
-
-/** An answer is to be there within two seconds, and there is more to do for it than to hash. */
-const longestWaitMilliseconds = 1_600;
 
 /** About a second of them. */
 const maxScoresWaiting = 300;
@@ -112,44 +101,31 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
   // Verified where there is nothing to verify: the cost of today, and a digest that no password has.
   const decoy = `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
 
-  // Supposed at first, then learnt: how long a thread works for one who has a place.
-  let expectedMilliseconds = 2 ** cost / 16;
-  let places = 0;
+  const queue = createHashingQueue(threads, 2 ** cost / 16);
 
-  function refuseWhenBusy(): void {
-    const endsAfterMilliseconds = ((places + 1) / threads) * expectedMilliseconds;
-    // However long one takes: a thread that has nothing to do is not refused to anyone.
-    if (places >= threads && endsAfterMilliseconds > longestWaitMilliseconds) throw new PasswordPoolBusyError();
-  }
-
-  async function withPlace<T>(work: (place: Place) => Promise<T>): Promise<T> {
-    refuseWhenBusy();
-    let taken = false;
+  async function admitted<Admitted, T>(
+    admit: (enterQueue: () => void) => Promise<Admitted>,
+    work: (hashing: Hashing, admitted: Admitted) => Promise<T>,
+  ): Promise<T> {
+    queue.refuseWhenBusy();
+    let leave: ((spentMilliseconds: number) => void) | undefined;
     let spentMilliseconds = 0;
     const run = async (task: PasswordTask) => {
       const { value, milliseconds } = await hashers.run(task);
       spentMilliseconds += milliseconds;
       return value;
     };
-    const take = () => {
-      refuseWhenBusy();
-      taken = true;
-      places += 1;
-    };
     try {
-      return await work({ ...hashingBy(run), take });
+      const given = await admit(() => {
+        leave = queue.enter();
+      });
+      return await work(hashingBy(run), given);
     } finally {
-      if (taken) places -= 1;
-      if (spentMilliseconds > 0) expectedMilliseconds += (spentMilliseconds - expectedMilliseconds) / 8;
+      leave?.(spentMilliseconds);
     }
   }
 
-  async function inPlace<T>(work: (hashing: Hashing) => Promise<T>): Promise<T> {
-    return withPlace((place) => {
-      place.take();
-      return work(place);
-    });
-  }
+  const atOnce = async (enterQueue: () => void) => enterQueue();
 
   /** What verifies by the hash, without the password. */
   function read(passwordHash: string): Verification | HashFault {
@@ -177,9 +153,9 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
   });
 
   return {
-    withPlace,
-    hash: (password) => inPlace(({ hash }) => hash(password)),
-    verify: (password, passwordHash) => inPlace(({ verify }) => verify(password, passwordHash)),
+    admitted,
+    hash: (password) => admitted(atOnce, ({ hash }) => hash(password)),
+    verify: (password, passwordHash) => admitted(atOnce, ({ verify }) => verify(password, passwordHash)),
     faultOf(passwordHash) {
       const stored = read(passwordHash);
       return typeof stored === 'string' ? stored : null;

@@ -17,7 +17,7 @@ const limitOf = (...windows: RateLimit['windows']): RateLimit => ({ key: randomB
 const countOf = async ({ key }: RateLimit) =>
   (await query('select from rate_limit_events where key = $1', [key])).length;
 const limitedIn = async (database: typeof db, ...limits: RateLimit[]) =>
-  (await takeRateLimits(database, limits)).limited;
+  (await database.transaction((tx) => takeRateLimits(tx, limits))).limited;
 const limitedBy = (...limits: RateLimit[]) => limitedIn(db, ...limits);
 const isTaken = async (...limits: RateLimit[]) => (await limitedBy(...limits)) === undefined;
 

@@ -7,8 +7,9 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { Piscina } from 'piscina';
 import { bcrypt } from '../../src/security/bcrypt.js';
+import { PasswordPoolBusyError } from '../../src/security/hashing-queue.js';
 import type { PasswordResult, PasswordTask } from '../../src/security/password.worker.js';
-import { createPasswords, PasswordPoolBusyError, type Passwords } from '../../src/security/passwords.js';
+import { createPasswords, type Passwords } from '../../src/security/passwords.js';
 import { type Answer, operations, send } from '../support/client.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, startService } from '../support/service.js';
@@ -253,19 +254,20 @@ describe('the pool', () => {
 
   test('gives a place that is kept through all that follows, and gives it back', async () => {
     const passwords = open({ cost: 9 });
-    await passwords.withPlace(async (place) => {
-      place.take();
+    await passwords.admitted(enter, async (hashing) => {
       const free = await occupy(passwords);
       await assert.rejects(passwords.hash(password), PasswordPoolBusyError);
       await assert.rejects(
-        passwords.withPlace(async () => assert.fail('it has begun')),
+        passwords.admitted(
+          async () => assert.fail('it has begun'),
+          async () => {},
+        ),
         PasswordPoolBusyError,
       );
-      assert.match(await place.hash(password), /^bcrypt/);
+      assert.match(await hashing.hash(password), /^bcrypt/);
       await free();
     });
-    const failing = passwords.withPlace(async (place) => {
-      place.take();
+    const failing = passwords.admitted(enter, async () => {
       throw new Error('on purpose');
     });
     await assert.rejects(failing, /on purpose/);
@@ -333,6 +335,8 @@ describe('the pool', () => {
   });
 });
 
+const enter = async (enterQueue: () => void): Promise<void> => enterQueue();
+
 /** Takes every place there is. @returns what gives them back, and tells how many they were */
 async function occupy(passwords: Passwords): Promise<() => Promise<number>> {
   let release = () => {};
@@ -341,10 +345,7 @@ async function occupy(passwords: Passwords): Promise<() => Promise<number>> {
   });
   const held: Promise<void>[] = [];
   for (let refused = false; !refused; ) {
-    const holding = passwords.withPlace((place) => {
-      place.take();
-      return released;
-    });
+    const holding = passwords.admitted(enter, () => released);
     held.push(holding);
     refused = await Promise.race([holding.then(Boolean, () => true), delay(0, false)]);
   }

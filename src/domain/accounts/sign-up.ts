@@ -1,7 +1,9 @@
 /** Signing up. */
 import type { App } from '../../app/app.js';
+import type { Database } from '../../database/database.js';
 import type { User } from '../../database/users.queries.js';
 import { completeSignIn } from '../authentication/complete-sign-in.js';
+import { countAndHash } from '../authentication/counted-hashing.js';
 import type { Caller } from '../caller.js';
 import { emit } from '../events/events.js';
 import { limitSignUps } from '../rate-limits.js';
@@ -32,15 +34,10 @@ export async function createUser(
   });
 }
 
-/** @returns the password's hash */
+/** @returns the password's hash; null where there is no password */
 async function countSignUp(app: App, { client }: Caller, password: string | null): Promise<string | null> {
-  if (password === null) {
-    await limitSignUps(app, client);
-    return null;
-  }
-  return app.passwords.withPlace(async (place) => {
-    // Who is sent away because the threads are busy has not signed up, and who may not sign up takes no place.
-    await limitSignUps(app, client, place.take);
-    return place.hash(password);
-  });
+  const count = (tx: Database) => limitSignUps(app, tx, client);
+  if (password !== null) return countAndHash(app, count, ({ hash }) => hash(password));
+  await app.db.transaction(count);
+  return null;
 }

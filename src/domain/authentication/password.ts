@@ -4,9 +4,14 @@ import type { App } from '../../app/app.js';
 import { clearSignInThrottles, reserveSignIn } from '../../database/credentials.queries.js';
 import type { Database } from '../../database/database.js';
 import { giveBackRateLimits, takeGuess } from '../../database/rate-limits.queries.js';
-import { findUsersByKeys, lockUser, type User, updatePasswordHash } from '../../database/users.queries.js';
+import {
+  type FoundUser,
+  findUsersByKeys,
+  lockUser,
+  type User,
+  updatePasswordHash,
+} from '../../database/users.queries.js';
 import { hmac } from '../../security/hmac.js';
-import type { Place } from '../../security/passwords.js';
 import { requireViewer } from '../authorization/authority.js';
 import type { Caller, Client } from '../caller.js';
 import { knownDeviceSeconds } from '../durations.js';
@@ -17,6 +22,7 @@ import { type Identifier, identifierKinds, inferKind, parseAs } from '../identif
 import { guessLimit } from '../rate-limits.js';
 import type { SessionTokens } from '../sessions/sessions.js';
 import { completeSignIn } from './complete-sign-in.js';
+import { countAndHash } from './counted-hashing.js';
 import { waitSchedule } from './throttling.js';
 
 /** Either `identifier`, or any of the others, which must all name the same user. Null is the same as absent. */
@@ -47,39 +53,34 @@ export async function authenticate(
   input: AuthenticateInput,
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const typed = readIdentifiers(app, input);
-  return app.passwords.withPlace((place) => signIn(app, caller, typed, input.password, place));
-}
-
-async function signIn(
-  app: App,
-  caller: Caller,
-  typed: Typed[],
-  password: string,
-  place: Place,
-): Promise<{ user: User; tokens: SessionTokens }> {
-  const { client } = caller;
-  const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [{ kind, key }]));
-  const found =
-    keys.length === typed.length
-      ? await findUsersByKeys(app.db, keys, { network: client.network, withinSeconds: knownDeviceSeconds })
-      : [];
-  const match =
-    found.length === 1 && keys.every(({ kind, key }) => keyOf(found[0]!.user, kind) === key) ? found[0] : undefined;
-
-  const subjectId = match?.user.id ?? null;
-  const attempt = await reserve(app, typed, client, match?.knownNetwork ?? false, place).catch((error) => {
-    if (error instanceof TimeoutError) auditAttempt(app, caller, { kind: 'SIGN_IN_TIMED_OUT', subjectId });
-    throw error;
-  });
-  // The empty password is nobody's, not even where a hash of it was brought along; it takes its time all the same.
-  const rightPassword = (await place.verify(password, match?.user.passwordHash ?? null)) && password !== '';
-  if (match === undefined || !rightPassword || !match.user.isActive) {
-    auditAttempt(app, caller, { kind: 'SIGN_IN_FAILED', subjectId });
+  const { match, passwordHash, attempt, right, upgradedHash } = await countAndHash(
+    app,
+    async (tx) => {
+      const match = await findMatch(tx, caller.client, typed);
+      const attempt = await reserve(app, tx, {
+        typed,
+        client: caller.client,
+        knownNetwork: match?.knownNetwork ?? false,
+      }).catch((error) => {
+        if (error instanceof TimeoutError)
+          auditAttempt(app, caller, { kind: 'SIGN_IN_TIMED_OUT', subjectId: match?.user.id ?? null });
+        throw error;
+      });
+      return { match, attempt };
+    },
+    async ({ verify, hash }, { match, attempt }) => {
+      const passwordHash = match?.user.passwordHash ?? null;
+      // The empty password is nobody's, not even where a hash of it was brought along; it takes its time all the same.
+      const right = (await verify(input.password, passwordHash)) && input.password !== '';
+      const outdated = right && match?.user.isActive && passwordHash !== null && app.passwords.isOutdated(passwordHash);
+      return { match, passwordHash, attempt, right, upgradedHash: outdated ? await hash(input.password) : undefined };
+    },
+  );
+  if (match === undefined || !right || !match.user.isActive) {
+    auditAttempt(app, caller, { kind: 'SIGN_IN_FAILED', subjectId: match?.user.id ?? null });
     throw new InvalidCredentialsError();
   }
 
-  const { passwordHash } = match.user;
-  const upgradedHash = app.passwords.isOutdated(passwordHash!) ? await place.hash(password) : undefined;
   return transact(app, caller, async (tx) => {
     const user = await lockUser(tx, match.user.id);
     // Judged again now that nobody can change it: what was right while it was hashed may have been changed since.
@@ -89,6 +90,15 @@ async function signIn(
     if (upgradedHash !== undefined) await updatePasswordHash(tx, user.id, upgradedHash);
     return completeSignIn(app, tx, caller, { user, proofs: [{ method: 'PASSWORD' }], occasion: 'sign-in' });
   });
+}
+
+/** The user whom everything that was typed names. */
+async function findMatch(tx: Database, { network }: Client, typed: Typed[]): Promise<FoundUser | undefined> {
+  const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [{ kind, key }]));
+  if (keys.length < typed.length) return undefined;
+  const [found, ...others] = await findUsersByKeys(tx, keys, { network, withinSeconds: knownDeviceSeconds });
+  if (found === undefined || others.length > 0) return undefined;
+  return keys.every(({ kind, key }) => keyOf(found.user, kind) === key) ? found : undefined;
 }
 
 /**
@@ -109,13 +119,11 @@ export async function requireProof(
   }
   const key = hmac(app.keys.throttles, 'current-password', user.id);
   const throttle = { key, schedule: waitSchedule({ maxWaitSeconds: 3600, maxFailures: null }) };
-  const right = await app.passwords.withPlace(async (place) => {
-    await app.db.transaction(async (tx) => {
-      await reserveAll(tx, [throttle]);
-      place.take();
-    });
-    return place.verify(currentPassword, user.passwordHash);
-  });
+  const right = await countAndHash(
+    app,
+    (tx) => reserveAll(tx, [throttle]),
+    ({ verify }) => verify(currentPassword, user.passwordHash),
+  );
   if (!right) {
     auditAttempt(app, caller, { kind: 'CURRENT_PASSWORD_REFUSED', subjectId: user.id });
     throw new InvalidCredentialsError('The current password is not right.');
@@ -154,15 +162,14 @@ function keyOf(user: User, kind: Identifier['kind']): string | null {
 }
 
 /**
- * Counts the attempt in advance, by identifier and client, by identifier alone, and as a guess of the client, in one transaction or not at all.
+ * Counts the attempt in advance, by identifier and client, by identifier alone, and as a guess of the client.
  * @returns what to clear and give back when the attempt succeeds
+ * @throws {TimeoutError} before the next attempt is due
  */
 async function reserve(
   app: App,
-  typed: Typed[],
-  client: Client,
-  knownNetwork: boolean,
-  place: Place,
+  tx: Database,
+  { typed, client, knownNetwork }: { typed: Typed[]; client: Client; knownNetwork: boolean },
 ): Promise<{ keys: Buffer[]; guesses: bigint[] }> {
   const { throttles } = app.keys;
   const byClient = waitSchedule({ maxWaitSeconds: 3600, maxFailures: null });
@@ -177,18 +184,13 @@ async function reserve(
   });
   // In one order for all, here and where they are cleared, so that no two transactions wait for each other.
   const all = throttlesOf.sort((a, b) => a.key.compare(b.key));
-  const guesses = await app.db.transaction(async (tx) => {
-    await reserveAll(
-      tx,
-      all.filter(({ binding }) => binding),
-    );
-    const taken = knownNetwork ? { events: [] } : await takeGuess(tx, guessLimit(app, client));
-    if (taken.limited !== undefined) throw new TimeoutError(taken.limited);
-    // Last, and rolled back with the rest: who is sent away because the threads are busy has not tried.
-    place.take();
-    return taken.events;
-  });
-  return { keys: all.map(({ key }) => key), guesses };
+  await reserveAll(
+    tx,
+    all.filter(({ binding }) => binding),
+  );
+  const guess = knownNetwork ? { events: [] } : await takeGuess(tx, guessLimit(app, client));
+  if (guess.limited !== undefined) throw new TimeoutError(guess.limited);
+  return { keys: all.map(({ key }) => key), guesses: guess.events };
 }
 
 /** @throws {TimeoutError} which rolls back what the others have counted */
