@@ -1,6 +1,7 @@
 /** The reservation of an attempt on something throttled, as the `set` of an upsert; one-time passwords and sign-ins share it. */
 import { type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
+import { readAs } from './rows.js';
 import { now, storedNow } from './schema.js';
 
 interface ThrottledTable {
@@ -37,7 +38,7 @@ export function reservation(table: ThrottledTable, schedule: SQL, attemptId: SQL
     returning: {
       reserved: sql<boolean>`${table.attemptId} = ${attemptId}::uuid`,
       failureCount: sql<number>`${table.failureCount}`,
-      retryAt: sql`${table.retryAt}`.mapWith(table.retryAt) as SQL<Date>,
+      retryAt: readAs<Date>(sql`${table.retryAt}`, table.retryAt),
       retryAfterSeconds: sql<number>`greatest(1, ceil(extract(epoch from ${table.retryAt} - ${now})))::int`,
     },
   };

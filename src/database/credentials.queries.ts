@@ -3,6 +3,7 @@ import { eq, sql } from 'drizzle-orm';
 import { type Reservation, reservation } from './attempts.js';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
+import { onlyRow } from './rows.js';
 import { signInThrottles } from './schema.js';
 
 /**
@@ -25,8 +26,7 @@ export async function reserveSignIn(
   });
   const reservations: Reservation[] = [];
   for (const { key, schedule } of throttles) {
-    const [row] = await prepared.execute({ key, schedule: `{${schedule}}`, attemptId });
-    reservations.push(row!);
+    reservations.push(onlyRow(await prepared.execute({ key, schedule: `{${schedule}}`, attemptId })));
   }
   return reservations;
 }

@@ -40,7 +40,7 @@ const closed = /^(28|3D|42)/;
 /** The first of them that is there. */
 const usualTables = ['django_flex_user_flexuser', 'auth_user'];
 
-const columns: Record<string, { column: string; otherwise: string }> = {
+const columns = {
   username: { column: 'username::text', otherwise: 'null' },
   email: { column: 'email::text', otherwise: 'null' },
   phone: { column: 'phone::text', otherwise: 'null' },
@@ -93,8 +93,8 @@ export async function openDjango(url: string, table?: string): Promise<DjangoDat
     };
   } catch (error) {
     await client.end();
-    const { code, message } = error as { code?: string; message: string };
-    throw closed.test(code ?? '') ? new NotDjangoError(`The source cannot be read: ${message}.`) : error;
+    const isClosed = error instanceof pg.DatabaseError && closed.test(error.code ?? '');
+    throw isClosed ? new NotDjangoError(`The source cannot be read: ${error.message}.`) : error;
   }
 }
 
@@ -121,7 +121,10 @@ async function select(client: pg.Client, table: string): Promise<string> {
   const present = new Set(rows.map(({ name }) => name));
   if (!present.has('id') || !present.has('password'))
     throw new NotDjangoError(`The table ${table} has no columns id and password: it is not one of Django's users.`);
-  const of = (name: string) => (present.has(name) ? `u.${columns[name]!.column}` : columns[name]!.otherwise);
+  const of = (name: keyof typeof columns) => {
+    const { column, otherwise } = columns[name];
+    return present.has(name) ? `u.${column}` : otherwise;
+  };
   const tokenTable = async (kind: string) => {
     const name = table.replace(/_flexuser"$/, `_${kind}token"`);
     const { rows } = await client.query('select to_regclass($1) is not null as found', [name]);

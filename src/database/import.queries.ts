@@ -223,5 +223,6 @@ function insertTokens(rows: ImportedRow[]): SQL {
 }
 
 async function rowsOf<T>(db: Database, query: SQL): Promise<T[]> {
+  // Invariant: both drivers answer with `rows`, and the caller names the columns of its statement.
   return ((await db.execute(query)) as unknown as { rows: T[] }).rows;
 }

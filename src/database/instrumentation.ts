@@ -7,7 +7,7 @@ type Query = (...args: unknown[]) => unknown;
 /** Wraps `query` of the pool and of each of its connections. */
 export function instrumentPool(pool: pg.Pool, instrument: InstrumentStatement): void {
   const wrap = (queryable: { query: unknown }) => {
-    // `query` of a pool and of a client is a function with overloads, which no type of ours can repeat.
+    // Invariant: `query` of a pool and of a client is a function whose first argument is a text or its configuration. No type repeats its overloads.
     const query = (queryable.query as Query).bind(queryable);
     queryable.query = (...args: unknown[]) =>
       // A callback marks the pool's own call for a statement that the pool was given.

@@ -4,6 +4,7 @@ import { reservation } from './attempts.js';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
 import { type GuessLimit, guessesReached } from './rate-limits.queries.js';
+import { onlyRow, readAs } from './rows.js';
 import { now, type OneTimePasswordPurpose, oneTimePasswords, rateLimitEvents, storedNow } from './schema.js';
 
 /** An attempt that was reserved, or when the next one may be. */
@@ -27,6 +28,7 @@ export type OneTimePasswordAttempt =
 
 /**
  * Reserves an attempt at the one-time password of a token and purpose, and counts a guess of the client, in one statement and before anything is compared.
+ * Longer than other functions: it is one statement.
  * @param schedule seconds to wait after the first, second … failure
  */
 export async function reserveCheck(
@@ -72,16 +74,16 @@ export async function reserveCheck(
       .select({
         reserved: sql<boolean>`coalesce(attempt.reserved, false)`,
         failureCount: sql<number | null>`attempt.failure_count`,
-        retryAt: sql`coalesce(attempt.retry_at, guesses_reached.retry_at)`.mapWith(table.retryAt) as SQL<Date>,
+        retryAt: readAs<Date>(sql`coalesce(attempt.retry_at, guesses_reached.retry_at)`, table.retryAt),
         retryAfterSeconds: sql<number>`coalesce(attempt.retry_after_seconds, guesses_reached.retry_after_seconds)`,
         userId: sql<string | null>`attempt.user_id`,
-        codeDigest: sql`attempt.code_digest`.mapWith(table.codeDigest) as SQL<Buffer | null>,
-        guess: sql`guess.id`.mapWith(rateLimitEvents.id) as SQL<bigint | null>,
+        codeDigest: readAs<Buffer | null>(sql`attempt.code_digest`, table.codeDigest),
+        guess: readAs<bigint | null>(sql`guess.id`, rateLimitEvents.id),
       })
       .from(sql`(select) as one left join attempt on true left join guess on true left join guesses_reached on true`);
   });
   const { tokenId, purpose, attemptId, guesses } = attempt;
-  const [row] = await prepared.execute({
+  const rows = await prepared.execute({
     tokenId,
     purpose,
     attemptId,
@@ -90,7 +92,8 @@ export async function reserveCheck(
     guessCount: guesses.count,
     guessSeconds: guesses.seconds,
   });
-  const { guess, ...rest } = row!;
+  const { guess, ...rest } = onlyRow(rows);
+  // Invariant: a reserved attempt has a row, and with it a count.
   return { ...rest, guesses: guess === null ? [] : [guess] } as OneTimePasswordAttempt;
 }
 
@@ -145,8 +148,8 @@ export async function putOneTimePassword(
       .onConflictDoUpdate({ target: [oneTimePasswords.tokenId, oneTimePasswords.purpose], set: values })
       .returning({ expiresAt: sql<Date>`(${expiresAt})::timestamptz(3)`.mapWith(oneTimePasswords.expiresAt) });
   });
-  const [row] = await prepared.execute({ ...rest, userId: live?.userId ?? null, codeDigest: live?.codeDigest ?? null });
-  return row!.expiresAt;
+  const owner = { userId: live?.userId ?? null, codeDigest: live?.codeDigest ?? null };
+  return onlyRow(await prepared.execute({ ...rest, ...owner })).expiresAt;
 }
 
 /** Makes every other live one-time password of the user void. */

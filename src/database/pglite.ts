@@ -15,6 +15,7 @@ export async function openPglite({ url, dataDir, packageFolder }: DatabaseOption
     openEmbedded(url === 'memory:' ? null : dataDir, packageFolder),
     import('drizzle-orm/pglite'),
   ]);
+  // Invariant: `Database` leaves out the driver's type of results, and nothing else.
   const db = drizzle(client) as unknown as Database;
   return { db, migrate: () => applyMigrations(db, packageFolder), close, connections: () => null };
 }

@@ -18,23 +18,29 @@ const pgMessages =
 /** The name of the constraint that the statement violated; undefined for any other failure. */
 export function violatedConstraint(error: unknown): string | undefined {
   const cause = databaseError(error);
-  return cause?.code?.startsWith('23') ? cause.constraint : undefined;
+  return cause?.code.startsWith('23') ? cause.constraint : undefined;
 }
 
 /** Whether the database could not be asked or could not answer, so that the same request may succeed later. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
-    const { code } = at as { code?: unknown };
-    if (typeof code === 'string' && (network.has(code) || unavailable.test(code))) return true;
+    const code = codeOf(at);
+    if (code !== undefined && (network.has(code) || unavailable.test(code))) return true;
     if (pgMessages.test(at.message)) return true;
   }
   return false;
 }
 
 /** Drizzle wraps the driver's error, whose fields are those of PostgreSQL's protocol. */
-function databaseError(error: unknown): { code?: string; constraint?: string } | undefined {
+function databaseError(error: unknown): { code: string; constraint?: string } | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
-    if (typeof (at as { code?: unknown }).code === 'string') return at as { code?: string; constraint?: string };
+    const code = codeOf(at);
+    if (code === undefined) continue;
+    return 'constraint' in at && typeof at.constraint === 'string' ? { code, constraint: at.constraint } : { code };
   }
   return undefined;
+}
+
+function codeOf(error: Error): string | undefined {
+  return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -41,7 +41,7 @@ function createPool(url: string, { poolSize, pooler = false, onIdleError }: Data
     client.on('error', onIdleError);
     const socket = socketOf(client);
     socket.on('timeout', () => {
-      // Nothing was asked: it is the transaction that does something else.
+      // Nothing was asked: it is the transaction that does something else. Invariant: pg sets this field on every client.
       if ((client as ClientInternals).readyForQuery) return;
       socket.destroy(Object.assign(new Error('the database is silent'), { code: 'ETIMEDOUT' }));
     });
@@ -59,18 +59,26 @@ function socketOf(client: pg.ClientBase): Socket {
   return (client as pg.Client).connection.stream as Socket;
 }
 
+function toDatabase(client: pg.Pool | pg.ClientBase): Database {
+  // Invariant: drizzle runs on a client as on a pool, though its overloads name the pool only. `Database` leaves out the driver's type of results.
+  return drizzle(client as pg.Pool) as unknown as Database;
+}
+
 function createPooledDatabase(pool: pg.Pool, pooler: boolean): Database {
-  const toDatabase = (client: pg.Pool | pg.ClientBase) => {
-    // Drizzle's overloads name the pool only, and run on a client too.
-    const db = drizzle(client as pg.Pool) as unknown as Database;
+  const prepared = (client: pg.Pool | pg.ClientBase) => {
+    const db = toDatabase(client);
     if (pooler) disablePreparation(db);
     return db;
   };
   const databases = new WeakMap<pg.ClientBase, Database>();
-  pool.on('connect', (client) => databases.set(client, toDatabase(client)));
-  const db = toDatabase(pool);
-  // The pool announces every client before it lends it, so each has its database.
-  db.transaction = (work, config) => inTransaction(pool, (client) => databases.get(client)!, work, config);
+  pool.on('connect', (client) => databases.set(client, prepared(client)));
+  const db = prepared(pool);
+  const databaseOf = (client: pg.ClientBase) => {
+    const own = databases.get(client);
+    if (own === undefined) throw new Error('The pool lent a client that it had not announced.');
+    return own;
+  };
+  db.transaction = (work, config) => inTransaction(pool, databaseOf, work, config);
   return db;
 }
 
@@ -101,7 +109,7 @@ async function migrate(url: string, { packageFolder, onIdleError }: DatabaseOpti
   client.on('error', onIdleError);
   await client.connect();
   try {
-    await applyMigrations(drizzle(client) as unknown as Database, packageFolder);
+    await applyMigrations(toDatabase(client), packageFolder);
   } finally {
     await client.end();
   }

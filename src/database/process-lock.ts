@@ -49,7 +49,8 @@ async function numbers(folder: string): Promise<number[]> {
 function socketPath(folder: string, number: number): string {
   const absolute = join(folder, `in-use-${number}.sock`);
   // The name of a socket has about a hundred bytes at most: the shorter way of writing it.
-  return [absolute, relative(process.cwd(), absolute)].sort((a, b) => a.length - b.length)[0]!;
+  const relativePath = relative(process.cwd(), absolute);
+  return relativePath.length < absolute.length ? relativePath : absolute;
 }
 
 function listen(path: string): Promise<Server> {

@@ -2,6 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
+import { onlyRow, readAs } from './rows.js';
 import { now, rateLimitEvents, seconds, secondsAgo, storedNow } from './schema.js';
 
 export interface RateLimit {
@@ -46,8 +47,7 @@ export async function takeRateLimits(
     windowCounts: `{${windows.map(({ count }) => count)}}`,
     windowSeconds: `{${windows.map(({ seconds }) => seconds)}}`,
   });
-  // Invariant: the statement selects from one row, joined from the left.
-  const [{ retryAt, retryAfterSeconds }] = rows as [(typeof rows)[number]];
+  const { retryAt, retryAfterSeconds } = onlyRow(rows);
   if (retryAt !== null) return { limited: { retryAt, retryAfterSeconds } };
   return { events: rows.flatMap(({ id }) => id ?? []) };
 }
@@ -67,8 +67,8 @@ function takeStatement(db: Database) {
   return db
     .with(db.$with('reached', {}).as(reached), db.$with('taken', {}).as(taken))
     .select({
-      id: sql`taken.id`.mapWith(rateLimitEvents.id) as SQL<bigint | null>,
-      retryAt: sql`reached.retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date | null>,
+      id: readAs<bigint | null>(sql`taken.id`, rateLimitEvents.id),
+      retryAt: readAs<Date | null>(sql`reached.retry_at`, rateLimitEvents.occurredAt),
       retryAfterSeconds: sql<number>`greatest(1, ceil(extract(epoch from reached.retry_at - ${now})))::int`,
     })
     .from(sql`(select) as one left join taken on true left join reached on true`);
@@ -110,7 +110,7 @@ export async function takeGuess(
   const findReached = prepareCached(tx, 'find_guesses_reached', (tx) =>
     tx
       .select({
-        retryAt: sql`retry_at`.mapWith(rateLimitEvents.occurredAt) as SQL<Date>,
+        retryAt: readAs<Date>(sql`retry_at`, rateLimitEvents.occurredAt),
         retryAfterSeconds: sql<number>`retry_after_seconds`,
       })
       .from(

@@ -40,7 +40,7 @@ const authenticationMethodList = customType<{ data: AuthenticationMethod[]; driv
 
 /** Whether the text is one of the values that this version knows. */
 function isOneOf<Value extends string>(values: readonly Value[], text: string): text is Value {
-  return (values as readonly string[]).includes(text);
+  return values.some((value) => value === text);
 }
 
 /** The values as one parameter. */

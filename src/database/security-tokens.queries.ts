@@ -2,6 +2,7 @@
 import { and, eq, getTableColumns, isNull, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
+import { onlyRow } from './rows.js';
 import {
   now,
   oneTimePasswords,
@@ -64,6 +65,11 @@ export async function findSecurityTokens(
   );
   const rows = await prepared.execute({ value: Object.values(of)[0] });
   return rows.map(({ token, ...rest }) => ({ ...token, ...rest }));
+}
+
+/** The token of that id, which is there: the caller has locked its user. */
+export async function getSecurityToken(tx: Database, id: string): Promise<SecurityToken> {
+  return onlyRow(await findSecurityTokens(tx, { id }));
 }
 
 /**

@@ -2,6 +2,7 @@
 import { and, desc, eq, getTableColumns, gt, isNull, ne, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
+import { onlyRow } from './rows.js';
 import {
   type AuthenticationMethod,
   authenticationMethodNames,
@@ -48,13 +49,13 @@ export async function insertSession(
       })
       .returning(),
   );
-  const [row] = await prepared.execute({
+  const rows = await prepared.execute({
     ...session,
     byOneTimePassword: session.authenticationMethods.some((method) => method !== 'PASSWORD'),
     idleTtlSeconds: Math.min(idleTtlSeconds, ttlSeconds),
     ttlSeconds,
   });
-  return row!;
+  return onlyRow(rows);
 }
 
 export interface LiveSession {
@@ -144,6 +145,7 @@ export interface Rotation {
 /**
  * Spends a refresh token for its successor, in one statement. The current one is spent; the previous one gives the same successor once more as long as
  * that is unused, for `retrySeconds`, because its answer may have been lost; any other is a copy.
+ * Longer than other functions: it is one statement.
  * @returns undefined where the session does not live
  */
 export async function rotateRefreshToken(
@@ -187,7 +189,7 @@ export async function rotateRefreshToken(
       });
   });
   const [row] = await prepared.execute(token);
-  return row as Rotation | undefined;
+  return row;
 }
 
 /** Ends the session, of one user where `userId` names them. @returns it, if it lived */
@@ -249,6 +251,6 @@ export async function isNewDevice(
       })
       .from(sql`(select) as one`),
   );
-  const [row] = await prepared.execute({ userId: user.id, userAgent, network, withinSeconds });
-  return (user.lastLogin !== null || row!.some) && !row!.known;
+  const { some, known } = onlyRow(await prepared.execute({ userId: user.id, userAgent, network, withinSeconds }));
+  return (user.lastLogin !== null || some) && !known;
 }

@@ -2,6 +2,7 @@
 import { and, eq, getTableColumns, ne, or, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
+import { onlyRow } from './rows.js';
 import { type NewUserRow, now, type SecurityTokenKind, secondsAgo, type UserRow, users } from './schema.js';
 
 /** A user with what the tokens of the addresses say. */
@@ -15,9 +16,9 @@ export interface User extends UserRow {
 }
 
 const ofToken = <T>(kind: SecurityTokenKind, pending: boolean, column: string): SQL<T> =>
-  sql.raw(
+  sql<T>`${sql.raw(
     `(select ${column} from security_tokens t where t.user_id = users.id and t.kind = '${kind}' and t.pending = ${pending})`,
-  ) as SQL<T>;
+  )}`;
 
 /** To be selected from `users`, joined or not. */
 export const userColumns = {
@@ -30,8 +31,7 @@ export const userColumns = {
 
 /** @throws the violated constraint where an identifier is taken */
 export async function insertUser(db: Database, values: NewUserRow): Promise<UserRow> {
-  const [row] = await db.insert(users).values(values).returning();
-  return row!;
+  return onlyRow(await db.insert(users).values(values).returning());
 }
 
 /** Which of the identifiers somebody has, other than the user of `exceptId`. */
@@ -39,14 +39,21 @@ export async function findTaken(
   db: Database,
   keys: { username: string | null; emailTokenId: string | null; phoneTokenId: string | null; exceptId: string },
 ): Promise<{ username: boolean; email: boolean; phone: boolean }> {
-  const [row] = await db
+  const rows = await db
     .select({
       username: sql<boolean>`exists (select from users where username_key = ${keys.username}::text and id <> ${keys.exceptId}::uuid)`,
       email: sql<boolean>`exists (select from security_tokens where id = ${keys.emailTokenId}::text and user_id <> ${keys.exceptId}::uuid)`,
       phone: sql<boolean>`exists (select from security_tokens where id = ${keys.phoneTokenId}::text and user_id <> ${keys.exceptId}::uuid)`,
     })
     .from(sql`(select) as nothing`);
-  return row!;
+  return onlyRow(rows);
+}
+
+/** The user of that id, who is there: the caller has locked them. */
+export async function getUser(tx: Database, id: string): Promise<User> {
+  const user = await findUser(tx, id);
+  if (user === undefined) throw new Error('There is no such user.');
+  return user;
 }
 
 export async function findUser(db: Database, id: string): Promise<User | undefined> {
@@ -94,8 +101,9 @@ export async function updateLastLogin(tx: Database, id: string): Promise<Date> {
       .where(eq(users.id, sql.placeholder('id')))
       .returning({ lastLogin: users.lastLogin }),
   );
-  const [row] = await prepared.execute({ id });
-  return row!.lastLogin!;
+  const { lastLogin } = onlyRow(await prepared.execute({ id }));
+  if (lastLogin === null) throw new Error('The statement set no last login.');
+  return lastLogin;
 }
 
 export async function updatePasswordHash(tx: Database, id: string, passwordHash: string | null): Promise<void> {

@@ -137,7 +137,7 @@ function parseHostname(domain: string): string | undefined {
 
 /** Unicode's decimal digits stand in runs of ten, zero first. */
 function asciiDigit(digit: string): string {
-  const codePoint = digit.codePointAt(0)!;
+  const codePoint = Number(digit.codePointAt(0));
   let first = codePoint;
   while (/\p{Nd}/u.test(String.fromCodePoint(first - 1))) first -= 1;
   return String((codePoint - first) % 10);

@@ -45,10 +45,8 @@ export async function limitLookUps(app: App, client: Client): Promise<void> {
  */
 export async function limitSends(
   app: App,
-  tokenId: string,
-  by: 'owner' | 'others',
   client: Client,
-  more: RateLimit[],
+  { tokenId, by, more }: { tokenId: string; by: 'owner' | 'others'; more: RateLimit[] },
 ): Promise<bigint[]> {
   const { sendIntervalSeconds, sendsPerHour, sendsPerDay } = app.config.oneTimePassword;
   return take(app, [

@@ -71,7 +71,7 @@ export class OneTimePasswordResolver {
     @Purpose() purpose: OneTimePasswordPurpose,
     @Ctx() context: Context,
   ): Promise<typeof CheckOneTimePasswordResult> {
-    return signedIn(context, await checkOneTimePassword(context.app, context, tokenId, oneTimePassword, purpose));
+    return signedIn(context, await checkOneTimePassword(context.app, context, { tokenId, oneTimePassword, purpose }));
   }
 
   @Mutation(() => UnlockSecurityTokenResult, {

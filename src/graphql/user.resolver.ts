@@ -90,7 +90,7 @@ export class UserResolver {
     currentPassword: string | null,
     @Ctx() context: Context,
   ): Promise<typeof UpdateUserResult> {
-    return updateUser(context.app, context, id ?? null, input, currentPassword ?? null);
+    return updateUser(context.app, context, { id: id ?? null, input, currentPassword: currentPassword ?? null });
   }
 
   @Mutation(() => DeleteUserResult, {

@@ -20,9 +20,13 @@ export async function applyIdentifiers(app: App, tx: Database, user: User, chang
   const columns: Partial<User> = {};
   let addressChanged = false;
   for (const [kind, identifier] of changes) {
-    if (kind === 'username')
+    if (kind === 'username') {
       Object.assign(columns, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
-    else if (await changeAddress(app, tx, user, kind, identifier, columns)) addressChanged = true;
+      continue;
+    }
+    const change = await changeAddress(app, tx, user, { kind, address: identifier });
+    Object.assign(columns, change.columns);
+    addressChanged ||= change.changed;
   }
   const after = { ...user, ...columns };
   if (after.username === null && after.email === null && after.phone === null)
@@ -31,43 +35,40 @@ export async function applyIdentifiers(app: App, tx: Database, user: User, chang
   if (addressChanged) await voidOneTimePasswords(tx, user.id);
 }
 
-/**
- * Changes the tokens of an address.
- * @param columns what is to be written to the user is put here
- * @returns whether another address is the user's now, or waits to be
- */
+interface AddressChange {
+  /** what is to be written to the user */
+  columns: Partial<User>;
+  /** whether another address is the user's now, or waits to be */
+  changed: boolean;
+}
+
+/** Changes the tokens of an address; null removes it. */
 async function changeAddress(
   app: App,
   tx: Database,
   user: User,
-  kind: AddressKind,
-  address: Identifier | null,
-  columns: Partial<User>,
-): Promise<boolean> {
+  { kind, address }: { kind: AddressKind; address: Identifier | null },
+): Promise<AddressChange> {
   const { address: current, pending, verified } = authenticators[kind].addressesOf(user);
-  const isSame = (other: string | null) => address !== null && other !== null && comparisonKey(other) === address.key;
   if (address === null) {
     await deleteSecurityTokens(tx, { userId: user.id, kind });
-    Object.assign(columns, addressColumns(kind, null));
-    return current !== null;
+    return { columns: addressColumns(kind, null), changed: current !== null };
   }
+  const isSame = (other: string | null) => other !== null && comparisonKey(other) === address.key;
   const id = tokenIdOf(app, { kind, key: address.key });
   if (isSame(pending)) {
     await updateTokenAddress(tx, id, address.value);
-    return false;
+    return { columns: {}, changed: false };
   }
   await deleteSecurityTokens(tx, { userId: user.id, kind, pending: true });
   if (isSame(current)) {
     // The same mailbox in another spelling: nothing is to be proved again. What was waiting to take its place is not wanted any more.
     await updateTokenAddress(tx, id, address.value);
-    Object.assign(columns, addressColumns(kind, address));
-    return pending !== null;
+    return { columns: addressColumns(kind, address), changed: pending !== null };
   }
-  if (verified !== true) {
-    await deleteSecurityTokens(tx, { userId: user.id, kind });
-    Object.assign(columns, addressColumns(kind, address));
-  }
-  const token = { id, userId: user.id, kind, address: address.value, givenAtSignUp: false, pending: verified === true };
+  const waits = verified === true;
+  if (!waits) await deleteSecurityTokens(tx, { userId: user.id, kind });
+  const token = { id, userId: user.id, kind, address: address.value, givenAtSignUp: false, pending: waits };
   await insertSecurityTokens(tx, [token]);
-  return true;
+  return { columns: waits ? {} : addressColumns(kind, address), changed: true };
 }

@@ -4,7 +4,7 @@ import type { Database } from '../../database/database.js';
 import { acquireLock } from '../../database/locks.js';
 import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
 import { revokeSessionsOf } from '../../database/sessions.queries.js';
-import { findUser, lockUser, type User, updateUserRow } from '../../database/users.queries.js';
+import { getUser, lockUser, type User, updateUserRow } from '../../database/users.queries.js';
 import { requireProof } from '../authentication/password.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
 import { hasPermission, isWithinReach, type Permission } from '../authorization/permissions.js';
@@ -41,6 +41,7 @@ const permissionByField: Record<keyof UserChanges, Permission> = {
 const flagFields = ['isActive', 'isStaff', 'isSuperuser'] as const;
 
 type Flags = Partial<Record<(typeof flagFields)[number], boolean>>;
+
 /**
  * Changes oneself, or another by id. A verified address stays until the new one is verified; one that is not is replaced at once.
  * @throws {ValidationError} with every issue at once
@@ -52,9 +53,7 @@ type Flags = Partial<Record<(typeof flagFields)[number], boolean>>;
 export async function updateUser(
   app: App,
   caller: Caller,
-  id: string | null,
-  input: UserChanges,
-  currentPassword: string | null,
+  { id, input, currentPassword }: { id: string | null; input: UserChanges; currentPassword: string | null },
 ): Promise<{ user: User }> {
   const viewer = requireViewer(caller);
   const self = id === null || id.toLowerCase() === viewer.user.id;
@@ -76,7 +75,7 @@ export async function updateUser(
     if (before === undefined || (!self && !isWithinReach(viewer.user, before))) throw new NotFoundError();
     const ended = await applyFlags(tx, before, flags);
     await applyIdentifiers(app, tx, before, identifiers);
-    const user = (await findUser(tx, targetId))!;
+    const user = await getUser(tx, targetId);
     emitChanges(tx, before, user);
     emitRevocations(tx, { userId: user.id, count: ended, reason: 'deactivated' });
     return { user };

@@ -3,8 +3,7 @@ import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { spendOneTimePassword } from '../../database/one-time-passwords.queries.js';
 import { giveBackRateLimits } from '../../database/rate-limits.queries.js';
-import type { OneTimePasswordPurpose } from '../../database/schema.js';
-import { findSecurityTokens } from '../../database/security-tokens.queries.js';
+import { getSecurityToken } from '../../database/security-tokens.queries.js';
 import { deleteSessionsOf, markAuthenticated, revokeSessionsOf } from '../../database/sessions.queries.js';
 import { type User, updatePasswordHash } from '../../database/users.queries.js';
 import { authenticators } from '../authenticators/registry.js';
@@ -14,7 +13,13 @@ import { InvalidOneTimePasswordError } from '../errors.js';
 import { emit, emitRevocations, transact } from '../events/events.js';
 import type { SessionTokens } from '../sessions/sessions.js';
 import { completeSignIn, type Proof } from './complete-sign-in.js';
-import { attemptOneTimePassword, lockProvenUser, requireOwner, verifyAddress } from './one-time-password.js';
+import {
+  attemptOneTimePassword,
+  lockProvenUser,
+  requireOwner,
+  type TypedOneTimePassword,
+  verifyAddress,
+} from './one-time-password.js';
 import { checkSecurityTokenId, inspect, type SecurityTokenView } from './security-tokens.js';
 
 /**
@@ -26,15 +31,13 @@ import { checkSecurityTokenId, inspect, type SecurityTokenView } from './securit
 export async function checkOneTimePassword(
   app: App,
   caller: Caller,
-  tokenId: string,
-  oneTimePassword: string,
-  purpose: OneTimePasswordPurpose,
+  { tokenId, oneTimePassword, purpose }: TypedOneTimePassword,
 ): Promise<{ securityToken: SecurityTokenView; user: User; tokens: SessionTokens | null }> {
   checkSecurityTokenId(app, tokenId);
   if (purpose === 'VERIFICATION') requireOwner(caller, ownsSecurityToken(app, caller, tokenId));
   // The empty text is never right: an attempt at the purpose that is not checked here is counted like any other.
   const typed = purpose === 'PASSWORD_RESET' ? '' : oneTimePassword;
-  const attempt = await attemptOneTimePassword(app, caller, tokenId, typed, purpose);
+  const attempt = await attemptOneTimePassword(app, caller, { tokenId, oneTimePassword: typed, purpose });
   if (!(await spendOneTimePassword(app.db, attempt))) throw new InvalidOneTimePasswordError();
 
   return transact(app, caller, async (tx) => {
@@ -46,19 +49,19 @@ export async function checkOneTimePassword(
     const isFirstProof = session === null && before.firstVerifiedAt === null;
     const ended = isFirstProof ? await forgetPredecessor(tx, userId) : 0;
     const replaced = await verifyAddress(tx, before, token);
-    const [verified] = await findSecurityTokens(tx, { id: tokenId });
+    const verified = await getSecurityToken(tx, tokenId);
     const proof = {
       method: authenticators[token.kind].method.name,
       oneTimePassword: { securityTokenId: tokenId, purpose },
     };
     const { user, tokens } =
       session === null
-        ? await completeSignIn(app, tx, caller, { user: verified!.user, proofs: [proof], occasion: 'sign-in' })
-        : await reauthenticate(tx, verified!.user, session.id, proof);
+        ? await completeSignIn(app, tx, caller, { user: verified.user, proofs: [proof], occasion: 'sign-in' })
+        : await reauthenticate(tx, verified.user, session.id, proof);
     if (isFirstProof && before.passwordHash !== null) emit(tx, { type: 'password-removed', userId });
     emitRevocations(tx, { userId, count: ended, reason: 'address proved by its owner' });
     if (replaced !== null) emit(tx, { type: 'address-replaced', ...replaced, user });
-    return { securityToken: inspect(verified!), user, tokens };
+    return { securityToken: inspect(verified), user, tokens };
   });
 }
 

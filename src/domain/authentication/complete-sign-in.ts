@@ -33,7 +33,7 @@ export async function completeSignIn(
   const lastLogin = isSignUp ? user.lastLogin : await updateLastLogin(tx, user.id);
   const methods = proofs.map(({ method }) => method);
   // With the login before this one: whether there was any tells a new device from a first sign-in.
-  const { newDevice, ...tokens } = await openSession(app, tx, user, methods, caller.client);
+  const { newDevice, ...tokens } = await openSession(app, tx, { user, methods, client: caller.client });
   const { session } = tokens;
   const signedIn = { ...user, lastLogin };
   const oneTimePasswords = proofs.flatMap(({ oneTimePassword }) => oneTimePassword ?? []);

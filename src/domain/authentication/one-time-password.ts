@@ -51,6 +51,13 @@ export async function makeOneTimePassword(
   return { oneTimePassword, codeDigest, expiresAt, live };
 }
 
+/** A one-time password as somebody typed it. */
+export interface TypedOneTimePassword {
+  tokenId: string;
+  oneTimePassword: string;
+  purpose: OneTimePasswordPurpose;
+}
+
 /** An attempt that was right, and is counted as a failure until it is spent. */
 export interface RightAttempt {
   tokenId: string;
@@ -71,9 +78,7 @@ export interface RightAttempt {
 export async function attemptOneTimePassword(
   app: App,
   caller: Caller,
-  tokenId: string,
-  oneTimePassword: string,
-  purpose: OneTimePasswordPurpose,
+  { tokenId, oneTimePassword, purpose }: TypedOneTimePassword,
 ): Promise<RightAttempt> {
   const { maxWaitSeconds, maxFailures } = app.config.oneTimePassword;
   const attemptId = randomUUID();

@@ -8,7 +8,7 @@ import {
 } from '../../database/one-time-passwords.queries.js';
 import { giveBackRateLimits } from '../../database/rate-limits.queries.js';
 import { deleteSessionsOf, revokeSessionsOf } from '../../database/sessions.queries.js';
-import { findUser, lockUser, type User, updatePasswordHash } from '../../database/users.queries.js';
+import { findUser, getUser, lockUser, type User, updatePasswordHash } from '../../database/users.queries.js';
 import { authenticators } from '../authenticators/registry.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
 import type { Caller } from '../caller.js';
@@ -113,7 +113,7 @@ export async function resetPassword(
   // First what can be said without knowing the user: the rest would tell whether somebody has the address.
   await refusePassword(app, newPassword, null);
   const purpose = 'PASSWORD_RESET';
-  const attempt = await attemptOneTimePassword(app, caller, tokenId, oneTimePassword, purpose);
+  const attempt = await attemptOneTimePassword(app, caller, { tokenId, oneTimePassword, purpose });
   const target = await findUser(app.db, attempt.userId);
   if (target === undefined) throw new InvalidOneTimePasswordError();
   let passwordHash: string;
@@ -133,7 +133,7 @@ export async function resetPassword(
     const ended = await replacePassword(tx, before.id, passwordHash);
     // Where whoever came before the first proof signed in from is no place that the owner is known by.
     if (before.firstVerifiedAt === null) await deleteSessionsOf(tx, before.id);
-    const user = (await findUser(tx, before.id))!;
+    const user = await getUser(tx, before.id);
     emit(tx, { type: 'password-reset', user, securityTokenId: tokenId });
     const proof = {
       method: authenticators[token.kind].method.name,

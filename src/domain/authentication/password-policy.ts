@@ -61,7 +61,7 @@ export function contextOf(identifiers: Pick<Identifier, 'kind' | 'value'>[]): st
   return identifiers.flatMap(({ kind, value }) => {
     if (kind === 'username') return [value];
     if (kind === 'phone') return [value, value.slice(1)];
-    const [local, domain] = value.split('@') as [string, string];
+    const [local = '', domain = ''] = value.split('@');
     return [value, local, ...local.split(/[._+-]/), domain, ...domain.split('.').slice(0, -1)].filter(
       (word) => word.length > 2,
     );

@@ -43,6 +43,7 @@ interface Typed {
 
 /**
  * Signs in by password. Nobody of that name, a wrong password, no password, an inactive user, and identifiers of two users are answered alike and take as long.
+ * Longer than other functions: a security flow is read as one page.
  * @throws {ValidationError} `IDENTIFIER_REQUIRED` without an identifier, `INVALID` with both forms of naming a user
  * @throws {InvalidCredentialsError} counted by identifier
  * @throws {TimeoutError} before the next attempt is due; nothing is compared and nothing counted

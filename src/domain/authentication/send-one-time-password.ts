@@ -3,7 +3,7 @@ import type { App } from '../../app/app.js';
 import { voidOneTimePassword } from '../../database/one-time-passwords.queries.js';
 import { giveBackRateLimits } from '../../database/rate-limits.queries.js';
 import type { OneTimePasswordPurpose } from '../../database/schema.js';
-import { findSecurityTokens } from '../../database/security-tokens.queries.js';
+import { findSecurityTokens, type SecurityToken } from '../../database/security-tokens.queries.js';
 import { authenticators } from '../authenticators/registry.js';
 import { ownsSecurityToken } from '../authorization/authority.js';
 import type { Caller } from '../caller.js';
@@ -15,6 +15,7 @@ import { checkSecurityTokenId } from './security-tokens.js';
 
 /**
  * Sends a one-time password to the address. To anyone but its signed-in owner the answer is the same whether anybody has the address or not.
+ * Longer than other functions: a security flow is read as one page.
  * @returns when it expires
  * @throws {TimeoutError} over a limit of sends; nothing is made
  * @throws {TransmissionError} to the owner alone; what was made is void, and does not count
@@ -26,37 +27,26 @@ export async function sendOneTimePassword(
   purpose: OneTimePasswordPurpose,
 ): Promise<{ expiresAt: Date }> {
   const kind = checkSecurityTokenId(app, tokenId);
+  const { isReachable, sendLimits } = authenticators[kind];
   const own = ownsSecurityToken(app, caller, tokenId);
   if (purpose === 'VERIFICATION') requireOwner(caller, own);
   const [token] = await findSecurityTokens(app.db, { id: tokenId });
-  const reachable = token !== undefined && authenticators[kind].isReachable(app, token.address);
+  const reachable = token !== undefined && isReachable(app, token.address);
   if (own && !reachable) throw new TransmissionError();
-  const limits = reachable ? authenticators[kind].sendLimits(app, token.address) : [];
-  const counted = await limitSends(app, tokenId, own ? 'owner' : 'others', caller.client, own ? limits : []);
+  const limits = reachable ? sendLimits(app, token.address) : [];
+  const by = own ? 'owner' : 'others';
+  const counted = await limitSends(app, caller.client, { tokenId, by, more: own ? limits : [] });
 
   const made = await app.db.transaction((tx) =>
     makeOneTimePassword(app, tx, { tokenId, kind, purpose }, reachable ? token : undefined),
   );
-  const { oneTimePassword, codeDigest, expiresAt } = made;
+  const { codeDigest, expiresAt } = made;
   if (!made.live || token === undefined) {
     // To a stranger it would tell that nobody has the address.
     if (own) await giveBackRateLimits(app.db, counted);
     return { expiresAt };
   }
-  const deliver = async () => {
-    await authenticators[kind].send(app, token.address, {
-      purpose,
-      tokenId,
-      oneTimePassword,
-      lifetimeSeconds: app.config.oneTimePassword.ttlSeconds,
-    });
-    auditAttempt(app, caller, {
-      kind: 'ONE_TIME_PASSWORD_SENT',
-      subjectId: token.userId,
-      securityTokenId: tokenId,
-      detail: purpose,
-    });
-  };
+  const deliver = () => deliverOneTimePassword(app, caller, token, { purpose, oneTimePassword: made.oneTimePassword });
   if (!own) {
     // Waiting for the provider, or saying that a limit on real messages is reached, would tell a stranger that somebody has the address.
     app.inBackground(takeSendLimits(app, limits).then(deliver));
@@ -71,4 +61,17 @@ export async function sendOneTimePassword(
     throw new TransmissionError();
   }
   return { expiresAt };
+}
+
+/** Resolves when the provider has accepted the message, which the audit log then tells. */
+async function deliverOneTimePassword(
+  app: App,
+  caller: Caller,
+  { id, kind, address, userId }: SecurityToken,
+  { purpose, oneTimePassword }: { purpose: OneTimePasswordPurpose; oneTimePassword: string },
+): Promise<void> {
+  const lifetimeSeconds = app.config.oneTimePassword.ttlSeconds;
+  await authenticators[kind].send(app, address, { purpose, tokenId: id, oneTimePassword, lifetimeSeconds });
+  const event = { kind: 'ONE_TIME_PASSWORD_SENT', subjectId: userId, securityTokenId: id, detail: purpose } as const;
+  auditAttempt(app, caller, event);
 }

@@ -8,7 +8,8 @@ import {
 } from '../../database/import.queries.js';
 import { acquireLock } from '../../database/locks.js';
 import { claimIdentifiers } from '../accounts/claim-identifiers.js';
-import { describeTaken, type Field, fieldsOfOthers, takenFields } from './collisions.js';
+import type { IdentifierKind } from '../identifiers.js';
+import { describeTaken, fieldsOfOthers, takenFields } from './collisions.js';
 import { type Candidate, rowOf, withoutParts } from './imported-user.js';
 import { type Ids, type ImportRun, insistently, sortBatch, tell } from './run.js';
 import { updateImported } from './updates.js';
@@ -33,19 +34,24 @@ export async function takeBatch(run: ImportRun, batch: Candidate[]): Promise<Ids
 async function takeFresh(run: ImportRun, fresh: Candidate[]): Promise<Ids> {
   const { app, summary } = run;
   const named = fresh.filter(({ identifiers }) => Object.keys(identifiers).length > 0);
-  const rows = named.map((candidate) => rowOf(app, candidate));
+  const rows = named.map((candidate) => ({ candidate, row: rowOf(app, candidate) }));
   const taken = await insistently(app, () =>
     app.db.transaction(async (tx) => {
       // Of two imports at once one waits, rather than that each waits for a row of the other.
       await acquireLock(tx, 'imports');
-      return insertImportedWherePossible(tx, rows);
+      return insertImportedWherePossible(
+        tx,
+        rows.map(({ row }) => row),
+      );
     }),
   );
   summary.created += taken.size;
   summary.notTaken += fresh.length - named.length;
   const ids: Ids = [];
-  for (const [index, candidate] of named.entries()) {
-    const { id } = rows[index]!;
+  for (const {
+    candidate,
+    row: { id },
+  } of rows) {
     const newId = taken.has(id) ? id : await takeSingly(run, candidate);
     if (newId !== null) ids.push([candidate.user.id, newId]);
   }
@@ -56,8 +62,8 @@ async function takeFresh(run: ImportRun, fresh: Candidate[]): Promise<Ids> {
 async function takeSingly(run: ImportRun, candidate: Candidate): Promise<string | null> {
   const { app, options, summary } = run;
   const left = { ...candidate.identifiers };
-  const lost: Field[] = [];
-  const lose = async (fields: Field[]) => {
+  const lost: IdentifierKind[] = [];
+  const lose = async (fields: IdentifierKind[]) => {
     for (const field of fields) {
       tell(run, await describeTaken(app, candidate, field, options.source));
       delete left[field];

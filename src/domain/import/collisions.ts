@@ -3,14 +3,19 @@ import type { App } from '../../app/app.js';
 import { type Claim, findHolders } from '../../database/import.queries.js';
 import { tokenIdOf } from '../authenticators/registry.js';
 import { ValidationError } from '../errors.js';
-import { identifierKinds } from '../identifiers.js';
-import { type Candidate, type ImportProblem } from './imported-user.js';
+import { type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
+import type { Candidate, ImportProblem } from './imported-user.js';
 
-export type Field = (typeof identifierKinds)[number];
+/** The identifier, which the candidate must have. */
+function identifierOf({ identifiers }: Candidate, field: IdentifierKind): Identifier {
+  const identifier = identifiers[field];
+  if (identifier === undefined) throw new Error(`The candidate has no ${field}.`);
+  return identifier;
+}
 
-/** What an identifier is found by, which the candidate must have. */
-export function claimOf(app: App, { identifiers }: Candidate, field: Field): Claim {
-  const { key } = identifiers[field]!;
+/** What an identifier of the candidate is found by. */
+export function claimOf(app: App, candidate: Candidate, field: IdentifierKind): Claim {
+  const { key } = identifierOf(candidate, field);
   return { kind: field, key: field === 'username' ? key : tokenIdOf(app, { kind: field, key }) };
 }
 
@@ -18,7 +23,7 @@ export function claimOf(app: App, { identifiers }: Candidate, field: Field): Cla
  * The identifiers that a refusal says are taken.
  * @throws what is no such refusal
  */
-export function takenFields(error: unknown): Field[] {
+export function takenFields(error: unknown): IdentifierKind[] {
   const fields =
     error instanceof ValidationError
       ? identifierKinds.filter((name) => error.issues.some(({ field, code }) => field === name && code === 'TAKEN'))
@@ -28,7 +33,7 @@ export function takenFields(error: unknown): Field[] {
 }
 
 /** The identifiers that others of the same source have here: who comes first keeps it, also where a stranger would be given it. */
-export async function fieldsOfOthers(app: App, candidate: Candidate, source: string): Promise<Field[]> {
+export async function fieldsOfOthers(app: App, candidate: Candidate, source: string): Promise<IdentifierKind[]> {
   const fields = identifierKinds.filter((field) => candidate.identifiers[field] !== undefined);
   const holders = await findHolders(
     app.db,
@@ -45,7 +50,7 @@ export async function fieldsOfOthers(app: App, candidate: Candidate, source: str
 export async function describeTaken(
   app: App,
   candidate: Candidate,
-  field: Field,
+  field: IdentifierKind,
   source: string,
 ): Promise<ImportProblem> {
   const [holder] = await findHolders(app.db, [claimOf(app, candidate, field)]);
@@ -54,20 +59,22 @@ export async function describeTaken(
 
 /** @param holder who has it; of null for an account that was not imported */
 export function takenProblem(
-  { user, identifiers }: Candidate,
-  field: Field,
+  candidate: Candidate,
+  field: IdentifierKind,
   { importedId: holder }: { importedId: string | null },
   source: string,
 ): ImportProblem {
   const prefix = `${source}:`;
   const holderId = holder?.startsWith(prefix) ? holder.slice(prefix.length) : null;
   const whose = holderId === null ? 'an account here' : `user ${holderId} of the source`;
-  const same = identifiers[field]!.value === user[field] ? '' : `, which is ${identifiers[field]!.value} here,`;
+  const { user } = candidate;
+  const { value } = identifierOf(candidate, field);
+  const same = value === user[field] ? '' : `, which is ${value} here,`;
   return {
     id: user.id,
     field,
     code: 'TAKEN',
-    value: user[field]!,
+    value: user[field] ?? value,
     holder: holderId,
     message: `This ${field}${same} is the same as that of ${whose}, without regard to case and form.`,
   };

@@ -51,13 +51,13 @@ export function readLine(text: string, line: number): ImportedUser | ImportProbl
   const parsed = lineSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const id = (json as { id?: unknown } | null)?.id;
+  const id = typeof json === 'object' && json !== null && 'id' in json ? json.id : undefined;
   return {
     id: typeof id === 'string' || typeof id === 'number' ? String(id).slice(0, 200) : null,
     line,
-    field: issue!.path.join('.') || null,
+    field: issue?.path.join('.') || null,
     code: 'MALFORMED',
-    message: `${issue!.message}.`,
+    message: `${issue?.message}.`,
   };
 }
 

@@ -1,14 +1,14 @@
 /** What would become of a batch: the same as {@link takeBatch} would tell, of users whom nobody takes. */
 import type { Database } from '../../database/database.js';
 import { type Claim, findHolders, rehearseClaims } from '../../database/import.queries.js';
-import { identifierKinds } from '../identifiers.js';
-import { claimOf, type Field, takenProblem } from './collisions.js';
+import { type IdentifierKind, identifierKinds } from '../identifiers.js';
+import { claimOf, takenProblem } from './collisions.js';
 import type { Candidate } from './imported-user.js';
 import { type Ids, type ImportRun, sortBatch, tell } from './run.js';
 
 interface Rehearsed {
   candidate: Candidate;
-  fields: Field[];
+  fields: IdentifierKind[];
   /** what has changed; null for one who is new */
   changed: readonly string[] | null;
 }
@@ -29,9 +29,15 @@ export async function rehearseBatch(run: ImportRun, tx: Database, batch: Candida
   }));
   const holders = await findOthers(run, tx, rehearsed);
   for (const { candidate, fields, changed } of rehearsed) {
-    const holderOf = (field: Field) => holders.get(placeOf(candidate.importedId, claimOf(app, candidate, field)));
-    const lost = fields.filter((field) => holderOf(field) !== undefined);
-    for (const field of lost) tell(run, takenProblem(candidate, field, holderOf(field)!, options.source));
+    const holderOf = (field: IdentifierKind) =>
+      holders.get(placeOf(candidate.importedId, claimOf(app, candidate, field)));
+    const lost: IdentifierKind[] = [];
+    for (const field of fields) {
+      const holder = holderOf(field);
+      if (holder === undefined) continue;
+      lost.push(field);
+      tell(run, takenProblem(candidate, field, holder, options.source));
+    }
     if (changed === null) summary[fields.length > lost.length ? 'created' : 'notTaken'] += 1;
     else summary[changed.some((part) => !lost.some((field) => field === part)) ? 'updated' : 'unchanged'] += 1;
   }

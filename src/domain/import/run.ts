@@ -59,6 +59,7 @@ const kinds = {
   staff: (user: ImportedUser) => user.isStaff,
   superuser: (user: ImportedUser) => user.isSuperuser,
 };
+// Invariant: `kinds` is written here and has no other keys.
 const kindNames = Object.keys(kinds) as (keyof typeof kinds)[];
 
 /** How often something is tried that the database refuses for a reason that passes, such as a deadlock. */
@@ -71,6 +72,7 @@ export function startRun(app: App, options: ImportOptions): ImportRun {
     updated: 0,
     unchanged: 0,
     notTaken: 0,
+    // Invariant: every kind has its count.
     with: Object.fromEntries(kindNames.map((kind) => [kind, 0])) as ImportSummary['with'],
     passwords: {},
     normalisedCount: 0,

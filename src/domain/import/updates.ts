@@ -20,8 +20,8 @@ import { applyFlags } from '../accounts/profile.js';
 import { authenticators, tokenIdOf } from '../authenticators/registry.js';
 import { ValidationError } from '../errors.js';
 import { emitRevocations } from '../events/events.js';
-import { type AddressKind, type Identifier, identifierKinds } from '../identifiers.js';
-import { describeTaken, type Field, fieldsOfOthers, takenFields } from './collisions.js';
+import { type AddressKind, type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
+import { describeTaken, fieldsOfOthers, takenFields } from './collisions.js';
 import { addressOf, changedParts, type ImportProblem, type Known, withoutParts } from './imported-user.js';
 
 /** @returns whether anything is otherwise than before, and what could not be taken over */
@@ -31,8 +31,8 @@ export async function updateImported(
   source: string,
 ): Promise<{ updated: boolean; problems: ImportProblem[] }> {
   const problems: ImportProblem[] = [];
-  const lost: Field[] = [];
-  const lose = async (fields: Field[]) => {
+  const lost: IdentifierKind[] = [];
+  const lose = async (fields: IdentifierKind[]) => {
     for (const field of fields) {
       problems.push(await describeTaken(app, known, field, source));
       lost.push(field);
@@ -64,7 +64,7 @@ async function applyChange(
   app: App,
   tx: Database,
   known: Known,
-  { parts, wanted, digests }: { parts: Set<string>; wanted: Field[]; digests: Buffer },
+  { parts, wanted, digests }: { parts: Set<string>; wanted: IdentifierKind[]; digests: Buffer },
 ): Promise<{ problem: ImportProblem | null; ended: number }> {
   const { user, userId, identifiers } = known;
   if (parts.has('flags')) await acquireLock(tx, 'superusers');
@@ -79,7 +79,7 @@ async function applyChange(
     if (identifier === null && user[field] !== null) continue;
     if (field === 'username')
       Object.assign(columns, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
-    else await replaceAddress(app, tx, before, field, identifier, columns);
+    else Object.assign(columns, await replaceAddress(app, tx, before, { kind: field, address: identifier }));
   }
   if (parts.has('password')) columns.passwordHash = user.passwordHash;
   if (user.dateJoined !== null && parts.has('dateJoined')) columns.dateJoined = user.dateJoined;
@@ -87,7 +87,8 @@ async function applyChange(
     columns.lastLogin = user.lastLogin;
   await updateUserRow(tx, userId, columns);
   for (const kind of ['email', 'phone'] as const)
-    if (parts.has(kind) || parts.has(`${kind}State`)) await applyState(app, tx, { ...before, ...columns }, known, kind);
+    if (parts.has(kind) || parts.has(`${kind}State`))
+      await applyState(app, tx, known, { kind, after: { ...before, ...columns } });
 
   let ended = 0;
   if (parts.has('password')) {
@@ -95,19 +96,30 @@ async function applyChange(
     ended += await revokeSessionsOf(tx, userId);
   }
   if (!parts.has('flags')) return { problem: null, ended };
-  const { isActive, isStaff, isSuperuser } = user;
+  const flags = await applyImportedFlags(tx, before, known);
+  return { problem: flags.problem, ended: ended + flags.ended };
+}
+
+/** @returns how many sessions have ended by it; the problem of the last superuser */
+async function applyImportedFlags(
+  tx: Database,
+  before: User,
+  { user }: Known,
+): Promise<{ problem: ImportProblem | null; ended: number }> {
+  const { id, isActive, isStaff, isSuperuser } = user;
   try {
-    return { problem: null, ended: ended + (await applyFlags(tx, before, { isActive, isStaff, isSuperuser })) };
+    return { problem: null, ended: await applyFlags(tx, before, { isActive, isStaff, isSuperuser }) };
   } catch (error) {
     // It is thrown before anything is written.
-    if (!(error instanceof ValidationError)) throw error;
-    const [{ field, code, message }] = error.issues as [ValidationError['issues'][number]];
-    return { problem: { id: user.id, field, code, message }, ended };
+    const [issue] = error instanceof ValidationError ? error.issues : [];
+    if (issue === undefined) throw error;
+    const { field, code, message } = issue;
+    return { problem: { id, field, code, message }, ended: 0 };
   }
 }
 
 /** Whether an identifier is left once these are changed. */
-function keepsOne(before: User, { user, identifiers }: Known, wanted: Field[]): boolean {
+function keepsOne(before: User, { user, identifiers }: Known, wanted: IdentifierKind[]): boolean {
   return identifierKinds.some((field) =>
     wanted.includes(field) && (identifiers[field] !== undefined || user[field] === null)
       ? identifiers[field] !== undefined
@@ -115,29 +127,35 @@ function keepsOne(before: User, { user, identifiers }: Known, wanted: Field[]): 
   );
 }
 
-/** @param columns what is to be written to the user is put here */
+/** @returns what is to be written to the user */
 async function replaceAddress(
   app: App,
   tx: Database,
   before: User,
-  kind: AddressKind,
-  address: Identifier | null,
-  columns: Partial<User>,
-): Promise<void> {
-  Object.assign(columns, addressColumns(kind, address));
+  { kind, address }: { kind: AddressKind; address: Identifier | null },
+): Promise<Partial<User>> {
+  const columns = addressColumns(kind, address);
   const { key: currentKey } = authenticators[kind].addressesOf(before);
-  if (address !== null && address.key === currentKey)
-    return updateTokenAddress(tx, tokenIdOf(app, { kind, key: address.key }), address.value);
+  if (address !== null && address.key === currentKey) {
+    await updateTokenAddress(tx, tokenIdOf(app, { kind, key: address.key }), address.value);
+    return columns;
+  }
   await deleteSecurityTokens(tx, { userId: before.id, kind });
   await voidOneTimePasswords(tx, before.id);
-  if (address === null) return;
+  if (address === null) return columns;
   const id = tokenIdOf(app, { kind, key: address.key });
   const { id: userId } = before;
   await insertSecurityTokens(tx, [{ id, userId, kind, address: address.value, givenAtSignUp: true, pending: false }]);
+  return columns;
 }
 
 /** The verified mark and the failures of an address that is the same here as there. A mark is never taken away. */
-async function applyState(app: App, tx: Database, after: User, known: Known, kind: AddressKind): Promise<void> {
+async function applyState(
+  app: App,
+  tx: Database,
+  known: Known,
+  { kind, after }: { kind: AddressKind; after: User },
+): Promise<void> {
   const address = known.identifiers[kind];
   if (address === undefined || address.key !== authenticators[kind].addressesOf(after).key) return;
   const state = addressOf(app, known.user, kind, address);

@@ -57,9 +57,11 @@ const methodReferences = new Map<AuthenticationMethod, string>([
 export async function openSession(
   app: App,
   tx: Database,
-  user: SessionUser & Pick<User, 'lastLogin'>,
-  methods: AuthenticationMethod[],
-  client: Client,
+  {
+    user,
+    methods,
+    client,
+  }: { user: SessionUser & Pick<User, 'lastLogin'>; methods: AuthenticationMethod[]; client: Client },
 ): Promise<SessionTokens & { newDevice: boolean }> {
   const newDevice = await isNewDevice(tx, user, { ...client, withinSeconds: knownDeviceSeconds });
   const refreshToken = newRefreshToken(randomUUID());
@@ -73,7 +75,7 @@ export async function openSession(
     idleTtlSeconds: app.config.sessionIdleTtlSeconds,
     ttlSeconds: app.config.sessionTtlSeconds,
   });
-  return { ...(await issueTokens(app, user, session, refreshToken, session.createdAt)), newDevice };
+  return { ...(await issueTokens(app, { user, session, refreshToken, now: session.createdAt })), newDevice };
 }
 
 type SessionUser = Pick<User, 'id' | 'isStaff' | 'isSuperuser'>;
@@ -81,10 +83,12 @@ type SessionUser = Pick<User, 'id' | 'isStaff' | 'isSuperuser'>;
 /** @param now the database's */
 async function issueTokens(
   app: App,
-  user: SessionUser,
-  session: SessionRow,
-  refreshToken: RefreshToken,
-  now: Date,
+  {
+    user,
+    session,
+    refreshToken,
+    now,
+  }: { user: SessionUser; session: SessionRow; refreshToken: RefreshToken; now: Date },
 ): Promise<SessionTokens> {
   // Whole seconds, as in the token.
   const issuedAt = new Date(Math.floor(now.getTime() / 1000) * 1000);
@@ -137,7 +141,7 @@ export async function refreshSession(
     // Only now: the revocation must be committed.
     throw new InvalidSessionError();
   }
-  return { user, tokens: await issueTokens(app, user, session, successor, issuedAt) };
+  return { user, tokens: await issueTokens(app, { user, session, refreshToken: successor, now: issuedAt }) };
 }
 
 /**
