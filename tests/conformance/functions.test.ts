@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import * as masking from '../../src/domain/authenticators/masking.js';
 import {
@@ -11,8 +9,8 @@ import {
   parsePhone,
   parseUsername,
 } from '../../src/domain/identifiers.js';
-import { root } from '../support/root.js';
 import * as departures from './departures.js';
+import { readVectors } from './vectors.js';
 
 interface Replay<Input, Expected, Answer> {
   vectors: string;
@@ -24,9 +22,7 @@ interface Replay<Input, Expected, Answer> {
 
 /** Holds every recorded vector against our answer, or against that of the departure which applies to it. */
 function replay<Input, Expected, Answer>({ vectors, departures, answer, original }: Replay<Input, Expected, Answer>) {
-  const file = join(root, `tests/conformance/vectors/${vectors}.json`);
-  const recorded: { input: Input; expected: Expected }[] = JSON.parse(readFileSync(file, 'utf8'));
-  assert.ok(recorded.length > 0);
+  const recorded = readVectors<Input, Expected>(vectors);
 
   test(`${vectors} answers like the original where nothing departs from it`, () => {
     for (const { input, expected } of recorded) {

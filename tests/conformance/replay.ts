@@ -1,25 +1,12 @@
 /** What every replay of recorded vectors through the service needs: the vectors, the departures put to them, and the people they begin with. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'drizzle-orm';
 import { operations } from '../support/client.js';
-import { root } from '../support/root.js';
 import { advance, type Service } from '../support/service.js';
 import type { Amendment, Issues, Person } from './departures.js';
-
-export interface Vector<Input, Expected> {
-  input: Input;
-  expected: Expected;
-}
-
-export function readVectors<Input, Expected>(name: string): Vector<Input, Expected>[] {
-  const vectors = JSON.parse(readFileSync(join(root, `tests/conformance/vectors/${name}.json`), 'utf8'));
-  assert.ok(vectors.length > 0, `${name} holds no vector`);
-  return vectors;
-}
+import { readVectors } from './vectors.js';
 
 interface Replay<Input, Expected, Answer> {
   vectors: string;

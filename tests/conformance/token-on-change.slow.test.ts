@@ -7,8 +7,9 @@ import { startService } from '../support/service.js';
 import { type Change, type ChangeStep, type Changes, type Kind, kinds, modelChanges } from './account-model.js';
 import { codeOf } from './accounts.js';
 import { tokenOnChange as departures, type Identifiers } from './departures.js';
-import { issuesOf, readVectors, TraceClock } from './replay.js';
+import { issuesOf, TraceClock } from './replay.js';
 import { type TraceState, traceLifetimeSeconds, typedPassword } from './trace-model.js';
+import { readVectors } from './vectors.js';
 
 type RecordedToken = TraceState & { row: number; has_password: boolean; email?: string; phone?: string };
 

@@ -4,8 +4,9 @@ import { before, describe, test } from 'node:test';
 import { type Caller, caller, lastMessage, makeSuperuser, signUp } from '../support/people.js';
 import { type Service, startService } from '../support/service.js';
 import { oneTimePasswordTrace as departures } from './departures.js';
-import { readVectors, TraceClock } from './replay.js';
+import { TraceClock } from './replay.js';
 import { coarsen, modelTrace, type Trace, type TraceStep, traceLifetimeSeconds, typedPassword } from './trace-model.js';
+import { readVectors } from './vectors.js';
 
 export const vectors = readVectors<Trace, (TraceStep & { message?: string; has_password: boolean })[]>('otp_trace');
 /** The names of all departures. */
