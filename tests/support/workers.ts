@@ -113,7 +113,10 @@ async function runWorker(
   const worker = fork(compiledFile('tests/support/worker.ts'), {
     cwd: root,
     env,
-    execArgv: ['--enable-source-maps', `--test-reporter=${compiledFile('tests/support/reporter.ts')}`],
+    execArgv: [
+      ...['--import', compiledFile('tests/support/light-test-runner.ts'), '--enable-source-maps'],
+      `--test-reporter=${compiledFile('tests/support/reporter.ts')}`,
+    ],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     // A process group of its own, so that the services that it has started end with it.
     detached: true,
