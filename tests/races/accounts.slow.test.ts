@@ -3,8 +3,17 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { securityTokens, users } from '../../src/database/schema.js';
-import { type Answer, type OutboxEntry, oneTimePasswordSentTo, outbox } from '../support/client.js';
-import { caller, makeSuperuser, type Person, password, signUp } from '../support/people.js';
+import { type Answer, type OutboxEntry, outbox } from '../support/client.js';
+import {
+  caller,
+  idOfAddress,
+  insertPeople,
+  insertPerson,
+  makeOneTimePassword,
+  type Person,
+  type PersonRow,
+  signUp,
+} from '../support/people.js';
 import { advance, clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
 
 const environment = {
@@ -26,11 +35,6 @@ const unique = () => (people += 1);
 /** The same session at one of the replicas. */
 function at(replica: number, person?: Person) {
   return caller(replicas[replica % 2]!, person ? { token: person.tokens.accessToken } : {});
-}
-
-async function tokenOf(address: string): Promise<string> {
-  const [token] = await caller(service).securityTokens(address);
-  return token.id;
 }
 
 /** What came of it: the member, or the code of the error. None is ever a defect, nor is the service unavailable. */
@@ -65,10 +69,11 @@ describe('two changes of address at once', () => {
           const number = unique();
           const own = `mallory${number}@b.test`;
           const victims = `victim${number}@a.test`;
-          const attacker = await signUp(replicas[index % 2]!, { username: `mallory${number}` });
           // For every other one the two wait to take the place of a verified address.
-          if (index % 2 === 0) await verifyFirst(attacker, `first${number}@b.test`);
-          return { attacker, index, own, victims, tokens: [await tokenOf(own), await tokenOf(victims)] as const };
+          const first = index % 2 === 0 ? { email: `first${number}@b.test`, verified: true } : {};
+          const attacker = await insertPerson(service, { username: `mallory${number}`, ...first });
+          const tokens = [idOfAddress(service, own), idOfAddress(service, victims)] as const;
+          return { attacker, index, own, victims, tokens };
         }),
       );
       await Promise.all(
@@ -117,15 +122,6 @@ describe('two changes of address at once', () => {
     assert.ok(changedSince > 0, 'no address was ever changed');
   });
 
-  async function verifyFirst(attacker: Person, email: string): Promise<void> {
-    await attacker.updateUser({ email });
-    const tokenId = await tokenOf(email);
-    await attacker.sendOneTimePassword(tokenId, 'VERIFICATION');
-    const code = await oneTimePasswordSentTo(service, email);
-    const { __typename } = await attacker.checkOneTimePassword(tokenId, code, 'VERIFICATION');
-    assert.equal(__typename, 'CheckOneTimePasswordSuccess');
-  }
-
   function codeSentTo(messages: OutboxEntry[], address: string): string {
     const message = messages.find(({ to, oneTimePassword }) => to === address && oneTimePassword !== null);
     assert.ok(message, address);
@@ -134,7 +130,7 @@ describe('two changes of address at once', () => {
 
   test('of 40 changes of one account at once, each taken whole, the last one stands', async () => {
     await clear(service);
-    const owner = await signUp(replicas[0], { username: 'owner' });
+    const owner = await insertPerson(service, { username: 'owner' });
     const inputs = Array.from({ length: 40 }, (_, index) => ({
       email: `owner${index}@a.test`,
       phone: `+120255501${10 + index}`,
@@ -155,8 +151,9 @@ describe('one address, many who want it', () => {
     test(`of 40 who set the same ${field} at once one has it, and the others are told that it is taken`, async () => {
       await clear(service);
       const wanted = { username: 'wanted', email: 'wanted@a.test', phone: '+12025550199' }[field];
-      const many = await Promise.all(
-        Array.from({ length: 40 }, (_, index) => signUp(replicas[index % 2]!, { username: `person${index}` })),
+      const many = await insertPeople(
+        service,
+        Array.from({ length: 40 }, (_, index) => ({ username: `person${index}` })),
       );
       const answers = await Promise.all(
         many.map((person, index) => at(index, person).ask(documents.updateUser, { input: { [field]: wanted } })),
@@ -207,12 +204,10 @@ describe('one address, many who want it', () => {
 
   /** Keeps the address beside a verified one, and has a one-time password for it. */
   async function squat(email: string): Promise<{ mallory: Person; code: string; tokenId: string }> {
-    const mallory = await signUp(replicas[0], { phone: '+12025550101' });
-    await verifyNow(mallory, '+12025550101');
+    const mallory = await insertPerson(service, { phone: '+12025550101', verified: true });
     await mallory.updateUser({ email });
-    const tokenId = await tokenOf(email);
-    await mallory.sendOneTimePassword(tokenId, 'VERIFICATION');
-    return { mallory, tokenId, code: await oneTimePasswordSentTo(service, email) };
+    const tokenId = idOfAddress(service, email);
+    return { mallory, tokenId, code: await makeOneTimePassword(service, tokenId, 'VERIFICATION') };
   }
 
   /** Lets the one-time password live on although time has passed. */
@@ -226,10 +221,9 @@ describe('one address, many who want it', () => {
 describe('a reset', () => {
   test('by the right one-time password 100 times at once over two processes is one reset', async () => {
     await clear(service);
-    const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
-    await verifyNow(alice, 'alice@a.test');
-    await caller(service).sendOneTimePassword(alice.emailToken, 'PASSWORD_RESET');
-    const oneTimePassword = await oneTimePasswordSentTo(service, 'alice@a.test');
+    const names = { username: 'alice', email: 'alice@a.test' };
+    const alice = await insertPerson(service, { ...names, hasPassword: true, verified: true });
+    const oneTimePassword = await makeOneTimePassword(service, alice.emailToken, 'PASSWORD_RESET');
     const results = await Promise.all(
       Array.from({ length: 100 }, (_, index) =>
         at(index).resetPassword({
@@ -239,10 +233,11 @@ describe('a reset', () => {
         }),
       ),
     );
-    const names = results.map(({ __typename }) => __typename);
-    assert.equal(count(names, 'ResetPasswordSuccess'), 1);
-    for (const name of names) assert.match(name, /^(ResetPasswordSuccess|TimeoutError|InvalidOneTimePasswordError)$/);
-    const winner = names.indexOf('ResetPasswordSuccess');
+    const outcomes = results.map(({ __typename }) => __typename);
+    assert.equal(count(outcomes, 'ResetPasswordSuccess'), 1);
+    for (const name of outcomes)
+      assert.match(name, /^(ResetPasswordSuccess|TimeoutError|InvalidOneTimePasswordError)$/);
+    const winner = outcomes.indexOf('ResetPasswordSuccess');
     const signedIn = await at(0).authenticate({
       username: 'alice',
       password: `another horse battery ${winner}`,
@@ -257,17 +252,11 @@ describe('a reset', () => {
     for (let round = 0; round < 20; round += 1) {
       await clear(service);
       const [email, phone] = ['victim@a.test', '+12025550102'];
-      const stranger = await signUp(service, { email, phone, password });
-      const codes: string[] = [];
-      for (const [address, tokenId] of [
-        [email, stranger.emailToken],
-        [phone, stranger.phoneToken],
-      ] as const) {
-        await caller(service).sendOneTimePassword(tokenId, 'AUTHENTICATION');
-        codes.push(await oneTimePasswordSentTo(service, address));
-      }
+      const stranger = await insertPerson(service, { email, phone, hasPassword: true });
+      const tokenIds = [stranger.emailToken, stranger.phoneToken];
+      const codes = await Promise.all(tokenIds.map((id) => makeOneTimePassword(service, id, 'AUTHENTICATION')));
       const answers = await Promise.all(
-        [stranger.emailToken, stranger.phoneToken].map((tokenId, index) =>
+        tokenIds.map((tokenId, index) =>
           at(round + index).ask(documents.check, { tokenId, code: codes[index], purpose: 'AUTHENTICATION' }),
         ),
       );
@@ -284,6 +273,7 @@ describe('a reset', () => {
 });
 
 describe('two superusers', () => {
+  const superuser = (username: string): PersonRow => ({ username, hasPassword: true, role: 'superuser' });
   const deeds = {
     'demote each other': (id: string) => [documents.updateUser, { id, input: { isSuperuser: false } }] as const,
     'deactivate each other': (id: string) => [documents.updateUser, { id, input: { isActive: false } }] as const,
@@ -295,10 +285,7 @@ describe('two superusers', () => {
     test(`who ${name} at once over two processes leave one active`, async () => {
       for (let round = 0; round < 25; round += 1) {
         await clear(service);
-        const root = await makeSuperuser(service);
-        await root.createSuperuser({ username: 'second', password });
-        const { user, tokens } = await caller(service).authenticate({ username: 'second', password });
-        const [first, second] = [root, { ...root, id: user.id, tokens }];
+        const [first, second] = await insertPeople(service, [superuser('first'), superuser('second')]);
         const answers = await Promise.all([
           at(0, first).ask(...deed(second.id, first.id)),
           at(1, second).ask(...deed(first.id, second.id)),
@@ -312,13 +299,10 @@ describe('two superusers', () => {
 
   test('who all demote each other leave one active, also where they are many', async () => {
     await clear(service);
-    const root = await makeSuperuser(service);
-    const superusers = [root];
-    for (let index = 0; index < 7; index += 1) {
-      await root.createSuperuser({ username: `root${index}`, password });
-      const { user, tokens } = await caller(service).authenticate({ username: `root${index}`, password });
-      superusers.push({ ...root, id: user.id, tokens });
-    }
+    const superusers = await insertPeople(
+      service,
+      Array.from({ length: 8 }, (_, index) => superuser(`root${index}`)),
+    );
     const answers = await Promise.all(
       superusers.flatMap((one, index) =>
         superusers
@@ -335,9 +319,8 @@ describe('an account that is deleted', () => {
   test('while it is changed and proved leaves nothing behind', async () => {
     for (let round = 0; round < 20; round += 1) {
       await clear(service);
-      const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', phone: '+12025550101' });
-      await caller(service).sendOneTimePassword(alice.emailToken, 'AUTHENTICATION');
-      const code = await oneTimePasswordSentTo(service, 'alice@a.test');
+      const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', phone: '+12025550101' });
+      const code = await makeOneTimePassword(service, alice.emailToken, 'AUTHENTICATION');
       const answers = await Promise.all([
         at(0, alice).ask(documents.updateUser, { input: { email: 'new@a.test' } }),
         at(1, alice).ask(documents.updateUser, { input: { phone: '+12025550102' } }),
@@ -352,14 +335,6 @@ describe('an account that is deleted', () => {
     }
   });
 });
-
-async function verifyNow(owner: Person, address: string): Promise<void> {
-  const tokenId = await tokenOf(address);
-  await owner.sendOneTimePassword(tokenId, 'VERIFICATION');
-  const code = await oneTimePasswordSentTo(service, address);
-  const { __typename } = await owner.checkOneTimePassword(tokenId, code, 'VERIFICATION');
-  assert.equal(__typename, 'CheckOneTimePasswordSuccess');
-}
 
 /** Every address has the one token that is its own, and no token is without one. */
 async function assertConsistent(): Promise<void> {
