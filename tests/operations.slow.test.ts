@@ -12,9 +12,10 @@ import { root } from './support/root.js';
 import {
   createDatabase,
   runToExit,
-  type ServiceProcess,
+  type Service,
   sharedSecrets,
   spawnService,
+  startService,
   temporaryFolder,
 } from './support/service.js';
 
@@ -119,7 +120,7 @@ test(
     const printed = restoring.blocks.map((_, number) => restoring.step(number));
     assert.match(printed[3]!, new RegExp(`"USER_DELETED".*"subjectId":"${bob.user.id}"`));
 
-    const after = await spawnService({ ...secrets, DATABASE_URL: RESTORED_URL });
+    const after = await startService({ ...secrets, DATABASE_URL: RESTORED_URL });
     for (const { tokens } of [alice, bob, carol])
       await assert.rejects(operations(after, { token: tokens.accessToken }).me(), /UNAUTHENTICATED/);
     const refreshed = await operations(after).refreshSession(carol.tokens.refreshToken);
@@ -166,15 +167,15 @@ test('a role is given its limits of time by the step of the document', withPostg
   assert.deepEqual(row.set, limits);
 });
 
-/** Two processes on one database, restarted one after the other with what the shell has; both answer all the while. */
-async function startPair(environment: Record<string, string>, answers: (service: ServiceProcess) => Promise<void>) {
-  const pair = [await spawnService(environment), await spawnService(environment)];
+/** Two services on one database, restarted one after the other with what the shell has; both answer all the while. */
+async function startPair(environment: Record<string, string>, answers: (service: Service) => Promise<void>) {
+  const pair = [await startService(environment), await startService(environment)];
   return {
     pair,
     async restart(changed: Record<string, string>) {
       for (const number of [0, 1]) {
-        assert.equal(await pair[number]!.kill('SIGTERM'), 0);
-        pair[number] = await spawnService({ ...environment, ...changed });
+        await pair[number]!.stop();
+        pair[number] = await startService({ ...environment, ...changed });
         for (const service of pair) await answers(service);
       }
     },
@@ -226,11 +227,11 @@ test('the keys that sign are made anew by the step of the document: access token
   skip: !isHere('psql') && 'not on this machine: psql',
 }, async () => {
   const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
-  const before = await spawnService(environment);
+  const before = await startService(environment);
   const { tokens } = await operations(before).createUser({ username: 'alice', password });
   openShell('Replacing SECRET_KEY', environment).step(4);
-  await before.kill('SIGTERM');
-  const after = await spawnService(environment);
+  await before.stop();
+  const after = await startService(environment);
   await assert.rejects(operations(after, { token: tokens.accessToken }).me(), /UNAUTHENTICATED/);
   const refreshed = await operations(after).refreshSession(tokens.refreshToken);
   assert.equal(refreshed.__typename, 'RefreshSessionSuccess');
@@ -242,7 +243,7 @@ test('PASSWORD_PEPPER is replaced by the steps of the document', {
 }, async () => {
   const DATABASE_URL = await createDatabase();
   const environment = { ...sharedSecrets(), DATABASE_URL };
-  const signIn = async (service: ServiceProcess, username: string) =>
+  const signIn = async (service: Service, username: string) =>
     assert.equal((await operations(service).authenticate({ username, password })).__typename, 'AuthenticateSuccess');
   const { pair, restart } = await startPair(environment, (service) => signIn(service, 'alice'));
   for (const username of ['alice', 'bob']) await operations(pair[0]!).createUser({ username, password });
@@ -271,8 +272,8 @@ test('the version before is started again by the steps of the document, on a dat
   const shell = openShell('Upgrade, and going back', environment);
   assert.equal(shell.blocks.length, 2);
   shell.step(0, root);
-  const before = await spawnService(environment);
-  await before.kill('SIGTERM');
+  const before = await startService(environment);
+  await before.stop();
   shell.step(1);
   assert.equal((await runToExit(environment)).code, 1);
 });
