@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { root } from './root.js';
-import { createDatabase, sharedSecrets, startService, temporaryFolder } from './service.js';
+import { createDatabase, flagsFor, sharedSecrets, startService, temporaryFolder } from './service.js';
 
 /** Every command of the command line. */
 export const commands = [
@@ -45,7 +45,7 @@ export async function startCommands() {
 
 /** Starts a command, which does not outlive the tests of this file. */
 export function start(args: string[], env: Record<string, string>): ChildProcess {
-  const child = spawn(process.execPath, [cli, ...args], {
+  const child = spawn(process.execPath, [...flagsFor(env), cli, ...args], {
     cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...quick, ...env },
     stdio: 'pipe',

@@ -106,9 +106,7 @@ export async function spawnService(
   { program = main, under = [] }: { program?: string; under?: readonly string[] } = {},
 ): Promise<ServiceProcess> {
   const port = environment.PORT ?? (await freePort());
-  // The embedded database is WebAssembly. To compile it once and quickly is enough for the seconds of a test.
-  const flags = environment.DATABASE_URL?.startsWith('postgres') ? [] : ['--liftoff-only'];
-  const [command = '', ...rest] = [...under, process.execPath, ...flags, program];
+  const [command = '', ...rest] = [...under, process.execPath, ...flagsFor(environment), program];
   const child = spawn(command, rest, {
     cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...testEnvironment, PORT: String(port), LOG_LEVEL: 'warn', ...environment },
@@ -136,6 +134,11 @@ export async function spawnService(
       return exited;
     },
   };
+}
+
+/** For Node. The embedded database is WebAssembly. To compile it once and quickly is enough for the seconds of a test. */
+export function flagsFor({ DATABASE_URL }: Record<string, string>): string[] {
+  return DATABASE_URL?.startsWith('postgres') ? [] : ['--liftoff-only'];
 }
 
 async function isReady(url: string): Promise<boolean> {
