@@ -1,4 +1,5 @@
 /** A connection of the tests' own to a database of the service. */
+import { setFlagsFromString } from 'node:v8';
 import type { OpenDatabase } from '../../src/database/database.js';
 import { openDatabase } from '../../src/database/open-database.js';
 import { root } from './root.js';
@@ -9,5 +10,18 @@ export function openTestDatabase(options: {
   dataDir?: string;
   packageFolder?: string;
 }): Promise<OpenDatabase> {
-  return openDatabase({ poolSize: 1, dataDir: '', packageFolder: root, onIdleError: () => {}, ...options });
+  const open = () => openDatabase({ poolSize: 1, dataDir: '', packageFolder: root, onIdleError: () => {}, ...options });
+  return options.url?.startsWith('postgres') ? open() : compiledOnce(open);
+}
+
+/** Has the WebAssembly of the embedded database compiled once and quickly, which is enough for the seconds of a test. */
+export async function compiledOnce<T>(open: () => Promise<T>): Promise<T> {
+  const tierUp = ['wasm-tier-up', 'wasm-dynamic-tiering'];
+  for (const flag of tierUp) setFlagsFromString(`--no-${flag}`);
+  try {
+    return await open();
+  } finally {
+    // Argon2 is WebAssembly too, and worth to be compiled well.
+    for (const flag of tierUp) setFlagsFromString(`--${flag}`);
+  }
 }

@@ -11,6 +11,7 @@ import { type App, createApp } from '../../src/app/app.js';
 import { readConfig } from '../../src/config/config.js';
 import { subscribers } from '../../src/domain/events/subscribers.js';
 import { createServer } from '../../src/http/server.js';
+import { compiledOnce } from './database.js';
 import { freePort } from './postgres.js';
 import { root } from './root.js';
 
@@ -71,7 +72,8 @@ export async function startService(environment: Record<string, string> = {}): Pr
     ...(environment.DATABASE_URL ? {} : { DATABASE_URL: await createDatabase() }),
     ...environment,
   });
-  const app = await createApp(config, subscribers);
+  const create = () => createApp(config, subscribers);
+  const app = await (config.databaseUrl?.startsWith('postgres') ? create() : compiledOnce(create));
   const server = await createServer(app);
   const url = await server.listen();
   let stopped: Promise<void> | undefined;
