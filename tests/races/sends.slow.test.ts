@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { inTens, type RequestOptions } from '../support/client.js';
-import { caller, signUp } from '../support/people.js';
+import type { RequestOptions } from '../support/client.js';
+import { caller, idOfAddress, insertPeople, signUp } from '../support/people.js';
 import type { StubProvider, StubRequest } from '../support/provider.js';
 import { oneTimePasswordInMail, sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
 import { advance, clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
@@ -50,11 +50,6 @@ function atOnce(
 
 function count(answers: Sent[], name: string): number {
   return answers.filter(({ __typename }) => __typename === name).length;
-}
-
-async function tokenOf(identifier: string): Promise<string> {
-  const [token] = await anonymous.securityTokens(identifier);
-  return token.id;
 }
 
 /** Everything that has been sent, once as much as is expected has come and nothing more comes for a while: strangers' messages are sent after the answer. */
@@ -113,7 +108,7 @@ describe('50 sends at once for one token', () => {
   });
 
   test('that nobody has are answered alike, and nothing is sent', async () => {
-    const answers = await atOnce(Array(50).fill(await tokenOf('nobody@example.com')));
+    const answers = await atOnce(Array(50).fill(idOfAddress(inside, 'nobody@example.com')));
     assert.deepEqual([count(answers, 'SendOneTimePasswordSuccess'), count(answers, 'TimeoutError')], [1, 49]);
     assert.deepEqual(await arrivals(sendGrid, 0), []);
   });
@@ -142,11 +137,14 @@ test('1000 sends to one number are 5 messages in an hour and 10 in a day', async
 describe('numbers of one prefix', () => {
   const numbers = (prefix: string, howMany: number) =>
     Array.from({ length: howMany }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
-  const signUpAll = (phones: string[]) => inTens(phones, (phone) => signUp(inside, { phone }));
 
   test('get 20 messages in an hour, however many are asked for; strangers are told nothing of it', async () => {
     const own = await Promise.all([spawnService(environment), spawnService(environment)]);
-    const tokens = (await signUpAll(numbers('+1202555', 200))).map(({ phoneToken }) => phoneToken);
+    const owners = await insertPeople(
+      inside,
+      numbers('+1202555', 200).map((phone) => ({ phone })),
+    );
+    const tokens = owners.map(({ phoneToken }) => phoneToken);
     for (const expected of [20, 40]) {
       if (expected > 20) await advance(inside, 3_601);
       for (let first = 0; first < tokens.length; first += 50) {
@@ -161,7 +159,7 @@ describe('numbers of one prefix', () => {
   });
 
   test('that nobody has do not count', async () => {
-    const unknown = await inTens(numbers('+1212555', 30), tokenOf);
+    const unknown = numbers('+1212555', 30).map((phone) => idOfAddress(inside, phone));
     assert.equal(count(await atOnce(unknown), 'SendOneTimePasswordSuccess'), 30);
     const owner = await signUp(inside, { phone: '+12125559999' });
     const sent = await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
@@ -170,7 +168,10 @@ describe('numbers of one prefix', () => {
   });
 
   test('of other prefixes are not in the way, and their owners are told when to ask again', async () => {
-    const owners = await signUpAll(numbers('+1213555', 21));
+    const owners = await insertPeople(
+      inside,
+      numbers('+1213555', 21).map((phone) => ({ phone })),
+    );
     const answers: Sent[] = [];
     for (const owner of owners) answers.push(await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION'));
     const [last] = answers.slice(20);
@@ -197,11 +198,11 @@ test('one client gets SENDS_PER_HOUR through, to whatever addresses and by which
   ]);
   const emails = Array.from({ length: 60 }, (_, index) => `someone-${index}@example.com`);
   // Every other one has an account: that makes no difference to the count.
-  await inTens(
-    emails.filter((_, index) => index % 2 === 0),
-    (email) => signUp(inside, { email }),
+  await insertPeople(
+    inside,
+    emails.filter((_, index) => index % 2 === 0).map((email) => ({ email })),
   );
-  const tokens = await inTens(emails, tokenOf);
+  const tokens = emails.map((email) => idOfAddress(inside, email));
   const answers = await atOnce(tokens, {}, 'AUTHENTICATION', limited);
   assert.deepEqual([count(answers, 'SendOneTimePasswordSuccess'), count(answers, 'TimeoutError')], [20, 40]);
   assert.ok((await arrivals(sendGrid, 1)).length <= 20);
