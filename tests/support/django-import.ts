@@ -115,10 +115,16 @@ export function assertKept({ there, here }: DjangoImport): void {
   assert.equal(failed, 3);
 }
 
-/** Signs each of these users in by the old password, twice, and by no other. @returns the schemes of the old hashes */
-export async function assertLetIn({ importer, here }: DjangoImport, users: readonly Expected[]): Promise<string[]> {
+/** Signs each of these users in by the old password, twice, and the first of each scheme by no other. @returns the schemes of the old hashes */
+export async function assertLetIn(imported: DjangoImport, users: readonly Expected[]): Promise<string[]> {
+  const { importer, here } = imported;
   const { service } = importer;
-  for (const user of users)
+  // An old hash takes seconds of a run to compute, and a wrong password is refused alike for all hashes of a scheme.
+  const refused = users.filter(({ id }, index) => {
+    const scheme = schemeOf(imported, id);
+    return scheme === undefined || users.findIndex((other) => schemeOf(imported, other.id) === scheme) === index;
+  });
+  for (const user of refused)
     for (const identifier of identifiersOf(user).slice(0, 1)) {
       const wrong = `${user.password}${user.password || 'x'}`;
       assert.equal(await signsIn(service, identifier, wrong), 'InvalidCredentialsError', identifier);
