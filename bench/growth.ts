@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { pino } from 'pino';
 import { createApp } from '../src/app/app.js';
-import { readConfig } from '../src/config/config.js';
+import { readConfig } from '../src/config/load.js';
 import { subscribers } from '../src/domain/events/subscribers.js';
 import { startPostgres } from '../tests/support/postgres.js';
 import { type BuiltService, benchEnvironment, drive, median, startBuiltService } from './driving.js';

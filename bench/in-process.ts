@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApp } from '../src/app/app.js';
-import { readConfig } from '../src/config/config.js';
+import { readConfig } from '../src/config/load.js';
 import { subscribers } from '../src/domain/events/subscribers.js';
 import { createServer } from '../src/http/server.js';
 import { startPostgres } from '../tests/support/postgres.js';

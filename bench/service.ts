@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { pino } from 'pino';
 import { createApp } from '../src/app/app.js';
-import { readConfig } from '../src/config/config.js';
+import { readConfig } from '../src/config/load.js';
 import { subscribers } from '../src/domain/events/subscribers.js';
 import { startPostgres } from '../tests/support/postgres.js';
 import { root } from '../tests/support/root.js';

@@ -7,7 +7,7 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { pino } from 'pino';
 import { createApp } from '../src/app/app.js';
-import { readConfig } from '../src/config/config.js';
+import { readConfig } from '../src/config/load.js';
 import type { Database } from '../src/database/database.js';
 import { listUsers } from '../src/domain/accounts/directory.js';
 import type { Caller } from '../src/domain/caller.js';

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type App, createApp, createLogger } from './app/app.js';
-import { type Config, readConfig } from './config/config.js';
+import { type Config, readConfig } from './config/load.js';
 import { needsBootstrap } from './domain/accounts/superusers.js';
 import { subscribers } from './domain/events/subscribers.js';
 import { createServer } from './http/server.js';

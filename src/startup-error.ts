@@ -14,3 +14,15 @@ export class StartupError extends Error {
     super(message);
   }
 }
+
+/** The faults of a configuration, all of them at once. */
+export class ConfigError extends StartupError {
+  override readonly name = 'ConfigError';
+  constructor(faults: readonly string[]) {
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+      misconfigured,
+      faults,
+    );
+  }
+}

@@ -9,7 +9,7 @@ import { builtinModules } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { variableNames } from '../src/config/config.js';
+import { variableNames } from '../src/config/variables.js';
 import { build, command, environmentOfImage, final, stages, textOf } from './support/dockerfile.js';
 import { freePort } from './support/postgres.js';
 import { root } from './support/root.js';

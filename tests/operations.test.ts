@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
-import { variableNames } from '../src/config/config.js';
+import { variableNames } from '../src/config/variables.js';
 import { auditEventKinds } from '../src/database/schema.js';
 import { operations } from './support/client.js';
 import { isHere, section, table, text } from './support/operations-guide.js';
@@ -113,12 +113,12 @@ test('the limits of time are those that are set', async () => {
   for (const [what, file, name] of [
     ['a wait for a connection', 'database/postgres.ts', 'connectionTimeoutMillis:'],
     ['a connection in use that is silent', 'database/timeouts.ts', 'socketTimeoutMs ='],
-    ['the head of a request', 'server.ts', 'headersTimeout:'],
-    ['a request', 'server.ts', 'requestTimeout:'],
-    ['an idle connection of a client', 'server.ts', 'keepAliveTimeout:'],
-    ['a provider', 'delivery/tries.ts', 'limitMilliseconds ='],
-    ['requests under way at a stop', 'server.ts', 'patienceMilliseconds ='],
-    ['traces at a stop', 'tracing.ts', 'flushMilliseconds ='],
+    ['the head of a request', 'http/server.ts', 'headersTimeout:'],
+    ['a request', 'http/server.ts', 'requestTimeout:'],
+    ['an idle connection of a client', 'http/server.ts', 'keepAliveTimeout:'],
+    ['a provider', 'delivery/retry.ts', 'limitMilliseconds ='],
+    ['requests under way at a stop', 'http/server.ts', 'patienceMilliseconds ='],
+    ['traces at a stop', 'observability/tracing.ts', 'flushMilliseconds ='],
   ] as const) {
     const [, value] = new RegExp(`${name} ([\\d_]+)`).exec(readFileSync(join(root, 'src', file), 'utf8'))!;
     assert.equal(limits.get(what), `${Number(value!.replaceAll('_', '')) / 1000} s`, what);

@@ -2,7 +2,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
-import { type Config, packageFolder } from '../config/config.js';
+import type { Config } from '../config/load.js';
+import { packageFolder } from '../config/package-folder.js';
 import { insertAuditEvents, type NewAuditEvent } from '../database/audit-events.queries.js';
 import type { Database, InstrumentStatement } from '../database/database.js';
 import { findMissingTimeouts, ping } from '../database/health.queries.js';

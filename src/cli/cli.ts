@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import type { App } from '../app/app.js';
-import { readConfig } from '../config/config.js';
+import { readConfig } from '../config/load.js';
 import { Refusal } from '../domain/errors.js';
 import { misconfigured, StartupError } from '../startup-error.js';
 import { addImportCommands } from './import-users.js';

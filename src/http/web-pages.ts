@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../app/app.js';
-import { packageFolder } from '../config/config.js';
+import { packageFolder } from '../config/package-folder.js';
 
 /** The build writes them here. */
 const folder = join(packageFolder, 'dist/web');

@@ -7,7 +7,9 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { ConfigError, readConfig, variableNames } from '../../src/config/config.js';
+import { readConfig } from '../../src/config/load.js';
+import { variableNames } from '../../src/config/variables.js';
+import { ConfigError } from '../../src/startup-error.js';
 import { compiledFile } from '../support/root.js';
 import { runToExit, sharedSecrets, temporaryFolder } from '../support/service.js';
 
@@ -310,7 +312,7 @@ describe('secrets', () => {
     const dataDir = newFolder();
     const rounds = 25;
     const program = `
-      import { readConfig } from '${pathToFileURL(compiledFile('src/config/config.ts')).href}';
+      import { readConfig } from '${pathToFileURL(compiledFile('src/config/load.ts')).href}';
       process.stdout.write('ready');
       process.stdin.once('data', (start) => {
         for (let round = 0; round < ${rounds}; round += 1) {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { createApp } from '../../src/app/app.js';
-import { readConfig } from '../../src/config/config.js';
+import { readConfig } from '../../src/config/load.js';
 import { subscribers } from '../../src/domain/events/subscribers.js';
 import { importUsers } from '../../src/domain/import/import.js';
 import { readLine } from '../../src/domain/import/lines.js';

@@ -8,7 +8,7 @@ import { after } from 'node:test';
 import { sql } from 'drizzle-orm';
 import pg from 'pg';
 import { type App, createApp } from '../../src/app/app.js';
-import { readConfig } from '../../src/config/config.js';
+import { readConfig } from '../../src/config/load.js';
 import { subscribers } from '../../src/domain/events/subscribers.js';
 import { createServer } from '../../src/http/server.js';
 import { compiledOnce } from './database.js';
