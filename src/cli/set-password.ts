@@ -1,0 +1,19 @@
+import type { Command } from 'commander';
+import { readPassword } from './prompts.js';
+import type { Run } from './run.js';
+
+/** Adds `set-password`, which also revokes the sessions of the user. */
+export function addSetPassword(program: Command, run: Run): void {
+  program
+    .command('set-password <identifier>')
+    .description('set the password of the user of that username, email or phone, and end their sessions')
+    .option('--password-stdin', 'read the password from standard input')
+    .option('--json', 'answer in JSON')
+    .action((identifier: string, options: { passwordStdin?: boolean; json?: boolean }) =>
+      run(options, async (app) => {
+        const { setPasswordOf } = await import('../domain/accounts/administration.js');
+        const { id } = await setPasswordOf(app, identifier, (await readPassword(options)) ?? '');
+        return [{ id }, `User ${id} has a new password.`];
+      }),
+    );
+}
