@@ -1,7 +1,8 @@
 /** Starts the service. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type App, createApp, createLogger } from './app/app.js';
+import { type App, createApp } from './app/app.js';
+import { createLogger } from './app/logger.js';
 import { type Config, readConfig } from './config/load.js';
 import { needsBootstrap } from './domain/accounts/superusers.js';
 import { subscribers } from './domain/events/subscribers.js';

@@ -1,4 +1,4 @@
-/** The service's keys: read from the database, made where they are missing, those of access tokens replaced by age. Belongs to `app.ts`. */
+/** The service's keys: read from the database, made where they are missing, and rotated by age where they sign access tokens. */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Database } from '../database/database.js';
@@ -15,7 +15,7 @@ import { SealedByAnotherKeyError, type Sealer } from '../security/encryption.js'
 import { deriveKey } from '../security/hmac.js';
 import { randomToken } from '../security/random.js';
 
-/** Keys by purpose. All but those of access tokens are derived from one that the database keeps sealed, so that they outlive a replacement of `SECRET_KEY`. */
+/** Keys by purpose. All but those of access tokens are derived from the root key, so they outlive a replacement of `SECRET_KEY`. */
 export interface Keys {
   securityTokenIds: Buffer;
   oneTimePasswords: Buffer;
@@ -24,36 +24,40 @@ export interface Keys {
   imports: Buffer;
   outbox: { id: string; bytes: Buffer };
   accessTokens(): AccessTokenKeys;
-  /** Looks again at those of access tokens, and replaces the one that signs where it is old. Done every minute by itself. */
+  /** Reads the keys of access tokens again, and makes a new one where the newest is old. Runs by itself every minute. */
   refresh(): Promise<void>;
   close(): void;
 }
 
 export interface AccessTokenKeys {
   signing: SigningKey;
-  /** verify, and are published; the signing one's is among them */
+  /** published; the signing key's is among them */
   verification: VerificationKey[];
 }
 
 /** How old a key is when it begins to sign: longer than anybody keeps a copy of what is published. */
-const publishedBeforeSeconds = 3_600;
+const preActivationSeconds = 3_600;
 /** How long it signs. */
 const signingSeconds = 86_400;
 /** How much longer than the last token that it signed a key stays published, for verifiers whose clocks are late. */
 const leewaySeconds = 300;
 const refreshMilliseconds = 60_000;
 
+/**
+ * Reads the keys, makes those that are missing, and refreshes them every minute until `close`.
+ * @throws {SealedByAnotherKeyError} when none of the secrets opens a key
+ */
 export async function openKeys(
   db: Database,
   sealer: Sealer,
   { accessTokenTtlSeconds, log }: { accessTokenTtlSeconds: number; log: Logger },
 ): Promise<Keys> {
   const load = async () => {
-    const rows = await keepKeys(db, sealer, accessTokenTtlSeconds);
+    const rows = await ensureKeys(db, sealer, accessTokenTtlSeconds);
     return { rows, accessTokens: await importAccessTokenKeys(sealer, rows) };
   };
   let { rows, accessTokens } = await load();
-  const root = openKey(sealer, rows.find(({ purpose }) => purpose === 'root')!);
+  const root = openKey(sealer, getRootKey(rows));
   const refresh = async () => {
     ({ rows, accessTokens } = await load());
   };
@@ -73,75 +77,83 @@ export async function openKeys(
   };
 }
 
-/** Makes the database hold the keys that it should, and gives them. Only where something is to be done do the replicas wait for each other. */
-async function keepKeys(db: Database, sealer: Sealer, accessTokenTtlSeconds: number): Promise<KeyRow[]> {
-  const isDue = (rows: KeyRow[]) => {
-    const newest = accessTokenKeysOf(rows).at(-1);
-    return {
-      root: !rows.some(({ purpose }) => purpose === 'root'),
-      accessTokenKey: newest === undefined || newest.ageSeconds >= signingSeconds,
-      dead: deadKeysOf(rows, accessTokenTtlSeconds),
-      // What an outgoing SECRET_KEY sealed is sealed anew, so that the old one can be taken off the list.
-      resealed: rows.filter(({ sealedKey }) => !sealer.isCurrent(sealedKey)),
-    };
-  };
-  const isDone = ({ root, accessTokenKey, dead, resealed }: ReturnType<typeof isDue>) =>
-    !root && !accessTokenKey && dead.length === 0 && resealed.length === 0;
+/** Makes the missing keys and deletes the retired ones. Replicas wait for each other only where there is something to do. */
+async function ensureKeys(db: Database, sealer: Sealer, accessTokenTtlSeconds: number): Promise<KeyRow[]> {
   const found = await findKeys(db);
-  if (isDone(isDue(found))) return found;
-
+  if (!planChanges(found, sealer, accessTokenTtlSeconds).any) return found;
   return db.transaction(async (tx) => {
     await acquireLock(tx, 'keys');
-    const current = await findKeys(tx);
-    const { root, accessTokenKey, dead, resealed } = isDue(current);
-    if (root) {
+    const changes = planChanges(await findKeys(tx), sealer, accessTokenTtlSeconds);
+    if (changes.needsRoot) {
       const sealedKey = sealer.seal(Buffer.from(randomToken(32), 'base64url'));
       await insertKey(tx, { id: randomUUID(), purpose: 'root', sealedKey, publicJwk: null });
     }
-    if (accessTokenKey) {
+    if (changes.needsSigningKey) {
       const id = randomUUID();
       const { pkcs8, publicJwk } = await newSigningKey(id);
       const sealedKey = sealer.seal(Buffer.from(pkcs8));
-      await insertKey(tx, { id, purpose: 'access-token', sealedKey, publicJwk: publicJwk as Record<string, string> });
+      await insertKey(tx, { id, purpose: 'access-token', sealedKey, publicJwk });
     }
-    for (const row of resealed) await updateSealedKey(tx, row.id, sealer.seal(openKey(sealer, row)));
+    for (const row of changes.outdated) await updateSealedKey(tx, row.id, sealer.seal(openKey(sealer, row)));
     await deleteKeys(
       tx,
-      dead.map(({ id }) => id),
+      changes.retired.map(({ id }) => id),
     );
     return findKeys(tx);
   });
 }
 
+function planChanges(rows: KeyRow[], sealer: Sealer, accessTokenTtlSeconds: number) {
+  const newest = listAccessTokenKeys(rows).at(-1);
+  const needsRoot = !rows.some(({ purpose }) => purpose === 'root');
+  const needsSigningKey = newest === undefined || newest.ageSeconds >= signingSeconds;
+  const retired = findRetiredKeys(rows, accessTokenTtlSeconds);
+  // Sealed by an outgoing SECRET_KEY. Sealing them anew allows the operator to remove it.
+  const outdated = rows.filter(({ sealedKey }) => !sealer.isCurrent(sealedKey));
+  const any = needsRoot || needsSigningKey || retired.length > 0 || outdated.length > 0;
+  return { any, needsRoot, needsSigningKey, retired, outdated };
+}
+
+function getRootKey(rows: KeyRow[]): KeyRow {
+  const root = rows.find(({ purpose }) => purpose === 'root');
+  if (root === undefined) throw new Error('the database holds no root key');
+  return root;
+}
+
 /** The oldest first. */
-function accessTokenKeysOf(rows: KeyRow[]): KeyRow[] {
+function listAccessTokenKeys(rows: KeyRow[]): KeyRow[] {
   return rows.filter(({ purpose }) => purpose === 'access-token');
 }
 
-/** The newest that everybody has had the time to learn of; at the first start there is only one. */
-function signingKeyOf(rows: KeyRow[]): KeyRow {
-  const keys = accessTokenKeysOf(rows);
-  return keys.findLast(({ ageSeconds }) => ageSeconds >= publishedBeforeSeconds) ?? keys[0]!;
+/** The newest key published for at least an hour. At the first start there is only one. */
+function getSigningKey(rows: KeyRow[]): KeyRow {
+  const keys = listAccessTokenKeys(rows);
+  const signing = keys.findLast(({ ageSeconds }) => ageSeconds >= preActivationSeconds) ?? keys[0];
+  if (signing === undefined) throw new Error('the database holds no key of access tokens');
+  return signing;
 }
 
-/** Those before the one that signs, once the last token that they can have signed is dead. */
-function deadKeysOf(rows: KeyRow[], accessTokenTtlSeconds: number): KeyRow[] {
-  const keys = accessTokenKeysOf(rows);
+/** The keys before the signing one, once the last token that they can have signed has expired. */
+function findRetiredKeys(rows: KeyRow[], accessTokenTtlSeconds: number): KeyRow[] {
+  const keys = listAccessTokenKeys(rows);
   if (keys.length < 2) return [];
-  const signing = signingKeyOf(rows);
+  const signing = getSigningKey(rows);
   // Every replica looks at the keys once a refresh, so the one before may sign for that much longer.
-  const stillUsed = publishedBeforeSeconds + accessTokenTtlSeconds + leewaySeconds + (2 * refreshMilliseconds) / 1000;
+  const stillUsed = preActivationSeconds + accessTokenTtlSeconds + leewaySeconds + (2 * refreshMilliseconds) / 1000;
   return signing.ageSeconds < stillUsed ? [] : keys.slice(0, keys.indexOf(signing));
 }
 
 async function importAccessTokenKeys(sealer: Sealer, rows: KeyRow[]): Promise<AccessTokenKeys> {
-  const signing = signingKeyOf(rows);
+  const signing = getSigningKey(rows);
   return {
     signing: await importSigningKey(signing.id, openKey(sealer, signing).toString()),
-    verification: await Promise.all(
-      accessTokenKeysOf(rows).map(({ id, publicJwk }) => importVerificationKey(id, publicJwk!)),
-    ),
+    verification: await Promise.all(listAccessTokenKeys(rows).map(toVerificationKey)),
   };
+}
+
+async function toVerificationKey({ id, publicJwk }: KeyRow): Promise<VerificationKey> {
+  if (publicJwk === null) throw new Error(`the key ${id} of access tokens has no public JWK`);
+  return importVerificationKey(id, publicJwk);
 }
 
 function openKey(sealer: Sealer, { sealedKey }: KeyRow): Buffer {

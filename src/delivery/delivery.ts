@@ -20,8 +20,8 @@ export class DeliveryError extends Error {
   override readonly name = 'DeliveryError';
 }
 
-/** Goes around each message: does the sending, and may note that and how it ended. */
-export type AroundMessage = (
+/** Sends each message, and may record how that ended. */
+export type DeliveryInterceptor = (
   message: { channel: Channel; provider: string; kind: Message['kind'] },
   send: () => Promise<void>,
 ) => Promise<void>;
@@ -30,14 +30,14 @@ export function createDelivery(
   providers: Record<Channel, { provider: string; send: Transport }>,
   appUrl: string,
   log: Logger,
-  around: AroundMessage,
+  intercept: DeliveryInterceptor,
 ): Deliver {
   return async (message) => {
     const { channel, to, kind } = message;
     const { provider, send } = providers[channel];
     const oneTimePassword = message.kind === 'one-time-password' ? message.oneTimePassword : null;
     try {
-      await around({ channel, provider, kind }, () =>
+      await intercept({ channel, provider, kind }, () =>
         send({ channel, to, oneTimePassword, ...writeMessage(message, appUrl) }),
       );
     } catch (error) {

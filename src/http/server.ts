@@ -5,7 +5,8 @@ import cookies from '@fastify/cookie';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
-import { type App, currentRequest } from '../app/app.js';
+import type { App } from '../app/app.js';
+import { currentRequest } from '../app/logger.js';
 import { createGraphQLService } from '../graphql/server/apollo.js';
 import { toGraphQLError } from '../graphql/server/mask-errors.js';
 import { outboxContentSecurityPolicy, outboxPage } from './outbox-page.js';
@@ -222,11 +223,11 @@ function traceRequests(http: FastifyInstance, { tracing }: App): void {
     // The path as it is declared: the one that was asked for may hold anything.
     const name = [method, url].filter(Boolean).join(' ');
     const attributes = { 'http.request.method': method, ...(url !== undefined && { 'http.route': url }) };
-    tracing.during({ name, kind: 'server', traceparent: headers.traceparent, attributes }, async (span) => {
+    tracing.withSpan({ name, kind: 'server', traceparent: headers.traceparent, attributes }, async (span) => {
       done();
       // Ended or broken off: after either nothing more comes.
       await new Promise((resolve) => reply.raw.once('close', resolve));
-      span.note({ 'http.response.status_code': reply.statusCode });
+      span.setAttributes({ 'http.response.status_code': reply.statusCode });
       if (reply.statusCode >= 500) span.fail(String(reply.statusCode));
     });
   });

@@ -1,4 +1,4 @@
-/** What is counted and measured, in the form of Prometheus. Belongs to `app.ts`. Labels have few values: operations, codes, channels. */
+/** Metrics, in the form of Prometheus. Labels have few values: operations, codes, channels. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface Metrics {
@@ -26,10 +26,27 @@ export interface Gauges {
   pool(): { total: number; idle: number; waiting: number } | null;
 }
 
-export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
+/** Makes the metrics of one service, with those of its process. Durations are in seconds. */
+export function createMetrics(gauges: Gauges): Metrics {
   const registry = new Registry();
-  const registers = [registry];
   collectDefaultMetrics({ register: registry });
+  const { answers, requests, shed, defects, messages, useless } = createInstruments([registry]);
+  addGauges([registry], gauges);
+  return {
+    requested: (route, status, seconds) => requests.observe({ route, status }, seconds),
+    answered: (operation, outcome, seconds) => answers.observe({ operation, outcome }, seconds),
+    shed: () => shed.inc(),
+    defect: () => defects.inc(),
+    delivered: (channel, provider, outcome) => messages.inc({ channel, provider, outcome }),
+    uselessHash: (scheme, fault) => useless.inc({ scheme, fault }),
+    async expose() {
+      return { text: await registry.metrics(), contentType: registry.contentType };
+    },
+  };
+}
+
+/** Longer than 40 lines, because it is a table of the metrics. */
+function createInstruments(registers: Registry[]) {
   const answers = new Histogram({
     name: 'flex_identity_answer_seconds',
     help: 'How long operations took, by operation and outcome: ok, the code of a refusal, or that of an error.',
@@ -66,6 +83,10 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
     labelNames: ['scheme', 'fault'],
     registers,
   });
+  return { answers, requests, shed, defects, messages, useless };
+}
+
+function addGauges(registers: Registry[], { hashesWaiting, pool }: Gauges): void {
   new Gauge({
     name: 'flex_identity_hashes_waiting',
     help: 'Passwords that wait to be hashed, compared or scored.',
@@ -87,15 +108,4 @@ export function createMetrics({ hashesWaiting, pool }: Gauges): Metrics {
       this.set({ state: 'waited_for' }, state.waiting);
     },
   });
-  return {
-    requested: (route, status, seconds) => requests.observe({ route, status }, seconds),
-    answered: (operation, outcome, seconds) => answers.observe({ operation, outcome }, seconds),
-    shed: () => shed.inc(),
-    defect: () => defects.inc(),
-    delivered: (channel, provider, outcome) => messages.inc({ channel, provider, outcome }),
-    uselessHash: (scheme, fault) => useless.inc({ scheme, fault }),
-    async expose() {
-      return { text: await registry.metrics(), contentType: registry.contentType };
-    },
-  };
 }

@@ -1,7 +1,8 @@
-/** Traces in OpenTelemetry's form, for whoever sets its standard variables; without them its packages are not even loaded. Belongs to `app.ts`. */
+/** Traces in OpenTelemetry's form. Its packages are loaded only where its standard variables are set. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Attributes, Context, Span } from '@opentelemetry/api';
+import type { BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
 import type { Logger } from 'pino';
 
 export interface TracingOptions {
@@ -10,8 +11,8 @@ export interface TracingOptions {
   serviceName: string;
 }
 
-/** What is traced. Names and attributes are words of the program's own: nothing that a client has sent is among them. */
-export interface Stretch {
+/** What is traced. Names and attributes are the program's own text, never that of a client. */
+export interface SpanOptions {
   name: string;
   /** `server`: a request. Everything else is part of one, or is not traced. */
   kind: 'server' | 'internal' | 'client';
@@ -21,24 +22,24 @@ export interface Stretch {
 }
 
 /** A span that has not ended. */
-export interface OpenSpan {
-  note(attributes: Attributes): void;
+export interface ActiveSpan {
+  setAttributes(attributes: Attributes): void;
   /** @param type a code or the name of an error; never its message, which may quote what was sent */
   fail(type: string): void;
 }
 
 export interface Tracing {
-  /** Does the work, and notes how long it took, within what is open already. */
-  during<T>(stretch: Stretch, work: (span: OpenSpan) => Promise<T>): Promise<T>;
-  /** Sends what has not been sent yet. */
+  /** Does the work in a span, whose parent is the current one. Rejects where the work does. */
+  withSpan<T>(options: SpanOptions, work: (span: ActiveSpan) => Promise<T>): Promise<T>;
+  /** Sends the spans that are left. Never rejects. */
   close(): Promise<void>;
 }
 
 /** A collector that does not answer holds up no stop. */
 const flushMilliseconds = 2_000;
 
-const unseen: OpenSpan = { note() {}, fail() {} };
-const off: Tracing = { during: (_, work) => work(unseen), close: async () => {} };
+const noopSpan: ActiveSpan = { setAttributes() {}, fail() {} };
+const off: Tracing = { withSpan: (_, work) => work(noopSpan), close: async () => {} };
 
 const open = new AsyncLocalStorage<{ span: Span; context: Context }>();
 
@@ -49,55 +50,34 @@ export function currentTrace(): { trace_id?: string } {
 }
 
 /**
- * The sampler, limits, headers and further attributes are read from the environment by OpenTelemetry itself.
- * @param options undefined where nobody asks for traces
+ * Loads OpenTelemetry only where traces have somewhere to go.
+ * OpenTelemetry itself reads the sampler, limits, headers and further attributes from the environment.
+ * @param options undefined where no collector is configured
  */
 export async function createTracing(options: TracingOptions | undefined, log: Logger): Promise<Tracing> {
   if (options === undefined) return off;
-  const [api, core, sdk, otlp, resources] = await Promise.all([
-    import('@opentelemetry/api'),
-    import('@opentelemetry/core'),
-    import('@opentelemetry/sdk-trace-base'),
-    import('@opentelemetry/exporter-trace-otlp-proto'),
-    import('@opentelemetry/resources'),
-  ]);
-  const exporter = new otlp.OTLPTraceExporter({ url: options.url });
-  const processor = new sdk.BatchSpanProcessor({
-    export(spans, told) {
-      exporter.export(spans, (result) => {
-        if (result.error) log.warn({ err: result.error, spans: spans.length }, 'traces could not be sent');
-        told(result);
-      });
-    },
-    shutdown: () => exporter.shutdown(),
-  });
-  const detected = resources.detectResources({
-    // Replicas are told apart by the second.
-    detectors: [resources.envDetector, resources.serviceInstanceIdDetector],
-  });
-  const provider = new sdk.BasicTracerProvider({
-    resource: detected.merge(resources.resourceFromAttributes({ 'service.name': options.serviceName })),
-    spanProcessors: [processor],
-  });
+  const libraries = await loadOpenTelemetry();
+  const { api, core } = libraries;
+  const provider = createProvider(libraries, options, log);
   const tracer = provider.getTracer('flex-identity');
-  const callers = new core.W3CTraceContextPropagator();
+  const propagator = new core.W3CTraceContextPropagator();
   const kinds = { server: api.SpanKind.SERVER, internal: api.SpanKind.INTERNAL, client: api.SpanKind.CLIENT };
-  const contextOf = ({ kind, traceparent }: Stretch) =>
+  const findParent = ({ kind, traceparent }: SpanOptions) =>
     kind === 'server'
-      ? callers.extract(api.ROOT_CONTEXT, { traceparent }, api.defaultTextMapGetter)
+      ? propagator.extract(api.ROOT_CONTEXT, { traceparent }, api.defaultTextMapGetter)
       : open.getStore()?.context;
 
   return {
-    async during(stretch, work) {
-      const parent = contextOf(stretch);
+    async withSpan(options, work) {
+      const parent = findParent(options);
       // What the program does by itself, such as a look at the keys each minute, would be a trace of one statement.
-      if (parent === undefined) return work(unseen);
-      const { name, kind, attributes } = stretch;
+      if (parent === undefined) return work(noopSpan);
+      const { name, kind, attributes } = options;
       const span = tracer.startSpan(name, { kind: kinds[kind], attributes }, parent);
       const context = api.trace.setSpan(parent, span);
       try {
         return await open.run({ span, context }, work, {
-          note: (attributes) => span.setAttributes(attributes),
+          setAttributes: (attributes) => span.setAttributes(attributes),
           fail: (type) => span.setStatus({ code: api.SpanStatusCode.ERROR }).setAttribute('error.type', type),
         });
       } finally {
@@ -110,4 +90,40 @@ export async function createTracing(options: TracingOptions | undefined, log: Lo
       await Promise.race([flushed, delay(flushMilliseconds, undefined, { ref: false })]);
     },
   };
+}
+
+async function loadOpenTelemetry() {
+  const [api, core, sdk, otlp, resources] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/core'),
+    import('@opentelemetry/sdk-trace-base'),
+    import('@opentelemetry/exporter-trace-otlp-proto'),
+    import('@opentelemetry/resources'),
+  ]);
+  return { api, core, sdk, otlp, resources };
+}
+
+function createProvider(
+  { sdk, otlp, resources }: Awaited<ReturnType<typeof loadOpenTelemetry>>,
+  { url, serviceName }: TracingOptions,
+  log: Logger,
+): BasicTracerProvider {
+  const exporter = new otlp.OTLPTraceExporter({ url });
+  const processor = new sdk.BatchSpanProcessor({
+    export(spans, onResult) {
+      exporter.export(spans, (result) => {
+        if (result.error) log.warn({ err: result.error, spans: spans.length }, 'traces could not be sent');
+        onResult(result);
+      });
+    },
+    shutdown: () => exporter.shutdown(),
+  });
+  const detected = resources.detectResources({
+    // The second tells replicas apart.
+    detectors: [resources.envDetector, resources.serviceInstanceIdDetector],
+  });
+  return new sdk.BasicTracerProvider({
+    resource: detected.merge(resources.resourceFromAttributes({ 'service.name': serviceName })),
+    spanProcessors: [processor],
+  });
 }

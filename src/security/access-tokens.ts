@@ -46,12 +46,11 @@ export interface VerifiedAccessToken {
 }
 
 /** A new key pair: PKCS #8 to be sealed and the public JWK to be published. */
-export async function newSigningKey(id: string): Promise<{ pkcs8: string; publicJwk: JWK }> {
+export async function newSigningKey(id: string): Promise<{ pkcs8: string; publicJwk: Record<string, string> }> {
   const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
-  return {
-    pkcs8: await exportPKCS8(privateKey),
-    publicJwk: { ...(await exportJWK(publicKey)), kid: id, alg: algorithm, use: 'sig' },
-  };
+  // Invariant: every member of the JWK of an EC key is a string.
+  const jwk = (await exportJWK(publicKey)) as Record<string, string>;
+  return { pkcs8: await exportPKCS8(privateKey), publicJwk: { ...jwk, kid: id, alg: algorithm, use: 'sig' } };
 }
 
 export async function importSigningKey(id: string, pkcs8: string): Promise<SigningKey> {
@@ -59,7 +58,9 @@ export async function importSigningKey(id: string, pkcs8: string): Promise<Signi
 }
 
 export async function importVerificationKey(id: string, publicJwk: JWK): Promise<VerificationKey> {
-  return { id, publicKey: (await importJWK(publicJwk, algorithm)) as CryptoKey, publicJwk };
+  const publicKey = await importJWK(publicJwk, algorithm);
+  if (publicKey instanceof Uint8Array) throw new Error(`the key ${id} is symmetric`);
+  return { id, publicKey, publicJwk };
 }
 
 export async function signAccessToken(key: SigningKey, issuer: string, claims: AccessTokenClaims): Promise<string> {
@@ -118,8 +119,9 @@ async function verifySignature(
         currentDate: new Date(0),
       },
     );
-    if (typeof payload.sub !== 'string' || typeof payload.sid !== 'string') return undefined;
-    return { userId: payload.sub, sessionId: payload.sid, expiresAt: new Date(payload.exp! * 1000) };
+    const { sub, sid, exp } = payload;
+    if (typeof sub !== 'string' || typeof sid !== 'string' || exp === undefined) return undefined;
+    return { userId: sub, sessionId: sid, expiresAt: new Date(exp * 1000) };
   } catch {
     return undefined;
   }

@@ -76,11 +76,11 @@ function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFie
     const { operation } = info.operation;
     // By the field and not by the name in the document, which is the client's own text.
     const attributes = { 'graphql.operation.type': operation, 'flex_identity.operation': fieldName };
-    return tracing.during({ name: `${operation} ${fieldName}`, kind: 'internal', attributes }, async (span) => {
+    return tracing.withSpan({ name: `${operation} ${fieldName}`, kind: 'internal', attributes }, async (span) => {
       const start = performance.now();
       const answered = (outcome: string) => {
         metrics.answered(fieldName, outcome, (performance.now() - start) / 1000);
-        span.note({ 'flex_identity.outcome': outcome });
+        span.setAttributes({ 'flex_identity.outcome': outcome });
         if (faults.has(outcome)) span.fail(outcome);
       };
       try {

@@ -1,0 +1,86 @@
+/** Delivery as configured: the providers, and the outbox in place of a provider that is not set. */
+import type { Logger } from 'pino';
+import type { Config } from '../config/load.js';
+import type { Database } from '../database/database.js';
+import { findOutboxMessages, insertOutboxMessage } from '../database/outbox.queries.js';
+import { createDelivery, type Deliver, type DeliveryInterceptor } from '../delivery/delivery.js';
+import type { Channel } from '../delivery/message.js';
+import { createOutbox, type OutboxMessage } from '../delivery/outbox.js';
+import type { Metrics } from '../observability/metrics.js';
+import type { Tracing } from '../observability/tracing.js';
+import { createSealer, type Sealer } from '../security/encryption.js';
+import type { Keys } from './keys.js';
+
+export interface MessagesOptions {
+  config: Config;
+  db: Database;
+  log: Logger;
+  outboxKey: Keys['outbox'];
+  tracing: Tracing;
+  metrics: Metrics;
+}
+
+export interface Messages {
+  deliver: Deliver;
+  /** the channels that a message can take */
+  channels: ReadonlySet<Channel>;
+  /** Reads the 100 newest messages of the outbox, newest first. */
+  readOutbox(): Promise<(OutboxMessage & { sentAt: Date })[]>;
+}
+
+export async function createMessages({ config, db, log, ...options }: MessagesOptions): Promise<Messages> {
+  const sealer = createSealer([options.outboxKey]);
+  // The libraries of providers are large, so they are loaded only where they are used.
+  const sendGrid = config.sendGrid && (await import('../delivery/sendgrid.js')).createSendGrid(config.sendGrid);
+  const vonage = config.vonage && (await import('../delivery/vonage.js')).createVonage(config.vonage);
+  const outbox = createOutbox(async (message) => {
+    await insertOutboxMessage(db, sealer.seal(Buffer.from(JSON.stringify(message))));
+    log.info({ channel: message.channel, subject: message.subject ?? undefined }, 'message kept in the outbox');
+  });
+  const channels = new Set<Channel>();
+  if (sendGrid || config.outboxAllowed) channels.add('email');
+  if (vonage || config.outboxAllowed) channels.add('sms');
+  return {
+    deliver: createDelivery(
+      {
+        email: sendGrid ? { provider: 'sendgrid', send: sendGrid } : { provider: 'outbox', send: outbox },
+        sms: vonage ? { provider: 'vonage', send: vonage } : { provider: 'outbox', send: outbox },
+      },
+      config.appUrl,
+      log,
+      countAndTrace(options.tracing, options.metrics),
+    ),
+    channels,
+    readOutbox: () => readOutbox(db, sealer),
+  };
+}
+
+async function readOutbox(db: Database, sealer: Sealer): Promise<(OutboxMessage & { sentAt: Date })[]> {
+  const rows = await findOutboxMessages(db, 100);
+  return rows.map(({ sealedMessage, sentAt }) => {
+    // Invariant: only createOutbox above writes these rows.
+    const message: OutboxMessage = JSON.parse(sealer.open(sealedMessage).toString());
+    return { ...message, sentAt };
+  });
+}
+
+/** Counts and traces each message, without its recipient. */
+function countAndTrace({ withSpan }: Tracing, metrics: Metrics): DeliveryInterceptor {
+  return ({ channel, provider, kind }, send) => {
+    const attributes = {
+      'flex_identity.channel': channel,
+      'flex_identity.provider': provider,
+      'flex_identity.message': kind,
+    };
+    return withSpan({ name: `send ${channel}`, kind: 'client', attributes }, async (span) => {
+      try {
+        await send();
+        metrics.delivered(channel, provider, 'sent');
+      } catch (error) {
+        metrics.delivered(channel, provider, 'failed');
+        span.fail(error instanceof Error ? error.name : 'unknown');
+        throw error;
+      }
+    });
+  };
+}
