@@ -1,13 +1,27 @@
-/** The page at `/dev/outbox`. It has no script, and nothing in a message is taken for markup. */
+/** The page at `/dev/outbox`. It has no script, and all text of messages is escaped. */
+import type { FastifyInstance } from 'fastify';
 import type { App } from '../app/app.js';
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+// Invariant: the pattern matches only characters that have an entity.
 const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character]!);
 
-export const outboxContentSecurityPolicy =
+const contentSecurityPolicy =
   "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-export function outboxPage(messages: Awaited<ReturnType<App['outbox']>>): string {
+/** Serves the outbox as a page, and as JSON to a client that accepts it. */
+export function addOutboxPage(http: FastifyInstance, app: App): void {
+  http.get('/dev/outbox', async ({ headers }, reply) => {
+    const messages = await app.outbox();
+    if (headers.accept?.includes('application/json')) return messages;
+    return reply
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', contentSecurityPolicy)
+      .send(renderPage(messages));
+  });
+}
+
+function renderPage(messages: Awaited<ReturnType<App['outbox']>>): string {
   const articles = messages.map(
     ({ channel, to, subject, text, oneTimePassword, sentAt }) => `
     <article>

@@ -5,13 +5,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../app/app.js';
 import { packageFolder } from '../config/package-folder.js';
 
-/** The build writes them here. */
+/** The build writes the files here. */
 const folder = join(packageFolder, 'dist/web');
 
-/** What the front end shows a page at. Messages lead to three of them. */
+/** The paths of the front end. Messages link to three of them. */
 const paths = ['/', '/sign-in', '/sign-up', '/verify', '/reset-password', '/account', '/users', '/users/:id', '/audit'];
 
-/** Its own scripts, styles and images, and requests to this service: nothing inline, nothing of others, and no text becomes markup. */
+/** Allows the front end's own scripts, styles and images, and requests to this service. Nothing inline, and no text becomes markup. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -37,6 +37,7 @@ const encodings = [
   ['gzip', '.gz'],
 ] as const;
 
+/** Serves the built files of the front end. Logs a warning where it is not built. */
 export function addWebPages(http: FastifyInstance, app: App): void {
   if (!existsSync(join(folder, 'index.html'))) {
     app.log.warn('the front end is not built: npm run build');
@@ -50,7 +51,7 @@ export function addWebPages(http: FastifyInstance, app: App): void {
       reply.header('content-security-policy', contentSecurityPolicy).header('cache-control', 'no-cache');
       return send(request, reply, index);
     });
-  // The names hold a digest of what is in them.
+  // The names hold a digest of the content.
   for (const name of readdirSync(join(folder, 'assets')).filter((file) => extname(file) in types)) {
     const file = readFile(`assets/${name}`);
     http.get(`/assets/${name}`, (request, reply) => {
@@ -67,11 +68,13 @@ interface File {
   encoded: [string, Buffer][];
 }
 
-/** Whole, and once: what is served cannot be anything but what was built. */
+/** Reads a whole file once, so the service never serves anything but what was built. */
 function readFile(name: string): File {
   const path = join(folder, name);
+  const type = types[extname(name)];
+  if (type === undefined) throw new Error(`${name} has no content type`);
   return {
-    type: types[extname(name)]!,
+    type,
     plain: readFileSync(path),
     encoded: encodings
       .filter(([, suffix]) => existsSync(path + suffix))
@@ -80,7 +83,7 @@ function readFile(name: string): File {
 }
 
 function send({ headers }: FastifyRequest, reply: FastifyReply, { type, plain, encoded }: File): FastifyReply {
-  const accepted = (headers['accept-encoding'] ?? '').split(',').map((each) => each.split(';')[0]!.trim());
+  const accepted = (headers['accept-encoding'] ?? '').split(',').map((each) => each.replace(/;.*/s, '').trim());
   const [encoding, bytes] = encoded.find(([name]) => accepted.includes(name)) ?? [undefined, plain];
   if (encoding !== undefined) reply.header('content-encoding', encoding);
   return reply.header('vary', 'accept-encoding').type(type).send(bytes);
@@ -89,8 +92,8 @@ function send({ headers }: FastifyRequest, reply: FastifyReply, { type, plain, e
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
- * On one's own machine the same pages answer to several names, of which one may use the session cookie: the others lead there.
- * @returns null where the request names the right one, or a name that is not of this machine
+ * Finds where to redirect a request of the same machine by another name. Only the name of `PUBLIC_URL` may use the session cookie.
+ * @returns null where the name is right, or not of this machine
  */
 function canonical({ host, url }: FastifyRequest, publicUrl: string): string | null {
   const { hostname, host: expected, port } = new URL(publicUrl);

@@ -1,5 +1,4 @@
 /** What a request carries to the resolvers. */
-import ipaddr from 'ipaddr.js';
 import type { App } from '../../app/app.js';
 import type { Caller, Client, Viewer } from '../../domain/caller.js';
 import type { SessionTokens } from '../../domain/sessions/sessions.js';
@@ -20,16 +19,16 @@ export interface Context extends Caller {
 }
 
 export interface RequestFacts extends CookieJar {
-  ipAddress: string;
+  client: Client;
 }
 
-/** The context of a request. Nobody is signed in yet: `viewer-plugin.ts` asks for the session once the operation is known. */
-export function createContext(app: App, { ipAddress, ...jar }: RequestFacts): Context {
+/** The context of a request. Nobody is signed in yet: `session-plugin.ts` asks for the session once the operation is known. */
+export function createContext(app: App, { client, ...jar }: RequestFacts): Context {
   const { header } = jar;
   return {
     app,
     viewer: null,
-    client: clientOf(ipAddress, header('user-agent')?.slice(0, 512) ?? null),
+    client,
     accessToken: bearerOf(header('authorization')),
     bootstrapSecret: header('x-bootstrap-secret') ?? null,
     cookie: createSessionCookie(app.config, jar),
@@ -65,19 +64,4 @@ export function created<T extends { user: Viewer['user'] }>(context: Context, re
 function bearerOf(authorization: string | undefined): string | null {
   const [, bearer] = /^Bearer\b *(.*)$/i.exec(authorization ?? '') ?? [];
   return bearer ?? null;
-}
-
-function clientOf(address: string, userAgent: string | null): Client {
-  // Behind a trusted proxy this is whatever the proxy says: `unknown`, an address with its port, one with a zone.
-  const text = address
-    .replace(/^\[(.+)\](?::\d+)?$/, '$1')
-    .replace(/^([\d.]+):\d+$/, '$1')
-    .replace(/%.*$/, '');
-  if (!ipaddr.isValid(text)) return { ipAddress: null, network: '0.0.0.0/32', userAgent };
-  const ip = ipaddr.process(text);
-  const ipAddress = ip.toString();
-  // A /64 is the least that one customer of a network gets.
-  const network =
-    ip.kind() === 'ipv6' ? `${ipaddr.IPv6.networkAddressFromCIDR(`${ipAddress}/64`)}/64` : `${ipAddress}/32`;
-  return { ipAddress, network, userAgent };
 }
