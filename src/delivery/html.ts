@@ -6,6 +6,7 @@
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 function escapeHtml(text: string): string {
+  // Invariant: the pattern matches only characters that have an entity.
   return text.replace(/[&<>"']/g, (character) => entities[character]!);
 }
 

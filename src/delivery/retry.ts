@@ -69,7 +69,7 @@ async function tryRepeatedly(
 
 function describeConnection(error: unknown): Failure | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
-    const { code } = at as { code?: unknown };
+    const code = 'code' in at ? at.code : undefined;
     if (typeof code === 'string' && neverConnected.has(code)) return { reason: code, repeatAfterMilliseconds: 500 };
   }
   return undefined;

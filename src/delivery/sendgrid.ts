@@ -4,7 +4,7 @@ import sendGridMail from '@sendgrid/mail';
 import { DeliveryError, type Transport } from './delivery.js';
 import { createTries, type Failure, retryAfterMilliseconds } from './retry.js';
 
-// Both modules export their class as a property of the instance that they export: their types say so in a way that no ES module can read.
+// Invariant: both modules export their class as a property of the instance that they export. Their types do not say so to an ES module.
 const { Client } = sendGridClient as unknown as { Client: new () => typeof sendGridClient };
 const { MailService } = sendGridMail as unknown as { MailService: new () => typeof sendGridMail };
 
@@ -31,7 +31,7 @@ export function createSendGrid({ apiKey, baseUrl, from }: SendGridOptions): Tran
     withTries(envelope, async ({ signal }) => {
       const client = new Client();
       client.setApiKey(apiKey);
-      // Axios, which the client hands them to, reads these; the types of the client do not list them.
+      // Invariant: the client hands its options to Axios, which reads these. The types of the client do not list them.
       client.setDefaultRequest({ baseUrl: `${baseUrl}/`, signal, maxRedirects: 0, maxContentLength: 65_536 } as never);
       const mail = new MailService();
       mail.setClient(client);
@@ -51,6 +51,7 @@ export function createSendGrid({ apiKey, baseUrl, from }: SendGridOptions): Tran
 /** The client rejects with the status as `code` and the answer; or with the error of Axios below it. */
 function describe(error: unknown): Failure {
   if (error instanceof DeliveryError) return { reason: error.message };
+  // Invariant: the client rejects with an Error, which may have these.
   const { name, code, response } = error as {
     name?: string;
     code?: number | string;
@@ -63,7 +64,6 @@ function describe(error: unknown): Failure {
 }
 
 function wordsOf(body: unknown): string | undefined {
-  const { errors } = (body ?? {}) as { errors?: unknown };
-  if (!Array.isArray(errors)) return undefined;
-  return errors.map((error) => [error?.field, error?.message].filter(Boolean).join(': ')).join('; ');
+  if (typeof body !== 'object' || body === null || !('errors' in body) || !Array.isArray(body.errors)) return undefined;
+  return body.errors.map((error) => [error?.field, error?.message].filter(Boolean).join(': ')).join('; ');
 }

@@ -98,6 +98,7 @@ const resetPassword = {
   where: { label: 'Reset your password', path: 'reset-password' },
 };
 
+/** Longer than 40 lines, because it has the text of every notice. */
 function describeNotice(event: NoticeEvent): Notice {
   switch (event.type) {
     case 'password-changed':

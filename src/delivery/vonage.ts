@@ -63,6 +63,7 @@ function describe(error: unknown): Failure {
     return taken ? { reason, words } : { reason, words, repeatAfterMilliseconds: 1000 };
   }
   if (!(error instanceof StatusError)) {
+    // Invariant: the client rejects with an Error, which may have a code.
     const { name, code } = error as { name?: string; code?: string };
     return { reason: name === 'AbortError' ? 'no answer in time' : `Vonage: ${code ?? name}` };
   }

@@ -12,6 +12,7 @@ export class AuditResolver {
     description:
       'Security events, the newest first: those of a user, of a kind, of a time, or all. An event is listed within a second. Superusers only.',
   })
+  // More than four parameters, because TypeGraphQL passes each argument of the field as one.
   async auditEvents(
     @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, 1–100.' }) first:
       | number

@@ -29,8 +29,13 @@ const tagLength = 16;
 export function createSealer(
   secrets: readonly [{ id: string; bytes: Buffer }, ...{ id: string; bytes: Buffer }[]],
 ): Sealer {
-  const keys = secrets.map(({ id, bytes }) => ({ id: Buffer.from(id, 'hex'), key: deriveKey(bytes, 'sealing') }));
-  const current = keys[0]!;
+  const toKey = ({ id, bytes }: { id: string; bytes: Buffer }) => ({
+    id: Buffer.from(id, 'hex'),
+    key: deriveKey(bytes, 'sealing'),
+  });
+  const [newest, ...outgoing] = secrets;
+  const current = toKey(newest);
+  const keys = [current, ...outgoing.map(toKey)];
   return {
     seal(plain) {
       const nonce = randomBytes(nonceLength);

@@ -1,6 +1,6 @@
 /**
  * Password hashes that other systems have made: the forms in which they are stored, and the most that one may cost.
- * Reading is all that is done here; `foreign-verification.ts` computes, in a worker thread.
+ * Reading is all that is done here; `imported-hash-verification.ts` computes, in a worker thread.
  */
 
 export type ForeignHash =
@@ -25,7 +25,9 @@ export type ForeignHash =
       signerKey?: Uint8Array;
     };
 
-export type Argon2Variant = 'argon2id' | 'argon2i' | 'argon2d';
+const argon2Variants = ['argon2id', 'argon2i', 'argon2d'] as const;
+
+export type Argon2Variant = (typeof argon2Variants)[number];
 
 /** Why a stored text can verify nothing. `TOO_COSTLY`: it asks for more than {@link limits}. */
 export type HashFault = 'UNKNOWN_SCHEME' | 'MALFORMED' | 'TOO_COSTLY';
@@ -72,6 +74,7 @@ const firebaseScrypt = new RegExp(
   `^\\$fbscrypt\\$v=1,n=(\\d{1,2}),r=(\\d{1,5}),p=(\\d{1,5})(?:,ss=${base64})?,sk=${base64}\\$${base64}\\$${base64}$`,
 );
 
+// The readers below default each group of a match to an empty text, because the type of a match does not tell which groups always take part.
 type Reader = (text: string) => ForeignHash | HashFault;
 
 const readers: Record<string, Reader> = {
@@ -111,19 +114,24 @@ export function foreignSchemeOf(text: string): string {
 function readDjangoPbkdf2(text: string): ForeignHash | HashFault {
   const match = django.pbkdf2.exec(text);
   if (match === null) return 'MALFORMED';
-  return checkPbkdf2(match[1]!, match[2]!, Buffer.from(match[3]!), bytesOf(match[4]!));
+  const [, digest = '', iterations = '', salt = '', key = ''] = match;
+  return checkPbkdf2(digest, iterations, Buffer.from(salt), bytesOf(key));
 }
 
 function readPbkdf2(text: string): ForeignHash | HashFault {
   const match = pbkdf2.exec(text);
   if (match === null) return 'MALFORMED';
-  return checkPbkdf2(match[1] ?? 'sha1', match[2]!, bytesOf(match[3]!), bytesOf(match[4]!));
+  const [, digest = 'sha1', iterations = '', salt = '', key = ''] = match;
+  return checkPbkdf2(digest, iterations, bytesOf(salt), bytesOf(key));
 }
+
+const digestBytes: Record<string, number> = { sha1: 20, sha256: 32, sha512: 64 };
 
 function checkPbkdf2(digest: string, iterations: string, salt: Buffer, key: Buffer): ForeignHash | HashFault {
   const hash = { scheme: 'pbkdf2' as const, digest, iterations: Number(iterations), salt, key };
-  if (hash.iterations < 1 || !isSized(hash)) return 'MALFORMED';
-  const blocks = Math.ceil(key.length / { sha1: 20, sha256: 32, sha512: 64 }[digest]!);
+  const blockBytes = digestBytes[digest];
+  if (blockBytes === undefined || hash.iterations < 1 || !isSized(hash)) return 'MALFORMED';
+  const blocks = Math.ceil(key.length / blockBytes);
   return hash.iterations * blocks > limits.iterations ? 'TOO_COSTLY' : hash;
 }
 
@@ -134,9 +142,10 @@ function readBcrypt(text: string): ForeignHash | HashFault {
 }
 
 function readPhcBcrypt(text: string): ForeignHash | HashFault {
-  const [, cost, salt, key] = phcBcrypt.exec(text) ?? [];
-  if (cost === undefined) return 'MALFORMED';
-  const [cryptSalt, cryptKey] = [salt!, key!].map((part) => bcryptBase64(bytesOf(part)));
+  const match = phcBcrypt.exec(text);
+  if (match === null) return 'MALFORMED';
+  const [, cost = '', salt = '', key = ''] = match;
+  const [cryptSalt, cryptKey] = [salt, key].map((part) => bcryptBase64(bytesOf(part)));
   const bcryptHash = `$2b$${cost.padStart(2, '0')}$${cryptSalt}${cryptKey}`;
   return checkBcrypt({ scheme: 'bcrypt', sha256First: false, bcryptHash }, Number(cost));
 }
@@ -150,61 +159,67 @@ function readArgon2(text: string): ForeignHash | HashFault {
   const match = argon2.exec(text);
   if (match === null) return 'MALFORMED';
   const [kibibytes, passes, lanes] = [Number(match[2]), Number(match[3]), Number(match[4])];
-  const [salt, key] = [bytesOf(match[5]!), bytesOf(match[6]!)];
+  const [, name, , , , saltText = '', keyText = ''] = match;
+  const [salt, key] = [bytesOf(saltText), bytesOf(keyText)];
+  const variant = argon2Variants.find((each) => each === name);
   // Of RFC 9106 §3.1: eight bytes of salt, eight blocks for each lane.
   const isSound = passes >= 1 && lanes >= 1 && kibibytes >= 8 * lanes && salt.length >= 8;
-  if (!isSound || !isSized({ salt, key })) return 'MALFORMED';
+  if (variant === undefined || !isSound || !isSized({ salt, key })) return 'MALFORMED';
   if (kibibytes > limits.kibibytes || kibibytes * passes > limits.kibibytesInAll || lanes > limits.lanes)
     return 'TOO_COSTLY';
-  return { scheme: 'argon2', variant: match[1] as Argon2Variant, kibibytes, passes, lanes, salt, key };
+  return { scheme: 'argon2', variant, kibibytes, passes, lanes, salt, key };
 }
 
 function readDjangoScrypt(text: string): ForeignHash | HashFault {
   const match = django.scrypt.exec(text);
   if (match === null) return 'MALFORMED';
+  const [, cost, salt = '', blockSize, parallelism, key = ''] = match;
   return checkScrypt({
-    cost: Number(match[1]),
-    blockSize: Number(match[3]),
-    parallelism: Number(match[4]),
-    salt: Buffer.from(match[2]!),
-    key: bytesOf(match[5]!),
+    cost: Number(cost),
+    blockSize: Number(blockSize),
+    parallelism: Number(parallelism),
+    salt: Buffer.from(salt),
+    key: bytesOf(key),
   });
 }
 
 function readScrypt(text: string): ForeignHash | HashFault {
   const match = scrypt.exec(text);
   if (match === null) return 'MALFORMED';
+  const [, costLog2, blockSize, parallelism, salt = '', key = ''] = match;
   return checkScrypt({
-    cost: 2 ** Number(match[1]),
-    blockSize: Number(match[2]),
-    parallelism: Number(match[3]),
-    salt: bytesOf(match[4]!),
-    key: bytesOf(match[5]!),
+    cost: 2 ** Number(costLog2),
+    blockSize: Number(blockSize),
+    parallelism: Number(parallelism),
+    salt: bytesOf(salt),
+    key: bytesOf(key),
   });
 }
 
 function readCryptScrypt(text: string): ForeignHash | HashFault {
   const match = cryptScrypt.exec(text);
   if (match === null) return 'MALFORMED';
+  const [, costLog2 = '', blockSize = '', parallelism = '', salt = '', key = ''] = match;
   return checkScrypt({
-    cost: 2 ** cryptNumber(match[1]!),
-    blockSize: cryptNumber(match[2]!),
-    parallelism: cryptNumber(match[3]!),
-    salt: Buffer.from(match[4]!),
-    key: cryptBytes(match[5]!),
+    cost: 2 ** cryptNumber(costLog2),
+    blockSize: cryptNumber(blockSize),
+    parallelism: cryptNumber(parallelism),
+    salt: Buffer.from(salt),
+    key: cryptBytes(key),
   });
 }
 
 function readFirebaseScrypt(text: string): ForeignHash | HashFault {
   const match = firebaseScrypt.exec(text);
   if (match === null) return 'MALFORMED';
+  const [, costLog2, blockSize, parallelism, separator = '', signerKey = '', salt = '', key = ''] = match;
   return checkScrypt({
-    cost: 2 ** Number(match[1]),
-    blockSize: Number(match[2]),
-    parallelism: Number(match[3]),
-    salt: Buffer.concat([bytesOf(match[6]!), bytesOf(match[4] ?? '')]),
-    key: bytesOf(match[7]!),
-    signerKey: bytesOf(match[5]!),
+    cost: 2 ** Number(costLog2),
+    blockSize: Number(blockSize),
+    parallelism: Number(parallelism),
+    salt: Buffer.concat([bytesOf(salt), bytesOf(separator)]),
+    key: bytesOf(key),
+    signerKey: bytesOf(signerKey),
   });
 }
 

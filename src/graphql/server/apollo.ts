@@ -50,14 +50,36 @@ const documentStoreBytes = 8 * 1024 * 1024;
  * Apollo's own measure is the document as JSON, which has neither: 30 MiB by that, its default, are more memory than the process has.
  */
 function documentBytes({ loc }: DocumentNode): number {
+  // Invariant: Apollo parses documents with their locations.
   let bytes = 2 * loc!.source.body.length;
   for (let token: Token | null = loc!.startToken; token !== null; token = token.next) bytes += 250;
   return bytes;
 }
 
+/** Starts Apollo Server for the app. */
 export async function createGraphQLService(app: App): Promise<GraphQLService> {
+  const apollo = createApollo(app);
+  await apollo.start();
+  return {
+    async execute({ method, headers, search, body, ...facts }) {
+      const {
+        status,
+        headers: answered,
+        body: answer,
+      } = await apollo.executeHTTPGraphQLRequest({
+        httpGraphQLRequest: { method, headers: headerMap(headers), search, body },
+        context: async () => createContext(app, facts),
+      });
+      if (answer.kind !== 'complete') throw new Error('nothing here is answered in parts');
+      return { status: statusOf(status ?? 200, answered, answer.string), headers: answered, body: answer.string };
+    },
+    stop: () => apollo.stop(),
+  };
+}
+
+function createApollo(app: App): ApolloServer<Context> {
   const { production, introspection } = app.config;
-  const apollo = new ApolloServer<Context>({
+  return new ApolloServer<Context>({
     schema: createSchema(),
     introspection,
     parseOptions: { maxTokens },
@@ -84,22 +106,6 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
       production ? ApolloServerPluginLandingPageDisabled() : explorer(),
     ],
   });
-  await apollo.start();
-  return {
-    async execute({ method, headers, search, body, ...facts }) {
-      const {
-        status,
-        headers: answered,
-        body: answer,
-      } = await apollo.executeHTTPGraphQLRequest({
-        httpGraphQLRequest: { method, headers: headerMap(headers), search, body },
-        context: async () => createContext(app, facts),
-      });
-      if (answer.kind !== 'complete') throw new Error('nothing here is answered in parts');
-      return { status: statusOf(status ?? 200, answered, answer.string), headers: answered, body: answer.string };
-    },
-    stop: () => apollo.stop(),
-  };
 }
 
 function headerMap(headers: GraphQLRequest['headers']): HeaderMap {
@@ -134,6 +140,7 @@ const refusedDocument = new Set([
  */
 function statusOf(status: number, headers: HeaderMap, body: string): number {
   if (status !== 400 || !headers.get('content-type')?.startsWith('application/json')) return status;
-  const { errors } = JSON.parse(body) as { errors?: readonly GraphQLFormattedError[] };
+  // Invariant: Apollo has written the body.
+  const { errors }: { errors?: readonly GraphQLFormattedError[] } = JSON.parse(body);
   return errors?.some(({ extensions }) => refusedDocument.has(String(extensions?.code))) ? 200 : 400;
 }

@@ -7,6 +7,7 @@ export function enumOf<Value extends string>(
   description: string,
   values: Record<Value, string>,
 ): Record<Value, Value> {
+  // Invariant of both assertions: the keys of `values` are the values of the enum.
   const object = Object.fromEntries(Object.keys(values).map((value) => [value, value])) as Record<Value, Value>;
   registerEnumType(object, {
     name,

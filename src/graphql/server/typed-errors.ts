@@ -10,7 +10,6 @@ import {
   type GraphQLResolveInfo,
   type GraphQLSchema,
   GraphQLSkipDirective,
-  type GraphQLUnionType,
   getDirectiveValues,
   getNamedType,
   isAbstractType,
@@ -38,21 +37,20 @@ export function resultUnion<Success extends ClassType>(success: Success, refusal
 }
 
 /** The facts of a refusal, as data: every field of it but what JavaScript adds to an error. */
-export function factsOf(refusal: Refusal): Record<string, unknown> {
+export function factsOf(refusal: Refusal): Record<string, unknown> & { message: string } {
   const { name: _, ...facts } = { ...refusal };
   return { ...facts, message: refusal.message };
 }
 
-/** Makes every operation of the schema answer its refusals by way of this module, and whatever is resolved its failures by way of `mask-defects.ts`. */
+/** Makes every operation of the schema answer its refusals by way of this module, and whatever is resolved its failures by way of `mask-errors.ts`. */
 export function discloseRefusals(schema: GraphQLSchema): GraphQLSchema {
   const operations: unknown[] = [schema.getQueryType(), schema.getMutationType()];
-  // Those of introspection belong to every schema.
-  const own = Object.values(schema.getTypeMap()).filter((type) => isObjectType(type) && !isIntrospectionType(type));
-  for (const type of own as GraphQLObjectType[])
-    for (const field of Object.values(type.getFields())) {
-      if (operations.includes(type)) field.resolve = disclosing(field.resolve!);
-      else if (field.resolve) field.resolve = masking(field.resolve);
-    }
+  for (const type of Object.values(schema.getTypeMap())) {
+    // Types of introspection belong to every schema.
+    if (!isObjectType(type) || isIntrospectionType(type)) continue;
+    const wrap = operations.includes(type) ? disclosing : masking;
+    for (const field of Object.values(type.getFields())) if (field.resolve) field.resolve = wrap(field.resolve);
+  }
   return schema;
 }
 
@@ -95,8 +93,9 @@ function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFie
         }
         answered(error.code);
         const type = getNamedType(info.returnType);
-        if (!isUnionType(type) || !type.getTypes().some(({ name }) => name === error.name)) throw outsideOfData(error);
-        if (!isSelected(info, type, error.name)) throw topLevel(error);
+        const member = isUnionType(type) ? type.getTypes().find(({ name }) => name === error.name) : undefined;
+        if (member === undefined) throw outsideOfData(error);
+        if (!isSelected(info, type.name, member)) throw topLevel(error);
         return { __typename: error.name, ...factsOf(error) };
       }
     });
@@ -105,7 +104,7 @@ function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFie
 
 function topLevel(refusal: Refusal, http?: object): GraphQLError {
   const { message, ...facts } = factsOf(refusal);
-  return new GraphQLError(message as string, { extensions: { ...facts, ...(http && { http }) } });
+  return new GraphQLError(message, { extensions: { ...facts, ...(http && { http }) } });
 }
 
 /** Of an operation that has no union to put it in. */
@@ -118,9 +117,8 @@ function outsideOfData(refusal: Refusal): GraphQLError {
  * Whether the selection holds a fragment on the member or on an interface of it. A bare `__typename` does not count: clients add it everywhere.
  * A fragment that `@skip` or `@include` excludes does not either.
  */
-function isSelected(info: GraphQLResolveInfo, union: GraphQLUnionType, memberName: string): boolean {
-  const member = info.schema.getType(memberName) as GraphQLObjectType;
-  const disclosing = new Set([memberName, ...member.getInterfaces().map(({ name }) => name)]);
+function isSelected(info: GraphQLResolveInfo, unionName: string, member: GraphQLObjectType): boolean {
+  const disclosing = new Set([member.name, ...member.getInterfaces().map(({ name }) => name)]);
   const visited = new Set<string>();
   // Once is enough, and a document may spread one fragment in another many times over.
   const seen = (name: string) => visited.size === visited.add(name).size;
@@ -131,8 +129,9 @@ function isSelected(info: GraphQLResolveInfo, union: GraphQLUnionType, memberNam
       if (getDirectiveValues(GraphQLSkipDirective, selection, info.variableValues)?.if === true) return false;
       if (getDirectiveValues(GraphQLIncludeDirective, selection, info.variableValues)?.if === false) return false;
       if (selection.kind === Kind.FRAGMENT_SPREAD && seen(selection.name.value)) return false;
-      const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : info.fragments[selection.name.value]!;
-      const condition = fragment.typeCondition?.name.value ?? union.name;
+      const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : info.fragments[selection.name.value];
+      if (fragment === undefined) return false;
+      const condition = fragment.typeCondition?.name.value ?? unionName;
       if (disclosing.has(condition)) return true;
       // A fragment on the union itself, or on something else abstract that the member belongs to, may hold another.
       const type = info.schema.getType(condition);
