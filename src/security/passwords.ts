@@ -94,75 +94,24 @@ function poolOf<Task, Result>(
   return pool;
 }
 
-export function createPasswords({ peppers, cost, threads, onUselessHash }: PasswordOptions): Passwords {
+/** Hashes and scores by the threads of the process. The hashing queue belongs to the result alone. */
+export function createPasswords(options: PasswordOptions): Passwords {
+  const { peppers, cost, threads } = options;
   const hashers = poolOf<PasswordTask, PasswordResult>('password', { maxThreads: threads });
   const scorers = poolOf<ScoreTask, PasswordScore>('password-strength', { maxThreads: 1, maxQueue: maxScoresWaiting });
-  const pepper = peppers[0];
-  // Verified where there is nothing to verify: the cost of today, and a digest that no password has.
-  const decoy = `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
-
-  const queue = createHashingQueue(threads, 2 ** cost / 16);
-
-  async function admitted<Admitted, T>(
-    admit: (enterQueue: () => void) => Promise<Admitted>,
-    work: (hashing: Hashing, admitted: Admitted) => Promise<T>,
-  ): Promise<T> {
-    queue.refuseWhenBusy();
-    let leave: ((spentMilliseconds: number) => void) | undefined;
-    let spentMilliseconds = 0;
-    const run = async (task: PasswordTask) => {
-      const { value, milliseconds } = await hashers.run(task);
-      spentMilliseconds += milliseconds;
-      return value;
-    };
-    try {
-      const given = await admit(() => {
-        leave = queue.enter();
-      });
-      return await work(hashingBy(run), given);
-    } finally {
-      leave?.(spentMilliseconds);
-    }
-  }
-
+  const admitted = createAdmission(hashers, options);
   const atOnce = async (enterQueue: () => void) => enterQueue();
-
-  /** What verifies by the hash, without the password. */
-  function read(passwordHash: string): Verification | HashFault {
-    const own = parse(passwordHash);
-    const ownPepper = peppers.find(({ id }) => id === own?.pepperId);
-    if (own !== undefined && ownPepper !== undefined)
-      return { task: 'verify', pepper: ownPepper.bytes, bcryptHash: own.bcryptHash };
-    const hash = readForeignHash(passwordHash);
-    return typeof hash === 'string' ? hash : { task: 'verify-foreign', hash };
-  }
-
-  const hashingBy = (run: (task: PasswordTask) => Promise<PasswordResult['value']>): Hashing => ({
-    async hash(password) {
-      return `${scheme}$${pepper.id}$${await run({ task: 'hash', password, pepper: pepper.bytes, cost })}`;
-    },
-    async verify(password, passwordHash) {
-      const stored = passwordHash === null ? null : read(passwordHash);
-      if (stored === null || typeof stored === 'string') {
-        if (stored !== null) onUselessHash?.(foreignSchemeOf(passwordHash!), stored);
-        await run({ task: 'verify', password, pepper: pepper.bytes, bcryptHash: decoy });
-        return false;
-      }
-      return (await run({ password, ...stored })) === true;
-    },
-  });
-
   return {
     admitted,
     hash: (password) => admitted(atOnce, ({ hash }) => hash(password)),
     verify: (password, passwordHash) => admitted(atOnce, ({ verify }) => verify(password, passwordHash)),
     faultOf(passwordHash) {
-      const stored = read(passwordHash);
+      const stored = readStoredHash(peppers, passwordHash);
       return typeof stored === 'string' ? stored : null;
     },
     isOutdated(passwordHash) {
       const stored = parse(passwordHash);
-      return stored?.pepperId !== pepper.id || stored.cost !== cost;
+      return stored?.pepperId !== peppers[0].id || stored.cost !== cost;
     },
     async score(password, context) {
       try {
@@ -177,7 +126,69 @@ export function createPasswords({ peppers, cost, threads, onUselessHash }: Passw
   };
 }
 
+/** Runs a task in a thread. */
+type RunTask = (task: PasswordTask) => Promise<PasswordResult['value']>;
+
+function createAdmission(
+  hashers: Piscina<PasswordTask, PasswordResult>,
+  options: PasswordOptions,
+): Passwords['admitted'] {
+  const queue = createHashingQueue(options.threads, 2 ** options.cost / 16);
+  return async (admit, work) => {
+    queue.refuseWhenBusy();
+    let leave: ((spentMilliseconds: number) => void) | undefined;
+    let spentMilliseconds = 0;
+    const run: RunTask = async (task) => {
+      const { value, milliseconds } = await hashers.run(task);
+      spentMilliseconds += milliseconds;
+      return value;
+    };
+    try {
+      const given = await admit(() => {
+        leave = queue.enter();
+      });
+      return await work(createHashing(run, options), given);
+    } finally {
+      leave?.(spentMilliseconds);
+    }
+  };
+}
+
+function createHashing(run: RunTask, { peppers, cost, onUselessHash }: PasswordOptions): Hashing {
+  const [pepper] = peppers;
+  const dummyHash = toDummyHash(cost);
+  return {
+    async hash(password) {
+      return `${scheme}$${pepper.id}$${await run({ task: 'hash', password, pepper: pepper.bytes, cost })}`;
+    },
+    async verify(password, passwordHash) {
+      const stored = passwordHash === null ? null : readStoredHash(peppers, passwordHash);
+      if (stored !== null && typeof stored !== 'string') return (await run({ password, ...stored })) === true;
+      if (passwordHash !== null && stored !== null) onUselessHash?.(foreignSchemeOf(passwordHash), stored);
+      await run({ task: 'verify', password, pepper: pepper.bytes, bcryptHash: dummyHash });
+      return false;
+    },
+  };
+}
+
+/** Makes a hash of the current cost that no password verifies. It is verified where there is no hash, so that both cases take the same time. */
+function toDummyHash(cost: number): string {
+  return `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
+}
+
+/** Reads what a verification needs besides the password. */
+function readStoredHash(peppers: PasswordOptions['peppers'], passwordHash: string): Verification | HashFault {
+  const own = parse(passwordHash);
+  const ownPepper = peppers.find(({ id }) => id === own?.pepperId);
+  if (own !== undefined && ownPepper !== undefined)
+    return { task: 'verify', pepper: ownPepper.bytes, bcryptHash: own.bcryptHash };
+  const hash = readForeignHash(passwordHash);
+  return typeof hash === 'string' ? hash : { task: 'verify-foreign', hash };
+}
+
 function parse(passwordHash: string): { pepperId: string; bcryptHash: string; cost: number } | undefined {
   const match = /^bcrypt-hmac-sha384\$([0-9a-f]{8})\$(\$2b\$(\d\d)\$[./A-Za-z0-9]{53})$/.exec(passwordHash);
-  return match === null ? undefined : { pepperId: match[1]!, bcryptHash: match[2]!, cost: Number(match[3]) };
+  if (match === null) return undefined;
+  const [, pepperId = '', bcryptHash = '', cost] = match;
+  return { pepperId, bcryptHash, cost: Number(cost) };
 }
