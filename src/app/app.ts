@@ -9,7 +9,7 @@ import { isDatabaseUnavailable } from '../database/postgres-errors.js';
 import type { OutboxMessage } from '../delivery/outbox.js';
 import { createMetrics, type Metrics } from '../observability/metrics.js';
 import { createTracing, type Tracing } from '../observability/tracing.js';
-import { createSealer } from '../security/encryption.js';
+import { createEncrypter } from '../security/encryption.js';
 import { PasswordPoolBusyError } from '../security/hashing-queue.js';
 import { createPasswords, type Passwords } from '../security/passwords.js';
 import { randomToken } from '../security/random.js';
@@ -56,7 +56,7 @@ export interface App extends Omit<EventDispatcher, 'settle'> {
 /**
  * Opens and migrates the database, reads or makes its keys.
  * @throws {StartupError} for a database that another process has open, or that is newer than this version
- * @throws {SealedByAnotherKeyError} when the database was used with another `SECRET_KEY`
+ * @throws {UnknownKeyError} when the database was used with another `SECRET_KEY`
  */
 export async function createApp(
   config: Config,
@@ -98,14 +98,14 @@ async function composeApp({ config, subscribers, log, tracing, database }: Parts
     for (const limit of await findMissingTimeouts(db))
       log.warn({ limit }, 'the role has no limit of time: set it by ALTER ROLE … SET');
   const { accessTokenTtlSeconds } = config;
-  const keys = await openKeys(db, createSealer(config.secretKeys), { accessTokenTtlSeconds, log });
+  const keys = await openKeys(db, createEncrypter(config.secretKeys), { accessTokenTtlSeconds, log });
   const passwords = createPasswords({
     peppers: config.passwordPeppers,
     cost: config.bcryptCost,
     threads: config.passwordThreads,
-    onUselessHash(scheme, fault) {
+    onUnverifiableHash(scheme, fault) {
       log.warn({ scheme, fault }, 'a stored password hash can verify nothing');
-      metrics.uselessHash(scheme, fault);
+      metrics.unverifiableHash(scheme, fault);
     },
   });
   const metrics: Metrics = createMetrics({ hashesWaiting: passwords.waiting, pool: database.connections });

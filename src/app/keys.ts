@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Database } from '../database/database.js';
-import { deleteKeys, findKeys, insertKey, type KeyRow, updateSealedKey } from '../database/keys.queries.js';
+import { deleteKeys, findKeys, insertKey, type KeyRow, updateEncryptedKey } from '../database/keys.queries.js';
 import { acquireLock } from '../database/locks.js';
 import {
   importSigningKey,
@@ -11,7 +11,7 @@ import {
   type SigningKey,
   type VerificationKey,
 } from '../security/access-tokens.js';
-import { SealedByAnotherKeyError, type Sealer } from '../security/encryption.js';
+import { type Encrypter, UnknownKeyError } from '../security/encryption.js';
 import { deriveKey } from '../security/hmac.js';
 import { randomToken } from '../security/random.js';
 
@@ -45,19 +45,19 @@ const refreshMilliseconds = 60_000;
 
 /**
  * Reads the keys, makes those that are missing, and refreshes them every minute until `close`.
- * @throws {SealedByAnotherKeyError} when none of the secrets opens a key
+ * @throws {UnknownKeyError} when none of the secrets has encrypted a key
  */
 export async function openKeys(
   db: Database,
-  sealer: Sealer,
+  encrypter: Encrypter,
   { accessTokenTtlSeconds, log }: { accessTokenTtlSeconds: number; log: Logger },
 ): Promise<Keys> {
   const load = async () => {
-    const rows = await ensureKeys(db, sealer, accessTokenTtlSeconds);
-    return { rows, accessTokens: await importAccessTokenKeys(sealer, rows) };
+    const rows = await ensureKeys(db, encrypter, accessTokenTtlSeconds);
+    return { rows, accessTokens: await importAccessTokenKeys(encrypter, rows) };
   };
   let { rows, accessTokens } = await load();
-  const root = openKey(sealer, getRootKey(rows));
+  const root = decryptKey(encrypter, getRootKey(rows));
   const refresh = async () => {
     ({ rows, accessTokens } = await load());
   };
@@ -78,23 +78,24 @@ export async function openKeys(
 }
 
 /** Makes the missing keys and deletes the retired ones. Replicas wait for each other only where there is something to do. */
-async function ensureKeys(db: Database, sealer: Sealer, accessTokenTtlSeconds: number): Promise<KeyRow[]> {
+async function ensureKeys(db: Database, encrypter: Encrypter, accessTokenTtlSeconds: number): Promise<KeyRow[]> {
   const found = await findKeys(db);
-  if (!planChanges(found, sealer, accessTokenTtlSeconds).any) return found;
+  if (!planChanges(found, encrypter, accessTokenTtlSeconds).any) return found;
   return db.transaction(async (tx) => {
     await acquireLock(tx, 'keys');
-    const changes = planChanges(await findKeys(tx), sealer, accessTokenTtlSeconds);
+    const changes = planChanges(await findKeys(tx), encrypter, accessTokenTtlSeconds);
     if (changes.needsRoot) {
-      const sealedKey = sealer.seal(Buffer.from(randomToken(32), 'base64url'));
-      await insertKey(tx, { id: randomUUID(), purpose: 'root', sealedKey, publicJwk: null });
+      const encryptedKey = encrypter.encrypt(Buffer.from(randomToken(32), 'base64url'));
+      await insertKey(tx, { id: randomUUID(), purpose: 'root', encryptedKey, publicJwk: null });
     }
     if (changes.needsSigningKey) {
       const id = randomUUID();
       const { pkcs8, publicJwk } = await newSigningKey(id);
-      const sealedKey = sealer.seal(Buffer.from(pkcs8));
-      await insertKey(tx, { id, purpose: 'access-token', sealedKey, publicJwk });
+      const encryptedKey = encrypter.encrypt(Buffer.from(pkcs8));
+      await insertKey(tx, { id, purpose: 'access-token', encryptedKey, publicJwk });
     }
-    for (const row of changes.outdated) await updateSealedKey(tx, row.id, sealer.seal(openKey(sealer, row)));
+    for (const row of changes.outdated)
+      await updateEncryptedKey(tx, row.id, encrypter.encrypt(decryptKey(encrypter, row)));
     await deleteKeys(
       tx,
       changes.retired.map(({ id }) => id),
@@ -103,13 +104,13 @@ async function ensureKeys(db: Database, sealer: Sealer, accessTokenTtlSeconds: n
   });
 }
 
-function planChanges(rows: KeyRow[], sealer: Sealer, accessTokenTtlSeconds: number) {
+function planChanges(rows: KeyRow[], encrypter: Encrypter, accessTokenTtlSeconds: number) {
   const newest = listAccessTokenKeys(rows).at(-1);
   const needsRoot = !rows.some(({ purpose }) => purpose === 'root');
   const needsSigningKey = newest === undefined || newest.ageSeconds >= signingSeconds;
   const retired = findRetiredKeys(rows, accessTokenTtlSeconds);
-  // Sealed by an outgoing SECRET_KEY. Sealing them anew allows the operator to remove it.
-  const outdated = rows.filter(({ sealedKey }) => !sealer.isCurrent(sealedKey));
+  // Encrypted with an outgoing SECRET_KEY. Encrypting them anew allows the operator to remove it.
+  const outdated = rows.filter(({ encryptedKey }) => !encrypter.isCurrent(encryptedKey));
   const any = needsRoot || needsSigningKey || retired.length > 0 || outdated.length > 0;
   return { any, needsRoot, needsSigningKey, retired, outdated };
 }
@@ -143,10 +144,10 @@ function findRetiredKeys(rows: KeyRow[], accessTokenTtlSeconds: number): KeyRow[
   return signing.ageSeconds < stillUsed ? [] : keys.slice(0, keys.indexOf(signing));
 }
 
-async function importAccessTokenKeys(sealer: Sealer, rows: KeyRow[]): Promise<AccessTokenKeys> {
+async function importAccessTokenKeys(encrypter: Encrypter, rows: KeyRow[]): Promise<AccessTokenKeys> {
   const signing = getSigningKey(rows);
   return {
-    signing: await importSigningKey(signing.id, openKey(sealer, signing).toString()),
+    signing: await importSigningKey(signing.id, decryptKey(encrypter, signing).toString()),
     verification: await Promise.all(listAccessTokenKeys(rows).map(toVerificationKey)),
   };
 }
@@ -156,12 +157,12 @@ async function toVerificationKey({ id, publicJwk }: KeyRow): Promise<Verificatio
   return importVerificationKey(id, publicJwk);
 }
 
-function openKey(sealer: Sealer, { sealedKey }: KeyRow): Buffer {
+function decryptKey(encrypter: Encrypter, { encryptedKey }: KeyRow): Buffer {
   try {
-    return sealer.open(sealedKey);
+    return encrypter.decrypt(encryptedKey);
   } catch (error) {
-    if (!(error instanceof SealedByAnotherKeyError)) throw error;
-    throw new SealedByAnotherKeyError(
+    if (!(error instanceof UnknownKeyError)) throw error;
+    throw new UnknownKeyError(
       `The keys in this database were ${error.message}. Give the SECRET_KEY that it was first used with (outside production it is in DATA_DIR).`,
     );
   }

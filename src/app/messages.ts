@@ -8,7 +8,7 @@ import type { Channel } from '../delivery/message.js';
 import { createOutbox, type OutboxMessage } from '../delivery/outbox.js';
 import type { Metrics } from '../observability/metrics.js';
 import type { Tracing } from '../observability/tracing.js';
-import { createSealer, type Sealer } from '../security/encryption.js';
+import { createEncrypter, type Encrypter } from '../security/encryption.js';
 import type { Keys } from './keys.js';
 
 export interface MessagesOptions {
@@ -29,12 +29,12 @@ export interface Messages {
 }
 
 export async function createMessages({ config, db, log, ...options }: MessagesOptions): Promise<Messages> {
-  const sealer = createSealer([options.outboxKey]);
+  const encrypter = createEncrypter([options.outboxKey]);
   // The libraries of providers are large, so they are loaded only where they are used.
   const sendGrid = config.sendGrid && (await import('../delivery/sendgrid.js')).createSendGrid(config.sendGrid);
   const vonage = config.vonage && (await import('../delivery/vonage.js')).createVonage(config.vonage);
   const outbox = createOutbox(async (message) => {
-    await insertOutboxMessage(db, sealer.seal(Buffer.from(JSON.stringify(message))));
+    await insertOutboxMessage(db, encrypter.encrypt(Buffer.from(JSON.stringify(message))));
     log.info({ channel: message.channel, subject: message.subject ?? undefined }, 'message kept in the outbox');
   });
   const channels = new Set<Channel>();
@@ -51,15 +51,15 @@ export async function createMessages({ config, db, log, ...options }: MessagesOp
       countAndTrace(options.tracing, options.metrics),
     ),
     channels,
-    readOutbox: () => readOutbox(db, sealer),
+    readOutbox: () => readOutbox(db, encrypter),
   };
 }
 
-async function readOutbox(db: Database, sealer: Sealer): Promise<(OutboxMessage & { sentAt: Date })[]> {
+async function readOutbox(db: Database, encrypter: Encrypter): Promise<(OutboxMessage & { sentAt: Date })[]> {
   const rows = await findOutboxMessages(db, 100);
-  return rows.map(({ sealedMessage, sentAt }) => {
+  return rows.map(({ encryptedMessage, sentAt }) => {
     // Invariant: only createOutbox above writes these rows.
-    const message: OutboxMessage = JSON.parse(sealer.open(sealedMessage).toString());
+    const message: OutboxMessage = JSON.parse(encrypter.decrypt(encryptedMessage).toString());
     return { ...message, sentAt };
   });
 }

@@ -69,12 +69,12 @@ function describe(error: unknown, { failed, refused }: ExitCodes, app: App | und
   if (error instanceof PromptLeftError)
     return { exitCode: failed, error: { code: 'ABORTED' }, message: 'Nothing was done.' };
   if (app !== undefined && !app.isUnavailable(error)) return undefined;
-  const message = `The database could not be used: ${reasonOf(error)}`;
+  const message = `The database could not be used: ${readReason(error)}`;
   return { exitCode: failed, error: { code: 'SERVICE_UNAVAILABLE', message }, message };
 }
 
 /** Reads the innermost cause: the errors around it quote the statement. */
-function reasonOf(error: unknown): string {
+function readReason(error: unknown): string {
   let at = error;
   while (at instanceof Error && at.cause !== undefined) at = at.cause;
   return at instanceof Error ? at.message || at.name : String(at);

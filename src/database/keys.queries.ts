@@ -1,4 +1,4 @@
-/** Statements about the keys that the database keeps sealed. */
+/** Statements about the encrypted keys. */
 import { asc, eq, getTableColumns, inArray, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { keys, now } from './schema.js';
@@ -21,8 +21,8 @@ export async function insertKey(tx: Database, key: Omit<KeyRow, 'createdAt' | 'a
   await tx.insert(keys).values(key);
 }
 
-export async function updateSealedKey(tx: Database, id: string, sealedKey: Buffer): Promise<void> {
-  await tx.update(keys).set({ sealedKey }).where(eq(keys.id, id));
+export async function updateEncryptedKey(tx: Database, id: string, encryptedKey: Buffer): Promise<void> {
+  await tx.update(keys).set({ encryptedKey }).where(eq(keys.id, id));
 }
 
 export async function deleteKeys(tx: Database, ids: string[]): Promise<void> {

@@ -3,17 +3,17 @@ import { desc } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { outboxMessages } from './schema.js';
 
-export async function insertOutboxMessage(db: Database, sealedMessage: Buffer): Promise<void> {
-  await db.insert(outboxMessages).values({ sealedMessage });
+export async function insertOutboxMessage(db: Database, encryptedMessage: Buffer): Promise<void> {
+  await db.insert(outboxMessages).values({ encryptedMessage });
 }
 
 /** The messages kept last, newest first. */
 export async function findOutboxMessages(
   db: Database,
   limit: number,
-): Promise<{ sealedMessage: Buffer; sentAt: Date }[]> {
+): Promise<{ encryptedMessage: Buffer; sentAt: Date }[]> {
   return db
-    .select({ sealedMessage: outboxMessages.sealedMessage, sentAt: outboxMessages.sentAt })
+    .select({ encryptedMessage: outboxMessages.encryptedMessage, sentAt: outboxMessages.sentAt })
     .from(outboxMessages)
     .orderBy(desc(outboxMessages.id))
     .limit(limit);

@@ -260,13 +260,13 @@ export const auditEvents = pgTable(
   ],
 );
 
-/** Keys that must outlive a replacement of `SECRET_KEY`, sealed with it. */
+/** Keys that must outlive a replacement of `SECRET_KEY`, encrypted with it. */
 export const keys = pgTable(
   'keys',
   {
     id: text('id').primaryKey(),
     purpose: text('purpose', { enum: ['root', 'access-token'] }).notNull(),
-    sealedKey: bytes('sealed_key').notNull(),
+    encryptedKey: bytes('sealed_key').notNull(),
     /** What `/.well-known/jwks.json` publishes; null for a key that nobody else verifies with. */
     publicJwk: jsonb('public_jwk').$type<Record<string, string>>(),
     createdAt: instant('created_at').notNull().default(now),
@@ -274,12 +274,12 @@ export const keys = pgTable(
   (t) => [uniqueIndex('keys_one_root').on(t.purpose).where(sql`${t.purpose} = 'root'`)],
 );
 
-/** Messages kept in place of sending, sealed: the body holds a one-time password. */
+/** Messages kept in place of sending, encrypted: the body holds a one-time password. */
 export const outboxMessages = pgTable(
   'outbox_messages',
   {
     id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
-    sealedMessage: bytes('sealed_message').notNull(),
+    encryptedMessage: bytes('sealed_message').notNull(),
     sentAt: instant('sent_at').notNull().default(now),
   },
   (t) => [index('outbox_messages_sent_at').on(t.sentAt)],

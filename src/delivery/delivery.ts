@@ -1,13 +1,13 @@
 /** How a message gets to whoever carries it. */
 import type { Logger } from 'pino';
 import type { Addressed, Channel, Message } from './message.js';
-import { type WrittenMessage, writeMessage } from './templates.js';
+import { type RenderedMessage, renderMessage } from './templates.js';
 
 /** Hands a message to whoever carries it. Rejects with a {@link DeliveryError} where it was not accepted; the reason is in the log by then. */
 export type Deliver = (message: Message) => Promise<void>;
 
 /** A message in words, on its way. */
-export interface Envelope extends Addressed, WrittenMessage {
+export interface Envelope extends Addressed, RenderedMessage {
   /** null for a notice */
   oneTimePassword: string | null;
 }
@@ -38,7 +38,7 @@ export function createDelivery(
     const oneTimePassword = message.kind === 'one-time-password' ? message.oneTimePassword : null;
     try {
       await intercept({ channel, provider, kind }, () =>
-        send({ channel, to, oneTimePassword, ...writeMessage(message, appUrl) }),
+        send({ channel, to, oneTimePassword, ...renderMessage(message, appUrl) }),
       );
     } catch (error) {
       log.warn({ err: error, channel, kind }, 'a message was not accepted');

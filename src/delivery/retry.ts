@@ -1,20 +1,20 @@
-/** The bounds within which a provider is asked: how long, how often, how many at once. */
+/** The limits of requests to a provider: how long, how often, how many at once. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { DeliveryError, type Envelope } from './delivery.js';
 
-/** Less than the five seconds within which whoever waits has an answer, for what comes before and after takes its time too. */
+/** Less than the five seconds within which a request must be answered, because it has other work before and after. */
 const limitMilliseconds = 4_500;
 const maxTries = 3;
-/** A provider that hangs holds so many sockets and no more. */
+/** The maximum of sockets that a provider that hangs can hold. */
 const maxInFlight = 50;
-/** What comes on top waits for its turn within its own limit of time; and what comes on top of that is refused at once. */
+/** The maximum of further messages, which wait within their own time limit. More are rejected at once. */
 const maxWaiting = 1_000;
 
 /** What a failed try says of the next. */
 export interface Failure {
   reason: string;
-  /** what the provider says in its own words, where it says anything */
-  words?: string | undefined;
+  /** the provider's own text, if it gave any */
+  providerMessage?: string | undefined;
   /** set where the provider has certainly not taken the message, so that a second try cannot double it */
   repeatAfterMilliseconds?: number | undefined;
 }
@@ -29,22 +29,22 @@ export interface TimeLeft {
 const neverConnected = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 /**
- * Makes a function that tries an action within the bounds.
- * @param describe what its error says
+ * Makes a function that runs an action within the limits. It rejects with a {@link DeliveryError}.
+ * @param describe reads the error of the action
  */
-export function createTries(
+export function createRetry(
   describe: (error: unknown) => Failure,
 ): (envelope: Envelope, action: (left: TimeLeft) => Promise<void>) => Promise<void> {
-  const line = createLine();
+  const semaphore = createSemaphore();
   return async (envelope, action) => {
     const signal = AbortSignal.timeout(limitMilliseconds);
     const deadline = performance.now() + limitMilliseconds;
-    await line.takePlace(signal);
+    await semaphore.acquire(signal);
     try {
       // Raced, because a library may look at the signal late or not at all.
       await Promise.race([tryRepeatedly(envelope, action, describe, { signal, deadline }), expiry(signal)]);
     } finally {
-      line.givePlace();
+      semaphore.release();
     }
   };
 }
@@ -59,9 +59,9 @@ async function tryRepeatedly(
     try {
       return await action({ signal, milliseconds: Math.max(1, deadline - performance.now()) });
     } catch (error) {
-      const { reason, words, repeatAfterMilliseconds: wait } = describeConnection(error) ?? describe(error);
+      const { reason, providerMessage, repeatAfterMilliseconds: wait } = describeConnection(error) ?? describe(error);
       if (wait === undefined || tries === maxTries || performance.now() + wait >= deadline)
-        throw new DeliveryError(words ? `${reason}, ${quote(words, envelope)}` : reason);
+        throw new DeliveryError(providerMessage ? `${reason}, ${quote(providerMessage, envelope)}` : reason);
       await delay(wait, undefined, { signal });
     }
   }
@@ -75,24 +75,26 @@ function describeConnection(error: unknown): Failure | undefined {
   return undefined;
 }
 
-/** Words of the provider's, unless they repeat what it was sent: address and one-time password are nobody else's business. */
-function quote(words: string, { to, oneTimePassword }: Envelope): string {
-  const text = words.toLowerCase();
+/** Quotes the provider, unless its text repeats the address or the one-time password. */
+function quote(providerMessage: string, { to, oneTimePassword }: Envelope): string {
+  const text = providerMessage.toLowerCase();
   const repeats = (piece: string) => text.includes(piece.toLowerCase());
   const repeatsAddress = to.includes('@')
     ? to.split('@').every(repeats)
     : text.replace(/\D/g, '').includes(to.replace(/\D/g, '').slice(-7));
-  // A part of it is enough, for it may be cut or grouped.
+  // A part is enough, because the text may cut or group it.
   const repeatsPassword = oneTimePassword?.match(/.{4}/g)?.some(repeats) ?? false;
-  return repeatsAddress || repeatsPassword ? 'in words that repeat the message' : JSON.stringify(words.slice(0, 200));
+  return repeatsAddress || repeatsPassword
+    ? 'in words that repeat the message'
+    : JSON.stringify(providerMessage.slice(0, 200));
 }
 
-/** A bounded number of places, and a bounded line of those who wait for one. */
-function createLine(): { takePlace(signal: AbortSignal): Promise<void>; givePlace(): void } {
+/** A semaphore with a bounded queue. */
+function createSemaphore(): { acquire(signal: AbortSignal): Promise<void>; release(): void } {
   let free = maxInFlight;
   const waiting: (() => void)[] = [];
   return {
-    async takePlace(signal) {
+    async acquire(signal) {
       if (free > 0) {
         free -= 1;
         return;
@@ -101,15 +103,15 @@ function createLine(): { takePlace(signal: AbortSignal): Promise<void>; givePlac
       await new Promise<void>((resolve, reject) => {
         waiting.push(resolve);
         const leave = () => {
-          const place = waiting.indexOf(resolve);
-          if (place < 0) return;
-          waiting.splice(place, 1);
+          const position = waiting.indexOf(resolve);
+          if (position < 0) return;
+          waiting.splice(position, 1);
           reject(new DeliveryError('no turn in time: too many messages are under way'));
         };
         signal.addEventListener('abort', leave, { once: true });
       });
     },
-    givePlace() {
+    release() {
       const next = waiting.shift();
       if (next === undefined) free += 1;
       else next();
@@ -125,7 +127,7 @@ function expiry(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** Of a `Retry-After` in seconds; a second where there is none. */
+/** Reads a `Retry-After` in seconds. Returns one second where there is none. */
 export function retryAfterMilliseconds(header: string | null | undefined): number {
   const seconds = Number(header ?? 1);
   return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 1000;

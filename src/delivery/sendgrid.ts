@@ -2,7 +2,7 @@
 import sendGridClient from '@sendgrid/client';
 import sendGridMail from '@sendgrid/mail';
 import { DeliveryError, type Transport } from './delivery.js';
-import { createTries, type Failure, retryAfterMilliseconds } from './retry.js';
+import { createRetry, type Failure, retryAfterMilliseconds } from './retry.js';
 
 // Invariant: both modules export their class as a property of the instance that they export. Their types do not say so to an ES module.
 const { Client } = sendGridClient as unknown as { Client: new () => typeof sendGridClient };
@@ -26,9 +26,9 @@ const noTracking = {
 };
 
 export function createSendGrid({ apiKey, baseUrl, from }: SendGridOptions): Transport {
-  const withTries = createTries(describe);
+  const withRetry = createRetry(describe);
   return (envelope) =>
-    withTries(envelope, async ({ signal }) => {
+    withRetry(envelope, async ({ signal }) => {
       const client = new Client();
       client.setApiKey(apiKey);
       // Invariant: the client hands its options to Axios, which reads these. The types of the client do not list them.
@@ -58,12 +58,16 @@ function describe(error: unknown): Failure {
     response?: { status?: number; headers?: Record<string, string>; body?: unknown };
   };
   const reason = code === 'ERR_CANCELED' ? 'no answer in time' : `SendGrid: ${response?.status ?? code ?? name}`;
-  const words = wordsOf(response?.body);
-  if (code !== 429) return { reason, words };
-  return { reason, words, repeatAfterMilliseconds: retryAfterMilliseconds(response?.headers?.['retry-after']) };
+  const providerMessage = readProviderMessage(response?.body);
+  if (code !== 429) return { reason, providerMessage };
+  return {
+    reason,
+    providerMessage,
+    repeatAfterMilliseconds: retryAfterMilliseconds(response?.headers?.['retry-after']),
+  };
 }
 
-function wordsOf(body: unknown): string | undefined {
+function readProviderMessage(body: unknown): string | undefined {
   if (typeof body !== 'object' || body === null || !('errors' in body) || !Array.isArray(body.errors)) return undefined;
   return body.errors.map((error) => [error?.field, error?.message].filter(Boolean).join(': ')).join('; ');
 }

@@ -3,7 +3,7 @@
 import { button, code, page, paragraph, remark } from './html.js';
 import type { Message, NoticeEvent, OneTimePasswordMessage } from './message.js';
 
-export interface WrittenMessage {
+export interface RenderedMessage {
   /** null for SMS */
   subject: string | null;
   text: string;
@@ -12,7 +12,7 @@ export interface WrittenMessage {
 }
 
 /** @param appUrl the front end; links and the origin that an SMS is bound to come from here alone, never from a request */
-export function writeMessage(message: Message, appUrl: string): WrittenMessage {
+export function renderMessage(message: Message, appUrl: string): RenderedMessage {
   return message.kind === 'one-time-password' ? writeOneTimePassword(message, appUrl) : writeNotice(message, appUrl);
 }
 
@@ -27,7 +27,7 @@ const purposes = {
   },
 };
 
-function writeOneTimePassword(message: OneTimePasswordMessage, appUrl: string): WrittenMessage {
+function writeOneTimePassword(message: OneTimePasswordMessage, appUrl: string): RenderedMessage {
   const { channel, oneTimePassword, tokenId, lifetimeSeconds } = message;
   const { subject, action, label, path } = purposes[message.purpose];
   const { host, hostname } = new URL(appUrl);
@@ -41,17 +41,17 @@ function writeOneTimePassword(message: OneTimePasswordMessage, appUrl: string): 
   const link = `${appUrl}/${path}#${new URLSearchParams({ token: tokenId, code: oneTimePassword })}`;
   const lead = `Use this one-time password to ${action}:`;
   const life = `It is good for ${lifetimeInWords(lifetimeSeconds)} and can be used once.`;
-  const unasked = `If you did not ask for it, ignore this message: nobody can do anything without the password above. Never tell it to anyone, and type it nowhere but at ${host}.`;
+  const notYouAdvice = `If you did not ask for it, ignore this message: nobody can do anything without the password above. Never tell it to anyone, and type it nowhere but at ${host}.`;
   return {
     subject,
     // Without gaps, which would be copied along.
-    text: [lead, `    ${oneTimePassword}`, life, 'Or open this page:', `    ${link}`, unasked].join('\n\n'),
+    text: [lead, `    ${oneTimePassword}`, life, 'Or open this page:', `    ${link}`, notYouAdvice].join('\n\n'),
     html: page(subject, [
       paragraph(lead),
       code(oneTimePassword),
       paragraph(life),
       button(label, link),
-      remark(unasked),
+      remark(notYouAdvice),
     ]),
   };
 }
@@ -66,8 +66,8 @@ interface Notice {
   subject: string;
   what: string[];
   /** what to do where it was not the owner's doing; the short form is for SMS */
-  unasked: string;
-  unaskedShort: string;
+  notYouAdvice: string;
+  notYouAdviceShort: string;
   /** where to do it, unless there is nothing to be done there */
   where: { label: string; path: string } | null;
 }
@@ -75,17 +75,18 @@ interface Notice {
 function writeNotice(
   { channel, event }: { channel: Message['channel']; event: NoticeEvent },
   appUrl: string,
-): WrittenMessage {
-  const { subject, what, unasked, unaskedShort, where } = describeNotice(event);
+): RenderedMessage {
+  const { subject, what, notYouAdvice, notYouAdviceShort, where } = describeNotice(event);
   const { host } = new URL(appUrl);
-  if (channel === 'sms') return { subject: null, text: `${subject} (${host}). Not you? ${unaskedShort}`, html: null };
+  if (channel === 'sms')
+    return { subject: null, text: `${subject} (${host}). Not you? ${notYouAdviceShort}`, html: null };
   const link = where && `${appUrl}/${where.path}`;
   const sender = `You get this because you ${event.type === 'account-deleted' ? 'had' : 'have'} an account at ${host}.`;
   return {
     subject,
-    text: [...what, unasked, ...(link === null ? [] : [`    ${link}`]), sender].join('\n\n'),
+    text: [...what, notYouAdvice, ...(link === null ? [] : [`    ${link}`]), sender].join('\n\n'),
     html: page(subject, [
-      ...[...what, unasked].map(paragraph),
+      ...[...what, notYouAdvice].map(paragraph),
       ...(where === null || link === null ? [] : [button(where.label, link)]),
       remark(sender),
     ]),
@@ -93,8 +94,8 @@ function writeNotice(
 }
 
 const resetPassword = {
-  unasked: 'If this was not you, reset your password now: that ends every session.',
-  unaskedShort: 'Reset your password now.',
+  notYouAdvice: 'If this was not you, reset your password now: that ends every session.',
+  notYouAdviceShort: 'Reset your password now.',
   where: { label: 'Reset your password', path: 'reset-password' },
 };
 
@@ -115,8 +116,8 @@ function describeNotice(event: NoticeEvent): Notice {
           `The ${thing} of your account was changed or removed. The one before is not part of the account any more.`,
         ],
         // Not by a reset: whoever reads this at the old address cannot prove anything by it any more.
-        unasked: 'If this was not you, sign in now, put it right and change your password.',
-        unaskedShort: 'Sign in now and put it right.',
+        notYouAdvice: 'If this was not you, sign in now, put it right and change your password.',
+        notYouAdviceShort: 'Sign in now and put it right.',
         where: { label: 'Sign in', path: 'sign-in' },
       };
     }
@@ -125,7 +126,7 @@ function describeNotice(event: NoticeEvent): Notice {
         subject: 'New sign-in to your account',
         what: [
           'Somebody signed in to your account from a device that was not used before:',
-          `${nameOfProgram(event.userAgent)}, at ${event.ipAddress ?? 'an unknown address'}.`,
+          `${describeUserAgent(event.userAgent)}, at ${event.ipAddress ?? 'an unknown address'}.`,
         ],
         ...resetPassword,
       };
@@ -133,18 +134,18 @@ function describeNotice(event: NoticeEvent): Notice {
       return {
         subject: 'A session of your account was ended',
         what: [
-          `A session of your account (${nameOfProgram(event.userAgent)}) was ended: its key was used twice, so somebody may have copied it.`,
+          `A session of your account (${describeUserAgent(event.userAgent)}) was ended: its key was used twice, so somebody may have copied it.`,
         ],
-        unasked: 'Sign in again. If you have lost a device, reset your password: that ends every session.',
-        unaskedShort: 'If you have lost a device, reset your password.',
+        notYouAdvice: 'Sign in again. If you have lost a device, reset your password: that ends every session.',
+        notYouAdviceShort: 'If you have lost a device, reset your password.',
         where: resetPassword.where,
       };
     case 'account-deleted':
       return {
         subject: 'Your account was deleted',
         what: ['Your account was deleted, with everything that was kept in it.'],
-        unasked: 'If this was not you, write to whoever runs the service.',
-        unaskedShort: 'Write to whoever runs the service.',
+        notYouAdvice: 'If this was not you, write to whoever runs the service.',
+        notYouAdviceShort: 'Write to whoever runs the service.',
         where: null,
       };
   }
@@ -171,7 +172,7 @@ const systems: [RegExp, string][] = [
  * What a `User-Agent` says, in words of our own or by one plain name and version. Whoever signs in writes that header as they like,
  * and the owner is not to read their text, nor a link of theirs, under our name.
  */
-function nameOfProgram(userAgent: string | null): string {
+function describeUserAgent(userAgent: string | null): string {
   const find = (known: [RegExp, string][]) => known.find(([pattern]) => pattern.test(userAgent ?? ''))?.[1];
   const browser = /^Mozilla\//.test(userAgent ?? '') ? find(browsers) : undefined;
   if (browser !== undefined) return [browser, find(systems)].filter(Boolean).join(' on ');

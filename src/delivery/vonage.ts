@@ -1,7 +1,7 @@
 /** SMS by Vonage. @see https://developer.vonage.com/en/api/sms */
 import { SMS, SMSFailure } from '@vonage/sms';
 import { DeliveryError, type Transport } from './delivery.js';
-import { createTries, type Failure, retryAfterMilliseconds } from './retry.js';
+import { createRetry, type Failure, retryAfterMilliseconds } from './retry.js';
 
 export interface VonageOptions {
   apiKey: string;
@@ -14,9 +14,9 @@ export interface VonageOptions {
 const throttled = '1';
 
 export function createVonage({ apiKey, apiSecret, baseUrl, from }: VonageOptions): Transport {
-  const withTries = createTries(describe);
+  const withRetry = createRetry(describe);
   return (envelope) =>
-    withTries(envelope, async ({ milliseconds }) => {
+    withRetry(envelope, async ({ milliseconds }) => {
       // One for each try, for the client takes its limit of time when it is made.
       const client = new Client({ apiKey, apiSecret }, { restHost: baseUrl, timeout: milliseconds });
       const { messages } = await client.send({ to: bare(envelope.to), from: bare(from), text: envelope.text });
@@ -57,10 +57,10 @@ function describe(error: unknown): Failure {
   if (error instanceof SMSFailure) {
     const messages = error.getMessages();
     const reason = `Vonage: status ${messages.map(({ status }) => status).join(', ')}`;
-    const words = messages.flatMap(({ errorText }) => errorText ?? []).join('; ');
+    const providerMessage = messages.flatMap(({ errorText }) => errorText ?? []).join('; ');
     // One message in several parts: what has gone in part is not sent again.
     const taken = messages.some(({ status }) => String(status) !== throttled);
-    return taken ? { reason, words } : { reason, words, repeatAfterMilliseconds: 1000 };
+    return taken ? { reason, providerMessage } : { reason, providerMessage, repeatAfterMilliseconds: 1000 };
   }
   if (!(error instanceof StatusError)) {
     // Invariant: the client rejects with an Error, which may have a code.
@@ -69,5 +69,5 @@ function describe(error: unknown): Failure {
   }
   const { status, retryAfter, body } = error;
   const repeatAfterMilliseconds = status === 429 ? retryAfterMilliseconds(retryAfter) : undefined;
-  return { reason: `Vonage: ${status}`, words: body, repeatAfterMilliseconds };
+  return { reason: `Vonage: ${status}`, providerMessage: body, repeatAfterMilliseconds };
 }

@@ -3,7 +3,7 @@ import { GraphQLDateTime } from 'graphql-scalars';
 import { Arg, Ctx, ID, Int, Query, Resolver } from 'type-graphql';
 import { type AuditEventKind, listAuditEvents } from '../domain/events/audit.js';
 import { AuditEventConnectionType, AuditEventKindEnum } from './audit.type.js';
-import { connectionOf } from './connection.type.js';
+import { toConnection } from './connection.type.js';
 import type { Context } from './server/context.js';
 
 @Resolver()
@@ -37,7 +37,7 @@ export class AuditResolver {
       since: since ?? null,
       until: until ?? null,
     });
-    return connectionOf({
+    return toConnection({
       ...page,
       edges: edges.map(({ cursor, node }) => ({ cursor, node: { ...node, id: String(node.id) } })),
     });

@@ -3,9 +3,9 @@ import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
 import type { AuditEventKind } from '../domain/events/audit.js';
 import { PageInfoType } from './connection.type.js';
-import { enumOf } from './server/enum-of.js';
+import { createEnum } from './server/create-enum.js';
 
-export const AuditEventKindEnum = enumOf<AuditEventKind>('AuditEventKind', 'What has happened.', {
+export const AuditEventKindEnum = createEnum<AuditEventKind>('AuditEventKind', 'What has happened.', {
   SIGNED_UP: 'An account was made, by its user or for somebody else.',
   SUPERUSER_CREATED: 'A superuser was made; `detail` tells by what right.',
   SIGNED_IN: 'A session was opened; `detail` tells by what proof.',

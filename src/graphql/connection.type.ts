@@ -18,7 +18,7 @@ export class PageInfoType {
 }
 
 /** A page as the domain gives it, in the form of a connection. */
-export function connectionOf<Node>({
+export function toConnection<Node>({
   edges,
   hasNextPage,
   hasPreviousPage,

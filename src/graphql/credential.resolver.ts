@@ -10,7 +10,7 @@ import {
   TimeoutErrorType,
   ValidationErrorType,
 } from './error.type.js';
-import { type Context, signedIn } from './server/context.js';
+import { adoptSession, type Context } from './server/context.js';
 import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
 import { UserType } from './user.type.js';
@@ -86,7 +86,7 @@ export class CredentialResolver {
     @Arg('input', () => AuthenticateInput, { description: 'Who signs in, and the password.' }) input: AuthenticateInput,
     @Ctx() context: Context,
   ): Promise<typeof AuthenticateResult> {
-    return signedIn(context, await authenticate(context.app, context, input));
+    return adoptSession(context, await authenticate(context.app, context, input));
   }
 
   @Mutation(() => ResetPasswordResult, {
@@ -98,7 +98,7 @@ export class CredentialResolver {
     input: ResetPasswordInput,
     @Ctx() context: Context,
   ): Promise<typeof ResetPasswordResult> {
-    return signedIn(context, await resetPassword(context.app, context, input));
+    return adoptSession(context, await resetPassword(context.app, context, input));
   }
 
   @Mutation(() => ChangePasswordResult, {

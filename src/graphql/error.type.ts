@@ -2,9 +2,9 @@
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, Int, InterfaceType, ObjectType } from 'type-graphql';
 import type { IdentityErrorCode, ValidationIssueCode } from '../domain/errors.js';
-import { enumOf } from './server/enum-of.js';
+import { createEnum } from './server/create-enum.js';
 
-const IdentityErrorCodeEnum = enumOf<IdentityErrorCode>(
+const IdentityErrorCodeEnum = createEnum<IdentityErrorCode>(
   'IdentityErrorCode',
   'Which refusal it is: one code for each member type.',
   {
@@ -18,7 +18,7 @@ const IdentityErrorCodeEnum = enumOf<IdentityErrorCode>(
   },
 );
 
-const ValidationIssueCodeEnum = enumOf<ValidationIssueCode>(
+const ValidationIssueCodeEnum = createEnum<ValidationIssueCode>(
   'ValidationIssueCode',
   'What is wrong with an input field.',
   {

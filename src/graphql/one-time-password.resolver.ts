@@ -13,7 +13,7 @@ import {
   SendOneTimePasswordResult,
   UnlockSecurityTokenResult,
 } from './one-time-password.type.js';
-import { type Context, signedIn } from './server/context.js';
+import { adoptSession, type Context } from './server/context.js';
 
 const TokenId = () => Arg('tokenId', () => ID, { description: 'The id of the security token.' });
 const Purpose = () =>
@@ -71,7 +71,10 @@ export class OneTimePasswordResolver {
     @Purpose() purpose: OneTimePasswordPurpose,
     @Ctx() context: Context,
   ): Promise<typeof CheckOneTimePasswordResult> {
-    return signedIn(context, await checkOneTimePassword(context.app, context, { tokenId, oneTimePassword, purpose }));
+    return adoptSession(
+      context,
+      await checkOneTimePassword(context.app, context, { tokenId, oneTimePassword, purpose }),
+    );
   }
 
   @Mutation(() => UnlockSecurityTokenResult, {

@@ -10,12 +10,12 @@ import {
   TimeoutErrorType,
   TransmissionErrorType,
 } from './error.type.js';
-import { enumOf } from './server/enum-of.js';
+import { createEnum } from './server/create-enum.js';
 import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
 import { UserType } from './user.type.js';
 
-export const OneTimePasswordPurposeEnum = enumOf<OneTimePasswordPurpose>(
+export const OneTimePasswordPurposeEnum = createEnum<OneTimePasswordPurpose>(
   'OneTimePasswordPurpose',
   'What a one-time password is good for. A security token has at most one live password for each.',
   {

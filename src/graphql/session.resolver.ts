@@ -2,7 +2,7 @@
 import { Arg, Ctx, Field, FieldResolver, ID, Mutation, ObjectType, Resolver, Root } from 'type-graphql';
 import { endOtherSessions, endSession, endSessionsOf, refreshSession, signOut } from '../domain/sessions/sessions.js';
 import { InvalidSessionErrorType } from './error.type.js';
-import { type Context, signedIn } from './server/context.js';
+import { adoptSession, type Context } from './server/context.js';
 import { resultUnion } from './server/typed-errors.js';
 import {
   RevokeOtherSessionsSuccessType,
@@ -38,7 +38,11 @@ export class SessionResolver {
   ): Promise<typeof RefreshSessionResult> {
     const inCookie = (refreshToken ?? null) === null;
     const token = inCookie ? context.cookie.read() : refreshToken;
-    return signedIn(context, await refreshSession(context.app, context, token), inCookie || context.cookie.requested);
+    return adoptSession(
+      context,
+      await refreshSession(context.app, context, token),
+      inCookie || context.cookie.requested,
+    );
   }
 
   @Mutation(() => SignOutSuccessType, {

@@ -4,7 +4,7 @@ import { Field, ID, Int, ObjectType } from 'type-graphql';
 import { authenticators } from '../domain/authenticators/registry.js';
 import type { AuthenticationMethod } from '../domain/sessions/sessions.js';
 import { NotFoundErrorType } from './error.type.js';
-import { enumOf } from './server/enum-of.js';
+import { createEnum } from './server/create-enum.js';
 import { type ReadRule, sessionUserAndStaff } from './server/read-rules.js';
 import { resultUnion } from './server/typed-errors.js';
 
@@ -13,7 +13,7 @@ const oneTimePasswordMethods = Object.fromEntries(
   Object.values(authenticators).map(({ method }) => [method.name, method.description]),
 ) as Record<Exclude<AuthenticationMethod, 'PASSWORD'>, string>;
 
-const AuthenticationMethodEnum = enumOf<AuthenticationMethod>(
+const AuthenticationMethodEnum = createEnum<AuthenticationMethod>(
   'AuthenticationMethod',
   'How somebody proved who they are.',
   {

@@ -7,9 +7,9 @@ import { createUser } from '../domain/accounts/sign-up.js';
 import { createSuperuser } from '../domain/accounts/superusers.js';
 import { listSecurityTokens } from '../domain/authentication/security-tokens.js';
 import { listSessions } from '../domain/sessions/sessions.js';
-import { connectionOf } from './connection.type.js';
+import { toConnection } from './connection.type.js';
 import { SecurityTokenType } from './one-time-password.type.js';
-import { type Context, created, signedIn } from './server/context.js';
+import { adoptSession, type Context, created } from './server/context.js';
 import { SessionType } from './session.type.js';
 import { CreateSuperuserInput, CreateUserInput, UpdateUserInput } from './user.input.js';
 import {
@@ -36,7 +36,7 @@ export class UserResolver {
     @Arg('input', () => CreateUserInput, { description: 'Who it is.' }) input: CreateUserInput,
     @Ctx() context: Context,
   ): Promise<typeof CreateUserResult> {
-    return signedIn(context, created(context, await createUser(context.app, context, input)));
+    return adoptSession(context, created(context, await createUser(context.app, context, input)));
   }
 
   @Mutation(() => CreateSuperuserResult, {
@@ -73,7 +73,7 @@ export class UserResolver {
     @Ctx() context: Context,
   ): Promise<UserConnectionType> {
     const query = { first: first ?? 20, after: after ?? null, search: search ?? null };
-    return connectionOf(await listUsers(context.app, context, query));
+    return toConnection(await listUsers(context.app, context, query));
   }
 
   @Mutation(() => UpdateUserResult, {

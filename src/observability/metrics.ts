@@ -2,18 +2,18 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface Metrics {
-  /** a request was answered, whatever it was for: the path as it is declared, not as it was asked for */
+  /** a request was answered. @param route the declared path, not the requested one */
   requested(route: string, status: number, seconds: number): void;
-  /** an operation was answered: `ok`, the code of a refusal, or that of an error */
+  /** an operation was answered. @param outcome `ok`, or the code of the error */
   answered(operation: string, outcome: string, seconds: number): void;
-  /** a request was turned away at the door */
+  /** admission control has shed a request */
   shed(): void;
-  /** something happened that nobody foresaw, in whatever part of a request */
-  defect(): void;
-  /** a message was handed over or was not: `sent`, `failed` */
+  /** an internal error has occurred, in any part of a request */
+  internalError(): void;
+  /** a provider has accepted a message or not: `sent`, `failed` */
   delivered(channel: string, provider: string, outcome: string): void;
-  /** a password was held against a stored hash that can verify nothing, for a reason of a few */
-  uselessHash(scheme: string, fault: string): void;
+  /** a password was checked against a stored hash that can verify nothing */
+  unverifiableHash(scheme: string, fault: string): void;
   /** the text of the exposition format, and its content type */
   expose(): Promise<{ text: string; contentType: string }>;
 }
@@ -30,15 +30,15 @@ export interface Gauges {
 export function createMetrics(gauges: Gauges): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const { answers, requests, shed, defects, messages, useless } = createInstruments([registry]);
+  const { answers, requests, shed, internalErrors, messages, unverifiable } = createInstruments([registry]);
   addGauges([registry], gauges);
   return {
     requested: (route, status, seconds) => requests.observe({ route, status }, seconds),
     answered: (operation, outcome, seconds) => answers.observe({ operation, outcome }, seconds),
     shed: () => shed.inc(),
-    defect: () => defects.inc(),
+    internalError: () => internalErrors.inc(),
     delivered: (channel, provider, outcome) => messages.inc({ channel, provider, outcome }),
-    uselessHash: (scheme, fault) => useless.inc({ scheme, fault }),
+    unverifiableHash: (scheme, fault) => unverifiable.inc({ scheme, fault }),
     async expose() {
       return { text: await registry.metrics(), contentType: registry.contentType };
     },
@@ -66,7 +66,7 @@ function createInstruments(registers: Registry[]) {
     help: 'Requests that were answered with 503 before anything was done, because too many were being answered.',
     registers,
   });
-  const defects = new Counter({
+  const internalErrors = new Counter({
     name: 'flex_identity_defects_total',
     help: 'Failures that nobody foresaw, each of which is in the log under the id that the client was given.',
     registers,
@@ -77,13 +77,13 @@ function createInstruments(registers: Registry[]) {
     labelNames: ['channel', 'provider', 'outcome'],
     registers,
   });
-  const useless = new Counter({
+  const unverifiable = new Counter({
     name: 'flex_identity_useless_hashes_total',
     help: 'Passwords that were held against a stored hash that can verify nothing, by its scheme and what is wrong with it.',
     labelNames: ['scheme', 'fault'],
     registers,
   });
-  return { answers, requests, shed, defects, messages, useless };
+  return { answers, requests, shed, internalErrors, messages, unverifiable };
 }
 
 function addGauges(registers: Registry[], { hashesWaiting, pool }: Gauges): void {

@@ -45,7 +45,7 @@ export interface VerifiedAccessToken {
   expiresAt: Date;
 }
 
-/** A new key pair: PKCS #8 to be sealed and the public JWK to be published. */
+/** Makes a key pair: the PKCS #8 to be encrypted and the public JWK to be published. */
 export async function newSigningKey(id: string): Promise<{ pkcs8: string; publicJwk: Record<string, string> }> {
   const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
   // Invariant: every member of the JWK of an EC key is a string.

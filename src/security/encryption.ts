@@ -1,20 +1,20 @@
-/** Authenticated encryption of what the database keeps but must not be able to read. */
+/** Authenticated encryption for values stored in the database. */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { misconfigured, StartupError } from '../startup-error.js';
 import { deriveKey } from './hmac.js';
 
-export interface Sealer {
-  /** AES-256-GCM under the current secret; the result names the secret it was sealed with. */
-  seal(plain: Buffer): Buffer;
-  /** @throws {SealedByAnotherKeyError} when none of the secrets opens it */
-  open(sealed: Buffer): Buffer;
-  /** Whether the current secret sealed it, rather than one that is being replaced. */
-  isCurrent(sealed: Buffer): boolean;
+export interface Encrypter {
+  /** AES-256-GCM under the current secret; the result starts with the id of the secret. */
+  encrypt(plain: Buffer): Buffer;
+  /** @throws {UnknownKeyError} when none of the secrets has encrypted it */
+  decrypt(encrypted: Buffer): Buffer;
+  /** Whether the current secret has encrypted it, rather than an outgoing one. */
+  isCurrent(encrypted: Buffer): boolean;
 }
 
-/** What is stored was sealed with a secret that is not among those given. */
-export class SealedByAnotherKeyError extends StartupError {
-  override readonly name = 'SealedByAnotherKeyError';
+/** A stored value was encrypted with a secret that is not among those given. */
+export class UnknownKeyError extends StartupError {
+  override readonly name = 'UnknownKeyError';
 
   constructor(message: string) {
     super(message, misconfigured);
@@ -26,37 +26,36 @@ const nonceLength = 12;
 const tagLength = 16;
 
 /** @param secrets the current one first, then those being replaced; `id` is eight hexadecimal digits */
-export function createSealer(
+export function createEncrypter(
   secrets: readonly [{ id: string; bytes: Buffer }, ...{ id: string; bytes: Buffer }[]],
-): Sealer {
+): Encrypter {
   const toKey = ({ id, bytes }: { id: string; bytes: Buffer }) => ({
     id: Buffer.from(id, 'hex'),
+    // A new label would make stored values unreadable.
     key: deriveKey(bytes, 'sealing'),
   });
   const [newest, ...outgoing] = secrets;
   const current = toKey(newest);
   const keys = [current, ...outgoing.map(toKey)];
   return {
-    seal(plain) {
+    encrypt(plain) {
       const nonce = randomBytes(nonceLength);
       const cipher = createCipheriv('aes-256-gcm', current.key, nonce);
       const body = Buffer.concat([cipher.update(plain), cipher.final()]);
       return Buffer.concat([current.id, nonce, cipher.getAuthTag(), body]);
     },
-    open(sealed) {
-      const id = sealed.subarray(0, idLength);
+    decrypt(encrypted) {
+      const id = encrypted.subarray(0, idLength);
       const match = keys.find((candidate) => candidate.id.equals(id));
       if (match === undefined)
-        throw new SealedByAnotherKeyError(
-          `sealed with SECRET_KEY ${id.toString('hex')}, which is not among those given`,
-        );
-      const nonce = sealed.subarray(idLength, idLength + nonceLength);
-      const tag = sealed.subarray(idLength + nonceLength, idLength + nonceLength + tagLength);
+        throw new UnknownKeyError(`sealed with SECRET_KEY ${id.toString('hex')}, which is not among those given`);
+      const nonce = encrypted.subarray(idLength, idLength + nonceLength);
+      const tag = encrypted.subarray(idLength + nonceLength, idLength + nonceLength + tagLength);
       const decipher = createDecipheriv('aes-256-gcm', match.key, nonce, { authTagLength: tagLength }).setAuthTag(tag);
-      return Buffer.concat([decipher.update(sealed.subarray(idLength + nonceLength + tagLength)), decipher.final()]);
+      return Buffer.concat([decipher.update(encrypted.subarray(idLength + nonceLength + tagLength)), decipher.final()]);
     },
-    isCurrent(sealed) {
-      return current.id.equals(sealed.subarray(0, idLength));
+    isCurrent(encrypted) {
+      return current.id.equals(encrypted.subarray(0, idLength));
     },
   };
 }

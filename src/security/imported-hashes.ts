@@ -115,14 +115,14 @@ function readDjangoPbkdf2(text: string): ForeignHash | HashFault {
   const match = django.pbkdf2.exec(text);
   if (match === null) return 'MALFORMED';
   const [, digest = '', iterations = '', salt = '', key = ''] = match;
-  return checkPbkdf2(digest, iterations, Buffer.from(salt), bytesOf(key));
+  return checkPbkdf2(digest, iterations, Buffer.from(salt), decodeBase64(key));
 }
 
 function readPbkdf2(text: string): ForeignHash | HashFault {
   const match = pbkdf2.exec(text);
   if (match === null) return 'MALFORMED';
   const [, digest = 'sha1', iterations = '', salt = '', key = ''] = match;
-  return checkPbkdf2(digest, iterations, bytesOf(salt), bytesOf(key));
+  return checkPbkdf2(digest, iterations, decodeBase64(salt), decodeBase64(key));
 }
 
 const digestBytes: Record<string, number> = { sha1: 20, sha256: 32, sha512: 64 };
@@ -145,7 +145,7 @@ function readPhcBcrypt(text: string): ForeignHash | HashFault {
   const match = phcBcrypt.exec(text);
   if (match === null) return 'MALFORMED';
   const [, cost = '', salt = '', key = ''] = match;
-  const [cryptSalt, cryptKey] = [salt, key].map((part) => bcryptBase64(bytesOf(part)));
+  const [cryptSalt, cryptKey] = [salt, key].map((part) => bcryptBase64(decodeBase64(part)));
   const bcryptHash = `$2b$${cost.padStart(2, '0')}$${cryptSalt}${cryptKey}`;
   return checkBcrypt({ scheme: 'bcrypt', sha256First: false, bcryptHash }, Number(cost));
 }
@@ -160,7 +160,7 @@ function readArgon2(text: string): ForeignHash | HashFault {
   if (match === null) return 'MALFORMED';
   const [kibibytes, passes, lanes] = [Number(match[2]), Number(match[3]), Number(match[4])];
   const [, name, , , , saltText = '', keyText = ''] = match;
-  const [salt, key] = [bytesOf(saltText), bytesOf(keyText)];
+  const [salt, key] = [decodeBase64(saltText), decodeBase64(keyText)];
   const variant = argon2Variants.find((each) => each === name);
   // Of RFC 9106 §3.1: eight bytes of salt, eight blocks for each lane.
   const isSound = passes >= 1 && lanes >= 1 && kibibytes >= 8 * lanes && salt.length >= 8;
@@ -179,7 +179,7 @@ function readDjangoScrypt(text: string): ForeignHash | HashFault {
     blockSize: Number(blockSize),
     parallelism: Number(parallelism),
     salt: Buffer.from(salt),
-    key: bytesOf(key),
+    key: decodeBase64(key),
   });
 }
 
@@ -191,8 +191,8 @@ function readScrypt(text: string): ForeignHash | HashFault {
     cost: 2 ** Number(costLog2),
     blockSize: Number(blockSize),
     parallelism: Number(parallelism),
-    salt: bytesOf(salt),
-    key: bytesOf(key),
+    salt: decodeBase64(salt),
+    key: decodeBase64(key),
   });
 }
 
@@ -217,9 +217,9 @@ function readFirebaseScrypt(text: string): ForeignHash | HashFault {
     cost: 2 ** Number(costLog2),
     blockSize: Number(blockSize),
     parallelism: Number(parallelism),
-    salt: Buffer.concat([bytesOf(salt), bytesOf(separator)]),
-    key: bytesOf(key),
-    signerKey: bytesOf(signerKey),
+    salt: Buffer.concat([decodeBase64(salt), decodeBase64(separator)]),
+    key: decodeBase64(key),
+    signerKey: decodeBase64(signerKey),
   });
 }
 
@@ -243,7 +243,7 @@ function isSized({ salt, key }: { salt: Uint8Array; key: Uint8Array }): boolean 
 }
 
 /** Base 64 of any of the alphabets in use: passlib writes `.` for `+`. */
-function bytesOf(text: string): Buffer {
+function decodeBase64(text: string): Buffer {
   return Buffer.from(text.replaceAll('.', '+'), 'base64');
 }
 

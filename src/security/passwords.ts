@@ -55,7 +55,7 @@ export interface PasswordOptions {
   cost: number;
   threads: number;
   /** told of each password that was held against a hash that can verify nothing */
-  onUselessHash?: (scheme: string, fault: HashFault) => void;
+  onUnverifiableHash?: (scheme: string, fault: HashFault) => void;
 }
 
 /** About a second of them. */
@@ -70,7 +70,7 @@ const niceIncrement = 10;
  */
 const pools = new Map<string, Piscina>();
 
-function poolOf<Task, Result>(
+function getPool<Task, Result>(
   worker: 'password' | 'password-strength',
   options: { maxThreads: number; maxQueue?: number },
 ): Piscina<Task, Result> {
@@ -97,8 +97,8 @@ function poolOf<Task, Result>(
 /** Hashes and scores by the threads of the process. The hashing queue belongs to the result alone. */
 export function createPasswords(options: PasswordOptions): Passwords {
   const { peppers, cost, threads } = options;
-  const hashers = poolOf<PasswordTask, PasswordResult>('password', { maxThreads: threads });
-  const scorers = poolOf<ScoreTask, PasswordScore>('password-strength', { maxThreads: 1, maxQueue: maxScoresWaiting });
+  const hashers = getPool<PasswordTask, PasswordResult>('password', { maxThreads: threads });
+  const scorers = getPool<ScoreTask, PasswordScore>('password-strength', { maxThreads: 1, maxQueue: maxScoresWaiting });
   const admitted = createAdmission(hashers, options);
   const atOnce = async (enterQueue: () => void) => enterQueue();
   return {
@@ -154,7 +154,7 @@ function createAdmission(
   };
 }
 
-function createHashing(run: RunTask, { peppers, cost, onUselessHash }: PasswordOptions): Hashing {
+function createHashing(run: RunTask, { peppers, cost, onUnverifiableHash }: PasswordOptions): Hashing {
   const [pepper] = peppers;
   const dummyHash = toDummyHash(cost);
   return {
@@ -164,7 +164,7 @@ function createHashing(run: RunTask, { peppers, cost, onUselessHash }: PasswordO
     async verify(password, passwordHash) {
       const stored = passwordHash === null ? null : readStoredHash(peppers, passwordHash);
       if (stored !== null && typeof stored !== 'string') return (await run({ password, ...stored })) === true;
-      if (passwordHash !== null && stored !== null) onUselessHash?.(foreignSchemeOf(passwordHash), stored);
+      if (passwordHash !== null && stored !== null) onUnverifiableHash?.(foreignSchemeOf(passwordHash), stored);
       await run({ task: 'verify', password, pepper: pepper.bytes, bcryptHash: dummyHash });
       return false;
     },

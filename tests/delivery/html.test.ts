@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Message, NoticeEvent } from '../../src/delivery/message.js';
-import { writeMessage } from '../../src/delivery/templates.js';
+import { renderMessage } from '../../src/delivery/templates.js';
 
 const appUrl = 'https://app.example.com';
 const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
@@ -57,7 +57,7 @@ function linksIn(html: string): string[] {
 describe('the HTML of an email', () => {
   test('says what its text says', () => {
     for (const message of emails) {
-      const { subject, text, html } = writeMessage(message, appUrl);
+      const { subject, text, html } = renderMessage(message, appUrl);
       const shown = visible(html!);
       assert.ok(shown.includes(subject!));
       for (const line of text
@@ -69,7 +69,7 @@ describe('the HTML of an email', () => {
 
   test('leads where its text leads, and nowhere else', () => {
     for (const message of emails) {
-      const { text, html } = writeMessage(message, appUrl);
+      const { text, html } = renderMessage(message, appUrl);
       assert.deepEqual(linksIn(html!), text.match(/https?:\/\/\S+/g) ?? []);
       assert.ok(linksIn(html!).every((link) => link.startsWith(`${appUrl}/`)));
     }
@@ -77,7 +77,7 @@ describe('the HTML of an email', () => {
 
   test('carries the one-time password in the fragment of its link', () => {
     for (const purpose of purposes) {
-      const [link] = linksIn(writeMessage(oneTimePassword('BCDF2345', purpose), appUrl).html!);
+      const [link] = linksIn(renderMessage(oneTimePassword('BCDF2345', purpose), appUrl).html!);
       const { search, hash } = new URL(link!);
       assert.equal(search, '');
       assert.equal(new URLSearchParams(hash.slice(1)).get('code'), 'BCDF2345');
@@ -86,7 +86,7 @@ describe('the HTML of an email', () => {
 
   test('loads nothing and runs nothing', () => {
     for (const message of emails) {
-      const { html } = writeMessage(message, appUrl);
+      const { html } = renderMessage(message, appUrl);
       assert.doesNotMatch(html!, /<(script|img|link|iframe|object|form)|\bsrc=|url\(|@import|\bon\w+=/i);
     }
   });
@@ -97,7 +97,7 @@ describe('the HTML of an email', () => {
       ['BCDF2', ['BCDF', '2']],
       ['BCDF2345GHJK67', ['BCDF', '2345', 'GHJK', '67']],
     ] as const) {
-      const { html } = writeMessage(oneTimePassword(text), appUrl);
+      const { html } = renderMessage(oneTimePassword(text), appUrl);
       const [, shown] = /<p class="code"[^>]*>(.*?)<\/p>/s.exec(html!)!;
       assert.deepEqual(
         [...shown!.matchAll(/<span style="white-space:nowrap[^"]*">(.*?)<\/span>/g)].map(([, group]) => group),
@@ -108,7 +108,7 @@ describe('the HTML of an email', () => {
   });
 
   test('keeps the looks of its one-time password and of its button where the head is taken away', () => {
-    const { html } = writeMessage(oneTimePassword(), appUrl);
+    const { html } = renderMessage(oneTimePassword(), appUrl);
     const body = html!.replace(/<head>[\s\S]*<\/head>/, '');
     assert.match(body, /<p class="code" style="[^"]*font:700 30px/);
     assert.match(body, /<a href="[^"]*" style="[^"]*background:#1d4ed8;color:#ffffff/);
@@ -116,7 +116,7 @@ describe('the HTML of an email', () => {
 
   test('is fit for light and dark', () => {
     for (const message of emails) {
-      const { html } = writeMessage(message, appUrl);
+      const { html } = renderMessage(message, appUrl);
       assert.match(html!, /<meta name="color-scheme" content="light dark">/);
       assert.match(html!, /@media \(prefers-color-scheme: dark\)/);
     }
@@ -124,7 +124,7 @@ describe('the HTML of an email', () => {
 
   test('takes nothing of a one-time password for markup, whatever its alphabet', () => {
     const strange = `<b>&"'#%</b>`;
-    const { html } = writeMessage(oneTimePassword(strange), appUrl);
+    const { html } = renderMessage(oneTimePassword(strange), appUrl);
     assert.ok(!html!.includes('<b>'));
     assert.ok(visible(html!).includes(strange));
     assert.equal(new URLSearchParams(new URL(linksIn(html!)[0]!).hash.slice(1)).get('code'), strange);
@@ -134,7 +134,7 @@ describe('the HTML of an email', () => {
 describe('a notice', () => {
   test('says in its subject what was done', () => {
     assert.deepEqual(
-      events.map((event) => writeMessage(notice(event), appUrl).subject),
+      events.map((event) => renderMessage(notice(event), appUrl).subject),
       [
         'Your password was changed',
         'Your email address was changed',
@@ -148,7 +148,7 @@ describe('a notice', () => {
 
   test('says what to do if it was not the owner’s doing, and where', () => {
     const paths = events.map((event) => {
-      const { text, html } = writeMessage(notice(event), appUrl);
+      const { text, html } = renderMessage(notice(event), appUrl);
       assert.match(text, /If this was not you, /);
       return linksIn(html!).map((link) => new URL(link).pathname);
     });
@@ -166,7 +166,7 @@ describe('a notice', () => {
   test('says which service it is from', () => {
     for (const event of events)
       for (const channel of ['email', 'sms'] as const)
-        assert.ok(writeMessage(notice(event, channel), appUrl).text.includes('app.example.com'));
+        assert.ok(renderMessage(notice(event, channel), appUrl).text.includes('app.example.com'));
   });
 
   test('names browser and system of a new device, and its address', () => {
@@ -191,7 +191,10 @@ describe('a notice', () => {
       [null, 'An unnamed program'],
       ['', 'An unnamed program'],
     ] as const) {
-      const { text } = writeMessage(notice({ type: 'new-device', userAgent: agent, ipAddress: '203.0.113.7' }), appUrl);
+      const { text } = renderMessage(
+        notice({ type: 'new-device', userAgent: agent, ipAddress: '203.0.113.7' }),
+        appUrl,
+      );
       assert.ok(text.includes(`\n\n${name}, at 203.0.113.7.\n\n`), `${agent}: ${text}`);
     }
   });
@@ -208,7 +211,7 @@ describe('a notice', () => {
       `"'>${'a'.repeat(500)}`,
     ]) {
       const event: NoticeEvent = { type: 'new-device', userAgent: agent, ipAddress: '203.0.113.7' };
-      for (const { text, html } of [writeMessage(notice(event), appUrl), writeMessage(notice(event, 'sms'), appUrl)])
+      for (const { text, html } of [renderMessage(notice(event), appUrl), renderMessage(notice(event, 'sms'), appUrl)])
         assert.doesNotMatch(text + html, /evil|<img|<script|danger|555|alert|aaaa/, agent);
     }
   });
@@ -228,7 +231,7 @@ describe('an SMS', () => {
     ];
     for (const message of messages)
       for (const host of ['app.example.com', 'identity.accounts.eu-central-1.example-company.com', 'bücher.example']) {
-        const { subject, text, html } = writeMessage(message, `https://${host}`);
+        const { subject, text, html } = renderMessage(message, `https://${host}`);
         assert.deepEqual([subject, html], [null, null]);
         assert.match(text, gsm7);
         assert.ok(text.length <= 160, `${text.length}: ${text}`);
@@ -242,7 +245,7 @@ describe('an SMS', () => {
       ['https://example.com/account', 'example.com'],
     ] as const)
       for (const purpose of purposes)
-        assert.deepEqual(writeMessage(sms(purpose), url).text.split('\n').slice(1), ['', `@${host} #012345`]);
+        assert.deepEqual(renderMessage(sms(purpose), url).text.split('\n').slice(1), ['', `@${host} #012345`]);
   });
 
   test('promises no longer life than the one-time password has', () => {
@@ -252,12 +255,12 @@ describe('an SMS', () => {
       [119, '1 min'],
       [600, '10 min'],
     ] as const)
-      assert.match(writeMessage(sms('VERIFICATION', seconds), appUrl).text, new RegExp(`Good for ${life}\\.\n`));
+      assert.match(renderMessage(sms('VERIFICATION', seconds), appUrl).text, new RegExp(`Good for ${life}\\.\n`));
   });
 
   test('of a notice says what to do, and holds no link', () => {
     for (const event of events) {
-      const { text } = writeMessage(notice(event, 'sms'), appUrl);
+      const { text } = renderMessage(notice(event, 'sms'), appUrl);
       assert.match(text, /Not you\? /);
       assert.doesNotMatch(text, /https?:/);
     }

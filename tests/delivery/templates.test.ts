@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OneTimePasswordMessage } from '../../src/delivery/message.js';
-import { writeMessage } from '../../src/delivery/templates.js';
+import { renderMessage } from '../../src/delivery/templates.js';
 
 const appUrl = 'https://app.example.com';
 const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
@@ -28,18 +28,18 @@ function linkIn(text: string): URL {
 
 describe('an email', () => {
   test('says what it is for, in its subject and in its text', () => {
-    const subjects = purposes.map((purpose) => writeMessage({ ...email, purpose }, appUrl).subject);
+    const subjects = purposes.map((purpose) => renderMessage({ ...email, purpose }, appUrl).subject);
     assert.deepEqual(subjects, ['Confirm your address', 'Your one-time password', 'Reset your password']);
     const actions = ['confirm this address', 'sign in', 'choose a new password'];
     for (const [index, purpose] of purposes.entries())
       assert.match(
-        writeMessage({ ...email, purpose }, appUrl).text,
+        renderMessage({ ...email, purpose }, appUrl).text,
         new RegExp(`^Use this one-time password to ${actions[index]}:`),
       );
   });
 
   test('shows the one-time password on a line of its own, but not in its subject', () => {
-    const { subject, text } = writeMessage(email, appUrl);
+    const { subject, text } = renderMessage(email, appUrl);
     assert.match(text, /^ {4}BCDF2345$/m);
     assert.ok(!subject?.includes('BCDF2345'));
   });
@@ -47,7 +47,7 @@ describe('an email', () => {
   test('leads to a page of the front end, with the one-time password in the fragment, which no server is sent', () => {
     const pages = ['/verify', '/sign-in', '/reset-password'];
     for (const [index, purpose] of purposes.entries()) {
-      const { origin, pathname, search, hash } = linkIn(writeMessage({ ...email, purpose }, appUrl).text);
+      const { origin, pathname, search, hash } = linkIn(renderMessage({ ...email, purpose }, appUrl).text);
       assert.equal(origin, appUrl);
       assert.equal(pathname, pages[index]);
       assert.equal(search, '');
@@ -57,27 +57,27 @@ describe('an email', () => {
   });
 
   test('leads below the path of a front end that has one', () => {
-    const link = linkIn(writeMessage(email, 'https://example.com/account').text);
+    const link = linkIn(renderMessage(email, 'https://example.com/account').text);
     assert.equal(link.origin + link.pathname, 'https://example.com/account/sign-in');
   });
 
   test('keeps a one-time password of any alphabet whole in its link', () => {
     const oneTimePassword = '&=#%+?/"<>';
-    const { hash } = linkIn(writeMessage({ ...email, oneTimePassword }, appUrl).text);
+    const { hash } = linkIn(renderMessage({ ...email, oneTimePassword }, appUrl).text);
     assert.equal(new URLSearchParams(hash.slice(1)).get('code'), oneTimePassword);
   });
 
   test('says how long the one-time password is good, and what to do when nobody asked for it', () => {
-    assert.match(writeMessage(email, appUrl).text, /good for 10 minutes and can be used once/);
-    assert.match(writeMessage({ ...email, lifetimeSeconds: 60 }, appUrl).text, /good for 1 minute and/);
-    assert.match(writeMessage({ ...email, lifetimeSeconds: 119 }, appUrl).text, /good for 1 minute and/);
-    assert.match(writeMessage(email, appUrl).text, /If you did not ask for it, ignore this message/);
+    assert.match(renderMessage(email, appUrl).text, /good for 10 minutes and can be used once/);
+    assert.match(renderMessage({ ...email, lifetimeSeconds: 60 }, appUrl).text, /good for 1 minute and/);
+    assert.match(renderMessage({ ...email, lifetimeSeconds: 119 }, appUrl).text, /good for 1 minute and/);
+    assert.match(renderMessage(email, appUrl).text, /If you did not ask for it, ignore this message/);
   });
 
   test('never promises a longer life than the one-time password has', () => {
     for (const lifetimeSeconds of [1, 30, 59, 60, 90, 600, 3599, 86_400]) {
       const [, amount, unit] = /good for (\d+) (second|minute)s? /.exec(
-        writeMessage({ ...email, lifetimeSeconds }, appUrl).text,
+        renderMessage({ ...email, lifetimeSeconds }, appUrl).text,
       )!;
       assert.ok(Number(amount) * (unit === 'minute' ? 60 : 1) <= lifetimeSeconds, `${amount} ${unit}s`);
     }
@@ -86,7 +86,7 @@ describe('an email', () => {
 
 describe('an SMS', () => {
   test('has no subject, and begins with the one-time password', () => {
-    const { subject, text } = writeMessage(sms, appUrl);
+    const { subject, text } = renderMessage(sms, appUrl);
     assert.equal(subject, null);
     assert.equal(text.split('\n')[0], '012345 to sign in. Good for 10 min.');
   });
@@ -97,7 +97,7 @@ describe('an SMS', () => {
       [appUrl, 'app.example.com'],
       ['https://example.com/account', 'example.com'],
     ] as const) {
-      const lines = writeMessage(sms, url).text.split('\n');
+      const lines = renderMessage(sms, url).text.split('\n');
       assert.equal(lines.at(-1), `@${host} #012345`);
       assert.equal(lines.at(-2), '');
     }
@@ -106,13 +106,13 @@ describe('an SMS', () => {
   test('fits one segment for every purpose, on a long host and with the longest life', () => {
     const host = `${'a'.repeat(40)}.example.com`;
     for (const purpose of purposes) {
-      const { text } = writeMessage({ ...sms, purpose, lifetimeSeconds: 86_400 }, `https://${host}`);
+      const { text } = renderMessage({ ...sms, purpose, lifetimeSeconds: 86_400 }, `https://${host}`);
       assert.match(text, gsm7);
       assert.ok(text.length <= 160, `${text.length}: ${text}`);
     }
   });
 
   test('holds no link: the person types, or the browser fills in', () => {
-    for (const purpose of purposes) assert.doesNotMatch(writeMessage({ ...sms, purpose }, appUrl).text, /https?:/);
+    for (const purpose of purposes) assert.doesNotMatch(renderMessage({ ...sms, purpose }, appUrl).text, /https?:/);
   });
 });

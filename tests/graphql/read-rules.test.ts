@@ -36,7 +36,10 @@ async function account(username: string): Promise<User> {
 /** The context of a request by this user, or by a client who is not signed in. */
 function contextOf(user: User | null): Context {
   const jar = { header: () => undefined, cookie: () => undefined, setCookie: () => {} };
-  const context = createContext(service.app, { ipAddress: '127.0.0.1', ...jar });
+  const context = createContext(service.app, {
+    client: { ipAddress: '127.0.0.1', network: '127.0.0.1/32', userAgent: null },
+    ...jar,
+  });
   const facts = { recentlyAuthenticated: true, recentlyProvedAddress: false, useIsDue: false };
   if (user !== null) context.viewer = { user, session: { id: randomUUID() }, ...facts };
   return context;

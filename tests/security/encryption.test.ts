@@ -2,74 +2,74 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { createSealer, SealedByAnotherKeyError } from '../../src/security/encryption.js';
+import { createEncrypter, UnknownKeyError } from '../../src/security/encryption.js';
 
 const secret = () => {
   const bytes = randomBytes(32);
   return { id: createHash('sha256').update(bytes).digest('hex').slice(0, 8), bytes };
 };
 const [old, current, foreign] = [secret(), secret(), secret()];
-const before = createSealer([old]);
-const during = createSealer([current, old]);
-const after = createSealer([current]);
+const before = createEncrypter([old]);
+const during = createEncrypter([current, old]);
+const after = createEncrypter([current]);
 const plain = Buffer.from('a key');
 
-describe('what is sealed', () => {
-  test('opens to what it was, whatever that was', () => {
+describe('an encrypted value', () => {
+  test('decrypts to what it was, whatever that was', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (array) => {
         const bytes = Buffer.from(array);
-        assert.deepEqual(after.open(after.seal(bytes)), bytes);
+        assert.deepEqual(after.decrypt(after.encrypt(bytes)), bytes);
       }),
     );
   });
 
-  test('shows nothing of what it was, and is never sealed the same twice', () => {
+  test('shows nothing of what it was, and is never encrypted the same twice', () => {
     const bytes = randomBytes(16);
-    const [first, second] = [after.seal(bytes), after.seal(bytes)];
+    const [first, second] = [after.encrypt(bytes), after.encrypt(bytes)];
     assert.notDeepEqual(first, second);
     assert.equal(first.includes(bytes), false);
   });
 
-  test('does not open when any of its bits is changed', () => {
-    const sealed = after.seal(plain);
+  test('does not decrypt when any of its bits is changed', () => {
+    const encrypted = after.encrypt(plain);
     fc.assert(
-      fc.property(fc.nat({ max: sealed.length * 8 - 1 }), (bit) => {
-        const forged = Buffer.from(sealed);
+      fc.property(fc.nat({ max: encrypted.length * 8 - 1 }), (bit) => {
+        const forged = Buffer.from(encrypted);
         forged[bit >> 3]! ^= 1 << (bit & 7);
-        assert.throws(() => after.open(forged));
+        assert.throws(() => after.decrypt(forged));
       }),
       { numRuns: 500 },
     );
   });
 
-  test('does not open when it is cut short or goes on', () => {
-    const sealed = after.seal(plain);
-    for (let length = 0; length < sealed.length; length += 1)
-      assert.throws(() => after.open(sealed.subarray(0, length)));
-    assert.throws(() => after.open(Buffer.concat([sealed, Buffer.alloc(1)])));
+  test('does not decrypt when it is cut short or goes on', () => {
+    const encrypted = after.encrypt(plain);
+    for (let length = 0; length < encrypted.length; length += 1)
+      assert.throws(() => after.decrypt(encrypted.subarray(0, length)));
+    assert.throws(() => after.decrypt(Buffer.concat([encrypted, Buffer.alloc(1)])));
   });
 });
 
 describe('a secret that is being replaced', () => {
-  test('still opens what it sealed, and seals nothing more', () => {
-    const sealed = before.seal(plain);
-    assert.deepEqual(during.open(sealed), plain);
-    assert.equal(during.isCurrent(sealed), false);
-    assert.equal(during.isCurrent(during.seal(plain)), true);
-    assert.deepEqual(after.open(during.seal(plain)), plain);
+  test('still decrypts what it encrypted, and encrypts nothing more', () => {
+    const encrypted = before.encrypt(plain);
+    assert.deepEqual(during.decrypt(encrypted), plain);
+    assert.equal(during.isCurrent(encrypted), false);
+    assert.equal(during.isCurrent(during.encrypt(plain)), true);
+    assert.deepEqual(after.decrypt(during.encrypt(plain)), plain);
   });
 
   test('opens nothing once it is off the list, and the failure names it', () => {
-    const sealed = before.seal(plain);
+    const encrypted = before.encrypt(plain);
     assert.throws(
-      () => after.open(sealed),
-      (error) => error instanceof SealedByAnotherKeyError && error.message.includes(old.id),
+      () => after.decrypt(encrypted),
+      (error) => error instanceof UnknownKeyError && error.message.includes(old.id),
     );
   });
 
   test('is told from another one by more than its name', () => {
-    const impostor = createSealer([{ id: current.id, bytes: foreign.bytes }]);
-    assert.throws(() => after.open(impostor.seal(plain)));
+    const impostor = createEncrypter([{ id: current.id, bytes: foreign.bytes }]);
+    assert.throws(() => after.decrypt(impostor.encrypt(plain)));
   });
 });

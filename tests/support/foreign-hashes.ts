@@ -8,12 +8,12 @@ import { createPasswords, type Passwords } from '../../src/security/passwords.js
 import { anyCharacters } from './text.js';
 
 /** One thread is never refused to the only one who asks, however slow it is. */
-export function openPasswords(onUselessHash: (scheme: string, fault: string) => void = () => {}): Passwords {
+export function openPasswords(onUnverifiableHash: (scheme: string, fault: string) => void = () => {}): Passwords {
   const passwords = createPasswords({
     peppers: [{ id: '01234567', bytes: Buffer.alloc(32, 1) }],
     cost: 4,
     threads: 1,
-    onUselessHash,
+    onUnverifiableHash,
   });
   return passwords;
 }

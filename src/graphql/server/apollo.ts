@@ -11,17 +11,17 @@ import type { App } from '../../app/app.js';
 import { type Context, createContext, type RequestFacts } from './context.js';
 import { explorer } from './explorer.js';
 import {
-  boundedDepth,
-  boundedDirectives,
+  maxDepthRule,
+  maxDirectivesRule,
   maxErrors,
   maxSelections,
   maxTokens,
-  oneRootFieldPerMutation,
+  singleMutationFieldRule,
 } from './limits.js';
 import { formatError } from './mask-errors.js';
 import { createSchema } from './schema.js';
-import { viewerPlugin } from './session-plugin.js';
-import { graphOf, usageReporting } from './usage-reporting.js';
+import { sessionPlugin } from './session-plugin.js';
+import { toApolloConfig, usageReporting } from './usage-reporting.js';
 
 export interface GraphQLRequest extends RequestFacts {
   method: string;
@@ -49,7 +49,7 @@ const documentStoreBytes = 8 * 1024 * 1024;
  * What a document takes in memory, about: its text and, linked to it, every token with what was made of it, comments included.
  * Apollo's own measure is the document as JSON, which has neither: 30 MiB by that, its default, are more memory than the process has.
  */
-function documentBytes({ loc }: DocumentNode): number {
+function estimateDocumentBytes({ loc }: DocumentNode): number {
   // Invariant: Apollo parses documents with their locations.
   let bytes = 2 * loc!.source.body.length;
   for (let token: Token | null = loc!.startToken; token !== null; token = token.next) bytes += 250;
@@ -67,11 +67,11 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
         headers: answered,
         body: answer,
       } = await apollo.executeHTTPGraphQLRequest({
-        httpGraphQLRequest: { method, headers: headerMap(headers), search, body },
+        httpGraphQLRequest: { method, headers: toHeaderMap(headers), search, body },
         context: async () => createContext(app, facts),
       });
       if (answer.kind !== 'complete') throw new Error('nothing here is answered in parts');
-      return { status: statusOf(status ?? 200, answered, answer.string), headers: answered, body: answer.string };
+      return { status: toHttpStatus(status ?? 200, answered, answer.string), headers: answered, body: answer.string };
     },
     stop: () => apollo.stop(),
   };
@@ -84,7 +84,7 @@ function createApollo(app: App): ApolloServer<Context> {
     introspection,
     parseOptions: { maxTokens },
     maxRecursiveSelections: maxSelections,
-    validationRules: [oneRootFieldPerMutation, boundedDepth, boundedDirectives],
+    validationRules: [singleMutationFieldRule, maxDepthRule, maxDirectivesRule],
     validationOptions: { maxErrors },
     formatError: formatError(app),
     hideSchemaDetailsFromClientErrors: production,
@@ -92,14 +92,14 @@ function createApollo(app: App): ApolloServer<Context> {
     persistedQueries: false,
     documentStore: new InMemoryLRUCache<DocumentNode>({
       maxSize: documentStoreBytes,
-      sizeCalculation: documentBytes,
+      sizeCalculation: estimateDocumentBytes,
     }),
     stopOnTerminationSignals: false,
     logger: app.log,
-    apollo: graphOf(app.config),
+    apollo: toApolloConfig(app.config),
     plugins: [
-      viewerPlugin,
-      firstErrors,
+      sessionPlugin,
+      limitErrors,
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginInlineTraceDisabled(),
       usageReporting(app),
@@ -108,7 +108,7 @@ function createApollo(app: App): ApolloServer<Context> {
   });
 }
 
-function headerMap(headers: GraphQLRequest['headers']): HeaderMap {
+function toHeaderMap(headers: GraphQLRequest['headers']): HeaderMap {
   const map = new HeaderMap();
   for (const [name, value] of Object.entries(headers))
     if (value !== undefined) map.set(name, Array.isArray(value) ? value.join(', ') : value);
@@ -116,7 +116,7 @@ function headerMap(headers: GraphQLRequest['headers']): HeaderMap {
 }
 
 /** Variables and fields can be wrong as often as a document has them. */
-const firstErrors: ApolloServerPlugin<Context> = {
+const limitErrors: ApolloServerPlugin<Context> = {
   async requestDidStart() {
     return {
       async willSendResponse({ response: { body } }) {
@@ -138,7 +138,7 @@ const refusedDocument = new Set([
  * Which of the two the client takes is known only when Apollo has chosen.
  * @see https://graphql.github.io/graphql-over-http/draft/#sec-application-json
  */
-function statusOf(status: number, headers: HeaderMap, body: string): number {
+function toHttpStatus(status: number, headers: HeaderMap, body: string): number {
   if (status !== 400 || !headers.get('content-type')?.startsWith('application/json')) return status;
   // Invariant: Apollo has written the body.
   const { errors }: { errors?: readonly GraphQLFormattedError[] } = JSON.parse(body);

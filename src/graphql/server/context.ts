@@ -29,7 +29,7 @@ export function createContext(app: App, { client, ...jar }: RequestFacts): Conte
     app,
     viewer: null,
     client,
-    accessToken: bearerOf(header('authorization')),
+    accessToken: readBearer(header('authorization')),
     bootstrapSecret: header('x-bootstrap-secret') ?? null,
     cookie: createSessionCookie(app.config, jar),
     createdUserId: null,
@@ -42,7 +42,7 @@ export function createContext(app: App, { client, ...jar }: RequestFacts): Conte
  * From here on the request is that of the session that it has just opened or refreshed: the rest of the answer is for its owner.
  * @param inCookie whether the refresh token is to travel in the cookie
  */
-export function signedIn<T extends { user: Viewer['user']; tokens: SessionTokens | null }>(
+export function adoptSession<T extends { user: Viewer['user']; tokens: SessionTokens | null }>(
   context: Context,
   result: T,
   inCookie: boolean = context.cookie.requested,
@@ -61,7 +61,7 @@ export function created<T extends { user: Viewer['user'] }>(context: Context, re
 }
 
 /** One with nothing behind it is not good either, which is another thing than none. */
-function bearerOf(authorization: string | undefined): string | null {
+function readBearer(authorization: string | undefined): string | null {
   const [, bearer] = /^Bearer\b *(.*)$/i.exec(authorization ?? '') ?? [];
   return bearer ?? null;
 }

@@ -19,7 +19,7 @@ const maxDirectives = 20;
 export const maxErrors = 5;
 
 /** Fields in fields, 8 at most. Introspection is as deep as its tools ask, and is bounded by rules of its own. */
-export function boundedDepth(context: ValidationContext): ASTVisitor {
+export function maxDepthRule(context: ValidationContext): ASTVisitor {
   const depths = new Map<string, number>();
   function depthOf({ selections }: SelectionSetNode): number {
     return Math.max(
@@ -52,7 +52,7 @@ export function boundedDepth(context: ValidationContext): ASTVisitor {
   };
 }
 
-export function boundedDirectives(context: ValidationContext): ASTVisitor {
+export function maxDirectivesRule(context: ValidationContext): ASTVisitor {
   let count = 0;
   return {
     Directive(directive) {
@@ -69,7 +69,7 @@ export function boundedDirectives(context: ValidationContext): ASTVisitor {
  * One root field in a mutation: a second one, by alias or through fragments, would be a second attempt in one request.
  * Counted in the document as written, whether a directive skips it or not.
  */
-export function oneRootFieldPerMutation(context: ValidationContext): ASTVisitor {
+export function singleMutationFieldRule(context: ValidationContext): ASTVisitor {
   return {
     OperationDefinition(operation) {
       if (operation.operation !== 'mutation') return;

@@ -12,7 +12,7 @@ import { sessionReadRules } from '../session.type.js';
 import { UserResolver } from '../user.resolver.js';
 import { userReadRules } from '../user.type.js';
 import { enforceReadRules } from './read-rules.js';
-import { discloseRefusals } from './typed-errors.js';
+import { addTypedErrors } from './typed-errors.js';
 
 let schema: GraphQLSchema | undefined;
 
@@ -20,7 +20,7 @@ let schema: GraphQLSchema | undefined;
 export function createSchema(): GraphQLSchema {
   if (schema !== undefined) return schema;
   orderArguments();
-  const built = discloseRefusals(
+  const built = addTypedErrors(
     buildSchemaSync({
       resolvers: [
         UserResolver,

@@ -11,7 +11,7 @@ import { requireListedOrigin } from './session-cookie.js';
 /** These are for people whose access token may have expired: they do not read it, or read it as it is. */
 const withoutViewer = new Set(['signOut', 'refreshSession']);
 
-export const viewerPlugin: ApolloServerPlugin<Context> = {
+export const sessionPlugin: ApolloServerPlugin<Context> = {
   async requestDidStart() {
     return {
       async didResolveOperation({ contextValue, operation, document }) {

@@ -37,24 +37,24 @@ export function resultUnion<Success extends ClassType>(success: Success, refusal
 }
 
 /** The facts of a refusal, as data: every field of it but what JavaScript adds to an error. */
-export function factsOf(refusal: Refusal): Record<string, unknown> & { message: string } {
+export function toErrorFields(refusal: Refusal): Record<string, unknown> & { message: string } {
   const { name: _, ...facts } = { ...refusal };
   return { ...facts, message: refusal.message };
 }
 
 /** Makes every operation of the schema answer its refusals by way of this module, and whatever is resolved its failures by way of `mask-errors.ts`. */
-export function discloseRefusals(schema: GraphQLSchema): GraphQLSchema {
+export function addTypedErrors(schema: GraphQLSchema): GraphQLSchema {
   const operations: unknown[] = [schema.getQueryType(), schema.getMutationType()];
   for (const type of Object.values(schema.getTypeMap())) {
     // Types of introspection belong to every schema.
     if (!isObjectType(type) || isIntrospectionType(type)) continue;
-    const wrap = operations.includes(type) ? disclosing : masking;
+    const wrap = operations.includes(type) ? withTypedErrors : withMasking;
     for (const field of Object.values(type.getFields())) if (field.resolve) field.resolve = wrap(field.resolve);
   }
   return schema;
 }
 
-function masking(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
+function withMasking(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
   return async (source, args, context, info) => {
     try {
       return await resolve(source, args, context, info);
@@ -67,7 +67,7 @@ function masking(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldR
 /** What is ours to mend, and not the answer to what was asked. */
 const faults = new Set(['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE']);
 
-function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
+function withTypedErrors(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
   return (source, args, context, info) => {
     const { metrics, tracing } = context.app;
     const { fieldName } = info;
@@ -76,41 +76,44 @@ function disclosing(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFie
     const attributes = { 'graphql.operation.type': operation, 'flex_identity.operation': fieldName };
     return tracing.withSpan({ name: `${operation} ${fieldName}`, kind: 'internal', attributes }, async (span) => {
       const start = performance.now();
-      const answered = (outcome: string) => {
+      const recordOutcome = (outcome: string) => {
         metrics.answered(fieldName, outcome, (performance.now() - start) / 1000);
         span.setAttributes({ 'flex_identity.outcome': outcome });
         if (faults.has(outcome)) span.fail(outcome);
       };
       try {
         const answer = await resolve(source, args, context, info);
-        answered('ok');
+        recordOutcome('ok');
         return answer;
       } catch (error) {
         if (!(error instanceof Refusal)) {
           const masked = toGraphQLError(context.app, error);
-          answered(String(masked.extensions.code));
+          recordOutcome(String(masked.extensions.code));
           throw masked;
         }
-        answered(error.code);
+        recordOutcome(error.code);
         const type = getNamedType(info.returnType);
         const member = isUnionType(type) ? type.getTypes().find(({ name }) => name === error.name) : undefined;
-        if (member === undefined) throw outsideOfData(error);
-        if (!isSelected(info, type.name, member)) throw topLevel(error);
-        return { __typename: error.name, ...factsOf(error) };
+        if (member === undefined) throw toHttpRateLimitError(error);
+        if (!isSelected(info, type.name, member)) throw toTopLevelError(error);
+        return { __typename: error.name, ...toErrorFields(error) };
       }
     });
   };
 }
 
-function topLevel(refusal: Refusal, http?: object): GraphQLError {
-  const { message, ...facts } = factsOf(refusal);
+function toTopLevelError(refusal: Refusal, http?: object): GraphQLError {
+  const { message, ...facts } = toErrorFields(refusal);
   return new GraphQLError(message, { extensions: { ...facts, ...(http && { http }) } });
 }
 
 /** Of an operation that has no union to put it in. */
-function outsideOfData(refusal: Refusal): GraphQLError {
-  if (!(refusal instanceof TimeoutError)) return topLevel(refusal);
-  return topLevel(refusal, { status: 429, headers: new Map([['retry-after', String(refusal.retryAfterSeconds)]]) });
+function toHttpRateLimitError(refusal: Refusal): GraphQLError {
+  if (!(refusal instanceof TimeoutError)) return toTopLevelError(refusal);
+  return toTopLevelError(refusal, {
+    status: 429,
+    headers: new Map([['retry-after', String(refusal.retryAfterSeconds)]]),
+  });
 }
 
 /**
@@ -118,7 +121,7 @@ function outsideOfData(refusal: Refusal): GraphQLError {
  * A fragment that `@skip` or `@include` excludes does not either.
  */
 function isSelected(info: GraphQLResolveInfo, unionName: string, member: GraphQLObjectType): boolean {
-  const disclosing = new Set([member.name, ...member.getInterfaces().map(({ name }) => name)]);
+  const selecting = new Set([member.name, ...member.getInterfaces().map(({ name }) => name)]);
   const visited = new Set<string>();
   // Once is enough, and a document may spread one fragment in another many times over.
   const seen = (name: string) => visited.size === visited.add(name).size;
@@ -132,7 +135,7 @@ function isSelected(info: GraphQLResolveInfo, unionName: string, member: GraphQL
       const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : info.fragments[selection.name.value];
       if (fragment === undefined) return false;
       const condition = fragment.typeCondition?.name.value ?? unionName;
-      if (disclosing.has(condition)) return true;
+      if (selecting.has(condition)) return true;
       // A fragment on the union itself, or on something else abstract that the member belongs to, may hold another.
       const type = info.schema.getType(condition);
       return isAbstractType(type) && info.schema.isSubType(type, member) && holds(fragment.selectionSet);

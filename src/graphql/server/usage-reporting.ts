@@ -5,7 +5,7 @@ import { ApolloServerPluginUsageReporting } from '@apollo/server/plugin/usageRep
 import type { App } from '../../app/app.js';
 
 /** The graph to report to, for Apollo Server; empty where nothing is reported. */
-export function graphOf({ studio }: App['config']): { key?: string; graphRef?: string } {
+export function toApolloConfig({ studio }: App['config']): { key?: string; graphRef?: string } {
   return studio === undefined ? {} : { key: studio.key, graphRef: studio.graphRef };
 }
 

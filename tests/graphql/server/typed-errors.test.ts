@@ -6,7 +6,7 @@ import { buildSchema, execute, type GraphQLObjectType, graphql, isObjectType, is
 import * as errors from '../../../src/domain/errors.js';
 import { createContext } from '../../../src/graphql/server/context.js';
 import { createSchema, emitSchema } from '../../../src/graphql/server/schema.js';
-import { factsOf } from '../../../src/graphql/server/typed-errors.js';
+import { toErrorFields } from '../../../src/graphql/server/typed-errors.js';
 import { send } from '../../support/client.js';
 import { caller, password, signUp } from '../../support/people.js';
 import { startService } from '../../support/service.js';
@@ -147,7 +147,7 @@ test('a mutation that selects its field twice is not carried out at all', async 
 // No document of more than one root field gets past the door; what merges the fields of one is still to be right.
 test('of a field selected twice either selection may ask for the refusal', async () => {
   const contextValue = createContext(service.app, {
-    ipAddress: '127.0.0.1',
+    client: { ipAddress: '127.0.0.1', network: '127.0.0.1/32', userAgent: null },
     header: () => undefined,
     cookie: () => undefined,
     setCookie: () => {},
@@ -172,7 +172,7 @@ test('fragments that spread each other 2^25 times are looked at once', async () 
     (_, n) => `fragment F${n} on AuthenticateResult { ...F${n + 1} ...F${n + 1} }`,
   );
   const contextValue = createContext(service.app, {
-    ipAddress: '127.0.0.1',
+    client: { ipAddress: '127.0.0.1', network: '127.0.0.1/32', userAgent: null },
     header: () => undefined,
     cookie: () => undefined,
     setCookie: () => {},
@@ -216,7 +216,7 @@ describe('each refusal of the domain has a face in the schema', () => {
   test('with the same fields', () => {
     for (const [name, refusal] of Object.entries(refusals)) {
       const fields = Object.keys((schema.getType(name) as GraphQLObjectType).getFields());
-      assert.deepEqual(Object.keys(factsOf(refusal)).sort(), fields.sort(), name);
+      assert.deepEqual(Object.keys(toErrorFields(refusal)).sort(), fields.sort(), name);
     }
     const [issue] = (refusals.ValidationError as errors.ValidationError).issues;
     const issueType = schema.getType('ValidationIssue') as GraphQLObjectType;

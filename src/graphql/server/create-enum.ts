@@ -2,7 +2,7 @@
 import { registerEnumType } from 'type-graphql';
 
 /** An enum of the schema, whose values are their own names. */
-export function enumOf<Value extends string>(
+export function createEnum<Value extends string>(
   name: string,
   description: string,
   values: Record<Value, string>,
