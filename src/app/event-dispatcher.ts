@@ -18,6 +18,7 @@ export interface EventDispatcher {
   settle(): Promise<void>;
 }
 
+/** Makes the dispatcher of an app. The app calls `settle` before it closes the database. */
 export function createEventDispatcher(db: Database, log: Logger): EventDispatcher {
   const background = new Set<Promise<void>>();
   let waitingForProvider = 0;

@@ -28,6 +28,7 @@ export interface Messages {
   readOutbox(): Promise<(OutboxMessage & { sentAt: Date })[]>;
 }
 
+/** Connects each channel to its provider, or to the outbox where none is configured. */
 export async function createMessages({ config, db, log, ...options }: MessagesOptions): Promise<Messages> {
   const encrypter = createEncrypter([options.outboxKey]);
   // The libraries of providers are large, so they are loaded only where they are used.

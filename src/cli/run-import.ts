@@ -102,6 +102,7 @@ function toCsvField(text: string): string {
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+/** Maps each item as it arrives. */
 export async function* mapped<T, R>(items: AsyncIterable<T>, map: (item: T) => R): AsyncIterable<R> {
   for await (const item of items) yield map(item);
 }

@@ -26,6 +26,7 @@ interface Problem {
   message: string;
 }
 
+/** Makes the function that runs the work of a command. @param exitCodes `failed`: the work could not be done; `refused`: the input breaks a rule */
 export function createRun(exitCodes: ExitCodes): Run {
   return async ({ json = false }, work) => {
     let app: App | undefined;

@@ -26,6 +26,10 @@ export type DeliveryInterceptor = (
   send: () => Promise<void>,
 ) => Promise<void>;
 
+/**
+ * Renders messages and hands them to the provider of their channel. Logs each message that is not accepted.
+ * @param appUrl the front end, which the links of messages lead to
+ */
 export function createDelivery(
   providers: Record<Channel, { provider: string; send: Transport }>,
   appUrl: string,

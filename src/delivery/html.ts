@@ -6,8 +6,7 @@
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 function escapeHtml(text: string): string {
-  // Invariant: the pattern matches only characters that have an entity.
-  return text.replace(/[&<>"']/g, (character) => entities[character]!);
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
 /** @param text without markup */
@@ -30,6 +29,7 @@ export function code(oneTimePassword: string): string {
   return `<p class="code" style="margin:0 0 16px;padding:12px 16px;border-radius:8px;background:#f4f4f5;font:700 30px/1.4 ui-monospace,'SF Mono',Menlo,Consolas,monospace;letter-spacing:2px;-webkit-user-select:all;user-select:all">${spans.join('<wbr>')}</p>`;
 }
 
+/** A link that looks like a button. @param label text without markup */
 export function button(label: string, link: string): string {
   return `<p style="margin:0 0 16px"><a href="${escapeHtml(link)}" style="display:inline-block;padding:10px 18px;border-radius:8px;background:#1d4ed8;color:#ffffff;font-weight:600;text-decoration:none">${escapeHtml(label)}</a></p>`;
 }

@@ -25,6 +25,7 @@ const noTracking = {
   ganalytics: { enable: false },
 };
 
+/** Sends by SendGrid. A message that was certainly not accepted is tried again, within the limits of `retry.ts`. */
 export function createSendGrid({ apiKey, baseUrl, from }: SendGridOptions): Transport {
   const withRetry = createRetry(describe);
   return (envelope) =>

@@ -13,6 +13,7 @@ export interface VonageOptions {
 /** Status of a message that was throttled, and so not taken. @see https://developer.vonage.com/en/messaging/sms/guides/troubleshooting-sms */
 const throttled = '1';
 
+/** Sends by Vonage. A message that was certainly not accepted is tried again, within the limits of `retry.ts`. */
 export function createVonage({ apiKey, apiSecret, baseUrl, from }: VonageOptions): Transport {
   const withRetry = createRetry(describe);
   return (envelope) =>

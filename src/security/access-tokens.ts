@@ -53,16 +53,19 @@ export async function newSigningKey(id: string): Promise<{ pkcs8: string; public
   return { pkcs8: await exportPKCS8(privateKey), publicJwk: { ...jwk, kid: id, alg: algorithm, use: 'sig' } };
 }
 
+/** Imports a private key. @throws for a text that is no PKCS #8 of an EC key */
 export async function importSigningKey(id: string, pkcs8: string): Promise<SigningKey> {
   return { id, privateKey: await importPKCS8(pkcs8, algorithm) };
 }
 
+/** Imports a public key. @throws for a JWK that is no public EC key */
 export async function importVerificationKey(id: string, publicJwk: JWK): Promise<VerificationKey> {
   const publicKey = await importJWK(publicJwk, algorithm);
   if (publicKey instanceof Uint8Array) throw new Error(`the key ${id} is symmetric`);
   return { id, publicKey, publicJwk };
 }
 
+/** Signs an access token. Its instants are whole seconds, rounded down. @param issuer also its audience */
 export async function signAccessToken(key: SigningKey, issuer: string, claims: AccessTokenClaims): Promise<string> {
   return new SignJWT({
     sid: claims.sessionId,

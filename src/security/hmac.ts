@@ -18,6 +18,7 @@ export function hmac(key: Buffer, ...parts: (string | Buffer)[]): Buffer {
   return mac.digest();
 }
 
+/** Returns the digest, of 32 bytes. */
 export function sha256(bytes: string | Buffer): Buffer {
   return createHash('sha256').update(bytes).digest();
 }

@@ -15,6 +15,7 @@ export interface RefreshToken {
   secret: Buffer;
 }
 
+/** Makes a random refresh token of the session. */
 export function newRefreshToken(sessionId: string): RefreshToken {
   return { sessionId, secret: randomBytes(secretLength) };
 }
@@ -24,6 +25,7 @@ export function successorOf(key: Buffer, { sessionId, secret }: RefreshToken): R
   return { sessionId, secret: hmac(key, 'refresh-token-successor', sessionId, secret) };
 }
 
+/** Formats a refresh token with a check value, so {@link parseRefreshToken} rejects an invented one without the database. */
 export function formatRefreshToken(key: Buffer, { sessionId, secret }: RefreshToken): string {
   const id = Buffer.from(sessionId.replaceAll('-', ''), 'hex');
   return prefix + Buffer.concat([id, secret, checkPart(key, id, secret)]).toString('base64url');

@@ -116,6 +116,7 @@ export const exampleVariables = {
   oneTimePassword: '',
 };
 
+/** Serves the explorer to browsers that open `/graphql`. */
 export function explorer(): ApolloServerPlugin {
   return ApolloServerPluginLandingPageLocalDefault({
     footer: false,

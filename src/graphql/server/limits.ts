@@ -52,6 +52,7 @@ export function maxDepthRule(context: ValidationContext): ASTVisitor {
   };
 }
 
+/** Allows at most 20 directives in a document. */
 export function maxDirectivesRule(context: ValidationContext): ASTVisitor {
   let count = 0;
   return {

@@ -9,6 +9,7 @@ export function toApolloConfig({ studio }: App['config']): { key?: string; graph
   return studio === undefined ? {} : { key: studio.key, graphRef: studio.graphRef };
 }
 
+/** Reports usage where GraphOS Studio is configured. A failed report is logged. */
 export function usageReporting({ config: { studio }, log }: App): ApolloServerPlugin<BaseContext> {
   if (studio === undefined) return ApolloServerPluginUsageReportingDisabled();
   return ApolloServerPluginUsageReporting({
