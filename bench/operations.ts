@@ -9,7 +9,7 @@ import { findLiveSession, rotateRefreshToken } from '../src/database/sessions.qu
 import { waitSchedule } from '../src/domain/authentication/throttling.js';
 import { tokenIdOf } from '../src/domain/authenticators/registry.js';
 import { hmac } from '../src/security/hmac.js';
-import { operations } from '../tests/support/client.js';
+import { expectMember, operations } from '../tests/support/client.js';
 import { password } from '../tests/support/people.js';
 import type { RawStatement } from './limits.js';
 
@@ -48,7 +48,7 @@ export async function createBench(app: App, service: { url: string }, databaseUr
     `insert into users (username, username_key, email, email_key, password_hash)
      select 'bench' || n, 'bench' || n, 'bench' || n || '@example.com', 'bench' || n || '@example.com', (select password_hash from users where id = $1)
      from generate_series(1, ${people}) n`,
-    [seed.id],
+    [seed!.id],
   );
   const idOf = (n: number) => tokenIdOf(app, { kind: 'email', key: `bench${n}@example.com` });
   await pool.query(
@@ -62,9 +62,12 @@ export async function createBench(app: App, service: { url: string }, databaseUr
   const tokens: string[] = [];
   const refreshTokens: string[] = [];
   for (let n = 1; n <= 64; n += 1) {
-    const { tokens: opened } = await anonymous.authenticate({ username: `bench${n}`, password });
+    const { tokens: opened } = expectMember(
+      await anonymous.authenticate({ username: `bench${n}`, password }),
+      'AuthenticateSuccess',
+    );
     tokens.push(opened.accessToken);
-    refreshTokens.push(opened.refreshToken);
+    refreshTokens.push(opened.refreshToken!);
   }
   await pool.query(`update users set is_superuser = true, is_staff = true where username = 'bench1'`);
 
@@ -195,8 +198,11 @@ export async function createBench(app: App, service: { url: string }, databaseUr
         async prepare() {
           refreshTokens.length = 0;
           for (let n = 100; n < 132; n += 1) {
-            const { tokens: opened } = await anonymous.authenticate({ username: `bench${n}`, password });
-            refreshTokens.push(opened.refreshToken);
+            const { tokens: opened } = expectMember(
+              await anonymous.authenticate({ username: `bench${n}`, password }),
+              'AuthenticateSuccess',
+            );
+            refreshTokens.push(opened.refreshToken!);
           }
         },
       },

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { oneTimePasswordSentTo, operations } from './support/client.js';
+import { expectMember, oneTimePasswordSentTo, operations } from './support/client.js';
 import { programsOfDebian, startDatabaseServer } from './support/database-server.js';
 import { isHere, section, table } from './support/operations-guide.js';
 import { connect } from './support/replicas.js';
@@ -87,12 +87,21 @@ test(
     const secrets = sharedSecrets();
     const { DATABASE_URL, RESTORED_URL, PATH } = await startServer();
     const before = await spawnService({ ...secrets, DATABASE_URL, LOG_LEVEL: 'info' });
-    const alice = await operations(before).createUser({ email: 'alice@example.com', password });
-    const bob = await operations(before).createUser({ username: 'bob', password });
-    const carol = await operations(before).createUser({ username: 'carol', password });
-    const squatted = await operations(before).createUser({ email: 'dora@example.com', password });
-    const tokenId: string = alice.user.securityTokens[0].id;
-    const byAlice = operations(before, { token: alice.tokens.accessToken });
+    const alice = expectMember(
+      await operations(before).createUser({ email: 'alice@example.com', password }),
+      'CreateUserSuccess',
+    );
+    const bob = expectMember(await operations(before).createUser({ username: 'bob', password }), 'CreateUserSuccess');
+    const carol = expectMember(
+      await operations(before).createUser({ username: 'carol', password }),
+      'CreateUserSuccess',
+    );
+    const squatted = expectMember(
+      await operations(before).createUser({ email: 'dora@example.com', password }),
+      'CreateUserSuccess',
+    );
+    const tokenId: string = alice.user.securityTokens[0]!.id;
+    const byAlice = operations(before, { token: alice.tokens!.accessToken });
     await byAlice.sendOneTimePassword(tokenId, 'VERIFICATION');
     const spent = await oneTimePasswordSentTo(before, 'alice@example.com');
 
@@ -104,13 +113,13 @@ test(
     assert.equal(proved.__typename, 'CheckOneTimePasswordSuccess');
     const changed = await byAlice.changePassword({ currentPassword: password, newPassword: 'nine drawers of buttons' });
     assert.equal(changed.__typename, 'ChangePasswordSuccess');
-    const dorasTokenId: string = squatted.user.securityTokens[0].id;
+    const dorasTokenId: string = squatted.user.securityTokens[0]!.id;
     await operations(before).sendOneTimePassword(dorasTokenId, 'AUTHENTICATION');
     const doras = await oneTimePasswordSentTo(before, 'dora@example.com');
     const arrived = await operations(before).checkOneTimePassword(dorasTokenId, doras);
     assert.equal(arrived.__typename, 'CheckOneTimePasswordSuccess');
-    await operations(before).signOut(carol.tokens.refreshToken);
-    await operations(before, { token: bob.tokens.accessToken }).deleteUser();
+    await operations(before).signOut(carol.tokens!.refreshToken);
+    await operations(before, { token: bob.tokens!.accessToken }).deleteUser();
     await before.kill('SIGTERM');
     const LOG = join(folder, 'service.log');
     writeFileSync(LOG, before.output());
@@ -122,8 +131,8 @@ test(
 
     const after = await startService({ ...secrets, DATABASE_URL: RESTORED_URL });
     for (const { tokens } of [alice, bob, carol])
-      await assert.rejects(operations(after, { token: tokens.accessToken }).me(), /UNAUTHENTICATED/);
-    const refreshed = await operations(after).refreshSession(carol.tokens.refreshToken);
+      await assert.rejects(operations(after, { token: tokens!.accessToken }).me(), /UNAUTHENTICATED/);
+    const refreshed = await operations(after).refreshSession(carol.tokens!.refreshToken);
     assert.equal(refreshed.__typename, 'InvalidSessionError');
     const signIn = async (username: Record<string, string>) =>
       (await operations(after).authenticate({ ...username, password })).__typename;
@@ -132,7 +141,7 @@ test(
     assert.equal(await signIn({ email: 'alice@example.com' }), 'InvalidCredentialsError');
     // That of whoever had signed up with her address before she came.
     assert.equal(await signIn({ email: 'dora@example.com' }), 'InvalidCredentialsError');
-    const [{ id }] = await operations(after).securityTokens('alice@example.com');
+    const { id } = (await operations(after).securityTokens('alice@example.com'))[0]!;
     assert.equal(id, tokenId);
     for (const purpose of ['VERIFICATION', 'AUTHENTICATION'] as const)
       await operations(after)
@@ -190,9 +199,12 @@ test('SECRET_KEY is replaced by the steps of the document, and sessions, ids, on
   const { pair, restart } = await startPair(environment, async (service) => {
     assert.equal((await operations(service, { token }).me()).email, 'alice@example.com');
   });
-  const { user, tokens } = await operations(pair[0]!).createUser({ email: 'alice@example.com', password });
-  token = tokens.accessToken;
-  const tokenId: string = user.securityTokens[0].id;
+  const { user, tokens } = expectMember(
+    await operations(pair[0]!).createUser({ email: 'alice@example.com', password }),
+    'CreateUserSuccess',
+  );
+  token = tokens!.accessToken;
+  const tokenId: string = user.securityTokens[0]!.id;
   await operations(pair[0]!, { token }).sendOneTimePassword(tokenId, 'VERIFICATION');
   const oneTimePassword = await oneTimePasswordSentTo(pair[0]!, 'alice@example.com');
   await operations(pair[0]!, { token }).checkOneTimePassword(tokenId, 'WRONG234', 'VERIFICATION');
@@ -212,14 +224,14 @@ test('SECRET_KEY is replaced by the steps of the document, and sessions, ids, on
   assert.notEqual(now().SECRET_KEY, secrets.SECRET_KEY);
   await restart(now());
 
-  const [{ id }] = await operations(pair[1]!).securityTokens('alice@example.com');
+  const { id } = (await operations(pair[1]!).securityTokens('alice@example.com'))[0]!;
   assert.equal(id, tokenId);
   const byAlice = operations(pair[1]!, { token });
   const { query } = await connect(DATABASE_URL);
   assert.deepEqual(await query('select failure_count from one_time_passwords'), [{ failure_count: 1 }]);
   const proved = await byAlice.checkOneTimePassword(tokenId, oneTimePassword, 'VERIFICATION');
   assert.equal(proved.__typename, 'CheckOneTimePasswordSuccess');
-  assert.equal((await operations(pair[1]!).refreshSession(tokens.refreshToken)).__typename, 'RefreshSessionSuccess');
+  assert.equal((await operations(pair[1]!).refreshSession(tokens!.refreshToken)).__typename, 'RefreshSessionSuccess');
   assert.equal((await runToExit(environment)).code, 78);
 });
 
@@ -228,12 +240,15 @@ test('the keys that sign are made anew by the step of the document: access token
 }, async () => {
   const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
   const before = await startService(environment);
-  const { tokens } = await operations(before).createUser({ username: 'alice', password });
+  const { tokens } = expectMember(
+    await operations(before).createUser({ username: 'alice', password }),
+    'CreateUserSuccess',
+  );
   openShell('Replacing SECRET_KEY', environment).step(4);
   await before.stop();
   const after = await startService(environment);
-  await assert.rejects(operations(after, { token: tokens.accessToken }).me(), /UNAUTHENTICATED/);
-  const refreshed = await operations(after).refreshSession(tokens.refreshToken);
+  await assert.rejects(operations(after, { token: tokens!.accessToken }).me(), /UNAUTHENTICATED/);
+  const refreshed = await operations(after).refreshSession(tokens!.refreshToken);
   assert.equal(refreshed.__typename, 'RefreshSessionSuccess');
   assert.equal((await operations(after, { token: refreshed.tokens.accessToken }).me()).username, 'alice');
 });

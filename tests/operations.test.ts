@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { variableNames } from '../src/config/variables.js';
 import { auditEventKinds } from '../src/database/schema.js';
-import { operations } from './support/client.js';
+import { expectMember, operations } from './support/client.js';
 import { isHere, section, table, text } from './support/operations-guide.js';
 import { root } from './support/root.js';
 import { startService, temporaryFolder } from './support/service.js';
@@ -20,9 +20,12 @@ const codesIn = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, code]
 
 test("the metrics that the document names are there, with the labels that it asks for, and it names all of the service's own", async () => {
   await operations(service).authenticate({ username: 'nobody', password });
-  const { user, tokens } = await operations(service).createUser({ email: 'alice@example.com' });
-  await operations(service, { token: tokens.accessToken }).sendOneTimePassword(
-    user.securityTokens[0].id,
+  const { user, tokens } = expectMember(
+    await operations(service).createUser({ email: 'alice@example.com' }),
+    'CreateUserSuccess',
+  );
+  await operations(service, { token: tokens!.accessToken }).sendOneTimePassword(
+    user.securityTokens[0]!.id,
     'VERIFICATION',
   );
   const exposed = await (await fetch(`${service.url}/metrics`)).text();

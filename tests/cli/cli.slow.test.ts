@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { acquireProcessLock } from '../../src/database/process-lock.js';
 import { outboxMessages } from '../../src/database/schema.js';
+import { expectMember } from '../support/client.js';
 import { cli, commands, quick, startCommands } from '../support/commands.js';
 import { caller, password, signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
@@ -94,7 +95,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
       const { code, stdout, stderr } = await run(['create-superuser', '--username', 'second']);
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^Superuser [0-9a-f-]{36} is there\.\n$/);
-      const { user } = await signInAs('second');
+      const { user } = expectMember(await signInAs('second'), 'AuthenticateSuccess');
       assert.equal(user.isSuperuser, true);
     });
 
@@ -160,8 +161,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
       for (const tokenId of [person.emailToken, person.phoneToken])
         await anonymous.checkOneTimePassword(tokenId, 'WRONG');
     };
-    const failureCounts = async () =>
-      (await person.account()).securityTokens.map(({ failureCount }: { failureCount: number }) => failureCount);
+    const failureCounts = async () => (await person.me()).securityTokens.map(({ failureCount }) => failureCount);
     await lock();
     assert.deepEqual(await failureCounts(), [1, 1]);
     const one = await run(['unlock', 'LOCKED@a.test']);

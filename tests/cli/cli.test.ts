@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { outboxMessages } from '../../src/database/schema.js';
+import { expectMember } from '../support/client.js';
 import { commands, end, ready, start, startCommands } from '../support/commands.js';
 import { withClient } from '../support/django.js';
 import { caller, password, signUp } from '../support/people.js';
@@ -79,7 +80,10 @@ test('create-superuser makes one of what it is given, with the password from sta
   const { id, ...made } = JSON.parse(ended.stdout);
   assert.deepEqual(made, { username: 'Root', email: 'Root@a.test', phone: '+12025550111' });
   assert.ok(!ended.stdout.includes(password));
-  const { user, tokens } = await anonymous.authenticate({ username: 'root', password });
+  const { user, tokens } = expectMember(
+    await anonymous.authenticate({ username: 'root', password }),
+    'AuthenticateSuccess',
+  );
   assert.deepEqual([user.id, user.isSuperuser, user.isStaff, user.isActive], [id, true, true, true]);
   assert.ok(tokens);
 });
@@ -106,9 +110,9 @@ test('unlock frees every address of the user of a username', async () => {
     JSON.parse(stdout).unlocked.map(({ id }: { id: string }) => id),
     tokens,
   );
-  const { securityTokens } = await person.account();
+  const { securityTokens } = await person.me();
   assert.deepEqual(
-    securityTokens.map(({ failureCount }: { failureCount: number }) => failureCount),
+    securityTokens.map(({ failureCount }) => failureCount),
     [0, 0],
   );
 });

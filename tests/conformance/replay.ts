@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'drizzle-orm';
-import { operations } from '../support/client.js';
+import { expectMember, operations } from '../support/client.js';
 import { advance, type Service } from '../support/service.js';
 import type { Amendment, Issues, Person } from './departures.js';
 import { readVectors } from './vectors.js';
@@ -82,10 +82,9 @@ export async function signUpFixtures(service: Service): Promise<Map<string, stri
   const anonymous = operations(service);
   for (const [label, { password, is_active: isActive = true, ...identifiers }] of readFixtures()) {
     let made = await anonymous.createUser({ ...identifiers, ...(password && { password }) });
-    const tooWeak = made.issues?.every(({ field }: { field: string }) => field === 'password');
+    const tooWeak = made.issues?.every(({ field }) => field === 'password');
     if (tooWeak) made = await anonymous.createUser(identifiers);
-    assert.equal(made.__typename, 'CreateUserSuccess', `${label}: ${JSON.stringify(made)}`);
-    const { id } = made.user;
+    const { id } = expectMember(made, 'CreateUserSuccess', label).user;
     // As if brought along from elsewhere: sign-up would not take it.
     if (tooWeak || password === '')
       await db.execute(sql`update users set password_hash = ${await passwords.hash(password!)} where id = ${id}`);

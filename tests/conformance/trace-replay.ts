@@ -1,6 +1,7 @@
 /** The recorded traces and what is recorded of them, step by step. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { expectMember } from '../support/client.js';
 import { type Caller, caller, lastMessage, makeSuperuser, signUp } from '../support/people.js';
 import { type Service, startService } from '../support/service.js';
 import { oneTimePasswordTrace as departures } from './departures.js';
@@ -95,7 +96,7 @@ async function replayTrace(trace: Trace, way: Way): Promise<void> {
   const owner = await signUp(service, identifiers());
   const people: People = { superuser, owner, stranger: caller(service) };
   const tokenId = trace.token === 'email' ? owner.emailToken : owner.phoneToken;
-  const look = async () => (await people[way.look].securityTokens(owner.user[trace.token]))[0];
+  const look = async () => (await people[way.look].securityTokens(owner.account[trace.token]!))[0];
 
   const clock = new TraceClock(service);
   const made: string[] = [];
@@ -116,23 +117,21 @@ async function replayTrace(trace: Trace, way: Way): Promise<void> {
       assert.equal(code, due.result, about);
     } else {
       const typed = typedPassword(operation.password, trace.token, made);
-      const boundary = steps[index - 1]?.timeout === now ? seen.retryAt : null;
-      const checked = await clock.at(
-        now,
-        () => people[way.check].checkOneTimePassword(tokenId, typed, way.purpose),
-        boundary,
-      );
+      const boundary = steps[index - 1]?.timeout === now ? seen!.retryAt : null;
+      const check = () => people[way.check].checkOneTimePassword(tokenId, typed, way.purpose);
+      const checked = await clock.at(now, check, boundary);
       assert.equal(results[checked.__typename], due.result, `${about}: ${JSON.stringify(checked)}`);
       if (due.result === 'TimeoutError') {
-        assert.equal(checked.failureCount, due.error_failure_count, about);
-        clock.assertNear(checked.retryAt, due.error_timeout!, `${about}: retryAt of the error`);
+        const { failureCount, retryAt } = expectMember(checked, 'TimeoutError');
+        assert.equal(failureCount, due.error_failure_count, about);
+        clock.assertNear(retryAt, due.error_timeout!, `${about}: retryAt of the error`);
       }
     }
     seen = await look();
-    assert.equal(seen.failureCount, due.failure_count, `${about}: failureCount`);
-    assert.equal(seen.verified, due.verified, `${about}: verified`);
-    clock.assertNear(seen.retryAt, due.timeout, `${about}: retryAt`);
-    clock.assertNear(seen.expiresAt, due.expiration, `${about}: expiresAt`);
+    assert.equal(seen!.failureCount, due.failure_count, `${about}: failureCount`);
+    assert.equal(seen!.verified, due.verified, `${about}: verified`);
+    clock.assertNear(seen!.retryAt, due.timeout, `${about}: retryAt`);
+    clock.assertNear(seen!.expiresAt, due.expiration, `${about}: expiresAt`);
   }
 }
 

@@ -33,7 +33,7 @@ async function replay(url: string) {
     const answer = await anyone.createUser({ username, email: `${index}@example.com` });
     if (answer.__typename === 'CreateUserSuccess') {
       const { id, username: stored, securityTokens } = answer.user;
-      made.set(username, { id, tokenId: securityTokens[0].id });
+      made.set(username, { id, tokenId: securityTokens[0]!.id });
       outcomes.push({ username, stored });
     } else outcomes.push({ username, issues: answer.issues });
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { decodeJwt } from 'jose';
+import { expectMember } from '../support/client.js';
 import { makeSuperuser, password, signUp, verify } from '../support/people.js';
 import { startService } from '../support/service.js';
 
@@ -44,8 +45,8 @@ test('an unknown authentication method is left out of the session and its tokens
     sql`update sessions set authentication_methods = '{ADDED_LATER,PASSWORD}' where user_id = ${alice.id}`,
   );
   const [session] = await alice.sessions();
-  assert.deepEqual(session.authenticationMethods, ['PASSWORD']);
-  const refreshed = await alice.refreshSession(alice.tokens.refreshToken);
+  assert.deepEqual(session!.authenticationMethods, ['PASSWORD']);
+  const refreshed = expectMember(await alice.refreshSession(alice.tokens.refreshToken), 'RefreshSessionSuccess');
   assert.deepEqual(refreshed.tokens.session.authenticationMethods, ['PASSWORD']);
   assert.deepEqual(decodeJwt(refreshed.tokens.accessToken).amr, ['pwd']);
   await verify(service, alice, alice.emailToken);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { getExampleNumber } from 'libphonenumber-js/max';
 import examples from 'libphonenumber-js/mobile/examples';
-import { inTens, outbox } from '../support/client.js';
+import { expectMember, inTens, outbox } from '../support/client.js';
 import { caller, idOfAddress, insertPeople, insertPerson, password, signUp } from '../support/people.js';
 import { sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
 import { clear, createDatabase, sharedSecrets, startService } from '../support/service.js';
@@ -99,11 +99,14 @@ describe('in production', () => {
   test('an address of a channel that is gone is told to its owner, and to nobody else', async () => {
     await insertPerson(withBoth, { ...address, hasPassword: true });
     const service = productionWithVonage;
-    const { user, tokens } = await caller(service).authenticate({ email: address.email, password });
+    const { user, tokens } = expectMember(
+      await caller(service).authenticate({ email: address.email, password }),
+      'AuthenticateSuccess',
+    );
     const owner = caller(service, { token: tokens.accessToken });
     const [emailToken] = user.securityTokens;
-    assert.equal(await sentBy(owner, emailToken.id), 'TransmissionError');
-    assert.equal((await caller(service).sendOneTimePassword(emailToken.id)).__typename, 'SendOneTimePasswordSuccess');
+    assert.equal(await sentBy(owner, emailToken!.id), 'TransmissionError');
+    assert.equal((await caller(service).sendOneTimePassword(emailToken!.id)).__typename, 'SendOneTimePasswordSuccess');
     assert.deepEqual(await service.app.outbox(), []);
     assert.deepEqual(sendGrid.requests, []);
   });
@@ -112,7 +115,10 @@ describe('in production', () => {
 test('a notice goes by the channel that is left where that of the email is gone', async () => {
   await insertPerson(withBoth, { ...address, hasPassword: true, verified: true });
   const service = productionWithVonage;
-  const { tokens } = await caller(service).authenticate({ email: address.email, password });
+  const { tokens } = expectMember(
+    await caller(service).authenticate({ email: address.email, password }),
+    'AuthenticateSuccess',
+  );
   const changed = { currentPassword: password, newPassword: 'another horse battery' };
   const { __typename } = await caller(service, { token: tokens.accessToken }).changePassword(changed);
   assert.equal(__typename, 'ChangePasswordSuccess');
@@ -150,16 +156,19 @@ describe('SMS_DIAL_CODES', () => {
     await insertPerson(withBoth, { phone: german, username: 'alice', hasPassword: true });
     const service = withCodesAndVonage;
     const anonymous = caller(service);
-    const { user, tokens } = await anonymous.authenticate({ username: 'alice', password });
+    const { user, tokens } = expectMember(
+      await anonymous.authenticate({ username: 'alice', password }),
+      'AuthenticateSuccess',
+    );
     const owner = caller(service, { token: tokens.accessToken });
     const [token] = user.securityTokens;
-    assert.equal(await sentBy(owner, token.id), 'TransmissionError');
+    assert.equal(await sentBy(owner, token!.id), 'TransmissionError');
     // It does not count either: the next answer is the same, and no TimeoutError.
-    assert.equal(await sentBy(owner, token.id), 'TransmissionError');
+    assert.equal(await sentBy(owner, token!.id), 'TransmissionError');
 
     const [unknown] = await anonymous.securityTokens('+4915123456780');
     const answers = [];
-    for (const id of [token.id, unknown.id]) {
+    for (const id of [token!.id, unknown!.id]) {
       const sent = await anonymous.sendOneTimePassword(id);
       const again = await anonymous.sendOneTimePassword(id);
       answers.push([Object.keys(sent).sort(), sent.__typename, again.__typename]);

@@ -1,6 +1,7 @@
 /** What owners are told of what was done to their account: who gets word, by which channel, and who does not. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import { expectMember } from '../support/client.js';
 import { caller, insertPerson, type PersonRow, password, signUp, verifyUnsent } from '../support/people.js';
 import { contentOf, oneTimePasswordInMail, sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
 import { advance, clear, startService } from '../support/service.js';
@@ -122,13 +123,16 @@ describe('a changed password', () => {
 describe('a changed address', () => {
   test('is told to the old one when the new one is verified, and not before', async () => {
     const owner = await insertProven({ email });
-    const { user } = await owner.updateUser({ email: 'new@example.com' });
+    const { user } = expectMember(await owner.updateUser({ email: 'new@example.com' }), 'UpdateUserSuccess');
     assert.deepEqual(await sent(), []);
-    const pending = user.securityTokens.find(({ verified }: { verified: boolean }) => !verified);
-    await owner.sendOneTimePassword(pending.id, 'VERIFICATION');
+    const pending = user.securityTokens.find(({ verified }) => !verified);
+    await owner.sendOneTimePassword(pending!.id, 'VERIFICATION');
     const oneTimePassword = oneTimePasswordInMail(await sendGrid.messageTo('new@example.com'));
     forget();
-    const checked = await owner.checkOneTimePassword(pending.id, oneTimePassword, 'VERIFICATION');
+    const checked = expectMember(
+      await owner.checkOneTimePassword(pending!.id, oneTimePassword, 'VERIFICATION'),
+      'CheckOneTimePasswordSuccess',
+    );
     assert.equal(checked.user.email, 'new@example.com');
     const told = await sent();
     assert.ok(told.includes(`${email}: Your email address was changed`), told.join());
@@ -136,12 +140,12 @@ describe('a changed address', () => {
 
   test('is told to the address of the other kind too: it may be the only one that is still the owner’s', async () => {
     const owner = await insertProven({ email, phone });
-    const { user } = await owner.updateUser({ phone: '+12025550188' });
-    const pending = user.securityTokens.find(({ verified }: { verified: boolean }) => !verified);
-    await owner.sendOneTimePassword(pending.id, 'VERIFICATION');
+    const { user } = expectMember(await owner.updateUser({ phone: '+12025550188' }), 'UpdateUserSuccess');
+    const pending = user.securityTokens.find(({ verified }) => !verified);
+    await owner.sendOneTimePassword(pending!.id, 'VERIFICATION');
     const oneTimePassword = oneTimePasswordInSms(await vonage.messageTo('12025550188'));
     forget();
-    await owner.checkOneTimePassword(pending.id, oneTimePassword, 'VERIFICATION');
+    await owner.checkOneTimePassword(pending!.id, oneTimePassword, 'VERIFICATION');
     assert.deepEqual(await sent(), [
       `${phone}: Your phone number was changed`,
       `${email}: Your phone number was changed`,
@@ -150,12 +154,12 @@ describe('a changed address', () => {
 
   test('is told to the old number by SMS', async () => {
     const owner = await insertProven({ phone });
-    const { user } = await owner.updateUser({ phone: '+12025550188' });
-    const pending = user.securityTokens.find(({ verified }: { verified: boolean }) => !verified);
-    await owner.sendOneTimePassword(pending.id, 'VERIFICATION');
+    const { user } = expectMember(await owner.updateUser({ phone: '+12025550188' }), 'UpdateUserSuccess');
+    const pending = user.securityTokens.find(({ verified }) => !verified);
+    await owner.sendOneTimePassword(pending!.id, 'VERIFICATION');
     const oneTimePassword = oneTimePasswordInSms(await vonage.messageTo('12025550188'));
     forget();
-    await owner.checkOneTimePassword(pending.id, oneTimePassword, 'VERIFICATION');
+    await owner.checkOneTimePassword(pending!.id, oneTimePassword, 'VERIFICATION');
     const told = await sent();
     assert.ok(told.includes(`${phone}: Your phone number was changed`), told.join());
   });
@@ -212,12 +216,12 @@ describe('a sign-in', () => {
 
   test('that is the first of an account is not', async () => {
     const root = await insertPerson(service, { username: 'root', role: 'superuser' });
-    const { user } = await root.createUser({ email, password });
-    await root.sendOneTimePassword(user.securityTokens[0].id);
+    const { user } = expectMember(await root.createUser({ email, password }), 'CreateUserSuccess');
+    await root.sendOneTimePassword(user.securityTokens[0]!.id);
     const oneTimePassword = oneTimePasswordInMail(await sendGrid.messageTo(email));
     forget();
     // The first sign-in, by which the address is verified.
-    await caller(service, laptop).checkOneTimePassword(user.securityTokens[0].id, oneTimePassword);
+    await caller(service, laptop).checkOneTimePassword(user.securityTokens[0]!.id, oneTimePassword);
     assert.deepEqual(await sent(), []);
   });
 

@@ -15,7 +15,7 @@ beforeEach(() => clear(service));
 async function sendTo(input: { email?: string; phone?: string }): Promise<void> {
   await anonymous.createUser(input);
   const [token] = await anonymous.securityTokens((input.email ?? input.phone)!);
-  assert.equal((await anonymous.sendOneTimePassword(token.id)).__typename, 'SendOneTimePasswordSuccess');
+  assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
 }
 
 test('the outbox shows messages as JSON, the newest first', async () => {
@@ -62,7 +62,7 @@ test('links lead to APP_URL, whatever host the request names', async () => {
   const body = JSON.stringify({
     query:
       'mutation ($tokenId: ID!) { sendOneTimePassword(tokenId: $tokenId) { ... on SendOneTimePasswordSuccess { expiresAt } } }',
-    variables: { tokenId: token.id },
+    variables: { tokenId: token!.id },
   });
   const answer = await new Promise<string>((resolve, reject) => {
     const { hostname, port } = new URL(service.url);

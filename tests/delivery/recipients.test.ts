@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { beforeEach, describe, test } from 'node:test';
+import { expectMember } from '../support/client.js';
 import { caller, password, signUp } from '../support/people.js';
 import { contentOf, sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
 import { advance, clear, startService } from '../support/service.js';
@@ -86,11 +87,11 @@ describe('a look-up by another spelling', () => {
     ['info@cüre53.example', 'INFO@CÜRE53.example'],
   ] as const)
     test(`${typed} of one address sends to the one that is stored, byte for byte`, async () => {
-      const { user } = await anonymous.createUser({ email: stored });
+      const { user } = expectMember(await anonymous.createUser({ email: stored }), 'CreateUserSuccess');
       const [token] = await anonymous.securityTokens(typed);
-      assert.equal(token.id, user.securityTokens[0].id);
-      await anonymous.sendOneTimePassword(token.id);
-      await sendGrid.messageTo(user.email);
+      assert.equal(token!.id, user.securityTokens[0]!.id);
+      await anonymous.sendOneTimePassword(token!.id);
+      await sendGrid.messageTo(user.email!);
       assert.equal(sendGrid.requests.length, 1);
     });
 
@@ -171,7 +172,7 @@ describe('an email that is more than one address', () => {
       assert.equal(refused.__typename, 'ValidationError', email);
       assert.deepEqual(refused.issues, [{ field: 'email', code: 'INVALID' }], email);
     }
-    const { email, pendingEmail } = await owner.account();
+    const { email, pendingEmail } = await owner.me();
     assert.deepEqual([email, pendingEmail], ['alice@example.com', null]);
   });
 

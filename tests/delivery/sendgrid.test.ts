@@ -77,15 +77,15 @@ test('an address for a sender without a name is one too', async () => {
 test('what a stranger asks for is sent to the owner', async () => {
   await anonymous.createUser({ email: 'alice@example.com' });
   const [token] = await anonymous.securityTokens('alice@example.com');
-  assert.equal((await anonymous.sendOneTimePassword(token.id)).__typename, 'SendOneTimePasswordSuccess');
+  assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
   const oneTimePassword = oneTimePasswordInMail(await sendGrid.messageTo('alice@example.com'));
-  const checked = await anonymous.checkOneTimePassword(token.id, oneTimePassword);
+  const checked = await anonymous.checkOneTimePassword(token!.id, oneTimePassword);
   assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
 });
 
 test('nothing is sent to an address that nobody has', async () => {
   const [token] = await anonymous.securityTokens('nobody@example.com');
-  assert.equal((await anonymous.sendOneTimePassword(token.id)).__typename, 'SendOneTimePasswordSuccess');
+  assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
   await service.app.outbox();
   assert.deepEqual(sendGrid.requests, []);
 });

@@ -58,15 +58,15 @@ test('the one-time password of the message is good', async () => {
 test('what a stranger asks for is sent to the owner', async () => {
   await anonymous.createUser({ phone });
   const [token] = await anonymous.securityTokens(phone);
-  assert.equal((await anonymous.sendOneTimePassword(token.id)).__typename, 'SendOneTimePasswordSuccess');
+  assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
   const oneTimePassword = oneTimePasswordInSms(await vonage.messageTo(number));
-  const checked = await anonymous.checkOneTimePassword(token.id, oneTimePassword);
+  const checked = await anonymous.checkOneTimePassword(token!.id, oneTimePassword);
   assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
 });
 
 test('nothing is sent to a number that nobody has', async () => {
   const [token] = await anonymous.securityTokens(phone);
-  assert.equal((await anonymous.sendOneTimePassword(token.id)).__typename, 'SendOneTimePasswordSuccess');
+  assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
   await service.app.outbox();
   assert.deepEqual(vonage.requests, []);
 });

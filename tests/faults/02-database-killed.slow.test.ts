@@ -16,7 +16,7 @@ experiment(2, `kill -9 PostgreSQL, ${kills} times`, [], async (found) => {
   const database = await startDatabaseServer();
   const service = await spawnService({ ...sharedSecrets(), DATABASE_URL: database.url });
   await operations(service).createUser({ ...known, email: 'known@example.com' });
-  const [{ id: guarded }] = await operations(service).securityTokens('known@example.com');
+  const { id: guarded } = (await operations(service).securityTokens('known@example.com'))[0]!;
   await operations(service).checkOneTimePassword(guarded, 'WRONG234');
 
   const load = startLoad([service], { clients: 20, known });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { operations } from '../support/client.js';
+import { expectMember, operations } from '../support/client.js';
 import { answers, databaseUser, programsOfDebian, startDatabaseServer } from '../support/database-server.js';
 import { experiment } from '../support/experiment.js';
 import { startHaproxy } from '../support/haproxy.js';
@@ -55,7 +55,7 @@ experiment(3, 'failover to a synchronous standby', needs, async (found) => {
   const bootstrap = { headers: { 'x-bootstrap-secret': secrets.BOOTSTRAP_SECRET! } };
   const root = { username: 'root', password: known.password };
   await operations(both[0], bootstrap).createSuperuser(root);
-  const { tokens } = await operations(both[0]).authenticate(root);
+  const { tokens } = expectMember(await operations(both[0]).authenticate(root), 'AuthenticateSuccess');
 
   const load = startLoad(both, { clients: 16, known });
   const spenders = [0, 1].map((number) => startSpending(both, tokens.accessToken, number));
@@ -112,14 +112,18 @@ function startSpending(services: readonly ServiceProcess[], superuser: string, n
   let ended = false;
   const spend = async (round: number) => {
     const service = services[round % services.length]!;
-    const { user } = await operations(service).createUser({ email: `spender${number}.${round}@example.com` });
-    const securityTokenId: string = user.securityTokens[0].id;
-    const { oneTimePassword } = await operations(service, { token: superuser }).generateOneTimePassword(
-      securityTokenId,
+    const { user } = expectMember(
+      await operations(service).createUser({ email: `spender${number}.${round}@example.com` }),
+      'CreateUserSuccess',
     );
-    const { tokens } = await operations(service).checkOneTimePassword(securityTokenId, oneTimePassword);
-    const { refreshToken } = tokens;
-    const second = await operations(service).refreshSession(refreshToken);
+    const securityTokenId: string = user.securityTokens[0]!.id;
+    const { oneTimePassword } = expectMember(
+      await operations(service, { token: superuser }).generateOneTimePassword(securityTokenId),
+      'GenerateOneTimePasswordSuccess',
+    );
+    const checked = await operations(service).checkOneTimePassword(securityTokenId, oneTimePassword);
+    const refreshToken = expectMember(checked, 'CheckOneTimePasswordSuccess').tokens!.refreshToken!;
+    const second = expectMember(await operations(service).refreshSession(refreshToken), 'RefreshSessionSuccess');
     // The one that was spent last is given its successor again for ten seconds; the one before never is.
     await operations(service).refreshSession(second.tokens.refreshToken);
     spent.push({ securityTokenId, oneTimePassword, refreshToken });

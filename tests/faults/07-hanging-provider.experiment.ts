@@ -40,7 +40,7 @@ experiment(7, 'a provider hangs while others ask for something else', [], async 
     const waits: number[] = [];
     for (let request = 0; request < requestsPerRound; request += 1) {
       const askedAt = performance.now();
-      await other.account();
+      await other.me();
       waits.push(performance.now() - askedAt);
       await delay(2);
     }

@@ -52,7 +52,7 @@ ${configuration}`);
   };
   // A sign-in takes so long that some are under way whenever a process is told to end.
   const signIn = () => caller(entry).authenticate({ username: 'alice', password });
-  const clients = [alice.account, alice.account, alice.account, signIn, signIn, signIn].map(again);
+  const clients = [alice.me, alice.me, alice.me, signIn, signIn, signIn].map(again);
 
   const services = [...both];
   const codes: (number | null)[] = [];

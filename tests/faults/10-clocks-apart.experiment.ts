@@ -1,7 +1,7 @@
 /** Fault 10: two replicas whose clocks are 90 s apart. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { operations } from '../support/client.js';
+import { expectMember, operations } from '../support/client.js';
 import { experiment } from '../support/experiment.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, type ServiceProcess, sharedSecrets, spawnService } from '../support/service.js';
@@ -47,23 +47,26 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
     const both = [maker, asked] as const;
     const type = async (answer: Promise<{ __typename: string }>) => (await answer).__typename;
     const generate = async () => {
-      const { tokens } = await operations(maker).authenticate(root);
+      const { tokens } = expectMember(await operations(maker).authenticate(root), 'AuthenticateSuccess');
       const { oneTimePassword } = await operations(maker, { token: tokens.accessToken }).generateOneTimePassword(
         tokenId,
       );
       return oneTimePassword as string;
     };
     const username = `user${number}`;
-    const { user, tokens } = await operations(maker).createUser({
-      username,
-      email: `${username}@example.com`,
-      password,
-    });
-    const tokenId: string = user.securityTokens[0].id;
+    const { user, tokens } = expectMember(
+      await operations(maker).createUser({
+        username,
+        email: `${username}@example.com`,
+        password,
+      }),
+      'CreateUserSuccess',
+    );
+    const tokenId: string = user.securityTokens[0]!.id;
 
     // An access token is good at once for either, though it has expired by one clock and lives for a minute by the other.
-    for (const service of both) probe('a new access token', await isSignedIn(service, tokens.accessToken), true);
-    issued.push({ accessToken: tokens.accessToken, number });
+    for (const service of both) probe('a new access token', await isSignedIn(service, tokens!.accessToken), true);
+    issued.push({ accessToken: tokens!.accessToken, number });
 
     // A wrong password makes both wait, and both as long.
     probe('wrong', await type(operations(maker).authenticate({ username, password: 'x' })), 'InvalidCredentialsError');
@@ -82,7 +85,10 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
     for (const service of both)
       probe('too soon', await type(operations(service).checkOneTimePassword(tokenId, first)), 'TimeoutError');
     await advance(1.5);
-    const right = await operations(asked).checkOneTimePassword(tokenId, first);
+    const right = expectMember(
+      await operations(asked).checkOneTimePassword(tokenId, first),
+      'CheckOneTimePasswordSuccess',
+    );
     probe('right', right.__typename, 'CheckOneTimePasswordSuccess');
     probe('spent', await type(operations(maker).checkOneTimePassword(tokenId, first)), 'InvalidOneTimePasswordError');
     await advance(1.5);
@@ -98,8 +104,8 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
     probe('expired', await type(operations(asked).checkOneTimePassword(tokenId, third)), 'InvalidOneTimePasswordError');
 
     // A refresh token is spent for both; the lost answer can be had again from either for ten seconds and no longer.
-    const spent: string = right.tokens.refreshToken;
-    const refreshed = await operations(maker).refreshSession(spent);
+    const spent = right.tokens!.refreshToken;
+    const refreshed = expectMember(await operations(maker).refreshSession(spent), 'RefreshSessionSuccess');
     const again = await operations(asked).refreshSession(spent);
     probe('the same successor', again.tokens?.refreshToken === refreshed.tokens.refreshToken, true);
     await advance(11);
@@ -110,7 +116,7 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
     const times = [];
     for (const service of both) {
       const askedAt = Date.now();
-      const { tokens } = await operations(service).authenticate(root);
+      const { tokens } = expectMember(await operations(service).authenticate(root), 'AuthenticateSuccess');
       times.push(Math.round((Date.parse(tokens.accessTokenExpiresAt) - askedAt - 10_000) / 5_000));
     }
     probe('when they expire', times, [0, 0]);

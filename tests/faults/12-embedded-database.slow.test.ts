@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
-import { operations } from '../support/client.js';
+import { expectMember, operations } from '../support/client.js';
 import { openTestDatabase } from '../support/database.js';
 import { isFinished, killedAfter } from '../support/embedded.js';
 import { experiment, full } from '../support/experiment.js';
@@ -17,7 +17,7 @@ experiment(12, `embedded database: kill -9 while writing, ${kills} times`, [], a
   const root = { username: 'root', password: 'correct horse battery' };
   const [, bootstrapSecret = ''] = /Bootstrap +(\S+)/.exec(service.output()) ?? [];
   await operations(service, { headers: { 'x-bootstrap-secret': bootstrapSecret } }).createSuperuser(root);
-  const { tokens } = await operations(service).authenticate(root);
+  const { tokens } = expectMember(await operations(service).authenticate(root), 'AuthenticateSuccess');
   const acknowledged: string[] = [];
   const recoveredAfterMilliseconds: number[] = [];
   const refusals = new Set<string>();

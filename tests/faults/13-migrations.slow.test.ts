@@ -63,7 +63,7 @@ experiment(
       await query(`alter table ${name} add column added_by_the_next_version text default 'x'`);
     await query('create table made_by_the_next_version (id int primary key)');
     await load.reach(load.acknowledged.length + 50);
-    assert.equal((await alice.account()).username, 'alice');
+    assert.equal((await alice.me()).username, 'alice');
     await load.stop();
     const { lost, withoutTokens } = await lookForSignUps({ query }, load.acknowledged);
 

@@ -1,7 +1,7 @@
 /** Fault 14: ten clients at one token, over two processes, in whatever order; each history of it is to have a sequential explanation. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { operations } from '../support/client.js';
+import { expectMember, operations } from '../support/client.js';
 import { experiment, full } from '../support/experiment.js';
 import { explain } from '../support/linearizability.js';
 import { type CheckAnswer, stepsOfToken, type TokenOperation, untouched } from '../support/one-time-password-model.js';
@@ -49,13 +49,16 @@ experiment(14, `${histories} histories of ten clients at one token`, [], async (
   });
   const bootstrap = operations(both[0], { headers: { 'x-bootstrap-secret': environment.BOOTSTRAP_SECRET! } });
   await bootstrap.createSuperuser({ username: 'root', password });
-  const { tokens } = await operations(both[0]).authenticate({ username: 'root', password });
+  const { tokens } = expectMember(
+    await operations(both[0]).authenticate({ username: 'root', password }),
+    'AuthenticateSuccess',
+  );
   const superusers = both.map((service) => caller(service, { token: tokens.accessToken }));
   const strangers = both.map((service) => caller(service));
 
   const { emailToken: tokenId } = await signUp(both[0], { email: 'alice@example.com' });
   // So that no check is the first proof of the address, which makes void whatever is live.
-  const proof = await superusers[0]!.generateOneTimePassword(tokenId);
+  const proof = expectMember(await superusers[0]!.generateOneTimePassword(tokenId), 'GenerateOneTimePasswordSuccess');
   const proven = await strangers[0]!.checkOneTimePassword(tokenId, proof.oneTimePassword);
   assert.equal(proven.__typename, 'CheckOneTimePasswordSuccess');
 
@@ -83,12 +86,15 @@ experiment(14, `${histories} histories of ten clients at one token`, [], async (
         };
       }
       case 'generate': {
-        const { oneTimePassword, expiresAt } = await superuser.generateOneTimePassword(tokenId);
+        const { oneTimePassword, expiresAt } = expectMember(
+          await superuser.generateOneTimePassword(tokenId),
+          'GenerateOneTimePasswordSuccess',
+        );
         made.push(oneTimePassword);
         return { ...answered(), do: 'generate', oneTimePassword, expiresAt: Date.parse(expiresAt) };
       }
       case 'send': {
-        const { expiresAt } = await stranger.sendOneTimePassword(tokenId);
+        const { expiresAt } = expectMember(await stranger.sendOneTimePassword(tokenId), 'SendOneTimePasswordSuccess');
         return { ...answered(), do: 'send', expiresAt: Date.parse(expiresAt) };
       }
       case 'check': {
@@ -98,7 +104,7 @@ experiment(14, `${histories} histories of ten clients at one token`, [], async (
         const answers: Record<string, () => CheckAnswer> = {
           CheckOneTimePasswordSuccess: () => 'right',
           InvalidOneTimePasswordError: () => 'wrong',
-          TimeoutError: () => ({ retryAt: Date.parse(checked.retryAt), failureCount: checked.failureCount }),
+          TimeoutError: () => ({ retryAt: Date.parse(checked.retryAt!), failureCount: checked.failureCount! }),
         };
         return { ...answered(), do: 'check', guess, answer: answers[checked.__typename]!() };
       }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { operations } from '../support/client.js';
+import { expectMember, operations } from '../support/client.js';
 import { password } from '../support/people.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, type ServiceProcess, sharedSecrets, spawnService } from '../support/service.js';
@@ -57,13 +57,16 @@ async function changeUntilKilled(
   try {
     const name = `account${++accounts}`;
     let [currentPassword, username] = [password, `${name}-0`];
-    const { tokens } = await operations(service).createUser({ username, password });
-    const owner = operations(service, { token: tokens.accessToken });
+    const { tokens } = expectMember(await operations(service).createUser({ username, password }), 'CreateUserSuccess');
+    const owner = operations(service, { token: tokens!.accessToken });
     for (let round = 1; ; round += 1) {
       username = `${name}-${round}`;
       assert.equal((await owner.updateUser({ username })).__typename, 'UpdateUserSuccess');
       answered('IDENTIFIERS_CHANGED');
-      const second = await operations(service).authenticate({ username, password: currentPassword });
+      const second = expectMember(
+        await operations(service).authenticate({ username, password: currentPassword }),
+        'AuthenticateSuccess',
+      );
       answered('SIGNED_IN');
       assert.deepEqual(await operations(service).signOut(second.tokens.refreshToken), { signedOut: true });
       answered('SESSION_ENDED');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
-import { operations, send } from '../support/client.js';
+import { expectMember, operations, send } from '../support/client.js';
 import { connect, tally } from '../support/replicas.js';
 import { createDatabase, startService } from '../support/service.js';
 
@@ -28,12 +28,15 @@ test('a connection that ends in the middle of a transaction makes that request u
 });
 
 test('one that ends while a field below the operation waits for it does so too', async () => {
-  const { tokens } = await operations(service).createUser({ email: 'bob@example.com' });
+  const { tokens } = expectMember(
+    await operations(service).createUser({ email: 'bob@example.com' }),
+    'CreateUserSuccess',
+  );
   const holdUp = new pg.Client(DATABASE_URL);
   await holdUp.connect();
   try {
     await holdUp.query('begin; lock table one_time_passwords in access exclusive mode');
-    const heldUp = send(service, '{ me { id securityTokens { id } } }', {}, { token: tokens.accessToken });
+    const heldUp = send(service, '{ me { id securityTokens { id } } }', {}, { token: tokens!.accessToken });
     while ((await terminate("wait_event_type = 'Lock'")) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     const { status, headers, data, errors } = await heldUp;
     assert.deepEqual([status, data, errors?.[0]?.extensions.code], [503, { me: null }, 'SERVICE_UNAVAILABLE']);

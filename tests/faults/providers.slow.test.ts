@@ -76,7 +76,7 @@ test('a provider that hangs ties up a bounded number of sockets, and nothing els
   const hanging = await startSendGrid();
   const crowded = await spawnService({ ...environment, ...sendGridEnvironment(hanging) });
   const anonymous = caller(crowded);
-  const lookUp = async (email: string) => (await anonymous.securityTokens(email))[0].id;
+  const lookUp = async (email: string) => (await anonymous.securityTokens(email))[0]!.id;
   const crowd = Array.from({ length: 200 }, (_, index) => `crowd-${index}@example.com`);
   await inTens(crowd, (email) => anonymous.createUser({ email }));
   const tokens = await inTens(crowd, lookUp);

@@ -29,7 +29,7 @@ describe('to a stranger', () => {
     const before = service.output();
     for (const identifier of ['stranger@example.com', '+12135550123', 'nobody@example.com', '+12135550124']) {
       const [token] = await anonymous.securityTokens(identifier);
-      const sent = await anonymous.sendOneTimePassword(token.id);
+      const sent = await anonymous.sendOneTimePassword(token!.id);
       assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
       assert.equal(service.output(), before, 'the message is still under way');
     }
@@ -43,11 +43,11 @@ describe('to a stranger', () => {
     sendGrid.behave('refused@example.com', sendGridRefusal(400, 'no'));
     await anonymous.createUser({ email: 'refused@example.com' });
     const [token] = await anonymous.securityTokens('refused@example.com');
-    assert.equal((await anonymous.sendOneTimePassword(token.id)).__typename, 'SendOneTimePasswordSuccess');
+    assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
     // Waits for what goes on in the background.
     await inside.app.outbox();
     assert.equal(sendGrid.requestsFor('refused@example.com').length, 1);
-    const next = await anonymous.sendOneTimePassword(token.id);
+    const next = await anonymous.sendOneTimePassword(token!.id);
     assert.equal(next.__typename, 'TimeoutError');
     assert.equal(next.failureCount, null);
   });
@@ -58,7 +58,7 @@ describe('to a stranger', () => {
     await anonymous.createUser({ email: 'once@example.com' });
     const [token] = await anonymous.securityTokens('once@example.com');
     const before = service.output().length;
-    await anonymous.sendOneTimePassword(token.id);
+    await anonymous.sendOneTimePassword(token!.id);
     await logged('email', /told once/);
     await delay(100);
     const lines = service.output().slice(before).trim().split('\n');

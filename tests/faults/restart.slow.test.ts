@@ -1,7 +1,7 @@
 /** The service killed and started again between any two steps: nothing is forgotten. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { operations, outbox } from '../support/client.js';
+import { expectMember, operations, outbox } from '../support/client.js';
 import { openTestDatabase } from '../support/database.js';
 import {
   advance,
@@ -45,9 +45,9 @@ for (const [name, makeEnvironment] of [
     };
     const anyone = () => operations(service);
 
-    const { user, tokens } = await anyone().createUser({ ...alice, password });
-    const tokenId: string = user.securityTokens[0].id;
-    const owner = () => operations(service, { token: tokens.accessToken });
+    const { user, tokens } = expectMember(await anyone().createUser({ ...alice, password }), 'CreateUserSuccess');
+    const tokenId: string = user.securityTokens[0]!.id;
+    const owner = () => operations(service, { token: tokens!.accessToken });
     const [, unused] = /Bootstrap +(\S+)/.exec(await greeting(service)) ?? [];
     await restart();
 
@@ -61,8 +61,11 @@ for (const [name, makeEnvironment] of [
     const bootstrap = (given = '') => operations(service, { headers: { 'x-bootstrap-secret': given } });
     const root = { username: 'root', password };
     await assert.rejects(bootstrap(unused).createSuperuser(root), /UNAUTHENTICATED/);
-    assert.equal((await bootstrap(bootstrapSecret).createSuperuser(root)).user.isSuperuser, true);
-    const [{ id }] = await anyone().securityTokens(alice.email);
+    assert.equal(
+      expectMember(await bootstrap(bootstrapSecret).createSuperuser(root), 'CreateSuperuserSuccess').user.isSuperuser,
+      true,
+    );
+    const { id } = (await anyone().securityTokens(alice.email))[0]!;
     assert.equal(id, tokenId, 'the same id from the same key');
     assert.equal((await anyone().sendOneTimePassword(tokenId)).__typename, 'SendOneTimePasswordSuccess');
     // Answered before the message was kept; the outbox is shown after that.
@@ -85,8 +88,9 @@ for (const [name, makeEnvironment] of [
       await anyone().authenticate({ username: 'ALICE', password }),
       await anyone().checkOneTimePassword(tokenId, oneTimePassword),
     ]) {
-      assert.deepEqual([tooSoon.__typename, tooSoon.failureCount], ['TimeoutError', 1]);
-      assert.ok(tooSoon.retryAfterSeconds > 3400 && tooSoon.retryAfterSeconds <= 3601);
+      const { failureCount, retryAfterSeconds } = expectMember(tooSoon, 'TimeoutError');
+      assert.equal(failureCount, 1);
+      assert.ok(retryAfterSeconds > 3400 && retryAfterSeconds <= 3601);
     }
     await restart(3601);
 
@@ -96,7 +100,7 @@ for (const [name, makeEnvironment] of [
 
     const right = await anyone().checkOneTimePassword(tokenId, oneTimePassword);
     assert.equal(right.__typename, 'CheckOneTimePasswordSuccess');
-    const prover = () => operations(service, { token: right.tokens.accessToken });
+    const prover = () => operations(service, { token: right.tokens!.accessToken });
     await restart();
 
     const spent = await anyone().checkOneTimePassword(tokenId, oneTimePassword);
@@ -109,7 +113,7 @@ for (const [name, makeEnvironment] of [
     await restart();
 
     await assert.rejects(prover().me(), /UNAUTHENTICATED/);
-    assert.deepEqual(await prover().signOut(right.tokens.refreshToken), { signedOut: false });
+    assert.deepEqual(await prover().signOut(right.tokens!.refreshToken), { signedOut: false });
     assert.equal(await service.kill('SIGTERM'), 0);
   });
 }

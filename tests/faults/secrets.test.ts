@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { operations, outbox } from '../support/client.js';
+import { expectMember, operations, outbox } from '../support/client.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, runToExit, sharedSecrets, startService } from '../support/service.js';
 
@@ -14,16 +14,23 @@ test('the service is not started on a database whose keys were sealed with anoth
   const secrets: Record<string, string> = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
   const replacement = secret();
   const before = await startService(secrets);
-  const { user, tokens } = await operations(before).createUser({ ...alice, password });
-  const tokenId: string = user.securityTokens[0].id;
+  const { user, tokens } = expectMember(
+    await operations(before).createUser({ ...alice, password }),
+    'CreateUserSuccess',
+  );
+  const tokenId: string = user.securityTokens[0]!.id;
   const superuser = operations(before, { headers: { 'x-bootstrap-secret': secrets.BOOTSTRAP_SECRET! } });
   await superuser.createSuperuser({ username: 'root', password });
-  const root = await operations(before).authenticate({ username: 'root', password });
+  const root = expectMember(
+    await operations(before).authenticate({ username: 'root', password }),
+    'AuthenticateSuccess',
+  );
   await operations(before).sendOneTimePassword(tokenId);
   const messages = await outbox(before);
   assert.equal(messages.length, 1);
-  const { oneTimePassword } = await operations(before, { token: root.tokens.accessToken }).generateOneTimePassword(
-    tokenId,
+  const { oneTimePassword } = expectMember(
+    await operations(before, { token: root.tokens.accessToken }).generateOneTimePassword(tokenId),
+    'GenerateOneTimePasswordSuccess',
   );
   await operations(before).checkOneTimePassword(tokenId, 'WRONG234');
   const { query, advance } = await connect(secrets.DATABASE_URL!);
@@ -38,20 +45,20 @@ test('the service is not started on a database whose keys were sealed with anoth
   assert.deepEqual(await query('select * from keys order by id'), keys);
 
   const during = await startService({ ...secrets, SECRET_KEY: `${replacement},${secrets.SECRET_KEY}` });
-  assert.equal((await operations(during, { token: tokens.accessToken }).me()).username, 'alice');
+  assert.equal((await operations(during, { token: tokens!.accessToken }).me()).username, 'alice');
   assert.deepEqual(await outbox(during), messages);
   await during.stop();
 
   const after = await startService({ ...secrets, SECRET_KEY: replacement });
   assert.deepEqual(await outbox(after), messages, 'a message outlives the SECRET_KEY of its time');
   assert.deepEqual(await (await fetch(`${after.url}/.well-known/jwks.json`)).json(), published);
-  assert.equal((await operations(after, { token: tokens.accessToken }).me()).username, 'alice');
-  assert.equal((await operations(after).refreshSession(tokens.refreshToken)).__typename, 'RefreshSessionSuccess');
+  assert.equal((await operations(after, { token: tokens!.accessToken }).me()).username, 'alice');
+  assert.equal((await operations(after).refreshSession(tokens!.refreshToken)).__typename, 'RefreshSessionSuccess');
   assert.equal(
     (await operations(after).authenticate({ username: 'alice', password })).__typename,
     'AuthenticateSuccess',
   );
-  const [{ id }] = await operations(after).securityTokens(alice.email);
+  const { id } = (await operations(after).securityTokens(alice.email))[0]!;
   assert.equal(id, tokenId);
   await operations(after).checkOneTimePassword(tokenId, 'WRONG234');
   const early = await operations(after).checkOneTimePassword(tokenId, oneTimePassword);

@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { operations, send } from '../support/client.js';
+import { expectMember, operations, send } from '../support/client.js';
 import { openTestDatabase } from '../support/database.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, runToExit, sharedSecrets, spawnService, temporaryFolder } from '../support/service.js';
@@ -41,10 +41,10 @@ test('in production the schema, the explorer, the outbox and a bootstrap secret 
     LOG_LEVEL: 'info',
   });
   const alice = { email: 'alice@example.com', password: 'correct horse battery' };
-  const { user } = await operations(service).createUser(alice);
+  const { user } = expectMember(await operations(service).createUser(alice), 'CreateUserSuccess');
   assert.equal((await operations(service).authenticate(alice)).__typename, 'AuthenticateSuccess');
   assert.equal(
-    (await operations(service).sendOneTimePassword(user.securityTokens[0].id)).__typename,
+    (await operations(service).sendOneTimePassword(user.securityTokens[0]!.id)).__typename,
     'SendOneTimePasswordSuccess',
   );
 
@@ -111,7 +111,7 @@ test('told to end, the service says that it is not ready, and serves until it is
   while (ready.status === 200) ready = await fetch(`${service.url}/readyz`);
   assert.deepEqual([ready.status, await ready.json()], [503, { status: 'draining' }]);
   assert.equal((await fetch(`${service.url}/healthz`)).status, 200);
-  const { user } = await operations(service).createUser({ username: 'late' });
+  const { user } = expectMember(await operations(service).createUser({ username: 'late' }), 'CreateUserSuccess');
   assert.equal(user.username, 'late');
   assert.equal(await service.exited, 0);
 });

@@ -23,7 +23,7 @@ const known = [
   alice.id,
   alice.emailToken,
   alice.phoneToken,
-  nobodys[0].id,
+  nobodys[0]!.id,
   'bob',
   'bob@example.com',
   password,

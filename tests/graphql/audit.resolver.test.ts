@@ -3,6 +3,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { auditEventKinds } from '../../src/database/schema.js';
 import { prune } from '../../src/domain/accounts/administration.js';
+import { expectMember } from '../support/client.js';
 import { caller, lastMessage, makeSuperuser, type Person, password, signUp, verify } from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 
@@ -79,7 +80,10 @@ describe('auditEvents', () => {
     await anonymous.authenticate({ username: 'nobody', password });
     await expect(['SIGN_IN_TIMED_OUT', 'SIGN_IN_FAILED'], { subjectId: id });
     await advance(service, 60);
-    const second = (await caller(service, device).authenticate({ username: 'alice', password })).tokens.session.id;
+    const second = expectMember(
+      await caller(service, device).authenticate({ username: 'alice', password }),
+      'AuthenticateSuccess',
+    ).tokens.session.id;
     await expect(['SIGNED_IN'], { actorId: id, subjectId: id, sessionId: second, detail: 'PASSWORD', ...from });
 
     await alice.sendOneTimePassword(alice.emailToken, 'VERIFICATION');
@@ -93,13 +97,19 @@ describe('auditEvents', () => {
     await alice.checkOneTimePassword(alice.emailToken, oneTimePassword, 'VERIFICATION');
     await expect(['ONE_TIME_PASSWORD_ACCEPTED'], { actorId: id, sessionId, ...sent });
 
-    const made = await root.generateOneTimePassword(alice.emailToken, 'AUTHENTICATION');
+    const made = expectMember(
+      await root.generateOneTimePassword(alice.emailToken, 'AUTHENTICATION'),
+      'GenerateOneTimePasswordSuccess',
+    );
     await expect(['ONE_TIME_PASSWORD_GENERATED'], { actorId: root.id, subjectId: id, detail: 'AUTHENTICATION' });
-    const { tokens } = await anonymous.checkOneTimePassword(alice.emailToken, made.oneTimePassword);
+    const { tokens } = expectMember(
+      await anonymous.checkOneTimePassword(alice.emailToken, made.oneTimePassword),
+      'CheckOneTimePasswordSuccess',
+    );
     await expect(['ONE_TIME_PASSWORD_ACCEPTED', 'SIGNED_IN'], {
       actorId: id,
       subjectId: id,
-      sessionId: tokens.session.id,
+      sessionId: tokens!.session.id,
     });
     await root.unlockSecurityToken(alice.emailToken);
     await expect(['SECURITY_TOKEN_UNLOCKED'], { actorId: root.id, subjectId: id, securityTokenId: alice.emailToken });
@@ -131,7 +141,10 @@ describe('auditEvents', () => {
     await expect(['USER_DELETED'], { actorId: root.id, subjectId: id });
 
     const squatted = await signUp(service, { email: 'dora@a.test', password });
-    const own = await root.generateOneTimePassword(squatted.emailToken, 'AUTHENTICATION');
+    const own = expectMember(
+      await root.generateOneTimePassword(squatted.emailToken, 'AUTHENTICATION'),
+      'GenerateOneTimePasswordSuccess',
+    );
     await forget();
     await anonymous.checkOneTimePassword(squatted.emailToken, own.oneTimePassword);
     await expect(['ONE_TIME_PASSWORD_ACCEPTED', 'SIGNED_IN', 'PASSWORD_REMOVED', 'SESSION_ENDED'], {
@@ -176,7 +189,7 @@ describe('auditEvents', () => {
       const page = await root.auditEvents({ first: 3, after });
       seen.push(...page.nodes.map(({ id }: Event) => id));
       assert.deepEqual(
-        page.edges.map(({ node }: { node: Event }) => node.id),
+        page.edges.map(({ node }) => node.id),
         page.nodes.map(({ id }: Event) => id),
       );
       if (!page.pageInfo.hasNextPage) break;

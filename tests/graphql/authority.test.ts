@@ -3,6 +3,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { users } from '../../src/database/schema.js';
 import type { Answer } from '../support/client.js';
+import { expectMember } from '../support/client.js';
 import {
   type Caller,
   caller,
@@ -281,17 +282,23 @@ describe('authority', () => {
     const root = await makePerson('superuser');
     const staff = await makePerson('staff');
     const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', hasPassword: true });
-    const { tokens } = await anonymous.authenticate({ username: 'alice', password });
+    const { tokens } = expectMember(
+      await anonymous.authenticate({ username: 'alice', password }),
+      'AuthenticateSuccess',
+    );
     const sessions = [alice, caller(service, { token: tokens.accessToken })];
 
-    const deactivated = await staff.updateUser({ isActive: false }, { id: alice.id });
+    const deactivated = expectMember(
+      await staff.updateUser({ isActive: false }, { id: alice.id }),
+      'UpdateUserSuccess',
+    );
     assert.deepEqual([deactivated.user.isActive, deactivated.user.sessions], [false, []]);
     for (const session of sessions) assert.equal(outcomeOf(await session.ask('{ me { id } }')), 'UNAUTHENTICATED');
     assert.equal((await anonymous.authenticate({ username: 'alice', password })).__typename, 'InvalidCredentialsError');
     const generated = await root.generateOneTimePassword(alice.emailToken, 'AUTHENTICATION');
     assert.equal(generated.__typename, 'NotFoundError');
 
-    const activated = await staff.updateUser({ isActive: true }, { id: alice.id });
+    const activated = expectMember(await staff.updateUser({ isActive: true }, { id: alice.id }), 'UpdateUserSuccess');
     assert.equal(activated.user.isActive, true);
     for (const session of sessions) assert.equal(outcomeOf(await session.ask('{ me { id } }')), 'UNAUTHENTICATED');
     const { __typename } = await caller(service, {}).authenticate({ email: 'alice@a.test', password });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
+import { expectMember } from '../support/client.js';
 import { caller, insertPeople, insertPerson, password, signUp } from '../support/people.js';
 import { advance, clear, createDatabase, type Service, sharedSecrets, startService } from '../support/service.js';
 
@@ -91,7 +92,10 @@ describe('authenticate', () => {
   test('opens a session that knows where it was opened and how', async () => {
     await insertPerson(service, { username: 'alice', hasPassword: true });
     const headers = { 'x-forwarded-for': '203.0.113.7', 'user-agent': 'Mozilla/5.0 (Test)' };
-    const { tokens } = await caller(service, { headers }).authenticate({ username: 'alice', password });
+    const { tokens } = expectMember(
+      await caller(service, { headers }).authenticate({ username: 'alice', password }),
+      'AuthenticateSuccess',
+    );
     assert.equal(tokens.session.ipAddress, '203.0.113.7');
     assert.equal(tokens.session.userAgent, 'Mozilla/5.0 (Test)');
     assert.equal(tokens.session.current, true);
@@ -100,19 +104,19 @@ describe('authenticate', () => {
   });
 
   test('notes when the user last signed in', async () => {
-    const { user } = await signUp(service, { username: 'alice', password });
-    assert.equal(user.lastLogin, null);
+    const { account } = await signUp(service, { username: 'alice', password });
+    assert.equal(account.lastLogin, null);
     await anonymous.authenticate({ username: 'alice', password: 'wrong' });
     await advance(service, 1);
-    const first = await anonymous.authenticate({ username: 'alice', password });
-    assert.ok(Math.abs(Date.parse(first.user.lastLogin) - Date.parse(first.tokens.session.createdAt)) < 2000);
-    const second = await anonymous.authenticate({ username: 'alice', password });
-    assert.ok(second.user.lastLogin > first.user.lastLogin);
+    const first = expectMember(await anonymous.authenticate({ username: 'alice', password }), 'AuthenticateSuccess');
+    assert.ok(Math.abs(Date.parse(first.user.lastLogin!) - Date.parse(first.tokens.session.createdAt)) < 2000);
+    const second = expectMember(await anonymous.authenticate({ username: 'alice', password }), 'AuthenticateSuccess');
+    assert.ok(second.user.lastLogin! > first.user.lastLogin!);
   });
 
   test('shows who has signed in their own tokens', async () => {
     await insertPerson(service, { ...alice, hasPassword: true });
-    const { user } = await anonymous.authenticate({ username: 'alice', password });
+    const { user } = expectMember(await anonymous.authenticate({ username: 'alice', password }), 'AuthenticateSuccess');
     assert.deepEqual(
       user.securityTokens.map(({ verified, failureCount }: Record<string, unknown>) => [verified, failureCount]),
       [
@@ -242,7 +246,7 @@ describe('after a wrong password', () => {
       early.push(await anonymous.authenticate({ username: 'alice', password: guess }));
     for (const { __typename, retryAt, failureCount } of early)
       assert.deepEqual([__typename, retryAt, failureCount], ['TimeoutError', early[0]!.retryAt, 1]);
-    assert.ok(Date.parse(early[0]!.retryAt) - Date.now() < 1000);
+    assert.ok(Date.parse(early[0]!.retryAt!) - Date.now() < 1000);
     await advance(service, 1);
     assert.equal((await anonymous.authenticate({ username: 'alice', password })).__typename, 'AuthenticateSuccess');
   });
@@ -426,14 +430,20 @@ describe('the count of failed sign-ins', () => {
     assert.equal(await from('203.0.113.1').fail(), 'InvalidCredentialsError');
     assert.equal(await from('::ffff:203.0.113.1').signIn(), 'TimeoutError');
     await advance(service, 60);
-    const { tokens } = await from('::ffff:203.0.113.1').authenticate({ username: 'alice', password });
+    const { tokens } = expectMember(
+      await from('::ffff:203.0.113.1').authenticate({ username: 'alice', password }),
+      'AuthenticateSuccess',
+    );
     assert.equal(tokens.session.ipAddress, '203.0.113.1');
   });
 
   test('believes X-Forwarded-For only of a proxy, and only what the proxy has added', async () => {
     await insertPerson(service, { username: 'alice', hasPassword: true });
     const untrusted = (address: string) => caller(direct, { headers: { 'x-forwarded-for': address } });
-    const { tokens } = await untrusted('203.0.113.1').authenticate({ username: 'alice', password });
+    const { tokens } = expectMember(
+      await untrusted('203.0.113.1').authenticate({ username: 'alice', password }),
+      'AuthenticateSuccess',
+    );
     assert.equal(tokens.session.ipAddress, '127.0.0.1');
     await untrusted('203.0.113.2').authenticate({ username: 'alice', password: 'wrong' });
     const early = await untrusted('203.0.113.3').authenticate({ username: 'alice', password });
@@ -442,7 +452,10 @@ describe('the count of failed sign-ins', () => {
     await clear(service);
     await insertPerson(service, { username: 'alice', hasPassword: true });
     const through = from('192.0.2.1, 192.0.2.2, 203.0.113.1');
-    const { tokens: tokensThrough } = await through.authenticate({ username: 'alice', password });
+    const { tokens: tokensThrough } = expectMember(
+      await through.authenticate({ username: 'alice', password }),
+      'AuthenticateSuccess',
+    );
     assert.equal(tokensThrough.session.ipAddress, '203.0.113.1');
   });
 

@@ -3,6 +3,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { oneTimePasswords, storedNow } from '../../src/database/schema.js';
 import type { Answer } from '../support/client.js';
+import { expectMember } from '../support/client.js';
 import {
   type Caller,
   caller,
@@ -81,29 +82,38 @@ function checkVerification(asker: Caller, tokenId: string, oneTimePassword: stri
 
 const codeOf = ({ errors, data }: Answer) => errors?.[0]?.extensions.code ?? JSON.stringify(data);
 
-const isTaken = (result: { issues?: { code: string }[] }) => result.issues?.[0]?.code === 'TAKEN';
+const isTaken = (result: { issues?: { code: string }[] | undefined }) => result.issues?.[0]?.code === 'TAKEN';
 
 describe('an account that was made with somebody else’s address', () => {
   for (const { kind, victims } of kinds) {
     test(`is the victim’s who signs in by the ${kind}: the stranger’s password and sessions are gone`, async () => {
       const stranger = await insertPerson(service, { username: 'mallory', [kind]: victims, hasPassword: true });
-      const { tokens } = await anonymous.authenticate({ username: 'mallory', password });
+      const { tokens } = expectMember(
+        await anonymous.authenticate({ username: 'mallory', password }),
+        'AuthenticateSuccess',
+      );
       const sessions = [stranger, caller(service, { token: tokens.accessToken })];
-      const signedIn = await signInBy(victims, await makeCode(victims, 'AUTHENTICATION'));
-      const { id, hasUsablePassword, [`${kind}Verified`]: verified } = signedIn.user;
-      assert.deepEqual([id, hasUsablePassword, verified], [stranger.id, false, true]);
+      const signedIn = expectMember(
+        await signInBy(victims, await makeCode(victims, 'AUTHENTICATION')),
+        'CheckOneTimePasswordSuccess',
+      );
+      const { user } = signedIn;
+      assert.deepEqual(user, { ...user, id: stranger.id, hasUsablePassword: false, [`${kind}Verified`]: true });
       for (const session of sessions) assert.equal(await isSignedIn(session), false);
       for (const identifier of ['mallory', victims])
         assert.equal((await anonymous.authenticate({ identifier, password })).__typename, 'InvalidCredentialsError');
-      const victim = caller(service, { token: signedIn.tokens.accessToken });
-      assert.equal((await victim.account()).sessions.length, 1);
+      const victim = caller(service, { token: signedIn.tokens!.accessToken });
+      assert.equal((await victim.me()).sessions.length, 1);
       assert.equal((await victim.changePassword({ newPassword })).__typename, 'ChangePasswordSuccess');
     });
 
     test(`keeps its password where its signed-in owner verifies the ${kind}, and at later sign-ins by it`, async () => {
       const owner = await insertPerson(service, { [kind]: victims, hasPassword: true });
       await verifyOwn(owner, victims);
-      const signedIn = await signInBy(victims, await makeCode(victims, 'AUTHENTICATION'));
+      const signedIn = expectMember(
+        await signInBy(victims, await makeCode(victims, 'AUTHENTICATION')),
+        'CheckOneTimePasswordSuccess',
+      );
       assert.equal(signedIn.user.hasUsablePassword, true);
       assert.equal(await isSignedIn(owner), true);
     });
@@ -163,10 +173,13 @@ describe('a mistyped address', () => {
         const code = await makeCode(mistyped, 'VERIFICATION');
         await assertUselessTo(code, mistyped);
 
-        const { user } = await owner.updateUser({ [kind]: own }, { currentPassword: password });
+        const { user } = expectMember(
+          await owner.updateUser({ [kind]: own }, { currentPassword: password }),
+          'UpdateUserSuccess',
+        );
         assert.equal(user[kind], own);
         await verifyOwn(owner, own);
-        assert.equal((await owner.account())[`${kind}Verified`], true);
+        assert.equal((await owner.me())[`${kind}Verified`], true);
         await signUp(service, { [kind]: mistyped });
       });
 
@@ -177,14 +190,17 @@ describe('a mistyped address', () => {
       const code = await makeCode(mistyped, 'VERIFICATION');
       await assertUselessTo(code, mistyped);
 
-      const signedIn = await signInBy(own, await makeCode(own, 'AUTHENTICATION'));
+      const signedIn = expectMember(
+        await signInBy(own, await makeCode(own, 'AUTHENTICATION')),
+        'CheckOneTimePasswordSuccess',
+      );
       assert.equal(signedIn.user.id, owner.id);
-      const reset = await resetBy(own, await makeCode(own, 'PASSWORD_RESET'));
+      const reset = expectMember(await resetBy(own, await makeCode(own, 'PASSWORD_RESET')), 'ResetPasswordSuccess');
       assert.equal(reset.user?.id, owner.id);
       const session = caller(service, { token: reset.tokens.accessToken });
       const late = await checkVerification(session, tokenOf(mistyped), code);
       assert.match(codeOf(late), /INVALID_ONE_TIME_PASSWORD/, 'the reset has made it void');
-      const { user } = await session.updateUser({ [kind]: own });
+      const { user } = expectMember(await session.updateUser({ [kind]: own }), 'UpdateUserSuccess');
       assert.deepEqual([user[kind], user.pendingEmail, user.pendingPhone], [own, null, null]);
     });
 
@@ -238,7 +254,7 @@ describe('an address squatted beside a verified one', () => {
     for (const { name, squat } of squats) {
       test(`is released after a day to whoever signs up with it: a ${kind} ${name}`, async () => {
         const mallory = await squat(kind, victims);
-        const kept = await mallory.account();
+        const kept = await mallory.me();
         const code = await makeCode(victims, 'VERIFICATION');
         assert.equal(await reaches(victims, 'AUTHENTICATION'), false);
         await advance(service, 23 * hour);
@@ -246,23 +262,31 @@ describe('an address squatted beside a verified one', () => {
         await advance(service, hour);
         const victim = await signUp(service, { [kind]: victims });
         assert.deepEqual(
-          (await victim.account()).securityTokens.map(({ id }: { id: string }) => id),
+          (await victim.me()).securityTokens.map(({ id }: { id: string }) => id),
           [tokenOf(victims)],
         );
 
-        const left = await mallory.account();
-        const expected = { ...kept, pendingEmail: null, pendingPhone: null };
-        if (kept[kind] === victims) Object.assign(expected, { [kind]: null, [`${kind}Verified`]: null });
-        const { securityTokens, sessions: _, lastLogin: __, dateJoined: ___, ...account } = left;
-        for (const [field, value] of Object.entries(account)) assert.deepEqual(value, expected[field], field);
+        const left = await mallory.me();
+        const { securityTokens, sessions, lastLogin, dateJoined } = left;
+        assert.deepEqual(left, {
+          ...kept,
+          ...{ securityTokens, sessions, lastLogin, dateJoined, pendingEmail: null, pendingPhone: null },
+          ...(kept[kind] === victims && { [kind]: null, [`${kind}Verified`]: null }),
+        });
         assert.deepEqual(
-          securityTokens.map(({ verified }: { verified: boolean }) => verified),
+          securityTokens.map(({ verified }) => verified),
           [true],
         );
         assert.equal(codeOf(await checkVerification(mallory, tokenOf(victims), code)), 'FORBIDDEN');
         assert.match(codeOf(await checkVerification(victim, tokenOf(victims), code)), /INVALID_ONE_TIME_PASSWORD/);
         await advance(service, 30);
-        assert.equal((await signInBy(victims, await makeCode(victims, 'AUTHENTICATION'))).user.id, victim.id);
+        assert.equal(
+          expectMember(
+            await signInBy(victims, await makeCode(victims, 'AUTHENTICATION')),
+            'CheckOneTimePasswordSuccess',
+          ).user.id,
+          victim.id,
+        );
       });
 
       test(`is released after a day to whoever adds it: a ${kind} ${name}`, async () => {
@@ -306,14 +330,17 @@ describe('an address squatted beside a verified one', () => {
     await advance(service, 24 * hour);
     const refused = await anonymous.createUser({ username: 'taken', email: 'victim@a.test' });
     assert.equal(refused.__typename, 'ValidationError');
-    assert.equal((await mallory.account()).email, 'victim@a.test');
+    assert.equal((await mallory.me()).email, 'victim@a.test');
   });
 
   test('is not released where no verified one stands beside it: whoever reads it proves it', async () => {
     await signUp(service, { username: 'mallory', email: 'victim@a.test', password });
     await advance(service, 48 * hour);
     assert.ok(isTaken(await anonymous.createUser({ email: 'victim@a.test' })));
-    const signedIn = await signInBy('victim@a.test', await makeCode('victim@a.test', 'AUTHENTICATION'));
+    const signedIn = expectMember(
+      await signInBy('victim@a.test', await makeCode('victim@a.test', 'AUTHENTICATION')),
+      'CheckOneTimePasswordSuccess',
+    );
     assert.equal(signedIn.user.username, 'mallory');
   });
 });
@@ -398,7 +425,7 @@ describe('unlockSecurityToken', () => {
       .insert(oneTimePasswords)
       .values({ tokenId: tokenOf(address), purpose: 'AUTHENTICATION', ...failures })
       .onConflictDoUpdate({ target: [oneTimePasswords.tokenId, oneTimePasswords.purpose], set: failures });
-    const closed = await signInBy(address, 'WRONG');
+    const closed = expectMember(await signInBy(address, 'WRONG'), 'TimeoutError');
     assert.deepEqual([closed.failureCount, closed.retryAfterSeconds > 86_000], [6, true]);
   }
 
@@ -407,7 +434,7 @@ describe('unlockSecurityToken', () => {
       assert.equal((await signInBy(email, 'WRONG')).__typename, 'InvalidOneTimePasswordError');
       await advance(service, wait);
     }
-    const closed = await signInBy(email, 'WRONG');
+    const closed = expectMember(await signInBy(email, 'WRONG'), 'TimeoutError');
     assert.deepEqual([closed.failureCount, closed.retryAfterSeconds > 86_000], [6, true]);
   });
 
@@ -442,15 +469,18 @@ describe('unlockSecurityToken', () => {
     await lock('+12025550101');
     await resetBy(email, 'WRONG');
     await alice.unlockSecurityToken(alice.emailToken);
-    const [emailToken, phoneToken] = (await alice.account()).securityTokens;
-    assert.deepEqual([emailToken.failureCount, phoneToken.failureCount], [0, 6]);
+    const [emailToken, phoneToken] = (await alice.me()).securityTokens;
+    assert.deepEqual([emailToken!.failureCount, phoneToken!.failureCount], [0, 6]);
     assert.equal((await resetBy(email, 'WRONG')).__typename, 'InvalidOneTimePasswordError');
   });
 
   test('its owner frees a pending one too', async () => {
     const alice = await insertPerson(service, { email, verified: true });
     await alice.updateUser({ email: 'new@a.test' });
-    const { __typename, securityToken } = await alice.unlockSecurityToken(tokenOf('new@a.test'));
+    const { __typename, securityToken } = expectMember(
+      await alice.unlockSecurityToken(tokenOf('new@a.test')),
+      'UnlockSecurityTokenSuccess',
+    );
     assert.deepEqual([__typename, securityToken.verified], ['UnlockSecurityTokenSuccess', false]);
   });
 
@@ -459,7 +489,7 @@ describe('unlockSecurityToken', () => {
     await lock(email);
     await advance(service, 601);
     assert.equal(codeOf(await alice.ask(document, { tokenId: alice.emailToken })), 'FORBIDDEN');
-    const { tokens } = await anonymous.authenticate({ email, password });
+    const { tokens } = expectMember(await anonymous.authenticate({ email, password }), 'AuthenticateSuccess');
     const session = caller(service, { token: tokens.accessToken });
     assert.equal((await session.unlockSecurityToken(alice.emailToken)).__typename, 'UnlockSecurityTokenSuccess');
   });
@@ -472,11 +502,11 @@ describe('unlockSecurityToken', () => {
       assert.equal((await alice.unlockSecurityToken(alice.emailToken)).__typename, 'UnlockSecurityTokenSuccess');
     }
     assert.equal((await signInBy(email, 'WRONG')).__typename, 'InvalidOneTimePasswordError');
-    const refused = await alice.unlockSecurityToken(alice.emailToken);
+    const refused = expectMember(await alice.unlockSecurityToken(alice.emailToken), 'TimeoutError');
     assert.deepEqual([refused.__typename, refused.failureCount], ['TimeoutError', null]);
     assert.ok(refused.retryAfterSeconds > 86_000 && refused.retryAfterSeconds <= 86_400);
-    const [token] = (await alice.account()).securityTokens;
-    assert.equal(token.failureCount, 1, 'nothing was cleared');
+    const [token] = (await alice.me()).securityTokens;
+    assert.equal(token!.failureCount, 1, 'nothing was cleared');
     assert.equal((await root.unlockSecurityToken(alice.emailToken)).__typename, 'UnlockSecurityTokenSuccess');
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { oneTimePasswords } from '../../src/database/schema.js';
-import { type Answer, oneTimePasswordSentTo } from '../support/client.js';
+import { type Answer, expectMember, issuesOf, oneTimePasswordSentTo } from '../support/client.js';
 import {
   type Caller,
   caller,
@@ -59,11 +59,6 @@ async function opens(identifier: string, typed: string): Promise<boolean> {
   if (__typename !== 'AuthenticateSuccess') assert.equal(__typename, 'InvalidCredentialsError');
   await advance(service, 3600);
   return __typename === 'AuthenticateSuccess';
-}
-
-function issuesOf(result: { __typename: string; issues?: { field: string | null; code: string }[] }) {
-  assert.equal(result.__typename, 'ValidationError', JSON.stringify(result));
-  return result.issues!.map(({ field, code }) => `${field} ${code}`);
 }
 
 const errorCode = ({ errors }: Answer) => errors?.[0]?.extensions.code;
@@ -134,8 +129,11 @@ describe('changePassword', () => {
     for (const input of [{ newPassword }, { newPassword, currentPassword: '' }])
       assert.equal((await alice.changePassword(input)).__typename, 'InvalidCredentialsError');
     const code = await makeCode(email, 'AUTHENTICATION');
-    const { tokens } = await anonymous.checkOneTimePassword(alice.emailToken, code);
-    const session = caller(service, { token: tokens.accessToken });
+    const { tokens } = expectMember(
+      await anonymous.checkOneTimePassword(alice.emailToken, code),
+      'CheckOneTimePasswordSuccess',
+    );
+    const session = caller(service, { token: tokens!.accessToken });
     const changed = await session.changePassword({ newPassword });
     assert.equal(changed.user?.hasUsablePassword, true);
     assert.equal(await opens(email, newPassword), true);
@@ -147,7 +145,7 @@ describe('changePassword', () => {
     const results = await Promise.all(
       candidates.map((candidate) => alice.changePassword({ currentPassword: password, newPassword: candidate })),
     );
-    const changed = candidates.filter((_, index) => results[index].__typename === 'ChangePasswordSuccess');
+    const changed = candidates.filter((_, index) => results[index]!.__typename === 'ChangePasswordSuccess');
     assert.equal(changed.length, 1);
     assert.equal(await opens('alice', changed[0]!), true);
   });
@@ -179,10 +177,10 @@ describe('setUserPassword', () => {
   test('an account without a password gets one, and another superuser too', async () => {
     const root = await insertPerson(service, { username: 'root', role: 'superuser' });
     const alice = await insertPerson(service, { username: 'alice' });
-    const { user: second } = await root.createSuperuser({ username: 'second' });
+    const { user: second } = expectMember(await root.createSuperuser({ username: 'second' }), 'CreateSuperuserSuccess');
     for (const { id, username } of [{ id: alice.id, username: 'alice' }, second]) {
       assert.equal((await root.setUserPassword(id, newPassword)).__typename, 'SetUserPasswordSuccess');
-      assert.equal(await opens(username, newPassword), true);
+      assert.equal(await opens(username!, newPassword), true);
     }
   });
 
@@ -204,8 +202,8 @@ describe('resetPassword', () => {
     return { alice, code: await makeCode(email, 'PASSWORD_RESET') };
   }
 
-  async function failureCount(alice: Person): Promise<number> {
-    return (await alice.account()).securityTokens[0].failureCount;
+  async function failureCount(alice: Person): Promise<number | null> {
+    return (await alice.me()).securityTokens[0]!.failureCount;
   }
 
   test('sets the password, ends every session and opens one', async () => {
@@ -278,9 +276,12 @@ describe('resetPassword', () => {
       await advance(service, wait);
     }
     assert.equal((await reset(email, code)).__typename, 'ResetPasswordSuccess');
-    const { tokens } = await anonymous.authenticate({ username: 'alice', password: newPassword });
-    const [token] = (await caller(service, { token: tokens.accessToken }).account()).securityTokens;
-    assert.deepEqual([token.failureCount, token.retryAt, token.expiresAt], [0, null, null]);
+    const { tokens } = expectMember(
+      await anonymous.authenticate({ username: 'alice', password: newPassword }),
+      'AuthenticateSuccess',
+    );
+    const [token] = (await caller(service, { token: tokens.accessToken }).me()).securityTokens;
+    assert.deepEqual([token!.failureCount, token!.retryAt, token!.expiresAt], [0, null, null]);
   });
 
   test('a password too similar to the user neither counts nor spends: the same one-time password is good at once', async () => {

@@ -38,9 +38,9 @@ describe('a refresh', () => {
     assert.equal(tokens.session.id, alice.tokens.session.id);
     assert.equal(tokens.session.current, true);
     assert.notEqual(tokens.refreshToken, alice.tokens.refreshToken);
-    assert.match(tokens.refreshToken, /^frt_[\w-]{86}$/);
+    assert.match(tokens.refreshToken!, /^frt_[\w-]{86}$/);
     assert.equal(await whoIs(service, tokens.accessToken), alice.user.id);
-    const next = await refreshed(service, tokens.refreshToken);
+    const next = await refreshed(service, tokens.refreshToken!);
     assert.equal(next.session.id, alice.tokens.session.id);
     assert.notEqual(next.refreshToken, tokens.refreshToken);
   });

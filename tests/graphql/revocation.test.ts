@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { operations, outbox, send } from '../support/client.js';
+import { expectMember, operations, outbox, send } from '../support/client.js';
 import { root } from '../support/root.js';
 import { advance, clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
 import {
@@ -123,9 +123,9 @@ describe('User.sessions', () => {
       ['Tablet/3', '203.0.113.8', true],
     ]);
     const [first] = await laptop.as.sessions();
-    assert.deepEqual([first.id, first.current], [laptop.tokens.session.id, true]);
-    assert.deepEqual(first.authenticationMethods, ['PASSWORD']);
-    assert.ok(first.lastUsedAt >= first.createdAt);
+    assert.deepEqual([first!.id, first!.current], [laptop.tokens.session.id, true]);
+    assert.deepEqual(first!.authenticationMethods, ['PASSWORD']);
+    assert.ok(first!.lastUsedAt >= first!.createdAt);
   });
 
   test('shows the address of a proxy that is not trusted, not the one that it names', async () => {
@@ -195,7 +195,7 @@ describe('revokeSession', () => {
 
   test('ends the one that asks', async () => {
     const alice = await signUp(service, { username: 'alice' });
-    const revoked = await alice.as.revokeSession(alice.tokens.session.id);
+    const revoked = expectMember(await alice.as.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
     assert.equal(revoked.session.current, true);
     await assertDead(alice);
   });

@@ -1,7 +1,7 @@
 /** The refresh token in a cookie: its attributes, and whose pages may use it. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { type Answer, operations, send } from '../support/client.js';
+import { type Answer, expectMember, operations, send } from '../support/client.js';
 import { advance, clear, createDatabase, type Service, sharedSecrets, startService } from '../support/service.js';
 import { assertRefreshRefused, codeOf, lastMessageTo, password, signUp, verify, whoIs } from '../support/sessions.js';
 
@@ -228,7 +228,10 @@ describe('a page', () => {
     }
     const bob = await operations(secure).createUser({ username: 'bob', password });
     assert.equal(bob.__typename, 'CreateUserSuccess', 'nobody has taken the name');
-    const alice = await operations(secure).authenticate({ username: 'alice', password });
+    const alice = expectMember(
+      await operations(secure).authenticate({ username: 'alice', password }),
+      'AuthenticateSuccess',
+    );
     const { sessions } = await operations(secure, { token: alice.tokens.accessToken }).me();
     assert.equal(sessions.length, 2, 'the sign-up and the last sign-in');
   });

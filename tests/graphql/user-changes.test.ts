@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { operations, outbox } from '../support/client.js';
+import { expectMember, issuesOf, operations, outbox } from '../support/client.js';
 import {
   caller,
   idOfAddress,
@@ -46,11 +46,6 @@ async function countMessagesTo(address: string): Promise<number> {
   return (await outbox(service)).filter(({ to }) => to === address).length;
 }
 
-function issuesOf(result: { __typename: string; issues?: { field: string | null; code: string }[] }) {
-  assert.equal(result.__typename, 'ValidationError', JSON.stringify(result));
-  return result.issues!.map(({ field, code }) => `${field} ${code}`);
-}
-
 async function codeOf(asked: ReturnType<Person['ask']>): Promise<string | undefined> {
   const { errors, data } = await asked;
   return errors?.[0]?.extensions.code ?? JSON.stringify(data);
@@ -81,12 +76,15 @@ describe('identifiers', () => {
       ],
     );
 
-    const changed = await alice.updateUser({ username: 'Ａlicia', email: 'alicia@a.test' });
+    const changed = expectMember(
+      await alice.updateUser({ username: 'Ａlicia', email: 'alicia@a.test' }),
+      'UpdateUserSuccess',
+    );
     assert.equal(changed.user.username, 'Alicia');
     assert.equal(changed.user.email, 'alicia@a.test');
     assert.equal(changed.user.phone, phone);
 
-    const removed = await alice.updateUser({ username: null, phone: null });
+    const removed = expectMember(await alice.updateUser({ username: null, phone: null }), 'UpdateUserSuccess');
     assert.equal(removed.user.username, null);
     assert.equal(removed.user.phone, null);
     assert.equal(removed.user.phoneVerified, null);
@@ -123,10 +121,9 @@ describe('identifiers', () => {
       if (from !== to)
         test(`updateUser puts a ${to} in the place of a ${from} that is the only identifier`, async () => {
           const alice = await insertPerson(service, { [from]: old });
-          const swapped = await alice.updateUser({ [from]: null, [to]: other });
-          assert.equal(swapped.__typename, 'UpdateUserSuccess', JSON.stringify(swapped));
-          assert.deepEqual([swapped.user[from], swapped.user[to]], [null, other]);
-          assert.equal(swapped.user.securityTokens.length, to === 'username' ? 0 : 1);
+          const { user } = expectMember(await alice.updateUser({ [from]: null, [to]: other }), 'UpdateUserSuccess');
+          assert.deepEqual(user, { ...user, [from]: null, [to]: other });
+          assert.equal(user.securityTokens.length, to === 'username' ? 0 : 1);
           await signUp(service, { [from]: old });
         });
 
@@ -146,7 +143,7 @@ describe('identifiers', () => {
       issuesOf(await alice.updateUser({ username: 'a'.repeat(151), email: 'good@a.test', phone: ' ' })),
       ['username TOO_LONG', 'phone INVALID'],
     );
-    const { user } = await alice.updateUser({});
+    const { user } = expectMember(await alice.updateUser({}), 'UpdateUserSuccess');
     assert.deepEqual([user.username, user.email, user.phone], ['alice', 'alice@a.test', phone]);
   });
 
@@ -159,7 +156,7 @@ describe('identifiers', () => {
       const free = { username: 'free', email: 'free@a.test', phone: thirdPhone };
       assert.deepEqual(issuesOf(await alice.updateUser({ ...free, [field]: value })), [`${field} TAKEN`]);
     }
-    const { user } = await alice.updateUser({});
+    const { user } = expectMember(await alice.updateUser({}), 'UpdateUserSuccess');
     assert.deepEqual([user.username, user.email, user.phone], ['alice', 'alice@a.test', phone]);
   });
 
@@ -230,7 +227,7 @@ describe('addresses', () => {
       while ((await query(isWaiting)).length === 0) await delay(10);
       await verifying.query('commit');
       await verifying.end();
-      const { user } = await changing;
+      const { user } = expectMember(await changing, 'UpdateUserSuccess');
       assert.deepEqual([user[kind], user[verified], user[pending]], [old, true, next]);
     });
 
@@ -244,7 +241,7 @@ describe('addresses', () => {
         PASSWORD_RESET: await makeCode(old, 'PASSWORD_RESET'),
       };
       const oldToken = tokenOf(old);
-      const { user } = await alice.updateUser({ [kind]: next });
+      const { user } = expectMember(await alice.updateUser({ [kind]: next }), 'UpdateUserSuccess');
       assert.equal(user[kind], next);
       assert.equal(user.pendingEmail ?? user.pendingPhone, null);
       assert.deepEqual(
@@ -274,7 +271,10 @@ describe('addresses', () => {
       assert.equal(await countMessagesTo(next), 0);
       await advance(service, 30);
       await verifyAddress(alice, next);
-      const signedIn = await anonymous.checkOneTimePassword(tokenOf(next), await makeCode(next, 'AUTHENTICATION'));
+      const signedIn = expectMember(
+        await anonymous.checkOneTimePassword(tokenOf(next), await makeCode(next, 'AUTHENTICATION')),
+        'CheckOneTimePasswordSuccess',
+      );
       assert.equal(signedIn.user.id, alice.id);
     });
 
@@ -283,7 +283,7 @@ describe('addresses', () => {
       const { pending, verified } = addresses.find((one) => one.kind === kind)!;
       const alice = await insertPerson(service, { [kind]: old, hasPassword: true, verified: true });
 
-      const { user } = await alice.updateUser({ [kind]: next });
+      const { user } = expectMember(await alice.updateUser({ [kind]: next }), 'UpdateUserSuccess');
       assert.deepEqual([user[kind], user[verified], user[pending]], [old, true, next]);
       assert.deepEqual(
         user.securityTokens.map((token: Record<string, unknown>) => [token.id, token.verified]),
@@ -293,7 +293,10 @@ describe('addresses', () => {
         ],
       );
       const oldCode = await makeCode(old, 'AUTHENTICATION');
-      const signedIn = await anonymous.checkOneTimePassword(tokenOf(old), oldCode);
+      const signedIn = expectMember(
+        await anonymous.checkOneTimePassword(tokenOf(old), oldCode),
+        'CheckOneTimePasswordSuccess',
+      );
       assert.equal(signedIn.user.id, alice.id);
       assert.equal((await anonymous.authenticate({ [kind]: old, password })).__typename, 'AuthenticateSuccess');
       assert.equal((await anonymous.authenticate({ [kind]: next, password })).__typename, 'InvalidCredentialsError');
@@ -303,7 +306,7 @@ describe('addresses', () => {
       const late = [await makeCode(old, 'AUTHENTICATION'), await makeCode(old, 'PASSWORD_RESET')] as const;
       const told = await countMessagesTo(old);
       await verifyAddress(alice, next);
-      const after = await alice.account();
+      const after = await alice.me();
       assert.deepEqual([after[kind], after[verified], after[pending]], [next, true, null]);
       assert.deepEqual(
         after.securityTokens.map((token: Record<string, unknown>) => [token.id, token.verified]),
@@ -334,8 +337,11 @@ describe('addresses', () => {
       assert.equal(await codeOf(check(bob, tokenId, code, 'VERIFICATION')), 'FORBIDDEN');
       const asSignIn = await anonymous.checkOneTimePassword(tokenId, code);
       assert.equal(asSignIn.__typename, 'InvalidOneTimePasswordError');
-      assert.equal((await alice.account())[kind], old);
-      const verified = await alice.checkOneTimePassword(tokenId, code, 'VERIFICATION');
+      assert.equal((await alice.me())[kind], old);
+      const verified = expectMember(
+        await alice.checkOneTimePassword(tokenId, code, 'VERIFICATION'),
+        'CheckOneTimePasswordSuccess',
+      );
       assert.equal(verified.user[kind], next);
       assert.equal(verified.tokens, null);
     });
@@ -345,13 +351,13 @@ describe('addresses', () => {
       const alice = await insertPerson(service, { [kind]: old, verified: true });
       await alice.updateUser({ [kind]: first });
       const code = await makeCode(first, 'VERIFICATION');
-      const { user } = await alice.updateUser({ [kind]: second });
+      const { user } = expectMember(await alice.updateUser({ [kind]: second }), 'UpdateUserSuccess');
       assert.deepEqual([user[kind], user.pendingEmail ?? user.pendingPhone], [old, second]);
       assert.equal(user.securityTokens.length, 2);
       assert.equal(await codeOf(check(alice, tokenOf(first), code, 'VERIFICATION')), 'FORBIDDEN');
       await signUp(service, { [kind]: first });
       await verifyAddress(alice, second);
-      assert.equal((await alice.account())[kind], second);
+      assert.equal((await alice.me())[kind], second);
     });
 
     test(`a pending ${kind} that was replaced and is set again needs a new one-time password`, async () => {
@@ -370,7 +376,7 @@ describe('addresses', () => {
       const alice = await insertPerson(service, { [kind]: old, verified: true });
       await alice.updateUser({ [kind]: next });
       const code = await makeCode(next, 'VERIFICATION');
-      const { user } = await alice.updateUser({ [kind]: old });
+      const { user } = expectMember(await alice.updateUser({ [kind]: old }), 'UpdateUserSuccess');
       assert.deepEqual([user[kind], user.pendingEmail ?? user.pendingPhone], [old, null]);
       assert.deepEqual(
         user.securityTokens.map(({ verified }: Record<string, unknown>) => verified),
@@ -397,7 +403,7 @@ describe('addresses', () => {
       const oldCode = await makeCode(old, 'AUTHENTICATION');
       const code = await makeCode(next, 'VERIFICATION');
       const told = await countMessagesTo(old);
-      const { user } = await alice.updateUser({ [kind]: null });
+      const { user } = expectMember(await alice.updateUser({ [kind]: null }), 'UpdateUserSuccess');
       assert.deepEqual([user[kind], user.pendingEmail, user.pendingPhone, user.securityTokens], [null, null, null, []]);
       assert.equal(await countMessagesTo(old), told + 1);
       const late = await anonymous.checkOneTimePassword(tokenOf(old), oldCode);
@@ -410,9 +416,9 @@ describe('addresses', () => {
   test('the same email in another spelling is the same: still verified, nothing pending, what was sent is good', async () => {
     const alice = await insertPerson(service, { email: 'alice@a.test', verified: true });
     const code = await makeCode('alice@a.test', 'AUTHENTICATION');
-    const { user } = await alice.updateUser({ email: 'ALICE@A.TEST' });
+    const { user } = expectMember(await alice.updateUser({ email: 'ALICE@A.TEST' }), 'UpdateUserSuccess');
     assert.deepEqual([user.email, user.emailVerified, user.pendingEmail], ['ALICE@a.test', true, null]);
-    assert.match(user.securityTokens[0].name, /^AL/);
+    assert.match(user.securityTokens[0]!.name, /^AL/);
     const signedIn = await anonymous.checkOneTimePassword(tokenOf('alice@a.test'), code);
     assert.equal(signedIn.user?.id, alice.id);
     await advance(service, 30);
@@ -422,28 +428,34 @@ describe('addresses', () => {
 
   test('the same phone in another format and the same username in another case are the same', async () => {
     const alice = await insertPerson(service, { username: 'alice', phone, verified: true });
-    const { user } = await alice.updateUser({ username: 'ALICE', phone: '(202) 555 0101' });
+    const { user } = expectMember(
+      await alice.updateUser({ username: 'ALICE', phone: '(202) 555 0101' }),
+      'UpdateUserSuccess',
+    );
     assert.deepEqual([user.username, user.phone, user.phoneVerified, user.pendingPhone], ['ALICE', phone, true, null]);
   });
 
   test('the pending email in another spelling is verified in that spelling', async () => {
     const alice = await insertPerson(service, { email: 'old@a.test', verified: true });
     await alice.updateUser({ email: 'new@b.test' });
-    const { user } = await alice.updateUser({ email: 'New@B.test' });
+    const { user } = expectMember(await alice.updateUser({ email: 'New@B.test' }), 'UpdateUserSuccess');
     assert.deepEqual([user.email, user.pendingEmail], ['old@a.test', 'New@b.test']);
     await verifyAddress(alice, 'New@b.test');
-    assert.equal((await alice.account()).email, 'New@b.test');
+    assert.equal((await alice.me()).email, 'New@b.test');
   });
 
   test('an email and a phone wait and are verified independently of each other', async () => {
     const alice = await insertPerson(service, { email: 'old@a.test', phone, verified: true });
-    const { user } = await alice.updateUser({ email: 'new@b.test', phone: otherPhone });
+    const { user } = expectMember(
+      await alice.updateUser({ email: 'new@b.test', phone: otherPhone }),
+      'UpdateUserSuccess',
+    );
     assert.deepEqual([user.pendingEmail, user.pendingPhone], ['new@b.test', otherPhone]);
     await verifyAddress(alice, 'new@b.test');
-    const after = await alice.account();
+    const after = await alice.me();
     assert.deepEqual([after.email, after.phone, after.pendingPhone], ['new@b.test', phone, otherPhone]);
     await verifyAddress(alice, otherPhone);
-    assert.equal((await alice.account()).phone, otherPhone);
+    assert.equal((await alice.me()).phone, otherPhone);
   });
 });
 
@@ -456,7 +468,7 @@ describe('proof', () => {
     for (const input of [{ email: 'two@a.test' }, { email: null }, { username: 'alicia' }, { phone }]) {
       assert.equal((await alice.updateUser(input)).__typename, 'InvalidCredentialsError');
     }
-    assert.equal((await alice.account()).email, 'one@a.test');
+    assert.equal((await alice.me()).email, 'one@a.test');
     const changed = await alice.updateUser({ email: 'two@a.test' }, { currentPassword: password });
     assert.equal(changed.user?.email, 'two@a.test');
     assert.equal(
@@ -476,7 +488,10 @@ describe('proof', () => {
   test('signing in elsewhere does not make a session recent', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     await advance(service, 601);
-    const { tokens } = await anonymous.authenticate({ username: 'alice', password });
+    const { tokens } = expectMember(
+      await anonymous.authenticate({ username: 'alice', password }),
+      'AuthenticateSuccess',
+    );
     assert.equal((await alice.updateUser({ username: 'alicia' })).__typename, 'InvalidCredentialsError');
     const there = operations(service, { token: tokens.accessToken });
     assert.equal((await there.updateUser({ username: 'alicia' })).__typename, 'UpdateUserSuccess');
@@ -498,7 +513,7 @@ describe('proof', () => {
         assert.deepEqual([early.failureCount, early.retryAfterSeconds], [index + 1, wait]);
         await advance(service, wait);
       }
-      assert.equal((await alice.account()).username, 'alice');
+      assert.equal((await alice.me()).username, 'alice');
       assert.match((await attempt(password)).__typename, /Success$/);
     });
 
@@ -537,7 +552,7 @@ describe('proof', () => {
       assert.equal(refused.__typename, 'InvalidCredentialsError');
       await advance(service, 3600);
     }
-    assert.equal((await alice.account()).username, 'alice');
+    assert.equal((await alice.me()).username, 'alice');
   });
 });
 
@@ -564,7 +579,7 @@ describe('roles', () => {
       [bob, [true, true, false]],
       [root, [true, true, true]],
     ] as const) {
-      const account = await person.account();
+      const account = await person.me();
       assert.deepEqual([account.isActive, account.isStaff, account.isSuperuser], roles);
       assert.notEqual(account.username, 'other');
     }
@@ -583,7 +598,7 @@ describe('roles', () => {
       );
       assert.notEqual(data?.setUserPassword.__typename, 'SetUserPasswordSuccess', id);
     }
-    assert.equal((await root.account()).username, 'root');
+    assert.equal((await root.me()).username, 'root');
   });
 
   test('a superuser changes the identifiers of others, by the same rules and without their proof', async () => {
@@ -591,9 +606,9 @@ describe('roles', () => {
     const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', phone });
     await verifyAddress(alice, 'alice@a.test');
     await advance(service, 601);
-    const { user } = await root.updateUser(
-      { username: 'alicia', email: 'new@b.test', phone: otherPhone },
-      { id: alice.id },
+    const { user } = expectMember(
+      await root.updateUser({ username: 'alicia', email: 'new@b.test', phone: otherPhone }, { id: alice.id }),
+      'UpdateUserSuccess',
     );
     assert.deepEqual(
       [user.username, user.email, user.pendingEmail, user.phone, user.pendingPhone],
@@ -625,7 +640,7 @@ describe('deleteUser', () => {
     const identifiers = { username: 'alice', email: 'alice@a.test', phone };
     const alice = await insertPerson(service, { ...identifiers, hasPassword: true });
     const elsewhere = caller(service, {
-      token: (await anonymous.authenticate({ phone, password })).tokens.accessToken,
+      token: expectMember(await anonymous.authenticate({ phone, password }), 'AuthenticateSuccess').tokens.accessToken,
     });
     await verifyAddress(alice, 'alice@a.test');
     await alice.updateUser({ email: 'pending@a.test' });
@@ -642,7 +657,7 @@ describe('deleteUser', () => {
 
     const next = await signUp(service, identifiers);
     assert.notEqual(next.id, alice.id);
-    assert.deepEqual([next.user.emailVerified, next.user.hasUsablePassword], [false, false]);
+    assert.deepEqual([next.account.emailVerified, next.account.hasUsablePassword], [false, false]);
     const late = await anonymous.checkOneTimePassword(tokenOf('alice@a.test'), code);
     assert.equal(late.__typename, 'InvalidOneTimePasswordError');
     await signUp(service, { email: 'pending@a.test' });
@@ -660,14 +675,17 @@ describe('deleteUser', () => {
     assert.deepEqual([early.__typename, early.failureCount], ['TimeoutError', 3]);
     const next = await signUp(service, { email: 'alice@a.test' });
     assert.equal(next.emailToken, tokenId);
-    assert.equal(next.user.securityTokens[0].failureCount, 3);
+    assert.equal(next.account.securityTokens[0]!.failureCount, 3);
     assert.equal((await anonymous.checkOneTimePassword(tokenId, 'WRONG')).__typename, 'TimeoutError');
   });
 
   test('the last active superuser is not deleted; one of two is', async () => {
     const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
     assert.deepEqual(issuesOf(await root.deleteUser()), ['null LAST_SUPERUSER']);
-    const { user } = await root.createSuperuser({ username: 'second', password });
+    const { user } = expectMember(
+      await root.createSuperuser({ username: 'second', password }),
+      'CreateSuperuserSuccess',
+    );
     await root.updateUser({ isActive: false }, { id: user.id });
     assert.deepEqual(
       issuesOf(await root.deleteUser({ id: root.id })),
@@ -676,7 +694,10 @@ describe('deleteUser', () => {
     );
     await root.updateUser({ isActive: true }, { id: user.id });
     assert.equal((await root.deleteUser()).__typename, 'DeleteUserSuccess');
-    const { tokens } = await anonymous.authenticate({ username: 'second', password });
+    const { tokens } = expectMember(
+      await anonymous.authenticate({ username: 'second', password }),
+      'AuthenticateSuccess',
+    );
     const second = caller(service, { token: tokens.accessToken });
     assert.deepEqual(issuesOf(await second.deleteUser()), ['null LAST_SUPERUSER']);
   });
@@ -684,7 +705,7 @@ describe('deleteUser', () => {
   test('a superuser deletes another without a proof, a superuser among them', async () => {
     const root = await insertPerson(service, { username: 'root', hasPassword: true, role: 'superuser' });
     const alice = await insertPerson(service, { email: 'alice@a.test' });
-    const { user } = await root.createSuperuser({ username: 'second' });
+    const { user } = expectMember(await root.createSuperuser({ username: 'second' }), 'CreateSuperuserSuccess');
     const reader = operations(service, { token: root.tokens.accessToken });
     await advance(service, 601);
     for (const id of [alice.id, user.id]) {
@@ -745,7 +766,10 @@ describe('live one-time passwords', () => {
 
   /** What becomes of each when it is tried, by alice where it takes her to. */
   async function tryAll(live: Live[], currentPassword: string): Promise<Set<string>> {
-    const { tokens } = await anonymous.authenticate({ email, password: currentPassword });
+    const { tokens } = expectMember(
+      await anonymous.authenticate({ email, password: currentPassword }),
+      'AuthenticateSuccess',
+    );
     const alice = caller(service, { token: tokens.accessToken });
     const outcomes = new Set<string>();
     for (const { address, purpose, code } of live) {

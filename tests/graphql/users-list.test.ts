@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
-import { operations } from '../support/client.js';
+import { expectMember, operations } from '../support/client.js';
 import { type Caller, insertPeople, insertPerson, type Person, signUp } from '../support/people.js';
 import { clear, startService } from '../support/service.js';
 
@@ -310,7 +310,7 @@ describe('users by search', () => {
       const page = { search: letter, first: 1 };
       const { nodes, pageInfo } = await root.users(page);
       const next = await root.users({ ...page, after: pageInfo.endCursor });
-      assert.notEqual(next.nodes[0].id, nodes[0].id);
+      assert.notEqual(next.nodes[0]!.id, nodes[0]!.id);
       assert.equal(next.nodes.length, 1);
     }
   });
@@ -318,7 +318,10 @@ describe('users by search', () => {
   test('looks at what is an identifier now, and not at what is still to become one', async () => {
     const carol = await insertPerson(service, { username: 'carol', phone: '+12025550303' });
     names.set(carol.id, 'carol');
-    const { oneTimePassword } = await root.generateOneTimePassword(carol.phoneToken, 'VERIFICATION');
+    const { oneTimePassword } = expectMember(
+      await root.generateOneTimePassword(carol.phoneToken, 'VERIFICATION'),
+      'GenerateOneTimePasswordSuccess',
+    );
     await carol.checkOneTimePassword(carol.phoneToken, oneTimePassword, 'VERIFICATION');
     await carol.updateUser({ phone: '+12025550404', username: 'karol' });
     assert.deepEqual(await find('+12025550303'), ['carol']);
@@ -334,10 +337,10 @@ describe('user', () => {
   test('gives somebody by id, with tokens and sessions', async () => {
     const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test' });
     const found = await reader.user(alice.id);
-    assert.deepEqual([found.id, found.username, found.email], [alice.id, 'alice', 'alice@a.test']);
-    assert.deepEqual([found.securityTokens[0].verified, found.securityTokens[0].failureCount], [false, 0]);
+    assert.deepEqual([found!.id, found!.username, found!.email], [alice.id, 'alice', 'alice@a.test']);
+    assert.deepEqual([found!.securityTokens[0]!.verified, found!.securityTokens[0]!.failureCount], [false, 0]);
     assert.deepEqual(
-      found.sessions.map(({ current }: { current: boolean }) => current),
+      found!.sessions.map(({ current }: { current: boolean }) => current),
       [false],
     );
   });

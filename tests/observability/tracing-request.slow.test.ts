@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { createTracing } from '../../src/observability/tracing.js';
-import { operations, send } from '../support/client.js';
+import { expectMember, operations, send } from '../support/client.js';
 import { type CollectedSpan, startCollector } from '../support/collector.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
@@ -21,10 +21,13 @@ const start = async (environment: Record<string, string>) =>
 test("a request is a trace, within the caller's: the operation, its statements, the message; and the log names it", async () => {
   collector.clear();
   const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`, OTEL_SERVICE_NAME: 'accounts' });
-  const { user, tokens } = await operations(service).createUser({ email: 'alice@example.com', password });
+  const { user, tokens } = expectMember(
+    await operations(service).createUser({ email: 'alice@example.com', password }),
+    'CreateUserSuccess',
+  );
   const headers = { traceparent, 'x-request-id': 'request.1' };
-  const asked = operations(service, { token: tokens.accessToken, headers });
-  const sent = await asked.sendOneTimePassword(user.securityTokens[0].id, 'VERIFICATION');
+  const asked = operations(service, { token: tokens!.accessToken, headers });
+  const sent = await asked.sendOneTimePassword(user.securityTokens[0]!.id, 'VERIFICATION');
   assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
   // What is not sent by then is sent at the stop.
   assert.equal(await service.kill('SIGTERM'), 0);

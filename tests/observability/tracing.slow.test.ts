@@ -1,7 +1,7 @@
 /** Traces where statements have no name, where nothing is sampled, and where the collector is away or silent. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { operations } from '../support/client.js';
+import { expectMember, operations } from '../support/client.js';
 import { startCollector } from '../support/collector.js';
 import { freePort } from '../support/postgres.js';
 import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
@@ -14,8 +14,8 @@ const start = async (environment: Record<string, string>) =>
 test('a statement that is not prepared by name is called by what it does', async () => {
   collector.clear();
   const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, DATABASE_POOLER: 'true' });
-  const { tokens } = await operations(service).createUser({ username: 'alice' });
-  await operations(service, { token: tokens.accessToken }).me();
+  const { tokens } = expectMember(await operations(service).createUser({ username: 'alice' }), 'CreateUserSuccess');
+  await operations(service, { token: tokens!.accessToken }).me();
   await service.kill('SIGTERM');
   const names = collector.spans().map(({ name }) => name);
   for (const name of ['insert sessions', 'select sessions']) assert.ok(names.includes(name), names.join(', '));

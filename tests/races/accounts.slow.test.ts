@@ -106,7 +106,7 @@ describe('two changes of address at once', () => {
             at(index + 1, attacker).ask(documents.check, { tokenId: tokens[1], code, purpose: 'VERIFICATION' }),
           ]);
           answers.forEach(outcomeOf);
-          const account = await at(index, attacker).account();
+          const account = await at(index, attacker).me();
           for (const token of account.securityTokens)
             if (token.verified) assert.notEqual(token.id, tokens[1], `${victims} is verified`);
           if (account.email === own) {
@@ -139,7 +139,7 @@ describe('two changes of address at once', () => {
       inputs.map(async (input, index) => outcomeOf(await at(index, owner).ask(documents.updateUser, { input }))),
     );
     assert.equal(count(outcomes, 'UpdateUserSuccess'), 40);
-    const account = await owner.account();
+    const account = await owner.me();
     assert.ok(inputs.some(({ email, phone }) => email === account.email && phone === account.phone));
     const rows = await db.select().from(securityTokens);
     assert.deepEqual(rows.map(({ address }) => address).sort(), [account.phone, account.email]);
@@ -244,7 +244,7 @@ describe('a reset', () => {
     });
     assert.equal(signedIn.__typename, 'AuthenticateSuccess');
     assert.equal(signedIn.user.securityTokens.length, 1);
-    const { sessions } = await caller(service, { token: signedIn.tokens.accessToken }).account();
+    const { sessions } = await caller(service, { token: signedIn.tokens.accessToken }).me();
     assert.equal(sessions.length, 2, 'the one that the reset opened, and this');
   });
 
@@ -264,7 +264,7 @@ describe('a reset', () => {
       assert.deepEqual(outcomes.sort(), ['CheckOneTimePasswordSuccess', 'InvalidOneTimePasswordError']);
       const winner = answers.find(({ data }) => data.checkOneTimePassword.tokens)!;
       const owner = caller(service, { token: winner.data.checkOneTimePassword.tokens.accessToken });
-      const account = await owner.account();
+      const account = await owner.me();
       assert.equal(account.sessions.length, 1);
       assert.equal(account.hasUsablePassword, false);
       assert.equal(Number(account.emailVerified) + Number(account.phoneVerified), 1);

@@ -18,8 +18,14 @@ async function failFiveTimes(fail: (service: Caller) => Promise<{ __typename: st
   }
 }
 
+interface Attempt {
+  __typename: string;
+  failureCount?: number | null | undefined;
+  retryAt?: string | undefined;
+}
+
 /** @param answers to 100 attempts at once, all of them wrong */
-function assertOneEvaluated(answers: { __typename: string; failureCount: number; retryAt: string }[], member: string) {
+function assertOneEvaluated(answers: Attempt[], member: string) {
   assert.deepEqual(tally(answers), { [member]: 1, TimeoutError: 99 });
   const timeouts = answers.filter(({ __typename }) => __typename === 'TimeoutError');
   assert.deepEqual([...new Set(timeouts.map(({ failureCount }) => failureCount))], [6]);
@@ -100,7 +106,7 @@ test('gives one successor for a refresh token that is used 50 times at once', as
     return successor;
   });
   assert.equal(new Set(successors.map(({ refreshToken }) => refreshToken)).size, 1);
-  assert.equal((await operations(second, { token: successors[0].accessToken }).me()).id, id);
+  assert.equal((await operations(second, { token: successors[0]!.accessToken }).me()).id, id);
 });
 
 test('makes one superuser for 20 creations at once with the bootstrap secret', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import pg from 'pg';
-import { operations, outbox } from '../support/client.js';
+import { expectMember, operations, outbox } from '../support/client.js';
 import { assertNoDeadlock, insist, startReplicas } from '../support/replicas.js';
 
 const replicas = await startReplicas({
@@ -55,14 +55,17 @@ async function openWaits(): Promise<{ __typename: string }> {
 }
 
 test('sends, checks, sign-ins and sign-ups of one user at once are all answered', async () => {
-  const { user, tokens } = await operations(first).createUser({ ...alice, password });
-  const root = await operations(second).createUser({ username: 'root' });
+  const { user, tokens } = expectMember(
+    await operations(first).createUser({ ...alice, password }),
+    'CreateUserSuccess',
+  );
+  const root = expectMember(await operations(second).createUser({ username: 'root' }), 'CreateUserSuccess');
   await replicas.query('update users set is_superuser = true where id = $1', [root.user.id]);
 
   const workers = replicas.both.flatMap((service) => {
     const anyone = operations(service);
-    const owner = operations(service, { token: tokens.accessToken });
-    const superuser = operations(service, { token: root.tokens.accessToken });
+    const owner = operations(service, { token: tokens!.accessToken });
+    const superuser = operations(service, { token: root.tokens!.accessToken });
     return [
       ...user.securityTokens.flatMap(({ id }: { id: string }) => [
         () => anyone.sendOneTimePassword(id),
@@ -76,7 +79,10 @@ test('sends, checks, sign-ins and sign-ups of one user at once are all answered'
           return made.oneTimePassword ? anyone.checkOneTimePassword(id, made.oneTimePassword) : made;
         },
         async () => {
-          const { oneTimePassword } = await superuser.generateOneTimePassword(id, 'VERIFICATION');
+          const { oneTimePassword } = expectMember(
+            await superuser.generateOneTimePassword(id, 'VERIFICATION'),
+            'GenerateOneTimePasswordSuccess',
+          );
           return owner.checkOneTimePassword(id, oneTimePassword, 'VERIFICATION');
         },
       ]),
@@ -89,12 +95,12 @@ test('sends, checks, sign-ins and sign-ups of one user at once are all answered'
     ];
   });
   // The first proof of an address drops the password of the sign-up; the owner's verification keeps it.
-  const [{ id }] = user.securityTokens;
-  const { oneTimePassword } = await operations(first, { token: root.tokens.accessToken }).generateOneTimePassword(
-    id,
-    'VERIFICATION',
+  const { id } = user.securityTokens[0]!;
+  const { oneTimePassword } = expectMember(
+    await operations(first, { token: root.tokens!.accessToken }).generateOneTimePassword(id, 'VERIFICATION'),
+    'GenerateOneTimePasswordSuccess',
   );
-  await operations(first, { token: tokens.accessToken }).checkOneTimePassword(id, oneTimePassword, 'VERIFICATION');
+  await operations(first, { token: tokens!.accessToken }).checkOneTimePassword(id, oneTimePassword, 'VERIFICATION');
 
   // Each of these takes another way through the locks.
   const wanted = [
@@ -168,12 +174,12 @@ test('a sign-in that succeeds clears what is counted in the order in which anoth
 
 /** Somebody with a verified email who has left the phone unverified for more than a day, and has just been sent the proof of it. */
 async function signUpHalfProven(email: string, phone: string) {
-  const { user, tokens } = await operations(first).createUser({ email, phone });
-  const [{ id: emailTokenId }, { id: tokenId }] = user.securityTokens;
+  const { user, tokens } = expectMember(await operations(first).createUser({ email, phone }), 'CreateUserSuccess');
+  const [emailTokenId = '', tokenId = ''] = user.securityTokens.map(({ id }) => id);
   await replicas.query('update security_tokens set verified_at = created_at where id = $1', [emailTokenId]);
   await replicas.query('update users set first_verified_at = date_joined where id = $1', [user.id]);
   await replicas.advance(86_401);
-  const owner = operations(second, { token: tokens.accessToken });
+  const owner = operations(second, { token: tokens!.accessToken });
   await owner.sendOneTimePassword(tokenId, 'VERIFICATION');
   const { oneTimePassword } = (await outbox(second)).find(({ to }) => to === phone)!;
   return { tokenId, verify: () => owner.checkOneTimePassword(tokenId, oneTimePassword, 'VERIFICATION') };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import { operations, outbox } from '../support/client.js';
+import { expectMember, operations, outbox } from '../support/client.js';
 import { atOnce, type Replicas, startReplicas, tally } from '../support/replicas.js';
 
 const [replicas, unforgiving] = await Promise.all([
@@ -15,13 +15,13 @@ const wrong = 'WRONG234';
 
 /** Somebody with an address, and the id of its security token. */
 async function signUp({ both }: Replicas, email = `${randomUUID()}@example.com`) {
-  const { user, tokens } = await operations(both[0]).createUser({ email });
-  return { email, tokenId: user.securityTokens[0].id as string, userId: user.id as string, tokens };
+  const { user, tokens } = expectMember(await operations(both[0]).createUser({ email }), 'CreateUserSuccess');
+  return { email, tokenId: user.securityTokens[0]!.id as string, userId: user.id as string, tokens };
 }
 
 /** The security token of an address that nobody has. */
 async function inventAddress({ both }: Replicas) {
-  const [{ id }] = await operations(both[0]).securityTokens(`${randomUUID()}@example.com`);
+  const { id } = (await operations(both[0]).securityTokens(`${randomUUID()}@example.com`))[0]!;
   return { tokenId: id as string };
 }
 
@@ -77,9 +77,9 @@ for (const [whose, makeToken] of [
       await operations(second).checkOneTimePassword(tokenId, wrong),
     ];
     const answered = Date.now();
-    const [{ retryAt }] = answers;
-    for (const answer of answers) {
-      assert.equal(answer.__typename, 'TimeoutError');
+    const { retryAt } = expectMember(answers[0]!, 'TimeoutError');
+    for (const result of answers) {
+      const answer = expectMember(result, 'TimeoutError');
       assert.equal(answer.retryAt, retryAt);
       assert.equal(answer.failureCount, 4);
       const secondsFrom = (instant: number) => Math.ceil((Date.parse(retryAt) - instant) / 1000);
@@ -102,7 +102,7 @@ test('the right one-time password among 99 wrong ones at once is good once, then
     // What was spent stays spent, whatever was counted beside it.
     assert.equal(
       (await operations(second).checkOneTimePassword(somebody.tokenId, right)).__typename,
-      ofRight.__typename === 'CheckOneTimePasswordSuccess'
+      ofRight!.__typename === 'CheckOneTimePasswordSuccess'
         ? 'InvalidOneTimePasswordError'
         : 'CheckOneTimePasswordSuccess',
     );
@@ -123,7 +123,7 @@ test("the owner's sends and everybody else's are counted apart: of 20 each at on
   const { tokenId, email, tokens } = await signUp(replicas);
   const answers = await atOnce(replicas, 40, async (service, index) => {
     const owner = index < 20;
-    const answer = await operations(service, owner ? { token: tokens.accessToken } : {}).sendOneTimePassword(tokenId);
+    const answer = await operations(service, owner ? { token: tokens!.accessToken } : {}).sendOneTimePassword(tokenId);
     return { ...answer, owner };
   });
   for (const by of [true, false])
@@ -152,7 +152,10 @@ test('nor does making one by a superuser, which no limit of sends holds up', asy
   const superuser = await signInSuperuser();
   await failInARow(replicas, tokenId, 5);
   for (let round = 0; round < 20; round += 1) {
-    const { oneTimePassword } = await superuser.generateOneTimePassword(tokenId);
+    const { oneTimePassword } = expectMember(
+      await superuser.generateOneTimePassword(tokenId),
+      'GenerateOneTimePasswordSuccess',
+    );
     const answer = await operations(replicas.both[round % 2]!).checkOneTimePassword(
       tokenId,
       round === 0 ? wrong : oneTimePassword,
@@ -173,7 +176,7 @@ test('with time passing between 20 sends and guesses the count only rises, and t
     const wait = Math.min(2 ** (round - 1), 3600);
     // The first waits are over before a loaded machine gets to ask.
     if (round > 4) {
-      const early = await service.checkOneTimePassword(tokenId, wrong);
+      const early = expectMember(await service.checkOneTimePassword(tokenId, wrong), 'TimeoutError');
       assert.deepEqual([early.__typename, early.failureCount], ['TimeoutError', round]);
       assert.ok(early.retryAfterSeconds <= wait && early.retryAfterSeconds > wait - 10);
     }
@@ -203,7 +206,8 @@ test('of one-time passwords made at once the last one is good and no other', asy
   const { tokenId } = await signUp(replicas);
   const made = await Promise.all(Array.from({ length: 10 }, () => superuser.generateOneTimePassword(tokenId)));
   const outcomes: string[] = [];
-  for (const { oneTimePassword } of made) {
+  for (const each of made) {
+    const { oneTimePassword } = expectMember(each, 'GenerateOneTimePasswordSuccess');
     outcomes.push((await operations(second).checkOneTimePassword(tokenId, oneTimePassword)).__typename);
     if (outcomes.includes('CheckOneTimePasswordSuccess')) break;
     await replicas.query('update one_time_passwords set retry_at = null where token_id = $1', [tokenId]);
@@ -217,7 +221,10 @@ test('of one-time passwords made at once the last one is good and no other', asy
 
 /** The bootstrap secret makes one superuser only: this one is raised past the service. */
 async function signInSuperuser() {
-  const { user, tokens } = await operations(first).createUser({ username: `root-${randomUUID()}` });
+  const { user, tokens } = expectMember(
+    await operations(first).createUser({ username: `root-${randomUUID()}` }),
+    'CreateUserSuccess',
+  );
   await replicas.query('update users set is_superuser = true where id = $1', [user.id]);
-  return operations(second, { token: tokens.accessToken });
+  return operations(second, { token: tokens!.accessToken });
 }

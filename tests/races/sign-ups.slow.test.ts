@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import { operations, send } from '../support/client.js';
+import { expectMember, operations, send } from '../support/client.js';
 import { atOnce, connect, startReplicas, tally } from '../support/replicas.js';
 import { createDatabase, spawnService, temporaryFolder } from '../support/service.js';
 
@@ -24,7 +24,7 @@ async function raceFor(
     assert.deepEqual(issues, [{ field, code: 'TAKEN' }]);
 
   const added = await replicas.query('select id from users where not id = any($1)', [before.map(({ id }) => id)]);
-  const { user } = answers.find(({ __typename }) => __typename === 'CreateUserSuccess');
+  const user = answers.find(({ __typename }) => __typename === 'CreateUserSuccess')!.user!;
   assert.deepEqual(added, [{ id: user.id }]);
   return user;
 }
@@ -112,7 +112,7 @@ test('sign-ups at once that want each other’s identifiers crosswise all get an
   assert.equal(made + refused, 60);
   assert.ok(made >= 1 && made <= 3);
   for (const { issues } of answers.filter(({ __typename }) => __typename === 'ValidationError'))
-    assert.ok(issues.every(({ code }: { code: string }) => code === 'TAKEN'));
+    assert.ok(issues!.every(({ code }) => code === 'TAKEN'));
   await assertNothingOrphaned();
 });
 
@@ -130,14 +130,17 @@ test('two processes that start at once on one empty database, with no secret giv
   const [one, other] = both;
   for (const [index, [maker, taker]] of [[one, other] as const, [other, one] as const].entries()) {
     const email = `user-${index}@example.com`;
-    const { user, tokens } = await operations(maker).createUser({ email, password: 'correct horse battery' });
-    assert.equal((await operations(taker, { token: tokens.accessToken }).me()).id, user.id);
-    const [{ id }] = await operations(taker).securityTokens(email);
-    assert.equal(id, user.securityTokens[0].id);
+    const { user, tokens } = expectMember(
+      await operations(maker).createUser({ email, password: 'correct horse battery' }),
+      'CreateUserSuccess',
+    );
+    assert.equal((await operations(taker, { token: tokens!.accessToken }).me()).id, user.id);
+    const { id } = (await operations(taker).securityTokens(email))[0]!;
+    assert.equal(id, user.securityTokens[0]!.id);
     const { __typename } = await operations(taker).authenticate({ email, password: 'correct horse battery' });
     assert.equal(__typename, 'AuthenticateSuccess');
-    assert.deepEqual(await operations(taker).signOut(tokens.refreshToken), { signedOut: true });
-    const { errors } = await send(maker, '{ me { id } }', {}, { token: tokens.accessToken });
+    assert.deepEqual(await operations(taker).signOut(tokens!.refreshToken), { signedOut: true });
+    const { errors } = await send(maker, '{ me { id } }', {}, { token: tokens!.accessToken });
     assert.equal(errors?.[0]?.extensions.code, 'UNAUTHENTICATED', 'ended by one, ended for both');
   }
   const keys = await Promise.all(

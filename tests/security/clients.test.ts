@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
-import { caller, idOfAddress, insertPerson, password } from '../support/people.js';
+import { caller, idOfAddress, insertPerson, password, signIn } from '../support/people.js';
 import { clear, type Service, startService } from '../support/service.js';
 
 const limits = { SIGN_UPS_PER_HOUR: '5', LOOK_UPS_PER_MINUTE: '5', SENDS_PER_HOUR: '5' };
@@ -160,7 +160,7 @@ describe('the count of wrong guesses is one', () => {
     await insertPerson(service, { username: 'alice', hasPassword: true });
     const opened = [];
     for (let session = 0; session < 4; session += 1)
-      opened.push(await caller(service).authenticate({ username: 'alice', password }));
+      opened.push(await signIn(service, { username: 'alice', password }));
     for (const [index, { tokens }] of opened.entries()) {
       const headers = headersOf['X-Forwarded-For']!(`203.0.113.${index}`);
       const { __typename } = await caller(service, { token: tokens.accessToken, headers }).changePassword({

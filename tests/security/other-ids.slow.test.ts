@@ -22,7 +22,7 @@ describe('another’s id is answered like one that nobody has', () => {
     test(`by ${operation.name}`, async () => {
       const as = await asker('ordinary', operation);
       const [nobodys] = await anonymous.securityTokens('nobody@example.com');
-      const session = (await victim.sessions())[0].id;
+      const session = (await victim.sessions())[0]!.id;
       const before = await victimInFull();
       const answerAbout = async (ids: { user: string; token: string; session: string }) => {
         const { status, data, errors } = await ask(as, operation, (leaf) => {
@@ -34,7 +34,7 @@ describe('another’s id is answered like one that nobody has', () => {
       };
       const madeUp = randomUUID();
       const another = await answerAbout({ user: victim.id, token: victim.phoneToken, session });
-      const nobody = await answerAbout({ user: madeUp, token: nobodys.id, session: madeUp });
+      const nobody = await answerAbout({ user: madeUp, token: nobodys!.id, session: madeUp });
       assert.equal(another, nobody);
       assert.ok(!another.includes('victim') && !another.includes(victim.id));
       assert.deepEqual(await victimInFull(), before);

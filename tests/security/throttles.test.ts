@@ -13,9 +13,9 @@ beforeEach(() => clear(service));
 
 interface Attempt {
   __typename: string;
-  code?: string;
-  retryAfterSeconds?: number;
-  failureCount?: number | null;
+  code?: string | undefined;
+  retryAfterSeconds?: number | undefined;
+  failureCount?: number | null | undefined;
 }
 
 /** A secret that is compared: how to guess at it, wrongly and rightly. */

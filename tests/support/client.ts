@@ -2,13 +2,48 @@
 import assert from 'node:assert/strict';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { json } from 'node:stream/consumers';
+import {
+  AuditEventPageDocument,
+  type AuditEventPageQueryVariables,
+  AuthenticateDocument,
+  type AuthenticateInput,
+  ChangeDocument,
+  type ChangePasswordInput,
+  CheckCodeDocument,
+  CreateSuperuserDocument,
+  type CreateSuperuserInput,
+  CreateUserDocument,
+  type CreateUserInput,
+  DeleteDocument,
+  EndSessionDocument,
+  GenerateOneTimePasswordDocument,
+  type OneTimePasswordPurpose,
+  OwnProfileDocument,
+  OwnSessionsDocument,
+  ProfileByIdDocument,
+  RefreshDocument,
+  ResetDocument,
+  type ResetPasswordInput,
+  RevokeDocument,
+  RevokeOthersDocument,
+  RevokeUserSessionsDocument,
+  SecurityTokensDocument,
+  SendOneTimePasswordDocument,
+  SetUserPasswordDocument,
+  type TypedDocumentString,
+  UnlockDocument,
+  UpdateDocument,
+  type UpdateUserInput,
+  UserPageDocument,
+  type UserPageQueryVariables,
+} from './generated/graphql.js';
 
-export interface Answer {
+// biome-ignore lint/suspicious/noExplicitAny: what a document as text is answered has no type
+export interface Answer<Data = any> {
   status: number;
   headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
-  data: any;
-  // biome-ignore lint/suspicious/noExplicitAny: likewise
+  data: Data;
+  // biome-ignore lint/suspicious/noExplicitAny: a test knows what extensions it asks for
   errors?: { message: string; path?: string[]; extensions: Record<string, any> }[];
 }
 
@@ -22,12 +57,13 @@ export interface RequestOptions {
 }
 
 /** Sends a document to `url` and gives its answer, whatever it is. */
-export async function send(
+// biome-ignore lint/suspicious/noExplicitAny: see above
+export async function send<R = any, V = Record<string, unknown>>(
   { url }: { url: string },
-  query: string,
-  variables: Record<string, unknown> = {},
+  query: string | TypedDocumentString<R, V>,
+  variables?: NoInfer<V>,
   { token, headers = {} }: RequestOptions = {},
-): Promise<Answer> {
+): Promise<Answer<R>> {
   const body = JSON.stringify({ query, variables });
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     request(`${url}/graphql`, {
@@ -47,7 +83,7 @@ export async function send(
   return {
     status: response.statusCode ?? 0,
     headers: toHeaders(response),
-    ...((await json(response)) as Pick<Answer, 'data'>),
+    ...((await json(response)) as Pick<Answer<R>, 'data'>),
   };
 }
 
@@ -58,150 +94,113 @@ function toHeaders({ headersDistinct }: IncomingMessage): Headers {
   return headers;
 }
 
-const identityError =
-  '... on IdentityError { code message ... on ValidationError { issues { field code } } ... on TimeoutError { retryAt retryAfterSeconds failureCount } }';
-const user =
-  'user { id username email phone emailVerified phoneVerified hasUsablePassword isActive isStaff isSuperuser dateJoined lastLogin securityTokens { __typename id name verified failureCount retryAt expiresAt } }';
-/** Nested, so that it may be spread in a union without these members too. */
-const refusal =
-  '... on IdentityError { code message ... on ValidationError { issues { field code } } ... on TimeoutError { retryAt retryAfterSeconds failureCount } }';
-const account = user
-  .replace('emailVerified', 'pendingEmail pendingPhone emailVerified')
-  .replace(/ }$/, ' sessions { id current } }');
-const tokens =
-  'tokens { accessToken accessTokenExpiresAt refreshToken refreshTokenExpiresAt session { id current authenticationMethods userAgent ipAddress createdAt expiresAt } }';
+/** A top-level error of an operation, with everything that was answered. */
+export class TopLevelError extends Error {
+  readonly code: unknown;
+  constructor(readonly answer: Answer<unknown>) {
+    super(JSON.stringify(answer.errors));
+    this.code = answer.errors?.[0]?.extensions.code;
+  }
+}
 
-const session = 'session { id current createdAt lastUsedAt expiresAt userAgent ipAddress authenticationMethods }';
+/** Asserts that an operation is answered with a top-level error of this code, and nothing else. */
+export async function expectError(operation: Promise<unknown>, code: string, what?: string): Promise<Answer<unknown>> {
+  const answer = await operation.then(
+    (result) => assert.fail(`${what ?? ''} expected ${code}, got ${JSON.stringify(result)}`),
+    (error) => (error instanceof TopLevelError ? error.answer : Promise.reject(error)),
+  );
+  assert.deepEqual(
+    [answer.data ?? null, answer.errors?.map(({ extensions }) => extensions.code)],
+    [null, [code]],
+    what,
+  );
+  return answer;
+}
 
-/** One function for each operation: gives what its field answers, with every member selected, and asserts that there was no top-level error. */
+/** Asserts which member of its union a result is. */
+export function expectMember<R extends { __typename: string }, const N extends R['__typename']>(
+  result: R,
+  name: N,
+  what?: string,
+): Extract<R, { __typename: N }> {
+  assert.equal(result.__typename, name, `${what ?? 'the result'} is ${JSON.stringify(result)}`);
+  // The name tells the members apart.
+  return result as Extract<R, { __typename: N }>;
+}
+
+/** What a validation error finds wrong, as `field CODE`. */
+export function issuesOf(result: {
+  __typename: string;
+  issues?: { field: string | null; code: string }[] | undefined;
+}) {
+  assert.equal(result.__typename, 'ValidationError', JSON.stringify(result));
+  return result.issues?.map(({ field, code }) => `${field} ${code}`);
+}
+
+type KeyOfMember<T> = T extends T ? keyof T : never;
+/** Lets a test read any member's fields of a result: undefined where the result is another member. */
+type Readable<T, K extends PropertyKey = KeyOfMember<T>> = T extends { __typename: string }
+  ? T & { [P in Exclude<K, keyof T>]?: undefined }
+  : T;
+
+/** One function for each operation: gives what its field answers, with every member selected. A top-level error is thrown. */
 export function operations(service: { url: string }, options: RequestOptions = {}) {
-  const run = async (field: string, document: string, variables: Record<string, unknown> = {}) => {
+  const run = async <R extends object, V extends Record<string, unknown>>(
+    document: TypedDocumentString<R, V>,
+    variables: V,
+  ): Promise<Readable<R[keyof R]>> => {
     const answer = await send(service, document, variables, options);
-    assert.equal(answer.errors, undefined, `${field}: ${JSON.stringify(answer.errors)}`);
-    return answer.data[field];
+    if (answer.errors !== undefined) throw new TopLevelError(answer);
+    // Every document of the tests has one field.
+    return Object.values(answer.data)[0] as Readable<R[keyof R]>;
   };
-  type Purpose = 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET';
+  const signedIn = <U>(user: U | null): U => {
+    assert.ok(user !== null, 'the caller is not signed in');
+    return user;
+  };
   return {
-    createUser: (input: Record<string, unknown>) =>
-      run(
-        'createUser',
-        `mutation ($input: CreateUserInput!) { createUser(input: $input) { __typename ... on CreateUserSuccess { ${user} ${tokens} } ${identityError} } }`,
-        { input },
-      ),
-    createSuperuser: (input: Record<string, unknown>) =>
-      run(
-        'createSuperuser',
-        `mutation ($input: CreateSuperuserInput!) { createSuperuser(input: $input) { __typename ... on CreateSuperuserSuccess { ${user} } ${identityError} } }`,
-        { input },
-      ),
-    authenticate: (input: Record<string, unknown>) =>
-      run(
-        'authenticate',
-        `mutation ($input: AuthenticateInput!) { authenticate(input: $input) { __typename ... on AuthenticateSuccess { ${user} ${tokens} } ${identityError} } }`,
-        { input },
-      ),
-    me: () => run('me', `{ me { ${user.slice(7, -2)} sessions { id current } } }`),
-    securityTokens: (identifier: string) =>
-      run(
-        'securityTokens',
-        'query ($identifier: String!) { securityTokens(identifier: $identifier) { __typename id name verified failureCount retryAt expiresAt } }',
-        { identifier },
-      ),
-    generateOneTimePassword: (tokenId: string, purpose: Purpose = 'AUTHENTICATION') =>
-      run(
-        'generateOneTimePassword',
-        `mutation ($tokenId: ID!, $purpose: OneTimePasswordPurpose!) { generateOneTimePassword(tokenId: $tokenId, purpose: $purpose) { __typename ... on GenerateOneTimePasswordSuccess { oneTimePassword expiresAt securityToken { id } } ${identityError} } }`,
-        { tokenId, purpose },
-      ),
-    sendOneTimePassword: (tokenId: string, purpose: Purpose = 'AUTHENTICATION') =>
-      run(
-        'sendOneTimePassword',
-        `mutation ($tokenId: ID!, $purpose: OneTimePasswordPurpose!) { sendOneTimePassword(tokenId: $tokenId, purpose: $purpose) { __typename ... on SendOneTimePasswordSuccess { expiresAt } ${identityError} } }`,
-        { tokenId, purpose },
-      ),
-    checkOneTimePassword: (tokenId: string, oneTimePassword: string, purpose: Purpose = 'AUTHENTICATION') =>
-      run(
-        'checkOneTimePassword',
-        `mutation ($tokenId: ID!, $oneTimePassword: String!, $purpose: OneTimePasswordPurpose!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: $oneTimePassword, purpose: $purpose) { __typename ... on CheckOneTimePasswordSuccess { securityToken { id verified failureCount retryAt expiresAt } ${user} ${tokens} } ${identityError} } }`,
-        { tokenId, oneTimePassword, purpose },
-      ),
-    signOut: (refreshToken?: string) =>
-      run('signOut', 'mutation ($refreshToken: String) { signOut(refreshToken: $refreshToken) { signedOut } }', {
-        refreshToken,
-      }),
-    refreshSession: (refreshToken?: string) =>
-      run(
-        'refreshSession',
-        `mutation ($refreshToken: String) { refreshSession(refreshToken: $refreshToken) { __typename ... on RefreshSessionSuccess { ${user} ${tokens} } ... on IdentityError { code message } } }`,
-        { refreshToken },
-      ),
-    revokeSession: (id: string) =>
-      run(
-        'revokeSession',
-        `mutation ($id: ID!) { revokeSession(id: $id) { __typename ... on RevokeSessionSuccess { ${session} } ... on IdentityError { code message } } }`,
-        { id },
-      ),
-    revokeOtherSessions: () => run('revokeOtherSessions', 'mutation { revokeOtherSessions { revokedCount } }'),
-    revokeUserSessions: (id: string) =>
-      run(
-        'revokeUserSessions',
-        `mutation ($id: ID!) { revokeUserSessions(id: $id) { __typename ... on RevokeUserSessionsSuccess { revokedCount } ... on IdentityError { code message } } }`,
-        { id },
-      ),
+    createUser: (input: CreateUserInput) => run(CreateUserDocument, { input }),
+    createSuperuser: (input: CreateSuperuserInput) => run(CreateSuperuserDocument, { input }),
+    authenticate: (input: AuthenticateInput) => run(AuthenticateDocument, { input }),
+    resetPassword: (input: ResetPasswordInput) => run(ResetDocument, { input }),
+    refreshSession: (refreshToken?: string | null) => run(RefreshDocument, { refreshToken }),
+    signOut: (refreshToken?: string | null) => run(EndSessionDocument, { refreshToken }),
+    revokeSession: (id: string) => run(RevokeDocument, { id }),
+    revokeOtherSessions: () => run(RevokeOthersDocument, {}),
+    revokeUserSessions: (id: string) => run(RevokeUserSessionsDocument, { id }),
+
+    securityTokens: (identifier: string) => run(SecurityTokensDocument, { identifier }),
+    sendOneTimePassword: (tokenId: string, purpose: OneTimePasswordPurpose = 'AUTHENTICATION') =>
+      run(SendOneTimePasswordDocument, { tokenId, purpose }),
+    checkOneTimePassword: (
+      tokenId: string,
+      oneTimePassword: string,
+      purpose: OneTimePasswordPurpose = 'AUTHENTICATION',
+    ) => run(CheckCodeDocument, { tokenId, oneTimePassword, purpose }),
+    generateOneTimePassword: (tokenId: string, purpose: OneTimePasswordPurpose = 'AUTHENTICATION') =>
+      run(GenerateOneTimePasswordDocument, { tokenId, purpose }),
+    unlockSecurityToken: (tokenId: string) => run(UnlockDocument, { tokenId }),
+
+    isSignedIn: async () => (await run(OwnProfileDocument, {})) !== null,
+    /** The account of the caller, who is signed in. */
+    me: async () => signedIn(await run(OwnProfileDocument, {})),
     /** The caller's own, with every field. */
-    sessions: async () => (await run('me', `{ me { ${session.replace('session', 'sessions')} } }`)).sessions,
-    updateUser: (input: Record<string, unknown>, proof: { id?: string; currentPassword?: string } = {}) =>
-      run(
-        'updateUser',
-        `mutation ($id: ID, $input: UpdateUserInput!, $currentPassword: String) { updateUser(id: $id, input: $input, currentPassword: $currentPassword) { __typename ... on UpdateUserSuccess { ${account} } ${refusal} } }`,
-        { input, ...proof },
-      ),
-    deleteUser: (proof: { id?: string; currentPassword?: string } = {}) =>
-      run(
-        'deleteUser',
-        `mutation ($id: ID, $currentPassword: String) { deleteUser(id: $id, currentPassword: $currentPassword) { __typename ... on DeleteUserSuccess { id } ${refusal} } }`,
-        proof,
-      ),
-    changePassword: (input: Record<string, unknown>) =>
-      run(
-        'changePassword',
-        `mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { __typename ... on ChangePasswordSuccess { ${account} } ${refusal} } }`,
-        { input },
-      ),
-    setUserPassword: (id: string, newPassword: string) =>
-      run(
-        'setUserPassword',
-        `mutation ($id: ID!, $newPassword: String!) { setUserPassword(id: $id, newPassword: $newPassword) { __typename ... on SetUserPasswordSuccess { ${account} } ${refusal} } }`,
-        { id, newPassword },
-      ),
-    resetPassword: (input: Record<string, unknown>) =>
-      run(
-        'resetPassword',
-        `mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { __typename ... on ResetPasswordSuccess { ${account} ${tokens} } ${refusal} } }`,
-        { input },
-      ),
-    unlockSecurityToken: (tokenId: string) =>
-      run(
-        'unlockSecurityToken',
-        `mutation ($tokenId: ID!) { unlockSecurityToken(tokenId: $tokenId) { __typename ... on UnlockSecurityTokenSuccess { securityToken { id name verified failureCount retryAt expiresAt } } ${refusal} } }`,
-        { tokenId },
-      ),
-    /** The caller with pending addresses and sessions, as `updateUser` answers it. */
-    account: () => run('me', `{ me { ${account.slice(7, -2)} } }`),
-    user: (id: string) => run('user', `query ($id: ID!) { user(id: $id) { ${account.slice(7, -2)} } }`, { id }),
-    auditEvents: (page: Record<string, unknown> = {}) =>
-      run(
-        'auditEvents',
-        'query ($first: Int, $after: String, $userId: ID, $kind: AuditEventKind, $since: DateTime, $until: DateTime) { auditEvents(first: $first, after: $after, userId: $userId, kind: $kind, since: $since, until: $until) { edges { cursor node { id } } nodes { id kind occurredAt actorId subjectId sessionId securityTokenId detail ipAddress userAgent } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }',
-        page,
-      ),
-    users: (page: { first?: number | null; after?: string | null; search?: string | null } = {}) =>
-      run(
-        'users',
-        'query ($first: Int, $after: String, $search: String) { users(first: $first, after: $after, search: $search) { edges { cursor node { id } } nodes { id username email phone dateJoined } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }',
-        page,
-      ),
+    sessions: async () => signedIn(await run(OwnSessionsDocument, {})).sessions,
+    updateUser: (input: UpdateUserInput, proof: Proof = {}) => run(UpdateDocument, { input, ...proof }),
+    deleteUser: (proof: Proof = {}) => run(DeleteDocument, proof),
+    changePassword: (input: ChangePasswordInput) => run(ChangeDocument, { input }),
+    setUserPassword: (id: string, newPassword: string) => run(SetUserPasswordDocument, { id, newPassword }),
+
+    user: (id: string) => run(ProfileByIdDocument, { id }),
+    users: (page: UserPageQueryVariables = {}) => run(UserPageDocument, page),
+    auditEvents: (page: AuditEventPageQueryVariables = {}) => run(AuditEventPageDocument, page),
   };
+}
+
+/** Whose account it is, by default the caller's, and what proves the caller. */
+interface Proof {
+  id?: string;
+  currentPassword?: string;
 }
 
 export interface OutboxEntry {

@@ -2,13 +2,15 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
+import { generateDocuments } from './generate-documents.js';
 import { compiledFile, compiledFolder, root } from './root.js';
 
 /** Compiles what has changed since it was compiled. */
 export async function compileTests(): Promise<void> {
+  await generateDocuments();
   const options = Math.max(...['tsconfig.json', 'tests/support/compile.ts'].map((file) => changedAt(join(root, file))));
   const sources = ['src', 'tests', 'web/src', 'scripts'].flatMap((name) => typeScriptIn(join(root, name)));
-  const scripts = ['web/build.ts', 'web/codegen.ts'].map((file) => join(root, file));
+  const scripts = ['web/build.ts', 'web/codegen.ts', 'web/generate.ts'].map((file) => join(root, file));
   const stale = [...sources, ...scripts].filter(
     (source) => changedAt(compiledFile(relative(root, source))) <= Math.max(options, changedAt(source)),
   );

@@ -31,14 +31,14 @@ export async function testGuesses(limit: number, setting: string): Promise<void>
   );
 
   const newPassword = 'another horse battery';
-  const guesses = {
-    checkOneTimePassword: (tokenId: string, client: ReturnType<typeof from>) =>
-      client.checkOneTimePassword(tokenId, 'BCDF2345'),
-    'checkOneTimePassword for a reset': (tokenId: string, client: ReturnType<typeof from>) =>
+  type Client = ReturnType<typeof from>;
+  type Guess = Awaited<ReturnType<Client['checkOneTimePassword'] | Client['resetPassword']>>;
+  const guesses: Record<string, (tokenId: string, client: Client) => Promise<Guess>> = {
+    checkOneTimePassword: (tokenId, client) => client.checkOneTimePassword(tokenId, 'BCDF2345'),
+    'checkOneTimePassword for a reset': (tokenId, client) =>
       client.checkOneTimePassword(tokenId, 'BCDF2345', 'PASSWORD_RESET'),
-    resetPassword: (tokenId: string, client: ReturnType<typeof from>) =>
-      client.resetPassword({ tokenId, oneTimePassword: 'BCDF2345', newPassword }),
-    'either in turn': (tokenId: string, client: ReturnType<typeof from>) =>
+    resetPassword: (tokenId, client) => client.resetPassword({ tokenId, oneTimePassword: 'BCDF2345', newPassword }),
+    'either in turn': (tokenId, client) =>
       tokenIds.indexOf(tokenId) % 2 === 0
         ? client.checkOneTimePassword(tokenId, 'BCDF2345')
         : client.resetPassword({ tokenId, oneTimePassword: 'BCDF2345', newPassword }),
@@ -48,8 +48,7 @@ export async function testGuesses(limit: number, setting: string): Promise<void>
     for (const [name, guess] of Object.entries(guesses))
       test(`by ${name} is stopped within ${limit}`, async () => {
         const client = from('203.0.113.1');
-        const answers: { __typename: string; failureCount?: number | null; retryAfterSeconds?: number }[] =
-          await inTens(tokenIds, (tokenId) => guess(tokenId, client));
+        const answers: Guess[] = await inTens(tokenIds, (tokenId) => guess(tokenId, client));
         const evaluated = answers.filter(({ __typename }) => __typename === 'InvalidOneTimePasswordError');
         const stopped = answers.filter(({ __typename }) => __typename === 'TimeoutError');
         assert.equal(evaluated.length + stopped.length, answers.length);

@@ -10,7 +10,14 @@ import type { Viewer } from '../../src/domain/caller.js';
 import { comparisonKey } from '../../src/domain/identifiers.js';
 import { signAccessToken } from '../../src/security/access-tokens.js';
 import { formatRefreshToken, newRefreshToken, refreshTokenHash } from '../../src/security/refresh-tokens.js';
-import { type OutboxEntry, operations, outbox, type RequestOptions, send } from './client.js';
+import { expectMember, type OutboxEntry, operations, outbox, type RequestOptions, send } from './client.js';
+import type {
+  AccountFragment,
+  AuthenticateInput,
+  CreateSuperuserInput,
+  CreateUserInput,
+  SessionAndTokensFragment,
+} from './generated/graphql.js';
 import type { Service } from './service.js';
 
 type Url = { url: string };
@@ -28,48 +35,60 @@ export function caller(service: Url, options: RequestOptions = {}) {
 
 export type Caller = ReturnType<typeof caller>;
 
+/** Somebody with an account and a session, by whose access token they ask. */
 export interface Person extends Caller {
   id: string;
-  /** as the sign-up answered it */
-  // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
-  user: any;
-  // biome-ignore lint/suspicious/noExplicitAny: likewise
-  tokens: any;
+  tokens: { accessToken: string; refreshToken: string; session: { id: string } };
   /** the ids of the security tokens of the email and of the phone */
   emailToken: string;
   phoneToken: string;
 }
 
+/** A person with what a sign-up or a sign-in has answered. */
+export interface SignedIn extends Person {
+  account: AccountFragment;
+  tokens: SessionAndTokensFragment & { refreshToken: string };
+}
+
 /** Signs somebody up, who asks by the access token of that session from then on. */
-export async function signUp(
-  service: Url,
-  input: Record<string, unknown>,
-  options: RequestOptions = {},
-): Promise<Person> {
-  const { __typename, user, tokens, ...rest } = await caller(service, options).createUser(input);
-  assert.equal(__typename, 'CreateUserSuccess', JSON.stringify(rest));
+export async function signUp(service: Url, input: CreateUserInput, options: RequestOptions = {}): Promise<SignedIn> {
+  const { user, tokens } = expectMember(await caller(service, options).createUser(input), 'CreateUserSuccess');
+  return person(service, user, tokens, options);
+}
+
+/** Signs somebody in, who asks by the access token of that session from then on. */
+export async function signIn(service: Url, input: AuthenticateInput, options: RequestOptions = {}): Promise<SignedIn> {
+  const { user, tokens } = expectMember(await caller(service, options).authenticate(input), 'AuthenticateSuccess');
   return person(service, user, tokens, options);
 }
 
 /** Makes the first superuser, who asks by the access token of a session from then on. */
-export async function makeSuperuser(service: Service, input: Record<string, unknown> = {}): Promise<Person> {
+export async function makeSuperuser(service: Service, input: CreateSuperuserInput = {}): Promise<SignedIn> {
   const bootstrap = caller(service, { headers: { 'x-bootstrap-secret': service.app.bootstrapSecret! } });
   const made = await bootstrap.createSuperuser({ username: 'root', password, ...input });
-  assert.equal(made.__typename, 'CreateSuperuserSuccess', JSON.stringify(made));
-  const { user, tokens } = await caller(service).authenticate({ username: made.user.username, password });
-  return person(service, user, tokens);
+  const { username } = expectMember(made, 'CreateSuperuserSuccess').user;
+  return signIn(service, { username, password });
 }
 
-function person(service: Url, user: Person['user'], tokens: Person['tokens'], options: RequestOptions = {}): Person {
-  const token = (kind: string) =>
-    user.securityTokens.find(({ __typename }: { __typename: string }) => __typename === kind)?.id;
+/** The caller by the tokens of a session that an operation has opened. */
+export function person(
+  service: Url,
+  account: AccountFragment,
+  tokens: SessionAndTokensFragment | null,
+  options: RequestOptions = {},
+): SignedIn {
+  assert.ok(tokens, 'a session was opened');
+  const { refreshToken } = tokens;
+  const tokenOf = (kind: 'EmailToken' | 'PhoneToken') =>
+    account.securityTokens.find(({ __typename }) => __typename === kind)?.id ?? '';
   return {
     ...caller(service, { ...options, token: tokens.accessToken }),
-    id: user.id,
-    user,
-    tokens,
-    emailToken: token('EmailToken'),
-    phoneToken: token('PhoneToken'),
+    id: account.id,
+    account,
+    // It is null where a browser has it in a cookie.
+    tokens: { ...tokens, refreshToken: refreshToken ?? '' },
+    emailToken: tokenOf('EmailToken'),
+    phoneToken: tokenOf('PhoneToken'),
   };
 }
 
@@ -83,16 +102,16 @@ export async function lastMessage(service: Url): Promise<OutboxEntry> {
 /** The id of the security token of an address, whether anybody has it or not. */
 export async function securityTokenOf(service: Url, address: string): Promise<string> {
   const [token] = await caller(service).securityTokens(address);
+  assert.ok(token, `${address} is an address`);
   return token.id;
 }
 
 /** Proves to the service that the signed-in owner reads what is sent to the address. */
 export async function verify(service: Url, owner: Caller, tokenId: string): Promise<void> {
-  const sent = await owner.sendOneTimePassword(tokenId, 'VERIFICATION');
-  assert.equal(sent.__typename, 'SendOneTimePasswordSuccess', JSON.stringify(sent));
+  expectMember(await owner.sendOneTimePassword(tokenId, 'VERIFICATION'), 'SendOneTimePasswordSuccess');
   const { oneTimePassword } = await lastMessage(service);
   const checked = await owner.checkOneTimePassword(tokenId, oneTimePassword, 'VERIFICATION');
-  assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess', JSON.stringify(checked));
+  expectMember(checked, 'CheckOneTimePasswordSuccess');
 }
 
 /** A person whom a test puts into the database. */
@@ -168,7 +187,7 @@ export async function insertPeople<const T extends readonly PersonRow[]>(
     )
     .returning({ createdAt: sessions.createdAt });
   const people: Promise<Person[]> = Promise.all(
-    accounts.map(async ({ id, refreshToken, email, phone, ...row }, index) => {
+    accounts.map(async ({ id, refreshToken, email, phone }, index) => {
       const { createdAt } = opened[index]!;
       const accessToken = await signAccessToken(app.keys.accessTokens().signing, config.publicUrl, {
         userId: id,
@@ -182,7 +201,6 @@ export async function insertPeople<const T extends readonly PersonRow[]>(
       return {
         ...caller(service, { token: accessToken }),
         id,
-        user: { id, ...row, email, phone },
         tokens: {
           accessToken,
           refreshToken: formatRefreshToken(app.keys.refreshTokens, refreshToken),
@@ -230,6 +248,5 @@ export async function makeOneTimePassword(
 /** Verifies an address of the signed-in owner, as {@link verify} does, without a message. */
 export async function verifyUnsent(service: Service, owner: Caller, tokenId: string): Promise<void> {
   const code = await makeOneTimePassword(service, tokenId, 'VERIFICATION');
-  const checked = await owner.checkOneTimePassword(tokenId, code, 'VERIFICATION');
-  assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess', JSON.stringify(checked));
+  expectMember(await owner.checkOneTimePassword(tokenId, code, 'VERIFICATION'), 'CheckOneTimePasswordSuccess');
 }

@@ -193,7 +193,7 @@ export async function startFaulty() {
         const { input, to } = nextAddress();
         provider.behave(to, behaviour);
         const owner = await signUp(service, input);
-        const token = owner.emailToken ?? owner.phoneToken;
+        const token = owner.emailToken || owner.phoneToken;
         const sent = await owner.sendOneTimePassword(token, 'VERIFICATION');
         assert.deepEqual(sent, transmissionError);
 

@@ -1,6 +1,6 @@
 /** Sign-ups one after another, of which every acknowledged one is noted and looked for in the database afterwards. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { operations } from './client.js';
+import { expectMember, operations } from './client.js';
 import type { Replicas } from './replicas.js';
 
 export interface SignUpLoad {
@@ -31,7 +31,10 @@ export function startSignUps(urls: readonly string[], clients: number): SignUpLo
       const phone = `+1201${2_000_000 + load * 100_000 + number}`;
       try {
         const url = urls[number % urls.length]!;
-        const { user } = await operations({ url }).createUser({ username: name, email: `${name}@example.com`, phone });
+        const { user } = expectMember(
+          await operations({ url }).createUser({ username: name, email: `${name}@example.com`, phone }),
+          'CreateUserSuccess',
+        );
         acknowledged.push(user.id);
       } catch {
         refused += 1;

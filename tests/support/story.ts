@@ -1,7 +1,7 @@
 /** The life of an account, from outside, as its owner sees it. */
 import assert from 'node:assert/strict';
-import { oneTimePasswordSentTo, outbox } from './client.js';
-import { type Caller, caller } from './people.js';
+import { expectMember, oneTimePasswordSentTo, outbox } from './client.js';
+import { type Caller, caller, signUp } from './people.js';
 import { advance, type Service } from './service.js';
 
 const [phone, newPhone, email] = ['+12025550101', '+12025550102', 'Robin@Sherwood.example'];
@@ -10,44 +10,39 @@ const [password, newPassword] = ['correct horse battery', 'another horse battery
 /** Throws where any part of the story goes otherwise. */
 export async function liveAndEnd(service: Service): Promise<void> {
   const anonymous = caller(service);
-  const signedInWith = ({ tokens }: { tokens: { accessToken: string } }) =>
-    caller(service, { token: tokens.accessToken });
 
   // Robin signs up by phone and verifies it.
-  const signUp = await anonymous.createUser({ phone: '(202) 555-0101', password });
-  assert.equal(signUp.__typename, 'CreateUserSuccess');
-  assert.deepEqual([signUp.user.phone, signUp.user.phoneVerified], [phone, false]);
-  const first = signedInWith(signUp);
-  const [phoneToken] = signUp.user.securityTokens;
-  assert.match(await textTo(first, phoneToken.id, phone), /^\d{6} to confirm this address/);
-  await verify(first, phoneToken.id, phone);
-  assert.equal((await first.account()).phoneVerified, true);
+  const first = await signUp(service, { phone: '(202) 555-0101', password });
+  assert.deepEqual([first.account.phone, first.account.phoneVerified], [phone, false]);
+  assert.match(await textTo(first, first.phoneToken, phone), /^\d{6} to confirm this address/);
+  await verify(first, first.phoneToken, phone);
+  assert.equal((await first.me()).phoneVerified, true);
 
   // Adds an email and verifies it.
-  const added = await first.updateUser({ email });
+  const added = expectMember(await first.updateUser({ email }), 'UpdateUserSuccess');
   assert.deepEqual([added.user.email, added.user.emailVerified], ['Robin@sherwood.example', false]);
   const [emailToken] = added.user.securityTokens;
-  assert.equal(emailToken.__typename, 'EmailToken');
-  await textTo(first, emailToken.id, 'Robin@sherwood.example');
-  await verify(first, emailToken.id, 'Robin@sherwood.example');
-  assert.equal((await first.account()).emailVerified, true);
+  assert.equal(emailToken!.__typename, 'EmailToken');
+  await textTo(first, emailToken!.id, 'Robin@sherwood.example');
+  await verify(first, emailToken!.id, 'Robin@sherwood.example');
+  assert.equal((await first.me()).emailVerified, true);
 
   // Forgets the password, and resets it by email.
   const forgotten = await anonymous.authenticate({ identifier: phone, password: 'correct mule battery' });
   assert.equal(forgotten.__typename, 'InvalidCredentialsError');
   const [way] = await anonymous.securityTokens('ROBIN@sherwood.example');
-  assert.equal(way.id, emailToken.id);
-  await textTo(anonymous, way.id, 'Robin@sherwood.example', 'PASSWORD_RESET');
+  assert.equal(way!.id, emailToken!.id);
+  await textTo(anonymous, way!.id, 'Robin@sherwood.example', 'PASSWORD_RESET');
   const oneTimePassword = await oneTimePasswordSentTo(service, 'Robin@sherwood.example');
-  const reset = await anonymous.resetPassword({ tokenId: way.id, oneTimePassword, newPassword });
-  assert.equal(reset.__typename, 'ResetPasswordSuccess', JSON.stringify(reset));
-  assert.equal(reset.user.id, signUp.user.id);
+  const reset = await anonymous.resetPassword({ tokenId: way!.id, oneTimePassword, newPassword });
+  const { user, tokens } = expectMember(reset, 'ResetPasswordSuccess');
+  assert.equal(user.id, first.id);
 
   // The session from before is dead, and so is the password.
   const dead = await first.ask('{ me { id } }');
   assert.equal(dead.errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
-  const second = signedInWith(reset);
-  assert.equal((await second.account()).sessions.length, 1);
+  const second = caller(service, { token: tokens.accessToken });
+  assert.equal((await second.me()).sessions.length, 1);
   await advance(service, 60);
   const old = await anonymous.authenticate({ identifier: email, password });
   assert.equal(old.__typename, 'InvalidCredentialsError');
@@ -55,12 +50,12 @@ export async function liveAndEnd(service: Service): Promise<void> {
   assert.equal((await anonymous.authenticate({ email, password: newPassword })).__typename, 'AuthenticateSuccess');
 
   // Changes the phone: the old one stays until the new one is verified.
-  const changed = await second.updateUser({ phone: newPhone });
+  const changed = expectMember(await second.updateUser({ phone: newPhone }), 'UpdateUserSuccess');
   assert.deepEqual([changed.user.phone, changed.user.pendingPhone], [phone, newPhone]);
   const pending = changed.user.securityTokens.at(-1);
-  await textTo(second, pending.id, newPhone);
-  await verify(second, pending.id, newPhone);
-  const after = await second.account();
+  await textTo(second, pending!.id, newPhone);
+  await verify(second, pending!.id, newPhone);
+  const after = await second.me();
   assert.deepEqual([after.phone, after.phoneVerified, after.pendingPhone], [newPhone, true, null]);
   const bySms = await anonymous.authenticate({ identifier: '(202) 555-0102', password: newPassword });
   assert.equal(bySms.__typename, 'AuthenticateSuccess');
@@ -81,14 +76,13 @@ export async function liveAndEnd(service: Service): Promise<void> {
   );
 
   // Deletes it: nobody is there any more, and the addresses are free.
-  assert.deepEqual(await second.deleteUser(), { __typename: 'DeleteUserSuccess', id: signUp.user.id });
+  assert.deepEqual(await second.deleteUser(), { __typename: 'DeleteUserSuccess', id: first.id });
   const gone = await second.ask('{ me { id } }');
   assert.equal(gone.errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
   const nobody = await anonymous.authenticate({ phone: newPhone, password: newPassword });
   assert.equal(nobody.__typename, 'InvalidCredentialsError');
-  const again = await anonymous.createUser({ phone: newPhone, email });
-  assert.equal(again.__typename, 'CreateUserSuccess');
-  assert.notEqual(again.user.id, signUp.user.id);
+  const again = await signUp(service, { phone: newPhone, email });
+  assert.notEqual(again.id, first.id);
 
   /** Asks for a one-time password. @returns the message that arrived */
   async function textTo(

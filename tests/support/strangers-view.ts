@@ -21,7 +21,7 @@ export interface Pair {
 export const states: Record<string, (service: Service, address: Record<string, string>) => Promise<Person>> = {
   'that is verified': async (service, address) => {
     const person = await signUp(service, { ...address, password });
-    await verify(service, person, person.emailToken ?? person.phoneToken);
+    await verify(service, person, person.emailToken || person.phoneToken);
     return person;
   },
   'given at sign-up': (service, address) => signUp(service, { ...address, password }),
@@ -70,7 +70,7 @@ export async function makePair(
   const addressOf = async (address: string): Promise<Address> => ({
     kind,
     address,
-    tokenId: (await caller(service).securityTokens(address))[0].id,
+    tokenId: (await caller(service).securityTokens(address))[0]!.id,
   });
   return { known: await addressOf(known!), unknown: await addressOf(unknown!), person };
 }

@@ -156,7 +156,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
   describe('for staff', () => {
     test('list and search users, and deactivate and activate them', async () => {
       const root = await makeSuperuser(service);
-      const { id } = (await signUp(service, { username: 'steve', password })).user;
+      const { id } = await signUp(service, { username: 'steve', password });
       await root.updateUser({ isStaff: true }, { id });
       for (let n = 10; n < 35; n += 1) await signUp(service, { username: `person${n}`, password: null });
       await openSignedIn(page, 'steve');
@@ -180,7 +180,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('let superusers give and take roles, and nobody their own', async () => {
       const root = await makeSuperuser(service);
-      const { id } = (await signUp(service, { username: 'steve', password })).user;
+      const { id } = await signUp(service, { username: 'steve', password });
       await openSignedIn(page, 'root', `/users/${id}`);
       await page.getByRole('button', { name: 'Make staff' }).click();
       await page.getByText('Staff from now on.').waitFor();
@@ -192,7 +192,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('show superusers what has happened, of one user or of all, and of one kind', async () => {
       await makeSuperuser(service);
-      const { id } = (await signUp(service, { username: 'steve', password })).user;
+      const { id } = await signUp(service, { username: 'steve', password });
       await openSignedIn(page, 'root', `/users/${id}`);
       await page.getByRole('link', { name: 'What has happened to this account' }).click();
       await arrived(page, 'Events');
