@@ -128,6 +128,18 @@ export function expectMember<R extends { __typename: string }, const N extends R
   return result as Extract<R, { __typename: N }>;
 }
 
+/** Asserts that a wait keeps an attempt from being evaluated. */
+export function expectWait(
+  result: { __typename: string; failureCount?: number | null | undefined; retryAfterSeconds?: number | undefined },
+  failureCount: number | null,
+  seconds = result.retryAfterSeconds,
+): void {
+  assert.deepEqual(
+    [result.__typename, result.failureCount, result.retryAfterSeconds],
+    ['TimeoutError', failureCount, seconds],
+  );
+}
+
 /** What a validation error finds wrong, as `field CODE`. */
 export function issuesOf(result: {
   __typename: string;
@@ -181,7 +193,11 @@ export function operations(service: { url: string }, options: RequestOptions = {
       run(GenerateOneTimePasswordDocument, { tokenId, purpose }),
     unlockSecurityToken: (tokenId: string) => run(UnlockDocument, { tokenId }),
 
-    isSignedIn: async () => (await run(OwnProfileDocument, {})) !== null,
+    isSignedIn: async () => {
+      const { data, errors } = await send(service, OwnProfileDocument, {}, options);
+      assert.ok(errors === undefined || errors[0]?.extensions.code === 'UNAUTHENTICATED', JSON.stringify(errors));
+      return Boolean(data?.me);
+    },
     /** The account of the caller, who is signed in. */
     me: async () => signedIn(await run(OwnProfileDocument, {})),
     /** The caller's own, with every field. */

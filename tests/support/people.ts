@@ -16,6 +16,7 @@ import type {
   AuthenticateInput,
   CreateSuperuserInput,
   CreateUserInput,
+  OneTimePasswordPurpose,
   SessionAndTokensFragment,
 } from './generated/graphql.js';
 import type { Service } from './service.js';
@@ -60,6 +61,13 @@ export async function signUp(service: Url, input: CreateUserInput, options: Requ
 export async function signIn(service: Url, input: AuthenticateInput, options: RequestOptions = {}): Promise<SignedIn> {
   const { user, tokens } = expectMember(await caller(service, options).authenticate(input), 'AuthenticateSuccess');
   return person(service, user, tokens, options);
+}
+
+/** Whether a sign-in is right. What is not right is told as wrong credentials. */
+export async function signsIn(service: Url, identifier: string, typed: string): Promise<boolean> {
+  const result = await caller(service).authenticate({ identifier, password: typed });
+  if (result.__typename !== 'AuthenticateSuccess') expectMember(result, 'InvalidCredentialsError');
+  return result.__typename === 'AuthenticateSuccess';
 }
 
 /** Makes the first superuser, who asks by the access token of a session from then on. */
@@ -238,7 +246,7 @@ export function idOfAddress({ app }: Service, address: string): string {
 export async function makeOneTimePassword(
   { app }: Service,
   tokenId: string,
-  purpose: 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET',
+  purpose: OneTimePasswordPurpose = 'AUTHENTICATION',
 ): Promise<string> {
   const superuser = { user: { id: randomUUID(), isSuperuser: true }, session: { id: randomUUID() } };
   const asked = { viewer: superuser as unknown as Viewer, client: { ipAddress: null, network: '', userAgent: null } };
