@@ -131,6 +131,11 @@ export class TraceClock {
     return done;
   }
 
+  /** The longest time by which a step ended later than the trace has it. */
+  get maxDelaySeconds(): number {
+    return this.#tolerance;
+  }
+
   /** An instant of the service's in seconds from the start. */
   secondsOf(instant: string | null): number | null {
     return instant === null ? null : (Date.parse(instant) - this.#startedAt + this.#shiftedMs) / 1000;

@@ -101,6 +101,9 @@ export function typedPassword(symbol: Exclude<PasswordSymbol, null>, kind: Trace
   }
 }
 
+/** How far before a boundary a step stands at least, or else at it. */
+export const boundaryDistanceSeconds = 0.25;
+
 /**
  * The trace with every step a quarter of a second before a boundary that was recorded a microsecond before it:
  * a request takes milliseconds, so that none can stand closer.
@@ -112,7 +115,7 @@ export function coarsen(trace: Trace): Trace {
     ops: trace.ops.map((operation) => {
       if (operation.op !== 'advance') return operation;
       const due = operation.seconds + owed;
-      const seconds = Math.floor(due * 4 + 1e-9) / 4;
+      const seconds = Math.floor(due / boundaryDistanceSeconds + 1e-9) * boundaryDistanceSeconds;
       owed = due - seconds;
       return { ...operation, seconds };
     }),

@@ -6,7 +6,15 @@ import { type Caller, caller, lastMessage, makeSuperuser, signUp } from '../supp
 import { type Service, startService } from '../support/service.js';
 import { oneTimePasswordTrace as departures } from './departures.js';
 import { TraceClock } from './replay.js';
-import { coarsen, modelTrace, type Trace, type TraceStep, traceLifetimeSeconds, typedPassword } from './trace-model.js';
+import {
+  boundaryDistanceSeconds,
+  coarsen,
+  modelTrace,
+  type Trace,
+  type TraceStep,
+  traceLifetimeSeconds,
+  typedPassword,
+} from './trace-model.js';
 import { readVectors } from './vectors.js';
 
 export const vectors = readVectors<Trace, (TraceStep & { message?: string; has_password: boolean })[]>('otp_trace');
@@ -92,13 +100,27 @@ const results: Record<string, TraceStep['result']> = {
   TimeoutError: 'TimeoutError',
 };
 
+/** How often a trace is repeated whose steps came too late to be those of the trace. */
+const maxRepetitions = 10;
+
 async function replayTrace(trace: Trace, way: Way): Promise<void> {
+  for (let repetition = 0; ; repetition += 1) {
+    const clock = new TraceClock(service);
+    try {
+      return await replaySteps(trace, way, clock);
+    } catch (error) {
+      // A busy machine may take a step past the boundary that the step stands before.
+      if (clock.maxDelaySeconds < boundaryDistanceSeconds || repetition === maxRepetitions) throw error;
+    }
+  }
+}
+
+async function replaySteps(trace: Trace, way: Way, clock: TraceClock): Promise<void> {
   const owner = await signUp(service, identifiers());
   const people: People = { superuser, owner, stranger: caller(service) };
   const tokenId = trace.token === 'email' ? owner.emailToken : owner.phoneToken;
   const look = async () => (await people[way.look].securityTokens(owner.account[trace.token]!))[0];
 
-  const clock = new TraceClock(service);
   const made: string[] = [];
   let now = 0;
   let seen = await look();
