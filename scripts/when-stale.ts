@@ -1,6 +1,6 @@
 /** Repeats a step of the build only where its inputs have changed. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 /**
@@ -15,6 +15,8 @@ export async function whenStale(
   const files = inputs.flatMap((input) => filesIn(join(root, input))).filter((file) => dirname(file) !== ignored);
   const digest = digestOf(root, files);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  // Failed work may have removed the output, so the stamp must not outlive it.
+  rmSync(stamp, { force: true });
   await work();
   mkdirSync(dirname(stamp), { recursive: true });
   // Written last, so that interrupted work is done again.
