@@ -15,7 +15,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const readme = read('README.md');
 const texts = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
-const documents = ['README.md', 'CHANGELOG.md', ...texts.map((file) => `docs/${file}`)];
+const documents = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...texts.map((file) => `docs/${file}`)];
 
 test('the requests of the README get the answers of the README as they stand', async () => {
   await converse({ DATABASE_URL: await createDatabase('template template0') });
