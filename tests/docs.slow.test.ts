@@ -1,7 +1,7 @@
-/** The conversation of the README, from a fresh start as its reader has it. */
+/** The requests of the documents, on the embedded database of a first start. */
 import { test } from 'node:test';
-import { converse } from './support/readme.js';
+import { runDocumentedRequests } from './support/documented-requests.js';
 
-test('the requests of the README get the answers of the README, from a fresh start and as they stand', async () => {
-  await converse({});
+test('the documented requests get the documented answers after a first start', async () => {
+  await runDocumentedRequests({});
 });

@@ -1,24 +1,54 @@
-/** What the documents say, held against the service: requests and answers, variables and defaults, files, documents, the picture of the layers. */
+/** Compares the documents with the service: requests, programs, variables, paths, errors, versions, links, layers. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { buildSchema, parse, validate } from 'graphql';
+import { promisify } from 'node:util';
+import { buildSchema, type GraphQLEnumType, parse, validate } from 'graphql';
 import { readConfig } from '../src/config/load.js';
 import { variableNames } from '../src/config/variables.js';
-import { converse, fencedBlocks } from './support/readme.js';
+import { operations } from './support/client.js';
+import { asInDevelopment, fencedBlocks, runDocumentedRequests } from './support/documented-requests.js';
+import { freePort } from './support/postgres.js';
 import { root } from './support/root.js';
-import { createDatabase, sharedSecrets } from './support/service.js';
+import { createDatabase, sharedSecrets, spawnService } from './support/service.js';
 import { imports, layerOf } from './support/source-imports.js';
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const readme = read('README.md');
 const texts = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
-const documents = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...texts.map((file) => `docs/${file}`)];
+const documents = [
+  ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
+  ...texts.map((file) => `docs/${file}`),
+];
 
-test('the requests of the README get the answers of the README as they stand', async () => {
-  await converse({ DATABASE_URL: await createDatabase('template template0') });
+test('the documented requests get the documented answers', async () => {
+  await runDocumentedRequests({ DATABASE_URL: await createDatabase('template template0') });
+});
+
+test('the program of the README signs in and gets a verified response', async () => {
+  const program = fencedBlocks(readme).find(({ language }) => language === 'js')!.text;
+  assert.ok(program.trim().split('\n').length <= 25, 'the program has more than 25 lines');
+  const [, email, password] = /identifier: '(.+?)', password: '(.+?)'/.exec(program)!;
+  const service = await spawnService({ ...asInDevelopment, ...sharedSecrets(), DATABASE_URL: await createDatabase() });
+  const { user } = await operations(service).createUser({ email: email!, password: password! });
+  const port = await freePort();
+  const run = program.replaceAll(':4000', `:${new URL(service.url).port}`).replaceAll('4001', String(port));
+  // The program serves requests until it is stopped.
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '-e', `${run}\nprocess.exit();`],
+    { cwd: root },
+  );
+  assert.equal(stdout, `{ userId: '${user.id}' }\n`);
+});
+
+test('the README has at most 150 lines and shows an image of at most 150 kB', () => {
+  assert.ok(readme.trimEnd().split('\n').length <= 150);
+  const [, image] = /^!\[.+\]\((.+\.png)\)$/m.exec(readme)!;
+  assert.ok(statSync(join(root, image!)).size <= 150_000);
 });
 
 test('the GraphQL of the documents is valid', () => {
@@ -28,7 +58,7 @@ test('the GraphQL of the documents is valid', () => {
   for (const { text } of found) assert.deepEqual(validate(schema, parse(text)), []);
 });
 
-test('the README lists every variable that is read, and no other', () => {
+test('docs/configuration.md lists every variable that is read, and no other', () => {
   assert.deepEqual([...documentedDefaults().keys()].sort(), [...variableNames].sort());
 });
 
@@ -40,7 +70,7 @@ test('.env.example lists every variable that is read, commented out, and no othe
 test('setting the documented default of a variable changes nothing', () => {
   const byDefault = configuration({});
   for (const [source, defaults] of Object.entries({
-    README: documentedDefaults(),
+    'docs/configuration.md': documentedDefaults(),
     '.env.example': exampleDefaults(),
   })) {
     const literal = [...defaults].filter(([, value]) => value !== null);
@@ -50,7 +80,7 @@ test('setting the documented default of a variable changes nothing', () => {
   }
 });
 
-test('the README and .env.example give the same defaults', () => {
+test('docs/configuration.md and .env.example give the same defaults', () => {
   const example = exampleDefaults();
   for (const [name, value] of documentedDefaults()) assert.equal(example.get(name), value, name);
 });
@@ -64,11 +94,59 @@ test('a variable without a literal default has the one that is described', () =>
   assert.deepEqual([production.introspection, production.outboxAllowed], [false, false]);
 });
 
-test('the files, links and scripts that the documents name exist', () => {
+test('docs/errors.md lists every code of an expected error and of an issue, and no other', () => {
+  const schema = buildSchema(read('schema.graphql'));
+  for (const [heading, name, column] of [
+    ['| type | `code` |', 'IdentityErrorCode', 2],
+    ['| code | meaning |', 'ValidationIssueCode', 1],
+  ] as const) {
+    const table = read('docs/errors.md').split(heading)[1]!.split('\n\n')[0]!;
+    const listed = table.split('\n').flatMap((row) => row.split('|')[column]?.match(/[A-Z_]{4,}/g) ?? []);
+    // Invariant: the schema declares both names as enums.
+    const values = (schema.getType(name) as GraphQLEnumType).getValues().map((value) => value.name);
+    assert.deepEqual(listed.sort(), values.sort());
+  }
+});
+
+test('docs/README.md links every document, and its versions of packages are the installed ones', () => {
+  const index = read('docs/README.md');
+  for (const file of texts) if (file !== 'README.md') assert.ok(index.includes(`](${file})`), file);
+  for (const [row, name] of [
+    ['PGlite', '@electric-sql/pglite'],
+    ['axe-core', 'axe-core'],
+    ['Apollo Client', '@apollo/client'],
+    ['urql (`@urql/core`)', '@urql/core'],
+    ['graphql-request', 'graphql-request'],
+    ['Apollo Server', '@apollo/server'],
+    ['Fastify', 'fastify'],
+    ['GraphQL Code Generator', '@graphql-codegen/cli'],
+  ] as const) {
+    const documented = index.split(`\n| ${row} | `)[1]!.split(/[ ,]/)[0]!;
+    const { version } = JSON.parse(read(`node_modules/${name}/package.json`)) as { version: string };
+    assert.ok(`${version}.`.startsWith(`${documented}.`), `${name} is ${version}`);
+  }
+});
+
+test('docs/configuration.md lists the paths that the service answers', async () => {
+  const section = read('docs/configuration.md').split('## Paths')[1]!;
+  const paths = [...section.matchAll(/`(?:GET )?(\/[^`\s]*)`/g)].map(([, path]) => path!);
+  assert.ok(paths.length > 12);
+  const service = await spawnService({ ...asInDevelopment, ...sharedSecrets(), DATABASE_URL: await createDatabase() });
+  for (const path of paths.filter((each) => each !== '/assets/')) {
+    const { status } = await fetch(service.url + path, { headers: { accept: 'text/html' } });
+    assert.equal(status, 200, path);
+  }
+});
+
+test('the files, links, headings and scripts that the documents name exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   for (const file of documents) {
     const text = read(file);
     const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path]) => join(dirname(file), path!));
+    for (const [, path, anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)) {
+      const target = path === '' ? file : join(dirname(file), path!);
+      assert.ok(anchorsOf(read(target)).includes(anchor!), `${file} links to #${anchor} of ${target}`);
+    }
     const paths = [...text.matchAll(/`((?:src|tests|docs|drizzle|\.ci|\.github)\/[^`*<\s]*)`/g)].map(
       ([, path]) => path!,
     );
@@ -98,6 +176,16 @@ test('the picture of the layers shows who imports whom, and nothing else', () =>
   assert.deepEqual(drawn.sort(), arrowsOfSource().sort());
 });
 
+/** The anchors that GitHub gives to the headings of a document. */
+function anchorsOf(markdown: string): string[] {
+  return [...markdown.replace(/^```.*?^```$/gms, '').matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
 const secrets = sharedSecrets();
 
 /** The configuration with nothing set but secrets, so that none is generated, and these. */
@@ -106,9 +194,9 @@ function configuration(environment: Record<string, string>): ReturnType<typeof r
   return readConfig({ SECRET_KEY, PASSWORD_PEPPER, ...environment });
 }
 
-/** Each variable in the README's table and its default; null where it is described and not given. */
+/** Reads the table of variables: each name with its default, or null for a default that is described. */
 function documentedDefaults(): Map<string, string | null> {
-  const section = /^## Configuration$(.*?)^## /ms.exec(readme)![1]!;
+  const section = /^## Variables$(.*?)^## /ms.exec(read('docs/configuration.md'))![1]!;
   const rows = [...section.matchAll(/^\| `([A-Z][A-Z_]+)` \| (.+?) \|/gm)];
   return new Map(
     rows.map(([, name, text]) => {

@@ -16,9 +16,9 @@ const schemaText = read('schema.graphql');
 const folder = mkdtempSync(join(root, 'dist/documents-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('the codegen.ts of docs/clients.md and of the README generates typed documents that compile in a front end', async () => {
-  const quoted = [...read('README.md').matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text);
-  assert.ok(quoted.includes(read('tests/examples/codegen.ts')), 'the README has another one');
+test('the codegen.ts of docs/clients.md generates typed documents that compile in a front end', async () => {
+  const quoted = [...read('docs/clients.md').matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text);
+  assert.ok(quoted.includes(read('tests/examples/codegen.ts')), 'docs/clients.md has another one');
   const project = join(folder, 'as-documented');
   await generateAsDocumented(project);
   assert.match(

@@ -1,4 +1,4 @@
-/** The conversation that the README shows, held with a service as its reader would. */
+/** Runs the requests that the documents show, as a reader would. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -7,13 +7,14 @@ import { promisify } from 'node:util';
 import { root } from './root.js';
 import { spawnService, temporaryFolder } from './service.js';
 
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
+/** The documents with requests, in the order in which a reader sends them. */
+const documents = ['docs/getting-started.md', 'docs/errors.md'].map((file) => readFileSync(join(root, file), 'utf8'));
 
-/** Sends the requests of the README to a service on an empty database, and compares the answers with those of the README. */
-export async function converse(environment: Record<string, string>): Promise<void> {
-  const blocks = fencedBlocks(readme).filter(({ language, text }) =>
-    language === 'sh' ? text.includes('curl') : language === 'json',
-  );
+/** Sends the documented requests to a service on an empty database, and compares the answers with the documented ones. */
+export async function runDocumentedRequests(environment: Record<string, string>): Promise<void> {
+  const blocks = documents
+    .flatMap(fencedBlocks)
+    .filter(({ language, text }) => (language === 'sh' ? text.includes('curl') : language === 'json'));
   const requests = blocks.flatMap(({ language, text }, index) => {
     if (language !== 'sh') return [];
     const rest = blocks.slice(index + 1);
@@ -46,11 +47,11 @@ export async function converse(environment: Record<string, string>): Promise<voi
   }
   const shown = JSON.stringify(requests.map(({ answers }) => answers));
   for (const member of ['CreateUserSuccess', 'InvalidOneTimePasswordError', 'TimeoutError', 'CreateSuperuserSuccess'])
-    assert.ok(shown.includes(`"__typename":"${member}"`), `the README shows no ${member}`);
+    assert.ok(shown.includes(`"__typename":"${member}"`), `no document shows ${member}`);
 }
 
-/** The limits that a reader meets after the first start, in place of those of the tests. The cost of a hash is no part of an answer. */
-const asInDevelopment = {
+/** Restores the default limits, which the tests relax. The cost of a hash does not change an answer. */
+export const asInDevelopment = {
   NODE_ENV: 'development',
   PUBLIC_URL: '',
   SIGN_UPS_PER_HOUR: '',
@@ -61,7 +62,7 @@ const asInDevelopment = {
 
 const separator = '═══ next ═══';
 
-/** Where there is no curl, the same requests go by fetch. */
+/** Replaces curl with fetch where curl is not installed. */
 const curlByFetch = `command -v curl >/dev/null || curl() { node --input-type=module -e "$CURL_BY_FETCH" -- "$@"; }`;
 const curlProgram = `
   const request = { headers: {} };
@@ -73,7 +74,7 @@ const curlProgram = `
       const [name, value] = args.shift().split(/: (.*)/);
       request.headers[name] = value;
     } else if (arg.startsWith('http')) url = arg;
-    else if (arg !== '-s') throw new Error('no such option here: ' + arg);
+    else if (arg !== '-s') throw new Error('unsupported option: ' + arg);
   }
   const response = await fetch(url, request);
   process.stdout.write(await response.text());
@@ -86,7 +87,7 @@ export function fencedBlocks(markdown: string): { language: string; text: string
   }));
 }
 
-/** Waits until the service has printed the word. */
+/** Returns the output of the service once it contains the word. */
 async function printed({ output }: { output(): string }, word: string): Promise<string> {
   while (!output().includes(`${word} `)) await new Promise((resolve) => setTimeout(resolve, 20));
   return output();
@@ -94,7 +95,7 @@ async function printed({ output }: { output(): string }, word: string): Promise<
 
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** Whether an answer is the one that is shown: `…` stands for what differs every time, an instant for any other. */
+/** Compares an answer with the documented one. `…` matches a value that differs each time, and a time matches any other time. */
 function assertLike(actual: unknown, shown: unknown, about: string): void {
   if (typeof shown === 'string' && typeof actual === 'string') {
     if (instant.test(shown)) assert.match(actual, instant, about);
