@@ -7,7 +7,7 @@ import { buildSchema, isInterfaceType } from 'graphql';
 import { MeDocument, PolicyDocument, SessionsDocument, UpdateAccountDocument } from '../web/src/generated/graphql.js';
 import { countDown } from './examples/count-down.js';
 import { possibleTypes } from './examples/possible-types.js';
-import { outcomeOf } from './examples/sign-in.js';
+import { describeResult } from './examples/sign-in.js';
 import { operations } from './support/client.js';
 import { documentedBlocks, documentedClients, documentedFiles, makeDocumentedProject } from './support/front-end.js';
 import { password, signUp } from './support/people.js';
@@ -47,7 +47,7 @@ for (const [name, file] of Object.entries(documentedClients))
     await signUp(service, { username: 'ada', password });
     Object.assign(tokens, { accessToken: null, refreshToken: null });
     const { signIn }: Pick<typeof import('./examples/fetch.js'), 'signIn'> = await load(file);
-    const outcome = async (secret: string, identifier = 'ada') => outcomeOf(await signIn(identifier, secret));
+    const outcome = async (secret: string, identifier = 'ada') => describeResult(await signIn(identifier, secret));
     assert.equal(await outcome(password), 'welcome, ada');
     const kept = { ...tokens };
     assert.equal((await operations(service, { token: kept.accessToken! }).me()).username, 'ada');
@@ -72,7 +72,7 @@ describe('the link that refreshes a session', () => {
     await clear(service);
     const ada = await signUp(service, { username: 'ada', password });
     // As if it had expired.
-    tokens.keep({ ...ada.tokens, accessToken: `${ada.tokens.accessToken}x` });
+    tokens.store({ ...ada.tokens, accessToken: `${ada.tokens.accessToken}x` });
     sent = [];
   });
 

@@ -1,2 +1,2 @@
-/** Where the API is. */
+/** The URL of the API. */
 export const api = 'http://localhost:4000/graphql';

@@ -17,6 +17,6 @@ export const client = new ApolloClient({
 export async function signIn(identifier: string, password: string) {
   const { data } = await client.mutate({ mutation: SignInDocument, variables: { input: { identifier, password } } });
   const { authenticate } = data!;
-  if (authenticate.__typename === 'AuthenticateSuccess') tokens.keep(authenticate.tokens);
+  if (authenticate.__typename === 'AuthenticateSuccess') tokens.store(authenticate.tokens);
   return authenticate;
 }

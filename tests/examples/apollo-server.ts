@@ -7,8 +7,8 @@ const issuer = process.env.IDENTITY_URL ?? 'http://localhost:4000';
 const keys = createRemoteJWKSet(new URL(`${issuer}/.well-known/jwks.json`));
 const expected = { issuer, audience: issuer, typ: 'at+jwt', algorithms: ['ES256'], requiredClaims: ['sub', 'exp'] };
 
-/** Who calls; null where nobody is signed in. A token that is not good is refused, and never taken for nobody. */
-async function callerOf(authorization: string | undefined) {
+/** Returns the caller, or null without a token. Throws for an invalid token, which is never treated as anonymous. */
+async function getCaller(authorization: string | undefined) {
   if (authorization === undefined) return null;
   try {
     const { payload } = await jwtVerify(authorization.replace(/^Bearer +/i, ''), keys, expected);
@@ -18,13 +18,13 @@ async function callerOf(authorization: string | undefined) {
   }
 }
 
-type Context = { caller: Awaited<ReturnType<typeof callerOf>> };
+type Context = { caller: Awaited<ReturnType<typeof getCaller>> };
 const server = new ApolloServer<Context>({
   typeDefs: 'type Query { whoAmI: ID }',
   resolvers: { Query: { whoAmI: (_root, _args, { caller }) => caller?.id } },
 });
 const { url } = await startStandaloneServer(server, {
-  context: async ({ req }) => ({ caller: await callerOf(req.headers.authorization) }),
+  context: async ({ req }) => ({ caller: await getCaller(req.headers.authorization) }),
   listen: { port: Number(process.env.PORT ?? 4001) },
 });
 console.log(`listening at ${url}`);

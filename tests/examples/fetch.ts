@@ -12,6 +12,6 @@ export async function signIn(identifier: string, password: string) {
   const { data, errors } = (await response.json()) as { data?: SignInMutation; errors?: { message: string }[] };
   if (errors || !data) throw new Error(errors?.[0]?.message ?? `HTTP ${response.status}`);
   const { authenticate } = data;
-  if (authenticate.__typename === 'AuthenticateSuccess') tokens.keep(authenticate.tokens);
+  if (authenticate.__typename === 'AuthenticateSuccess') tokens.store(authenticate.tokens);
   return authenticate;
 }

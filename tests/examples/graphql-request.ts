@@ -7,6 +7,6 @@ const client = new GraphQLClient(api);
 
 export async function signIn(identifier: string, password: string) {
   const { authenticate } = await client.request(SignInDocument, { input: { identifier, password } });
-  if (authenticate.__typename === 'AuthenticateSuccess') tokens.keep(authenticate.tokens);
+  if (authenticate.__typename === 'AuthenticateSuccess') tokens.store(authenticate.tokens);
   return authenticate;
 }

@@ -1,4 +1,4 @@
-/** Who implements each interface, which Apollo Client cannot see in a document. */
+/** The types that implement each interface. Apollo Client cannot derive them from a document. */
 export const possibleTypes = {
   IdentityError: [
     'InvalidCredentialsError',

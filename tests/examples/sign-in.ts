@@ -1,7 +1,7 @@
 import type { SignInMutation } from '../../web/src/generated/graphql.js';
 
-/** What a form does about each outcome of a sign-in. One that is added to the schema does not compile until it is thought of. */
-export function outcomeOf(result: SignInMutation['authenticate']): string {
+/** Returns the text that a form shows for each result. A result type that is added to the schema does not compile. */
+export function describeResult(result: SignInMutation['authenticate']): string {
   switch (result.__typename) {
     case 'AuthenticateSuccess':
       return `welcome, ${result.user.username ?? result.user.email}`;

@@ -6,7 +6,7 @@ import { tokens } from './tokens.js';
 const client = new Client({
   url: api,
   exchanges: [fetchExchange],
-  // This API answers queries by GET only to clients that send a header of their own.
+  // The API rejects GET requests without a custom header.
   preferGetMethod: false,
 });
 
@@ -14,6 +14,6 @@ export async function signIn(identifier: string, password: string) {
   const { data, error } = await client.mutation(SignInDocument, { input: { identifier, password } });
   if (error || !data) throw error;
   const { authenticate } = data;
-  if (authenticate.__typename === 'AuthenticateSuccess') tokens.keep(authenticate.tokens);
+  if (authenticate.__typename === 'AuthenticateSuccess') tokens.store(authenticate.tokens);
   return authenticate;
 }
