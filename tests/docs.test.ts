@@ -35,6 +35,7 @@ test('the program of the README signs in and gets a verified response', async ()
   const service = await spawnService({ ...asInDevelopment, ...sharedSecrets(), DATABASE_URL: await createDatabase() });
   const { user } = await operations(service).createUser({ email: email!, password: password! });
   const port = await freePort();
+  assert.ok(user);
   const run = program.replaceAll(':4000', `:${new URL(service.url).port}`).replaceAll('4001', String(port));
   // The program serves requests until it is stopped.
   const { stdout } = await promisify(execFile)(
