@@ -1,4 +1,4 @@
-/** What docs/operations.md says, held against the service. */
+/** Compares docs/operations.md with the service. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ test("the metrics that the document names are there, with the labels that it ask
   );
   const exposed = await (await fetch(`${service.url}/metrics`)).text();
   const kinds = new Map([...exposed.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, kind]) => [name!, kind!]));
-  const watched = section('What to watch');
+  const watched = section('Monitoring');
   const selectors = [...watched.matchAll(/\b((?:flex_identity|nodejs|process)_[a-z0-9_]+)(?:\{([^}]*)\})?/g)];
   assert.ok(selectors.length > 20);
   const named = selectors.map(([, name, labels = '']) => {
@@ -51,7 +51,7 @@ test("the metrics that the document names are there, with the labels that it ask
 
 const alarms = table(/^### Alarms\n(.*?)^#/ms.exec(text)![1]!);
 
-test('every alarm says when it rings, what it means and what to do', () => {
+test('every alarm has a condition, a meaning and an action', () => {
   assert.ok(alarms.length >= 12);
   for (const cells of alarms) {
     assert.equal(cells.length, 4, cells.join(' | '));
@@ -108,20 +108,20 @@ test('the limits of time are those that are set', async () => {
   for (const [what, setting] of [
     ['a statement', 'statement_timeout'],
     ['a wait for a lock', 'lock_timeout'],
-    ['a transaction that does nothing', 'idle_in_transaction_session_timeout'],
+    ['an idle transaction', 'idle_in_transaction_session_timeout'],
   ] as const) {
     const [row] = await app.db.select({ value: sql<string>`current_setting(${setting})` }).from(sql`(select) as one`);
     assert.equal(limits.get(what), row!.value.replace('s', ' s'), what);
   }
   for (const [what, file, name] of [
     ['a wait for a connection', 'database/postgres.ts', 'connectionTimeoutMillis:'],
-    ['a connection in use that is silent', 'database/timeouts.ts', 'socketTimeoutMs ='],
-    ['the head of a request', 'http/server.ts', 'headersTimeout:'],
+    ['a silent connection in use', 'database/timeouts.ts', 'socketTimeoutMs ='],
+    ['request headers', 'http/server.ts', 'headersTimeout:'],
     ['a request', 'http/server.ts', 'requestTimeout:'],
-    ['an idle connection of a client', 'http/server.ts', 'keepAliveTimeout:'],
+    ['an idle client connection', 'http/server.ts', 'keepAliveTimeout:'],
     ['a provider', 'delivery/retry.ts', 'limitMilliseconds ='],
-    ['requests under way at a stop', 'http/server.ts', 'patienceMilliseconds ='],
-    ['traces at a stop', 'observability/tracing.ts', 'flushMilliseconds ='],
+    ['requests in flight at shutdown', 'http/server.ts', 'patienceMilliseconds ='],
+    ['traces at shutdown', 'observability/tracing.ts', 'flushMilliseconds ='],
   ] as const) {
     const [, value] = new RegExp(`${name} ([\\d_]+)`).exec(readFileSync(join(root, 'src', file), 'utf8'))!;
     assert.equal(limits.get(what), `${Number(value!.replaceAll('_', '')) / 1000} s`, what);
@@ -129,7 +129,7 @@ test('the limits of time are those that are set', async () => {
   assert.equal(limits.size, 11);
 });
 
-test('the statuses are those of the programs', () => {
+test('the exit codes are those of the programs', () => {
   const documented = table(section('Starting and stopping')).map(([status]) => Number(status));
   const [, ofCommands] = /const exitCodes = \{(.*)\}/.exec(readFileSync(join(root, 'src/cli/cli.ts'), 'utf8'))!;
   assert.deepEqual(documented, [0, ...[...ofCommands!.matchAll(/\d+/g)].map(([code]) => Number(code))]);
