@@ -139,6 +139,13 @@ test('docs/configuration.md lists the paths that the service answers', async () 
   }
 });
 
+test('docs/development.md lists every script of package.json', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const development = read('docs/development.md');
+  for (const name of Object.keys(scripts).filter((each) => !each.startsWith('pre')))
+    assert.match(development, new RegExp(`npm (run )?${name}\\b(?!:)`), name);
+});
+
 test('the files, links, headings and scripts that the documents name exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   for (const file of documents) {
