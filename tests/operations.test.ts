@@ -119,7 +119,7 @@ test('the limits of time are those that are set', async () => {
     ['request headers', 'http/server.ts', 'headersTimeout:'],
     ['a request', 'http/server.ts', 'requestTimeout:'],
     ['an idle client connection', 'http/server.ts', 'keepAliveTimeout:'],
-    ['a provider', 'delivery/retry.ts', 'limitMilliseconds ='],
+    ['a provider', 'delivery/retry.ts', 'timeoutMs ='],
     ['requests in flight at shutdown', 'http/server.ts', 'patienceMilliseconds ='],
     ['traces at shutdown', 'observability/tracing.ts', 'flushMilliseconds ='],
   ] as const) {

@@ -1,33 +1,33 @@
-/** How a message gets to whoever carries it. */
+/** Sends messages through the provider of their channel. */
 import type { Logger } from 'pino';
-import type { Addressed, Channel, Message } from './message.js';
+import type { Channel, Message, Recipient } from './message.js';
 import { type RenderedMessage, renderMessage } from './templates.js';
 
-/** Hands a message to whoever carries it. Rejects with a {@link DeliveryError} where it was not accepted; the reason is in the log by then. */
+/** Sends a message. Logs a failure and rejects with a {@link DeliveryError}. */
 export type Deliver = (message: Message) => Promise<void>;
 
-/** A message in words, on its way. */
-export interface Envelope extends Addressed, RenderedMessage {
+/** A rendered message with its recipient. */
+export interface Envelope extends Recipient, RenderedMessage {
   /** null for a notice */
   oneTimePassword: string | null;
 }
 
-/** One way of sending. Rejects with a {@link DeliveryError} where the message was not accepted. */
+/** Hands a message to a provider. Rejects if the provider does not accept it. */
 export type Transport = (envelope: Envelope) => Promise<void>;
 
-/** Why a message was not accepted, in words that hold neither address nor one-time password. */
+/** A failed delivery. The message names the reason, but no address and no one-time password. */
 export class DeliveryError extends Error {
   override readonly name = 'DeliveryError';
 }
 
-/** Sends each message, and may record how that ended. */
+/** Wraps the sending of each message, for metrics and traces. It must call `send`. */
 export type DeliveryInterceptor = (
   message: { channel: Channel; provider: string; kind: Message['kind'] },
   send: () => Promise<void>,
 ) => Promise<void>;
 
 /**
- * Renders messages and hands them to the provider of their channel. Logs each message that is not accepted.
+ * Renders messages and hands them to the provider of their channel.
  * @param appUrl the front end, which the links of messages lead to
  */
 export function createDelivery(
@@ -45,10 +45,10 @@ export function createDelivery(
         send({ channel, to, oneTimePassword, ...renderMessage(message, appUrl) }),
       );
     } catch (error) {
-      log.warn({ err: error, channel, kind }, 'a message was not accepted');
+      log.warn({ err: error, channel, kind }, 'message not accepted');
       throw error instanceof DeliveryError
         ? error
-        : new DeliveryError('The message was not accepted.', { cause: error });
+        : new DeliveryError('the message was not accepted', { cause: error });
     }
   };
 }

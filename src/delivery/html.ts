@@ -1,6 +1,7 @@
 /**
- * The looks of an email. What every client shows stands in the elements, for some take the head away;
- * what only some can do, like dark, in the head. Tables, because one client in use lays out nothing else.
+ * HTML of emails. Inline styles hold what every mail client must show: some remove the head.
+ * The head holds what only some support, such as dark mode.
+ * The layout uses tables, because Outlook supports nothing else.
  */
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
@@ -14,13 +15,13 @@ export function paragraph(text: string): string {
   return `<p style="margin:0 0 16px">${escapeHtml(text)}</p>`;
 }
 
-/** What is also to be read, but not first. */
-export function remark(text: string): string {
-  return `<p class="remark" style="margin:16px 0 0;font-size:14px;color:#52525b">${escapeHtml(text)}</p>`;
+/** Secondary text at the end of the email. */
+export function smallPrint(text: string): string {
+  return `<p class="small" style="margin:16px 0 0;font-size:14px;color:#52525b">${escapeHtml(text)}</p>`;
 }
 
-/** A one-time password, large and in groups. The gaps are no characters: what is copied is the one-time password alone. */
-export function code(oneTimePassword: string): string {
+/** A one-time password in large groups. The gaps are margins, so a copy holds no spaces. */
+export function codeBlock(oneTimePassword: string): string {
   const groups = oneTimePassword.match(/.{1,4}/g) ?? [];
   const spans = groups.map(
     (group, index) =>
@@ -34,8 +35,8 @@ export function button(label: string, link: string): string {
   return `<p style="margin:0 0 16px"><a href="${escapeHtml(link)}" style="display:inline-block;padding:10px 18px;border-radius:8px;background:#1d4ed8;color:#ffffff;font-weight:600;text-decoration:none">${escapeHtml(label)}</a></p>`;
 }
 
-/** @param blocks of the functions above */
-export function page(title: string, blocks: string[]): string {
+/** @param blocks HTML from the functions above */
+export function emailDocument(title: string, blocks: string[]): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -50,7 +51,7 @@ export function page(title: string, blocks: string[]): string {
 .back { background: #18181b !important; }
 .card { background: #27272a !important; color: #f4f4f5 !important; }
 .code { background: #3f3f46 !important; }
-.remark { color: #a1a1aa !important; }
+.small { color: #a1a1aa !important; }
 }
 </style>
 </head>

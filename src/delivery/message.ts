@@ -1,15 +1,15 @@
-/** What is sent to people, before it is put in words. */
+/** The messages that the service sends, before they are rendered. */
 
 export type Channel = 'email' | 'sms';
 
-export interface Addressed {
+export interface Recipient {
   channel: Channel;
   /** the address as stored */
   to: string;
 }
 
-/** A one-time password for the holder of an address. */
-export interface OneTimePasswordMessage extends Addressed {
+/** A one-time password for the owner of an address. */
+export interface OneTimePasswordMessage extends Recipient {
   kind: 'one-time-password';
   purpose: 'VERIFICATION' | 'AUTHENTICATION' | 'PASSWORD_RESET';
   tokenId: string;
@@ -17,16 +17,16 @@ export interface OneTimePasswordMessage extends Addressed {
   lifetimeSeconds: number;
 }
 
-/** What was done to an account. */
+/** A change of an account that its owner is told about. */
 export type NoticeEvent =
   | { type: 'password-changed' }
   | { type: 'address-changed'; field: 'email' | 'phone' }
   | { type: 'new-device'; userAgent: string | null; ipAddress: string | null }
-  | { type: 'session-copied'; userAgent: string | null }
+  | { type: 'refresh-token-reused'; userAgent: string | null }
   | { type: 'account-deleted' };
 
-/** Word to the owner of what was done to the account. */
-export interface NoticeMessage extends Addressed {
+/** Tells the owner of an account about a change. */
+export interface NoticeMessage extends Recipient {
   kind: 'notice';
   event: NoticeEvent;
 }

@@ -1,4 +1,4 @@
-/** The outbox: keeps messages in place of sending them, for development and for whoever says that this is meant. */
+/** The outbox transport: stores messages instead of sending them. */
 import type { Transport } from './delivery.js';
 import type { Channel } from './message.js';
 
@@ -12,7 +12,7 @@ export interface OutboxMessage {
   oneTimePassword: string | null;
 }
 
-/** @param keep stores the message; its body may hold a one-time password, so it is not to be stored in clear */
-export function createOutbox(keep: (message: OutboxMessage) => Promise<void>): Transport {
-  return ({ channel, to, subject, text, oneTimePassword }) => keep({ channel, to, subject, text, oneTimePassword });
+/** @param store must encrypt the message, because its body may hold a one-time password */
+export function createOutbox(store: (message: OutboxMessage) => Promise<void>): Transport {
+  return ({ channel, to, subject, text, oneTimePassword }) => store({ channel, to, subject, text, oneTimePassword });
 }

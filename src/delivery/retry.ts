@@ -1,95 +1,96 @@
-/** The limits of requests to a provider: how long, how often, how many at once. */
+/** Limits of requests to a provider: time, attempts and concurrency. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { DeliveryError, type Envelope } from './delivery.js';
 
-/** Less than the five seconds within which a request must be answered, because it has other work before and after. */
-const limitMilliseconds = 4_500;
-const maxTries = 3;
-/** The maximum of sockets that a provider that hangs can hold. */
+/** Leaves 0.5 s of the 5 s budget of an operation. */
+const timeoutMs = 4_500;
+const maxAttempts = 3;
+/** Limits the sockets that a hanging provider can hold. */
 const maxInFlight = 50;
-/** The maximum of further messages, which wait within their own time limit. More are rejected at once. */
+/** Further messages wait for a slot. Beyond this number they fail at once. */
 const maxWaiting = 1_000;
 
-/** What a failed try says of the next. */
-export interface Failure {
+/** A failed attempt. */
+export interface FailedAttempt {
   reason: string;
-  /** the provider's own text, if it gave any */
+  /** the error message of the provider */
   providerMessage?: string | undefined;
-  /** set where the provider has certainly not taken the message, so that a second try cannot double it */
-  repeatAfterMilliseconds?: number | undefined;
+  /** set only if the provider did not accept the message, so that a retry cannot send it twice */
+  retryAfterMs?: number | undefined;
 }
 
-/** The time that is left to a try. */
-export interface TimeLeft {
+/** The time budget of an attempt. */
+export interface TimeBudget {
   signal: AbortSignal;
-  milliseconds: number;
+  remainingMs: number;
 }
 
-/** Failures of a connection that was never made. */
+/** Codes of connections that were never established. */
 const neverConnected = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 /**
- * Makes a function that runs an action within the limits. It rejects with a {@link DeliveryError}.
- * @param describe reads the error of the action
+ * Creates a function that performs a request within the limits and retries it.
+ * @param describe reads the error of a failed attempt
  */
 export function createRetry(
-  describe: (error: unknown) => Failure,
-): (envelope: Envelope, action: (left: TimeLeft) => Promise<void>) => Promise<void> {
-  const semaphore = createSemaphore();
-  return async (envelope, action) => {
-    const signal = AbortSignal.timeout(limitMilliseconds);
-    const deadline = performance.now() + limitMilliseconds;
-    await semaphore.acquire(signal);
+  describe: (error: unknown) => FailedAttempt,
+): (envelope: Envelope, request: (budget: TimeBudget) => Promise<void>) => Promise<void> {
+  const slots = createSemaphore();
+  return async (envelope, request) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const deadline = performance.now() + timeoutMs;
+    await slots.acquire(signal);
     try {
-      // Raced, because a library may look at the signal late or not at all.
-      await Promise.race([tryRepeatedly(envelope, action, describe, { signal, deadline }), expiry(signal)]);
+      // The race is needed because a library may ignore the signal.
+      await Promise.race([
+        requestWithRetries(envelope, request, describe, { signal, deadline }),
+        rejectOnAbort(signal),
+      ]);
     } finally {
-      semaphore.release();
+      slots.release();
     }
   };
 }
 
-async function tryRepeatedly(
+async function requestWithRetries(
   envelope: Envelope,
-  action: (left: TimeLeft) => Promise<void>,
-  describe: (error: unknown) => Failure,
+  request: (budget: TimeBudget) => Promise<void>,
+  describe: (error: unknown) => FailedAttempt,
   { signal, deadline }: { signal: AbortSignal; deadline: number },
 ): Promise<void> {
-  for (let tries = 1; ; tries += 1) {
+  for (let attempt = 1; ; attempt += 1) {
     try {
-      return await action({ signal, milliseconds: Math.max(1, deadline - performance.now()) });
+      return await request({ signal, remainingMs: Math.max(1, deadline - performance.now()) });
     } catch (error) {
-      const { reason, providerMessage, repeatAfterMilliseconds: wait } = describeConnection(error) ?? describe(error);
-      if (wait === undefined || tries === maxTries || performance.now() + wait >= deadline)
+      const { reason, providerMessage, retryAfterMs } = describeConnectionError(error) ?? describe(error);
+      if (retryAfterMs === undefined || attempt === maxAttempts || performance.now() + retryAfterMs >= deadline)
         throw new DeliveryError(providerMessage ? `${reason}, ${quote(providerMessage, envelope)}` : reason);
-      await delay(wait, undefined, { signal });
+      await delay(retryAfterMs, undefined, { signal });
     }
   }
 }
 
-function describeConnection(error: unknown): Failure | undefined {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    const code = 'code' in at ? at.code : undefined;
-    if (typeof code === 'string' && neverConnected.has(code)) return { reason: code, repeatAfterMilliseconds: 500 };
+function describeConnectionError(error: unknown): FailedAttempt | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const code = 'code' in cause ? cause.code : undefined;
+    if (typeof code === 'string' && neverConnected.has(code)) return { reason: code, retryAfterMs: 500 };
   }
   return undefined;
 }
 
-/** Quotes the provider, unless its text repeats the address or the one-time password. */
+/** Quotes the provider for the log, unless the quote has the address or the one-time password. */
 function quote(providerMessage: string, { to, oneTimePassword }: Envelope): string {
   const text = providerMessage.toLowerCase();
   const repeats = (piece: string) => text.includes(piece.toLowerCase());
   const repeatsAddress = to.includes('@')
     ? to.split('@').every(repeats)
     : text.replace(/\D/g, '').includes(to.replace(/\D/g, '').slice(-7));
-  // A part is enough, because the text may cut or group it.
+  // A part is enough, because the provider may truncate or group it.
   const repeatsPassword = oneTimePassword?.match(/.{4}/g)?.some(repeats) ?? false;
-  return repeatsAddress || repeatsPassword
-    ? 'in words that repeat the message'
-    : JSON.stringify(providerMessage.slice(0, 200));
+  return repeatsAddress || repeatsPassword ? 'provider message omitted' : JSON.stringify(providerMessage.slice(0, 200));
 }
 
-/** A semaphore with a bounded queue. */
+/** Creates a semaphore with `maxInFlight` slots and at most `maxWaiting` waiting messages. */
 function createSemaphore(): { acquire(signal: AbortSignal): Promise<void>; release(): void } {
   let free = maxInFlight;
   const waiting: (() => void)[] = [];
@@ -99,16 +100,16 @@ function createSemaphore(): { acquire(signal: AbortSignal): Promise<void>; relea
         free -= 1;
         return;
       }
-      if (waiting.length >= maxWaiting) throw new DeliveryError('too many messages are under way');
+      if (waiting.length >= maxWaiting) throw new DeliveryError('too many messages in flight');
       await new Promise<void>((resolve, reject) => {
         waiting.push(resolve);
-        const leave = () => {
-          const position = waiting.indexOf(resolve);
-          if (position < 0) return;
-          waiting.splice(position, 1);
-          reject(new DeliveryError('no turn in time: too many messages are under way'));
+        const giveUp = () => {
+          const index = waiting.indexOf(resolve);
+          if (index < 0) return;
+          waiting.splice(index, 1);
+          reject(new DeliveryError('timed out waiting for other messages'));
         };
-        signal.addEventListener('abort', leave, { once: true });
+        signal.addEventListener('abort', giveUp, { once: true });
       });
     },
     release() {
@@ -119,16 +120,16 @@ function createSemaphore(): { acquire(signal: AbortSignal): Promise<void>; relea
   };
 }
 
-function expiry(signal: AbortSignal): Promise<never> {
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(new DeliveryError('no answer in time')), {
+    signal.addEventListener('abort', () => reject(new DeliveryError('no response in time')), {
       once: true,
     });
   });
 }
 
-/** Reads a `Retry-After` in seconds. Returns one second where there is none. */
-export function retryAfterMilliseconds(header: string | null | undefined): number {
+/** Reads a `Retry-After` header in seconds. Returns one second if it is missing or invalid. */
+export function readRetryAfterMs(header: string | null | undefined): number {
   const seconds = Number(header ?? 1);
   return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 1000;
 }

@@ -1,10 +1,14 @@
-/** Email by SendGrid. @see https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send */
+/**
+ * Email by SendGrid.
+ * @see https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send
+ */
 import sendGridClient from '@sendgrid/client';
 import sendGridMail from '@sendgrid/mail';
 import { DeliveryError, type Transport } from './delivery.js';
-import { createRetry, type Failure, retryAfterMilliseconds } from './retry.js';
+import { createRetry, type FailedAttempt, readRetryAfterMs } from './retry.js';
 
-// Invariant: both modules export their class as a property of the instance that they export. Their types do not say so to an ES module.
+// Invariant: both modules export an instance that has its class as a property.
+// Their types do not show that to ES modules.
 const { Client } = sendGridClient as unknown as { Client: new () => typeof sendGridClient };
 const { MailService } = sendGridMail as unknown as { MailService: new () => typeof sendGridMail };
 
@@ -14,10 +18,10 @@ export interface SendGridOptions {
   from: string;
 }
 
-/** The only status of a message that was taken. */
+/** The only status that means the message was accepted. */
 const accepted = 202;
 
-/** A tracked link would hand the one-time password to the tracker; and these are no messages to unsubscribe from. */
+/** A tracked link would send the code to the tracker. Security mail has no unsubscribe. */
 const noTracking = {
   clickTracking: { enable: false, enableText: false },
   openTracking: { enable: false },
@@ -25,14 +29,14 @@ const noTracking = {
   ganalytics: { enable: false },
 };
 
-/** Sends by SendGrid. A message that was certainly not accepted is tried again, within the limits of `retry.ts`. */
+/** Sends by SendGrid. Retries a message that was certainly not accepted. */
 export function createSendGrid({ apiKey, baseUrl, from }: SendGridOptions): Transport {
   const withRetry = createRetry(describe);
   return (envelope) =>
     withRetry(envelope, async ({ signal }) => {
       const client = new Client();
       client.setApiKey(apiKey);
-      // Invariant: the client hands its options to Axios, which reads these. The types of the client do not list them.
+      // Invariant: the client passes these options to Axios. Its types do not list them.
       client.setDefaultRequest({ baseUrl: `${baseUrl}/`, signal, maxRedirects: 0, maxContentLength: 65_536 } as never);
       const mail = new MailService();
       mail.setClient(client);
@@ -49,23 +53,19 @@ export function createSendGrid({ apiKey, baseUrl, from }: SendGridOptions): Tran
     });
 }
 
-/** The client rejects with the status as `code` and the answer; or with the error of Axios below it. */
-function describe(error: unknown): Failure {
+/** The client rejects with a response and its status as `code`, or with an error of Axios. */
+function describe(error: unknown): FailedAttempt {
   if (error instanceof DeliveryError) return { reason: error.message };
-  // Invariant: the client rejects with an Error, which may have these.
+  // Invariant: the client rejects with an Error, which may have these properties.
   const { name, code, response } = error as {
     name?: string;
     code?: number | string;
     response?: { status?: number; headers?: Record<string, string>; body?: unknown };
   };
-  const reason = code === 'ERR_CANCELED' ? 'no answer in time' : `SendGrid: ${response?.status ?? code ?? name}`;
+  const reason = code === 'ERR_CANCELED' ? 'no response in time' : `SendGrid: ${response?.status ?? code ?? name}`;
   const providerMessage = readProviderMessage(response?.body);
   if (code !== 429) return { reason, providerMessage };
-  return {
-    reason,
-    providerMessage,
-    repeatAfterMilliseconds: retryAfterMilliseconds(response?.headers?.['retry-after']),
-  };
+  return { reason, providerMessage, retryAfterMs: readRetryAfterMs(response?.headers?.['retry-after']) };
 }
 
 function readProviderMessage(body: unknown): string | undefined {

@@ -1,6 +1,6 @@
-/** The wording of each kind of message. */
+/** The texts of emails and SMS. */
 
-import { button, code, page, paragraph, remark } from './html.js';
+import { button, codeBlock, emailDocument, paragraph, smallPrint } from './html.js';
 import type { Message, NoticeEvent, OneTimePasswordMessage } from './message.js';
 
 export interface RenderedMessage {
@@ -11,92 +11,109 @@ export interface RenderedMessage {
   html: string | null;
 }
 
-/** @param appUrl the front end; links and the origin that an SMS is bound to come from here alone, never from a request */
+/** @param appUrl the front end; links and the origin of an SMS come from it, never from a request */
 export function renderMessage(message: Message, appUrl: string): RenderedMessage {
-  return message.kind === 'one-time-password' ? writeOneTimePassword(message, appUrl) : writeNotice(message, appUrl);
+  return message.kind === 'one-time-password' ? renderOneTimePassword(message, appUrl) : renderNotice(message, appUrl);
 }
 
 const purposes = {
-  VERIFICATION: { subject: 'Confirm your address', action: 'confirm this address', label: 'Confirm', path: 'verify' },
-  AUTHENTICATION: { subject: 'Your one-time password', action: 'sign in', label: 'Sign in', path: 'sign-in' },
+  VERIFICATION: {
+    subject: 'Verify your email address',
+    action: 'verify this email address',
+    smsAction: 'verify this phone number',
+    label: 'Verify',
+    path: 'verify',
+  },
+  AUTHENTICATION: {
+    subject: 'Your sign-in code',
+    action: 'sign in',
+    smsAction: 'sign in',
+    label: 'Sign in',
+    path: 'sign-in',
+  },
   PASSWORD_RESET: {
     subject: 'Reset your password',
     action: 'choose a new password',
+    smsAction: 'choose a new password',
     label: 'Choose a new password',
     path: 'reset-password',
   },
 };
 
-function writeOneTimePassword(message: OneTimePasswordMessage, appUrl: string): RenderedMessage {
+function renderOneTimePassword(message: OneTimePasswordMessage, appUrl: string): RenderedMessage {
   const { channel, oneTimePassword, tokenId, lifetimeSeconds } = message;
-  const { subject, action, label, path } = purposes[message.purpose];
+  const { subject, action, smsAction, label, path } = purposes[message.purpose];
   const { host, hostname } = new URL(appUrl);
+  const expiry = formatLifetime(lifetimeSeconds);
   if (channel === 'sms') {
-    const life = lifetimeSeconds < 60 ? `${lifetimeSeconds} s` : `${Math.floor(lifetimeSeconds / 60)} min`;
-    // The last line is the origin-bound form that browsers fill in by themselves. @see https://wicg.github.io/sms-one-time-codes/
-    const text = `${oneTimePassword} to ${action}. Good for ${life}.\n\n@${hostname} #${oneTimePassword}`;
+    // The last line binds the code to the origin, so that browsers fill it in there.
+    // @see https://wicg.github.io/sms-one-time-codes/
+    const text = `${oneTimePassword} is your code to ${smsAction}. It expires ${expiry}.\n\n@${hostname} #${oneTimePassword}`;
     return { subject: null, text, html: null };
   }
-  // In the fragment, which no server is sent; the page spends nothing before a click, for mail scanners open links too.
+  // Browsers do not send the fragment to servers.
+  // The page uses the code only on a click, because mail scanners open links too.
   const link = `${appUrl}/${path}#${new URLSearchParams({ token: tokenId, code: oneTimePassword })}`;
-  const lead = `Use this one-time password to ${action}:`;
-  const life = `It is good for ${lifetimeInWords(lifetimeSeconds)} and can be used once.`;
-  const notYouAdvice = `If you did not ask for it, ignore this message: nobody can do anything without the password above. Never tell it to anyone, and type it nowhere but at ${host}.`;
+  const lead = `Use this code to ${action}:`;
+  const limits = `This code expires ${expiry}. You can use it only once.`;
+  const notYouAdvice = `If you did not request this code, ignore this message. Never share this code. Enter it only on ${host}.`;
   return {
     subject,
-    // Without gaps, which would be copied along.
-    text: [lead, `    ${oneTimePassword}`, life, 'Or open this page:', `    ${link}`, notYouAdvice].join('\n\n'),
-    html: page(subject, [
+    // The code has no spaces, because users would copy them.
+    text: [lead, `    ${oneTimePassword}`, limits, 'Or open this link:', `    ${link}`, notYouAdvice].join('\n\n'),
+    html: emailDocument(subject, [
       paragraph(lead),
-      code(oneTimePassword),
-      paragraph(life),
+      codeBlock(oneTimePassword),
+      paragraph(limits),
       button(label, link),
-      remark(notYouAdvice),
+      smallPrint(notYouAdvice),
     ]),
   };
 }
 
-/** Never more than it is. */
-function lifetimeInWords(seconds: number): string {
-  const [amount, unit] = seconds < 60 ? [seconds, 'second'] : [Math.floor(seconds / 60), 'minute'];
-  return `${amount} ${unit}${amount === 1 ? '' : 's'}`;
+const relativeTime = new Intl.RelativeTimeFormat('en');
+
+/** Formats a lifetime: "in 10 minutes". Rounds down, so that no message promises too much. */
+function formatLifetime(seconds: number): string {
+  if (seconds < 60) return relativeTime.format(seconds, 'second');
+  if (seconds < 7200) return relativeTime.format(Math.floor(seconds / 60), 'minute');
+  return relativeTime.format(Math.floor(seconds / 3600), 'hour');
 }
 
 interface Notice {
   subject: string;
-  what: string[];
-  /** what to do where it was not the owner's doing; the short form is for SMS */
+  paragraphs: string[];
+  /** what to do if the owner did not make the change */
   notYouAdvice: string;
-  notYouAdviceShort: string;
-  /** where to do it, unless there is nothing to be done there */
-  where: { label: string; path: string } | null;
+  notYouAdviceSms: string;
+  /** the page to do it on; null if there is none */
+  page: { label: string; path: string } | null;
 }
 
-function writeNotice(
+function renderNotice(
   { channel, event }: { channel: Message['channel']; event: NoticeEvent },
   appUrl: string,
 ): RenderedMessage {
-  const { subject, what, notYouAdvice, notYouAdviceShort, where } = describeNotice(event);
+  const { subject, paragraphs, notYouAdvice, notYouAdviceSms, page } = describeNotice(event);
   const { host } = new URL(appUrl);
-  if (channel === 'sms')
-    return { subject: null, text: `${subject} (${host}). Not you? ${notYouAdviceShort}`, html: null };
-  const link = where && `${appUrl}/${where.path}`;
-  const sender = `You get this because you ${event.type === 'account-deleted' ? 'had' : 'have'} an account at ${host}.`;
+  if (channel === 'sms') return { subject: null, text: `${subject} (${host}). ${notYouAdviceSms}`, html: null };
+  const link = page && `${appUrl}/${page.path}`;
+  const sender = `You receive this message because you ${event.type === 'account-deleted' ? 'had' : 'have'} an account at ${host}.`;
   return {
     subject,
-    text: [...what, notYouAdvice, ...(link === null ? [] : [`    ${link}`]), sender].join('\n\n'),
-    html: page(subject, [
-      ...[...what, notYouAdvice].map(paragraph),
-      ...(where === null || link === null ? [] : [button(where.label, link)]),
-      remark(sender),
+    text: [...paragraphs, notYouAdvice, ...(link === null ? [] : [`    ${link}`]), sender].join('\n\n'),
+    html: emailDocument(subject, [
+      ...[...paragraphs, notYouAdvice].map(paragraph),
+      ...(page === null || link === null ? [] : [button(page.label, link)]),
+      smallPrint(sender),
     ]),
   };
 }
 
 const resetPassword = {
-  notYouAdvice: 'If this was not you, reset your password now: that ends every session.',
-  notYouAdviceShort: 'Reset your password now.',
-  where: { label: 'Reset your password', path: 'reset-password' },
+  notYouAdvice: 'If this was not you, reset your password now. This signs you out on all devices.',
+  notYouAdviceSms: 'Not you? Reset your password now.',
+  page: { label: 'Reset your password', path: 'reset-password' },
 };
 
 /** Longer than 40 lines, because it has the text of every notice. */
@@ -105,48 +122,49 @@ function describeNotice(event: NoticeEvent): Notice {
     case 'password-changed':
       return {
         subject: 'Your password was changed',
-        what: ['The password of your account was changed.'],
+        paragraphs: ['The password of your account was changed.'],
         ...resetPassword,
       };
     case 'address-changed': {
-      const thing = event.field === 'email' ? 'email address' : 'phone number';
+      const address = event.field === 'email' ? 'email address' : 'phone number';
       return {
-        subject: `Your ${thing} was changed`,
-        what: [
-          `The ${thing} of your account was changed or removed. The one before is not part of the account any more.`,
+        subject: `Your ${address} was changed`,
+        paragraphs: [
+          `The ${address} of your account was changed or removed. The previous one no longer belongs to your account.`,
         ],
-        // Not by a reset: whoever reads this at the old address cannot prove anything by it any more.
-        notYouAdvice: 'If this was not you, sign in now, put it right and change your password.',
-        notYouAdviceShort: 'Sign in now and put it right.',
-        where: { label: 'Sign in', path: 'sign-in' },
+        // A reset is no option: codes cannot be sent to the old address any more.
+        notYouAdvice: 'If this was not you, sign in now and restore it. Then change your password.',
+        notYouAdviceSms: 'Not you? Sign in now and restore it.',
+        page: { label: 'Sign in', path: 'sign-in' },
       };
     }
     case 'new-device':
       return {
         subject: 'New sign-in to your account',
-        what: [
-          'Somebody signed in to your account from a device that was not used before:',
-          `${describeUserAgent(event.userAgent)}, at ${event.ipAddress ?? 'an unknown address'}.`,
+        paragraphs: [
+          'A new device signed in to your account:',
+          `${describeUserAgent(event.userAgent)}, IP address ${event.ipAddress ?? 'unknown'}.`,
         ],
         ...resetPassword,
       };
-    case 'session-copied':
+    case 'refresh-token-reused':
       return {
-        subject: 'A session of your account was ended',
-        what: [
-          `A session of your account (${describeUserAgent(event.userAgent)}) was ended: its key was used twice, so somebody may have copied it.`,
+        subject: 'A session of your account was revoked',
+        paragraphs: [
+          `We revoked a session of your account (${describeUserAgent(event.userAgent)}). We detected a reused session token. It may have been stolen.`,
         ],
-        notYouAdvice: 'Sign in again. If you have lost a device, reset your password: that ends every session.',
-        notYouAdviceShort: 'If you have lost a device, reset your password.',
-        where: resetPassword.where,
+        notYouAdvice:
+          'Sign in again. If you have lost a device, reset your password. This signs you out on all devices.',
+        notYouAdviceSms: 'Sign in again. If you have lost a device, reset your password.',
+        page: resetPassword.page,
       };
     case 'account-deleted':
       return {
         subject: 'Your account was deleted',
-        what: ['Your account was deleted, with everything that was kept in it.'],
-        notYouAdvice: 'If this was not you, write to whoever runs the service.',
-        notYouAdviceShort: 'Write to whoever runs the service.',
-        where: null,
+        paragraphs: ['Your account and all its data were deleted.'],
+        notYouAdvice: 'If this was not you, contact support.',
+        notYouAdviceSms: 'Not you? Contact support.',
+        page: null,
       };
   }
 }
@@ -169,12 +187,12 @@ const systems: [RegExp, string][] = [
 ];
 
 /**
- * What a `User-Agent` says, in words of our own or by one plain name and version. Whoever signs in writes that header as they like,
- * and the owner is not to read their text, nor a link of theirs, under our name.
+ * Describes a device by known names, or by a plain product name and version.
+ * The client writes the header, so its text or links must not reach the owner in our name.
  */
 function describeUserAgent(userAgent: string | null): string {
   const find = (known: [RegExp, string][]) => known.find(([pattern]) => pattern.test(userAgent ?? ''))?.[1];
   const browser = /^Mozilla\//.test(userAgent ?? '') ? find(browsers) : undefined;
   if (browser !== undefined) return [browser, find(systems)].filter(Boolean).join(' on ');
-  return /^[A-Za-z][\w-]{0,29}(\/\d[\d.]{0,15})?(?=\s|$)/.exec(userAgent ?? '')?.[0] ?? 'An unnamed program';
+  return /^[A-Za-z][\w-]{0,29}(\/\d[\d.]{0,15})?(?=\s|$)/.exec(userAgent ?? '')?.[0] ?? 'Unknown device';
 }

@@ -1,7 +1,7 @@
 /** SMS by Vonage. @see https://developer.vonage.com/en/api/sms */
 import { SMS, SMSFailure } from '@vonage/sms';
 import { DeliveryError, type Transport } from './delivery.js';
-import { createRetry, type Failure, retryAfterMilliseconds } from './retry.js';
+import { createRetry, type FailedAttempt, readRetryAfterMs } from './retry.js';
 
 export interface VonageOptions {
   apiKey: string;
@@ -10,28 +10,35 @@ export interface VonageOptions {
   from: string;
 }
 
-/** Status of a message that was throttled, and so not taken. @see https://developer.vonage.com/en/messaging/sms/guides/troubleshooting-sms */
+/**
+ * Status of a message that was throttled, and therefore not accepted.
+ * @see https://developer.vonage.com/en/messaging/sms/guides/troubleshooting-sms
+ */
 const throttled = '1';
 
-/** Sends by Vonage. A message that was certainly not accepted is tried again, within the limits of `retry.ts`. */
+/** Sends by Vonage. Retries a message that was certainly not accepted. */
 export function createVonage({ apiKey, apiSecret, baseUrl, from }: VonageOptions): Transport {
   const withRetry = createRetry(describe);
   return (envelope) =>
-    withRetry(envelope, async ({ milliseconds }) => {
-      // One for each try, for the client takes its limit of time when it is made.
-      const client = new Client({ apiKey, apiSecret }, { restHost: baseUrl, timeout: milliseconds });
-      const { messages } = await client.send({ to: bare(envelope.to), from: bare(from), text: envelope.text });
-      // The client takes an answer without messages for a success.
-      if (messages === undefined || messages.length === 0) throw new DeliveryError('Vonage answered no message');
+    withRetry(envelope, async ({ remainingMs }) => {
+      // Each attempt needs a new client, because the timeout is an option of the constructor.
+      const client = new VonageClient({ apiKey, apiSecret }, { restHost: baseUrl, timeout: remainingMs });
+      const { messages } = await client.send({
+        to: withoutPlus(envelope.to),
+        from: withoutPlus(from),
+        text: envelope.text,
+      });
+      // The client treats a response without messages as a success.
+      if (messages === undefined || messages.length === 0) throw new DeliveryError('Vonage returned no message status');
     });
 }
 
-/** A number as Vonage writes it; a name is left as it is. */
-function bare(number: string): string {
+/** Removes the plus, as Vonage requires. A sender name stays as it is. */
+function withoutPlus(number: string): string {
   return number.replace(/^\+/, '');
 }
 
-/** An answer with a status of failure. */
+/** A response whose HTTP status is an error. */
 class StatusError extends Error {
   override readonly name = 'StatusError';
   constructor(
@@ -43,8 +50,8 @@ class StatusError extends Error {
   }
 }
 
-class Client extends SMS {
-  /** Reads a refusal to its end while the limit of time still runs: what is not read holds its socket. */
+class VonageClient extends SMS {
+  /** Reads the body of an error response within the timeout. An unread body holds its socket. */
   protected override async parseResponse<T>(
     ...[request, response]: Parameters<SMS['parseResponse']>
   ): ReturnType<typeof SMS.prototype.sendRequest<T>> {
@@ -53,22 +60,22 @@ class Client extends SMS {
   }
 }
 
-function describe(error: unknown): Failure {
+function describe(error: unknown): FailedAttempt {
   if (error instanceof DeliveryError) return { reason: error.message };
   if (error instanceof SMSFailure) {
     const messages = error.getMessages();
     const reason = `Vonage: status ${messages.map(({ status }) => status).join(', ')}`;
     const providerMessage = messages.flatMap(({ errorText }) => errorText ?? []).join('; ');
-    // One message in several parts: what has gone in part is not sent again.
-    const taken = messages.some(({ status }) => String(status) !== throttled);
-    return taken ? { reason, providerMessage } : { reason, providerMessage, repeatAfterMilliseconds: 1000 };
+    // A long message has several parts. If any part was accepted, do not send the message again.
+    const accepted = messages.some(({ status }) => String(status) !== throttled);
+    return accepted ? { reason, providerMessage } : { reason, providerMessage, retryAfterMs: 1000 };
   }
   if (!(error instanceof StatusError)) {
     // Invariant: the client rejects with an Error, which may have a code.
     const { name, code } = error as { name?: string; code?: string };
-    return { reason: name === 'AbortError' ? 'no answer in time' : `Vonage: ${code ?? name}` };
+    return { reason: name === 'AbortError' ? 'no response in time' : `Vonage: ${code ?? name}` };
   }
   const { status, retryAfter, body } = error;
-  const repeatAfterMilliseconds = status === 429 ? retryAfterMilliseconds(retryAfter) : undefined;
-  return { reason: `Vonage: ${status}`, providerMessage: body, repeatAfterMilliseconds };
+  const retryAfterMs = status === 429 ? readRetryAfterMs(retryAfter) : undefined;
+  return { reason: `Vonage: ${status}`, providerMessage: body, retryAfterMs };
 }

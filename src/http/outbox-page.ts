@@ -48,8 +48,8 @@ function renderPage(messages: Awaited<ReturnType<App['outbox']>>): string {
 </head>
 <body>
   <h1>Outbox</h1>
-  <p class="lead">Messages kept in place of sending, newest first. Not there in production.</p>
-  <main>${articles.join('') || '\n    <p>No message yet. Ask for one with <code>sendOneTimePassword</code>.</p>'}
+  <p class="lead">Captured messages (development only), newest first</p>
+  <main>${articles.join('') || '\n    <p>No messages yet. Call <code>sendOneTimePassword</code> to send one.</p>'}
   </main>
 </body>
 </html>

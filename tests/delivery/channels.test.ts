@@ -1,4 +1,4 @@
-/** Which addresses a message can reach: by what is configured, and by where numbers are. */
+/** Which addresses can receive messages: by the configured providers and calling codes. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { getExampleNumber } from 'libphonenumber-js/max';
@@ -14,7 +14,7 @@ const vonage = await startVonage();
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const withBoth = await startService({ ...shared, ...sendGridEnvironment(sendGrid), ...vonageEnvironment(vonage) });
 const production = { ...shared, NODE_ENV: 'production', BCRYPT_COST: '10' };
-/** Services that several tests ask. All are on one database. */
+/** Services that several tests use. All share one database. */
 const productionWithVonage = await startService({ ...production, ...vonageEnvironment(vonage) });
 const codes = { SMS_DIAL_CODES: '1,44' };
 const withCodes = await startService({ ...shared, ...codes });
@@ -27,7 +27,7 @@ beforeEach(async () => {
   vonage.clear();
 });
 
-async function sentBy(
+async function sendAs(
   person: { sendOneTimePassword: (id: string, purpose: 'VERIFICATION') => Promise<{ __typename: string }> },
   token: string,
 ) {
@@ -35,11 +35,11 @@ async function sentBy(
 }
 
 describe('outside production', () => {
-  test('a channel without credentials falls back to the outbox, and the other sends', async () => {
+  test('a channel without credentials uses the outbox, and the other one sends', async () => {
     const service = await startService({ ...shared, ...vonageEnvironment(vonage) });
     const owner = await signUp(service, address);
-    assert.equal(await sentBy(owner, owner.emailToken), 'SendOneTimePasswordSuccess');
-    assert.equal(await sentBy(owner, owner.phoneToken), 'SendOneTimePasswordSuccess');
+    assert.equal(await sendAs(owner, owner.emailToken), 'SendOneTimePasswordSuccess');
+    assert.equal(await sendAs(owner, owner.phoneToken), 'SendOneTimePasswordSuccess');
     assert.deepEqual(
       (await outbox(service)).map(({ channel, to }) => [channel, to]),
       [['email', address.email]],
@@ -47,16 +47,16 @@ describe('outside production', () => {
     await vonage.messageTo('12025550123');
   });
 
-  test('with both there is nothing in the outbox', async () => {
+  test('the outbox stays empty if both channels have credentials', async () => {
     const owner = await signUp(withBoth, address);
     for (const token of [owner.emailToken, owner.phoneToken])
-      assert.equal(await sentBy(owner, token), 'SendOneTimePasswordSuccess');
+      assert.equal(await sendAs(owner, token), 'SendOneTimePasswordSuccess');
     await sendGrid.messageTo(address.email);
     await vonage.messageTo('12025550123');
     assert.deepEqual(await outbox(withBoth), []);
   });
 
-  test('DELIVERY_OUTBOX=false leaves a channel without credentials out', async () => {
+  test('DELIVERY_OUTBOX=false disables a channel without credentials', async () => {
     const service = await startService({ ...shared, ...sendGridEnvironment(sendGrid), DELIVERY_OUTBOX: 'false' });
     const refused = await caller(service).createUser(address);
     assert.deepEqual(refused.issues, [{ field: 'phone', code: 'INVALID' }]);
@@ -65,7 +65,7 @@ describe('outside production', () => {
 });
 
 describe('in production', () => {
-  test('an address is refused on its field where its channel has no credentials', async () => {
+  test('an address is a field error if its channel has no credentials', async () => {
     const service = productionWithVonage;
     const anonymous = caller(service);
     const refused = await anonymous.createUser(address);
@@ -75,7 +75,7 @@ describe('in production', () => {
     assert.deepEqual((await owner.updateUser({ email: address.email })).issues, [{ field: 'email', code: 'INVALID' }]);
   });
 
-  test('without any credentials only a username is left', async () => {
+  test('without any credentials only usernames can sign up', async () => {
     const service = await startService(production);
     const refused = await caller(service).createUser({ username: 'alice', ...address });
     assert.deepEqual(refused.issues, [
@@ -85,18 +85,18 @@ describe('in production', () => {
     await signUp(service, { username: 'alice', password });
   });
 
-  test('DELIVERY_OUTBOX=true says that keeping messages is meant', async () => {
+  test('DELIVERY_OUTBOX=true stores messages in the outbox', async () => {
     const service = await startService({ ...production, DELIVERY_OUTBOX: 'true' });
     const owner = await signUp(service, address);
     for (const token of [owner.emailToken, owner.phoneToken])
-      assert.equal(await sentBy(owner, token), 'SendOneTimePasswordSuccess');
+      assert.equal(await sendAs(owner, token), 'SendOneTimePasswordSuccess');
     assert.deepEqual(
       (await service.app.outbox()).map(({ to }) => to),
       [address.phone, address.email],
     );
   });
 
-  test('an address of a channel that is gone is told to its owner, and to nobody else', async () => {
+  test('a disabled channel is reported to the owner of the address and to no other client', async () => {
     await insertPerson(withBoth, { ...address, hasPassword: true });
     const service = productionWithVonage;
     const { user, tokens } = expectMember(
@@ -105,14 +105,14 @@ describe('in production', () => {
     );
     const owner = caller(service, { token: tokens.accessToken });
     const [emailToken] = user.securityTokens;
-    assert.equal(await sentBy(owner, emailToken!.id), 'TransmissionError');
+    assert.equal(await sendAs(owner, emailToken!.id), 'TransmissionError');
     assert.equal((await caller(service).sendOneTimePassword(emailToken!.id)).__typename, 'SendOneTimePasswordSuccess');
     assert.deepEqual(await service.app.outbox(), []);
     assert.deepEqual(sendGrid.requests, []);
   });
 });
 
-test('a notice goes by the channel that is left where that of the email is gone', async () => {
+test('a notice goes by SMS if the email channel is disabled', async () => {
   await insertPerson(withBoth, { ...address, hasPassword: true, verified: true });
   const service = productionWithVonage;
   const { tokens } = expectMember(
@@ -130,7 +130,7 @@ describe('SMS_DIAL_CODES', () => {
   const german = '+4915123456789';
   const british = '+447400123456';
 
-  test('keeps other numbers from being given at sign-up', async () => {
+  test('rejects other numbers at sign-up', async () => {
     const service = withCodes;
     const refused = await caller(service).createUser({ phone: german });
     assert.equal(refused.__typename, 'ValidationError');
@@ -138,7 +138,7 @@ describe('SMS_DIAL_CODES', () => {
     await signUp(service, { phone: british });
   });
 
-  test('keeps other numbers from being given later', async () => {
+  test('rejects other numbers in an update', async () => {
     const service = withCodes;
     const owner = await signUp(service, { username: 'alice', password });
     const refused = await owner.updateUser({ phone: german }, { currentPassword: password });
@@ -146,13 +146,13 @@ describe('SMS_DIAL_CODES', () => {
     assert.equal((await owner.updateUser({ phone: british })).__typename, 'UpdateUserSuccess');
   });
 
-  test('is shown by the policy', async () => {
+  test('is part of the policy', async () => {
     const service = withCodes;
     const { data } = await caller(service).ask('{ policy { smsDialCodes } }');
     assert.deepEqual(data.policy.smsDialCodes, ['1', '44']);
   });
 
-  test('tells the owner of a number that is stored already, gives strangers the usual answer, and sends nothing', async () => {
+  test('reports a stored number to its owner, hides it from other clients and sends nothing', async () => {
     await insertPerson(withBoth, { phone: german, username: 'alice', hasPassword: true });
     const service = withCodesAndVonage;
     const anonymous = caller(service);
@@ -162,9 +162,9 @@ describe('SMS_DIAL_CODES', () => {
     );
     const owner = caller(service, { token: tokens.accessToken });
     const [token] = user.securityTokens;
-    assert.equal(await sentBy(owner, token!.id), 'TransmissionError');
-    // It does not count either: the next answer is the same, and no TimeoutError.
-    assert.equal(await sentBy(owner, token!.id), 'TransmissionError');
+    assert.equal(await sendAs(owner, token!.id), 'TransmissionError');
+    // It is not counted: the next result is the same error and no TimeoutError.
+    assert.equal(await sendAs(owner, token!.id), 'TransmissionError');
 
     const [unknown] = await anonymous.securityTokens('+4915123456780');
     const answers = [];
@@ -179,7 +179,7 @@ describe('SMS_DIAL_CODES', () => {
     assert.deepEqual(vonage.requests, []);
   });
 
-  test('lets through, of fifty countries, the numbers of its own', async () => {
+  test('sends to the listed calling codes only, among fifty countries', async () => {
     const countries = [
       'US',
       'CA',

@@ -1,4 +1,4 @@
-/** What messages look like: HTML beside text, notices, and the SMS of both. */
+/** The HTML of emails, the notices, and their SMS. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Message, NoticeEvent } from '../../src/delivery/message.js';
@@ -16,6 +16,7 @@ const events: NoticeEvent[] = [
   { type: 'new-device', userAgent: null, ipAddress: null },
   { type: 'account-deleted' },
 ];
+const reuse: NoticeEvent = { type: 'refresh-token-reused', userAgent };
 
 function oneTimePassword(text = 'BCDF2345', purpose: (typeof purposes)[number] = 'AUTHENTICATION'): Message {
   const tokenId = 'e-Ab_cdefghijklmnopqrstuvwxyz01234';
@@ -40,8 +41,8 @@ const emails: Message[] = [
   ...events.map((event) => notice(event)),
 ];
 
-/** What is shown of markup, each element of text on a line. */
-function visible(html: string): string {
+/** Returns the visible text of the HTML, with one line for each paragraph. */
+function visibleText(html: string): string {
   const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" };
   return html
     .replace(/<head>[\s\S]*<\/head>/, '')
@@ -55,19 +56,19 @@ function linksIn(html: string): string[] {
 }
 
 describe('the HTML of an email', () => {
-  test('says what its text says', () => {
+  test('has the same content as the text', () => {
     for (const message of emails) {
       const { subject, text, html } = renderMessage(message, appUrl);
-      const shown = visible(html!);
+      const shown = visibleText(html!);
       assert.ok(shown.includes(subject!));
       for (const line of text
         .split('\n\n')
-        .filter((line) => !line.includes('https://') && line !== 'Or open this page:'))
+        .filter((line) => !line.includes('https://') && line !== 'Or open this link:'))
         assert.ok(shown.includes(line.trim()), `${line} is not in ${shown}`);
     }
   });
 
-  test('leads where its text leads, and nowhere else', () => {
+  test('has the same links as the text and no others', () => {
     for (const message of emails) {
       const { text, html } = renderMessage(message, appUrl);
       assert.deepEqual(linksIn(html!), text.match(/https?:\/\/\S+/g) ?? []);
@@ -75,7 +76,7 @@ describe('the HTML of an email', () => {
     }
   });
 
-  test('carries the one-time password in the fragment of its link', () => {
+  test('puts the one-time password into the fragment of its link', () => {
     for (const purpose of purposes) {
       const [link] = linksIn(renderMessage(oneTimePassword('BCDF2345', purpose), appUrl).html!);
       const { search, hash } = new URL(link!);
@@ -84,14 +85,14 @@ describe('the HTML of an email', () => {
     }
   });
 
-  test('loads nothing and runs nothing', () => {
+  test('loads no resources and runs no scripts', () => {
     for (const message of emails) {
       const { html } = renderMessage(message, appUrl);
       assert.doesNotMatch(html!, /<(script|img|link|iframe|object|form)|\bsrc=|url\(|@import|\bon\w+=/i);
     }
   });
 
-  test('shows the one-time password in groups of four, that are copied without gaps and never broken', () => {
+  test('shows the one-time password in groups of four that do not break and copy without spaces', () => {
     for (const [text, groups] of [
       ['BCDF2345', ['BCDF', '2345']],
       ['BCDF2', ['BCDF', '2']],
@@ -107,14 +108,14 @@ describe('the HTML of an email', () => {
     }
   });
 
-  test('keeps the looks of its one-time password and of its button where the head is taken away', () => {
+  test('keeps the style of the one-time password and the button without the head', () => {
     const { html } = renderMessage(oneTimePassword(), appUrl);
     const body = html!.replace(/<head>[\s\S]*<\/head>/, '');
     assert.match(body, /<p class="code" style="[^"]*font:700 30px/);
     assert.match(body, /<a href="[^"]*" style="[^"]*background:#1d4ed8;color:#ffffff/);
   });
 
-  test('is fit for light and dark', () => {
+  test('supports light and dark', () => {
     for (const message of emails) {
       const { html } = renderMessage(message, appUrl);
       assert.match(html!, /<meta name="color-scheme" content="light dark">/);
@@ -122,17 +123,17 @@ describe('the HTML of an email', () => {
     }
   });
 
-  test('takes nothing of a one-time password for markup, whatever its alphabet', () => {
+  test('escapes a one-time password of any alphabet', () => {
     const strange = `<b>&"'#%</b>`;
     const { html } = renderMessage(oneTimePassword(strange), appUrl);
     assert.ok(!html!.includes('<b>'));
-    assert.ok(visible(html!).includes(strange));
+    assert.ok(visibleText(html!).includes(strange));
     assert.equal(new URLSearchParams(new URL(linksIn(html!)[0]!).hash.slice(1)).get('code'), strange);
   });
 });
 
 describe('a notice', () => {
-  test('says in its subject what was done', () => {
+  test('names the change in its subject', () => {
     assert.deepEqual(
       events.map((event) => renderMessage(notice(event), appUrl).subject),
       [
@@ -146,13 +147,13 @@ describe('a notice', () => {
     );
   });
 
-  test('says what to do if it was not the owner’s doing, and where', () => {
+  test('advises what to do if the owner did not make the change, and links to it', () => {
     const paths = events.map((event) => {
       const { text, html } = renderMessage(notice(event), appUrl);
       assert.match(text, /If this was not you, /);
       return linksIn(html!).map((link) => new URL(link).pathname);
     });
-    // A changed address cannot be told to prove itself; and where the account is gone there is nothing to do.
+    // A code cannot be sent to a changed address, and a deleted account has no page.
     assert.deepEqual(paths, [
       ['/reset-password'],
       ['/sign-in'],
@@ -163,13 +164,13 @@ describe('a notice', () => {
     ]);
   });
 
-  test('says which service it is from', () => {
+  test('names the service', () => {
     for (const event of events)
       for (const channel of ['email', 'sms'] as const)
         assert.ok(renderMessage(notice(event, channel), appUrl).text.includes('app.example.com'));
   });
 
-  test('names browser and system of a new device, and its address', () => {
+  test('names the browser, the system and the IP address of a new device', () => {
     for (const [agent, name] of [
       [userAgent, 'Chrome on Windows'],
       [userAgent.replace('Safari/537.36', 'Safari/537.36 Edg/141.0.0.0'), 'Edge on Windows'],
@@ -188,18 +189,18 @@ describe('a notice', () => {
       ],
       ['curl/8.5.0', 'curl/8.5.0'],
       ['okhttp/4.12.0 (something else)', 'okhttp/4.12.0'],
-      [null, 'An unnamed program'],
-      ['', 'An unnamed program'],
+      [null, 'Unknown device'],
+      ['', 'Unknown device'],
     ] as const) {
       const { text } = renderMessage(
         notice({ type: 'new-device', userAgent: agent, ipAddress: '203.0.113.7' }),
         appUrl,
       );
-      assert.ok(text.includes(`\n\n${name}, at 203.0.113.7.\n\n`), `${agent}: ${text}`);
+      assert.ok(text.includes(`\n\n${name}, IP address 203.0.113.7.\n\n`), `${agent}: ${text}`);
     }
   });
 
-  test('repeats no text that a stranger chose: not in words, not as a link, not as markup', () => {
+  test('repeats no text, link or markup of a hostile User-Agent', () => {
     for (const agent of [
       '<img src=x onerror=alert(1)>',
       'Mozilla/5.0 <script>alert(1)</script> Chrome/1',
@@ -224,10 +225,10 @@ describe('an SMS', () => {
   const sms = (purpose: (typeof purposes)[number], lifetimeSeconds = 600): Message =>
     ({ ...oneTimePassword('012345', purpose), channel: 'sms', to: '+12025550123', lifetimeSeconds }) as Message;
 
-  test('of any kind fits one segment', () => {
+  test('fits one segment, whatever its kind', () => {
     const messages = [
       ...purposes.map((purpose) => sms(purpose, 86_400)),
-      ...events.map((event) => notice(event, 'sms')),
+      ...[...events, reuse].map((event) => notice(event, 'sms')),
     ];
     for (const message of messages)
       for (const host of ['app.example.com', 'identity.accounts.eu-central-1.example-company.com', 'bücher.example']) {
@@ -238,7 +239,7 @@ describe('an SMS', () => {
       }
   });
 
-  test('with a one-time password ends with the line that binds it to the host, without port or path', () => {
+  test('with a one-time password ends with the line that binds it to the host', () => {
     for (const [url, host] of [
       ['https://app.example.com', 'app.example.com'],
       ['http://localhost:4000', 'localhost'],
@@ -248,17 +249,17 @@ describe('an SMS', () => {
         assert.deepEqual(renderMessage(sms(purpose), url).text.split('\n').slice(1), ['', `@${host} #012345`]);
   });
 
-  test('promises no longer life than the one-time password has', () => {
+  test('rounds the lifetime down', () => {
     for (const [seconds, life] of [
-      [30, '30 s'],
-      [60, '1 min'],
-      [119, '1 min'],
-      [600, '10 min'],
+      [30, 'in 30 seconds'],
+      [60, 'in 1 minute'],
+      [119, 'in 1 minute'],
+      [600, 'in 10 minutes'],
     ] as const)
-      assert.match(renderMessage(sms('VERIFICATION', seconds), appUrl).text, new RegExp(`Good for ${life}\\.\n`));
+      assert.match(renderMessage(sms('VERIFICATION', seconds), appUrl).text, new RegExp(`It expires ${life}\\.\n`));
   });
 
-  test('of a notice says what to do, and holds no link', () => {
+  test('of a notice advises what to do and has no link', () => {
     for (const event of events) {
       const { text } = renderMessage(notice(event, 'sms'), appUrl);
       assert.match(text, /Not you\? /);

@@ -1,4 +1,4 @@
-/** What owners are told of what was done to their account: who gets word, by which channel, and who does not. */
+/** Notices of account changes: who receives them, and by which channel. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { expectMember } from '../support/client.js';
@@ -13,7 +13,7 @@ const service = await startService({
   ...sendGridEnvironment(sendGrid),
   ...vonageEnvironment(vonage),
   APP_URL: 'https://app.example.com',
-  BOOTSTRAP_SECRET: 'a secret of the tests, long enough for anyone',
+  BOOTSTRAP_SECRET: 'a bootstrap secret of the tests, long enough',
 });
 const anonymous = caller(service);
 const email = 'alice@example.com';
@@ -23,19 +23,19 @@ const laptop = { headers: { 'user-agent': 'Laptop/1.0' } };
 
 beforeEach(async () => {
   await clear(service);
-  forget();
+  clearProviders();
 });
 
-function forget(): void {
+function clearProviders(): void {
   sendGrid.clear();
   vonage.clear();
 }
 
-/** Makes an account that was opened from the laptop, whose addresses are verified. */
-const insertProven = (row: PersonRow) =>
+/** Inserts an account with verified addresses that signed up on the laptop. */
+const insertVerified = (row: PersonRow) =>
   insertPerson(service, { hasPassword: true, verified: true, userAgent: 'Laptop/1.0', ...row });
 
-/** Everything that was sent, what goes on in the background included: to whom, and the subject or the beginning of the text. */
+/** Waits for background sends. Returns the recipient and the subject, or the start of the SMS, of each message. */
 async function sent(): Promise<string[]> {
   await service.app.outbox();
   return [
@@ -47,42 +47,42 @@ async function sent(): Promise<string[]> {
 describe('a changed password', () => {
   const subject = 'Your password was changed';
 
-  test('is told by email', async () => {
-    const owner = await insertProven({ email });
+  test('is reported by email', async () => {
+    const owner = await insertVerified({ email });
     const changed = await owner.changePassword({ currentPassword: password, newPassword });
     assert.equal(changed.__typename, 'ChangePasswordSuccess');
     assert.deepEqual(await sent(), [`${email}: ${subject}`]);
   });
 
-  test('is told by SMS where there is no email, and by email alone where there are both', async () => {
-    const one = await insertProven({ phone });
-    await one.changePassword({ currentPassword: password, newPassword });
+  test('is reported by SMS without an email, and only by email with both', async () => {
+    const phoneOnly = await insertVerified({ phone });
+    await phoneOnly.changePassword({ currentPassword: password, newPassword });
     assert.deepEqual(await sent(), [`${phone}: ${subject}`]);
-    forget();
-    const both = await insertProven({ email, phone: '+12025550124' });
+    clearProviders();
+    const both = await insertVerified({ email, phone: '+12025550124' });
     await both.changePassword({ currentPassword: password, newPassword });
     assert.deepEqual(await sent(), [`${email}: ${subject}`]);
   });
 
-  test('is told by SMS where the email is not verified', async () => {
+  test('is reported by SMS if the email is not verified', async () => {
     const owner = await signUp(service, { email, phone, password }, laptop);
     await verifyUnsent(service, owner, owner.phoneToken);
     await owner.changePassword({ currentPassword: password, newPassword });
     assert.deepEqual(await sent(), [`${phone}: ${subject}`]);
   });
 
-  test('is told to nobody where no address is verified', async () => {
+  test('is not reported without a verified address', async () => {
     const owner = await signUp(service, { email, phone, password }, laptop);
     const changed = await owner.changePassword({ currentPassword: password, newPassword });
     assert.equal(changed.__typename, 'ChangePasswordSuccess');
     assert.deepEqual(await sent(), []);
   });
 
-  test('is told when it was reset, and when a superuser set it', async () => {
-    const owner = await insertProven({ email });
+  test('is reported after a reset and after a superuser set it', async () => {
+    const owner = await insertVerified({ email });
     await anonymous.sendOneTimePassword(owner.emailToken, 'PASSWORD_RESET');
     const oneTimePassword = oneTimePasswordInMail(await sendGrid.messageTo(email));
-    forget();
+    clearProviders();
     const reset = await caller(service, laptop).resetPassword({
       tokenId: owner.emailToken,
       oneTimePassword,
@@ -90,14 +90,14 @@ describe('a changed password', () => {
     });
     assert.equal(reset.__typename, 'ResetPasswordSuccess');
     assert.deepEqual(await sent(), [`${email}: ${subject}`]);
-    forget();
+    clearProviders();
     const root = await insertPerson(service, { username: 'root', role: 'superuser' });
     assert.equal((await root.setUserPassword(owner.id, password)).__typename, 'SetUserPasswordSuccess');
     assert.deepEqual(await sent(), [`${email}: ${subject}`]);
   });
 
-  test('is not told where it was not changed', async () => {
-    const owner = await insertProven({ email });
+  test('is not reported if the change fails', async () => {
+    const owner = await insertVerified({ email });
     assert.equal(
       (await owner.changePassword({ currentPassword: 'wrong', newPassword })).__typename,
       'InvalidCredentialsError',
@@ -109,8 +109,8 @@ describe('a changed password', () => {
     assert.deepEqual(await sent(), []);
   });
 
-  test('tells that it leads to a page of the front end, and holds no one-time password', async () => {
-    const owner = await insertProven({ email });
+  test('has a link to the front end and no one-time password', async () => {
+    const owner = await insertVerified({ email });
     await owner.changePassword({ currentPassword: password, newPassword });
     await sent();
     const text = contentOf(sendGrid.requests[0]!, 'text/plain');
@@ -121,30 +121,30 @@ describe('a changed password', () => {
 });
 
 describe('a changed address', () => {
-  test('is told to the old one when the new one is verified, and not before', async () => {
-    const owner = await insertProven({ email });
+  test('is reported to the old address once the new one is verified', async () => {
+    const owner = await insertVerified({ email });
     const { user } = expectMember(await owner.updateUser({ email: 'new@example.com' }), 'UpdateUserSuccess');
     assert.deepEqual(await sent(), []);
     const pending = user.securityTokens.find(({ verified }) => !verified);
     await owner.sendOneTimePassword(pending!.id, 'VERIFICATION');
     const oneTimePassword = oneTimePasswordInMail(await sendGrid.messageTo('new@example.com'));
-    forget();
+    clearProviders();
     const checked = expectMember(
       await owner.checkOneTimePassword(pending!.id, oneTimePassword, 'VERIFICATION'),
       'CheckOneTimePasswordSuccess',
     );
     assert.equal(checked.user.email, 'new@example.com');
-    const told = await sent();
-    assert.ok(told.includes(`${email}: Your email address was changed`), told.join());
+    const messages = await sent();
+    assert.ok(messages.includes(`${email}: Your email address was changed`), messages.join());
   });
 
-  test('is told to the address of the other kind too: it may be the only one that is still the owner’s', async () => {
-    const owner = await insertProven({ email, phone });
+  test('is also reported to the address of the other kind', async () => {
+    const owner = await insertVerified({ email, phone });
     const { user } = expectMember(await owner.updateUser({ phone: '+12025550188' }), 'UpdateUserSuccess');
     const pending = user.securityTokens.find(({ verified }) => !verified);
     await owner.sendOneTimePassword(pending!.id, 'VERIFICATION');
     const oneTimePassword = oneTimePasswordInSms(await vonage.messageTo('12025550188'));
-    forget();
+    clearProviders();
     await owner.checkOneTimePassword(pending!.id, oneTimePassword, 'VERIFICATION');
     assert.deepEqual(await sent(), [
       `${phone}: Your phone number was changed`,
@@ -152,20 +152,20 @@ describe('a changed address', () => {
     ]);
   });
 
-  test('is told to the old number by SMS', async () => {
-    const owner = await insertProven({ phone });
+  test('is reported to the old number by SMS', async () => {
+    const owner = await insertVerified({ phone });
     const { user } = expectMember(await owner.updateUser({ phone: '+12025550188' }), 'UpdateUserSuccess');
     const pending = user.securityTokens.find(({ verified }) => !verified);
     await owner.sendOneTimePassword(pending!.id, 'VERIFICATION');
     const oneTimePassword = oneTimePasswordInSms(await vonage.messageTo('12025550188'));
-    forget();
+    clearProviders();
     await owner.checkOneTimePassword(pending!.id, oneTimePassword, 'VERIFICATION');
-    const told = await sent();
-    assert.ok(told.includes(`${phone}: Your phone number was changed`), told.join());
+    const messages = await sent();
+    assert.ok(messages.includes(`${phone}: Your phone number was changed`), messages.join());
   });
 
-  test('is told to the old one and to the one that is left, where it is removed', async () => {
-    const owner = await insertProven({ email, phone });
+  test('is reported to the old and the remaining address if it is removed', async () => {
+    const owner = await insertVerified({ email, phone });
     assert.equal((await owner.updateUser({ phone: null })).__typename, 'UpdateUserSuccess');
     assert.deepEqual(await sent(), [
       `${phone}: Your phone number was changed`,
@@ -173,22 +173,22 @@ describe('a changed address', () => {
     ]);
   });
 
-  test('is told when a superuser removes it', async () => {
-    const owner = await insertProven({ email, username: 'alice' });
+  test('is reported if a superuser removes it', async () => {
+    const owner = await insertVerified({ email, username: 'alice' });
     const root = await insertPerson(service, { username: 'root', role: 'superuser' });
     assert.equal((await root.updateUser({ email: null }, { id: owner.id })).__typename, 'UpdateUserSuccess');
     assert.deepEqual(await sent(), [`${email}: Your email address was changed`]);
   });
 
-  test('is not told to an address that was never verified: it may be somebody else’s', async () => {
+  test('is not reported to an unverified address, which may belong to another person', async () => {
     const owner = await signUp(service, { email, phone, password }, laptop);
     await owner.updateUser({ email: 'new@example.com' });
     await owner.updateUser({ phone: null });
     assert.deepEqual(await sent(), []);
   });
 
-  test('is not told where only the spelling changed', async () => {
-    const owner = await insertProven({ email });
+  test('is not reported if only the spelling changed', async () => {
+    const owner = await insertVerified({ email });
     assert.equal((await owner.updateUser({ email: 'Alice@Example.com' })).__typename, 'UpdateUserSuccess');
     assert.deepEqual(await sent(), []);
   });
@@ -199,37 +199,37 @@ describe('a sign-in', () => {
   const signIn = (options = {}) => caller(service, options).authenticate({ email, password });
   const phoneDevice = { headers: { 'user-agent': 'Phone/2.0' } };
 
-  test('by another program is told to the owner, once', async () => {
-    await insertProven({ email });
+  test('with a new device is reported once', async () => {
+    await insertVerified({ email });
     for (let times = 0; times < 3; times += 1)
       assert.equal((await signIn(phoneDevice)).__typename, 'AuthenticateSuccess');
     assert.deepEqual(await sent(), [`${email}: ${subject}`]);
     const text = contentOf(sendGrid.requests[0]!, 'text/plain');
-    assert.match(text, /Phone\/2\.0, at 127\.0\.0\.1\./);
+    assert.match(text, /Phone\/2\.0, IP address 127\.0\.0\.1\./);
   });
 
-  test('by a known program is not', async () => {
-    await insertProven({ email });
+  test('with a known device is not reported', async () => {
+    await insertVerified({ email });
     for (let times = 0; times < 3; times += 1) assert.equal((await signIn(laptop)).__typename, 'AuthenticateSuccess');
     assert.deepEqual(await sent(), []);
   });
 
-  test('that is the first of an account is not', async () => {
+  test('that is the first of its account is not reported', async () => {
     const root = await insertPerson(service, { username: 'root', role: 'superuser' });
     const { user } = expectMember(await root.createUser({ email, password }), 'CreateUserSuccess');
     await root.sendOneTimePassword(user.securityTokens[0]!.id);
     const oneTimePassword = oneTimePasswordInMail(await sendGrid.messageTo(email));
-    forget();
-    // The first sign-in, by which the address is verified.
+    clearProviders();
+    // This first sign-in verifies the address.
     await caller(service, laptop).checkOneTimePassword(user.securityTokens[0]!.id, oneTimePassword);
     assert.deepEqual(await sent(), []);
   });
 
-  test('after thirty days is one by a new device again', async () => {
-    await insertProven({ email });
+  test('with a device that was unused for thirty days is reported again', async () => {
+    await insertVerified({ email });
     await signIn(phoneDevice);
     assert.deepEqual(await sent(), [`${email}: ${subject}`]);
-    forget();
+    clearProviders();
     await advance(service, 29 * 86_400);
     await signIn(laptop);
     assert.deepEqual(await sent(), []);
@@ -238,29 +238,29 @@ describe('a sign-in', () => {
     assert.deepEqual(await sent(), [`${email}: ${subject}`]);
   });
 
-  test('by a one-time password is told like one by password', async () => {
-    const owner = await insertProven({ phone });
+  test('with a one-time password is reported too', async () => {
+    const owner = await insertVerified({ phone });
     await anonymous.sendOneTimePassword(owner.phoneToken);
     const oneTimePassword = oneTimePasswordInSms(await vonage.messageTo('12025550123'));
-    forget();
+    clearProviders();
     const checked = await caller(service, phoneDevice).checkOneTimePassword(owner.phoneToken, oneTimePassword);
     assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
     assert.deepEqual(await sent(), [`${phone}: ${subject}`]);
   });
 
-  test('is told to nobody where no address is verified, and where it is refused', async () => {
+  test('is not reported without a verified address or if it fails', async () => {
     await signUp(service, { email, password }, laptop);
     assert.equal((await signIn(phoneDevice)).__typename, 'AuthenticateSuccess');
     assert.deepEqual(await sent(), []);
-    const owner = await insertProven({ email: 'bob@example.com' });
+    const owner = await insertVerified({ email: 'bob@example.com' });
     const refused = await caller(service, phoneDevice).authenticate({ email: 'bob@example.com', password: 'wrong' });
     assert.equal(refused.__typename, 'InvalidCredentialsError');
     assert.deepEqual(await sent(), []);
     assert.equal((await owner.me()).email, 'bob@example.com');
   });
 
-  test('by a program with a hostile name is told without the name', async () => {
-    await insertProven({ email });
+  test('with a hostile User-Agent is reported without its text', async () => {
+    await insertVerified({ email });
     const hostile = `<img src=x onerror=alert(1)>"'&amp;</p><a href="https://evil.test">Click {{here}}</a>`;
     await signIn({ headers: { 'user-agent': hostile } });
     assert.deepEqual(await sent(), [`${email}: ${subject}`]);
@@ -269,8 +269,8 @@ describe('a sign-in', () => {
     assert.deepEqual(body.personalizations, [{ to: [{ email }] }]);
   });
 
-  test('to an account that nobody has signed in to for long is told', async () => {
-    await insertProven({ email });
+  test('to an account that was unused for forty days is reported', async () => {
+    await insertVerified({ email });
     await advance(service, 40 * 86_400);
     await signIn(phoneDevice);
     assert.deepEqual(await sent(), [`${email}: ${subject}`]);
@@ -278,44 +278,44 @@ describe('a sign-in', () => {
 });
 
 describe('a deleted account', () => {
-  test('is told to the verified email', async () => {
-    const owner = await insertProven({ email, phone });
+  test('is reported to the verified email', async () => {
+    const owner = await insertVerified({ email, phone });
     assert.equal((await owner.deleteUser()).__typename, 'DeleteUserSuccess');
     assert.deepEqual(await sent(), [`${email}: Your account was deleted`]);
   });
 
-  test('is told by SMS where there is no email, and to nobody where nothing is verified', async () => {
-    const owner = await insertProven({ phone });
+  test('is reported by SMS without an email, and not at all without a verified address', async () => {
+    const owner = await insertVerified({ phone });
     await owner.deleteUser();
     assert.deepEqual(await sent(), [`${phone}: Your account was deleted`]);
-    forget();
-    const unproven = await signUp(service, { email, phone });
-    assert.equal((await unproven.deleteUser()).__typename, 'DeleteUserSuccess');
+    clearProviders();
+    const unverified = await signUp(service, { email, phone });
+    assert.equal((await unverified.deleteUser()).__typename, 'DeleteUserSuccess');
     assert.deepEqual(await sent(), []);
   });
 
-  test('is told when a superuser deletes it', async () => {
-    const owner = await insertProven({ email });
+  test('is reported if a superuser deletes it', async () => {
+    const owner = await insertVerified({ email });
     const root = await insertPerson(service, { username: 'root', role: 'superuser' });
     assert.equal((await root.deleteUser({ id: owner.id })).__typename, 'DeleteUserSuccess');
     assert.deepEqual(await sent(), [`${email}: Your account was deleted`]);
   });
 
-  test('is not told where it stays', async () => {
-    const owner = await insertProven({ email });
+  test('is not reported if the deletion fails', async () => {
+    const owner = await insertVerified({ email });
     await advance(service, 601);
     assert.equal((await owner.deleteUser({ currentPassword: 'wrong' })).__typename, 'InvalidCredentialsError');
     assert.deepEqual(await sent(), []);
   });
 });
 
-test('a notice is waited for by nobody: while the provider hangs, what was done is answered at once', async () => {
-  const owner = await insertProven({ email });
+test('a mutation does not wait for its notice, even if the provider hangs', async () => {
+  const owner = await insertVerified({ email });
   sendGrid.behave(email, 'hang');
   const changed = await owner.changePassword({ currentPassword: password, newPassword });
   assert.equal(changed.__typename, 'ChangePasswordSuccess');
   await sendGrid.messageTo(email);
-  // The provider has one request and has not answered it, so the answer came before.
+  // The provider has not answered its only request, so the mutation returned before.
   assert.equal(sendGrid.requestsFor(email).length, 1);
   assert.deepEqual(await sent(), [`${email}: Your password was changed`]);
 });

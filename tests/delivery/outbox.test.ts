@@ -1,4 +1,4 @@
-/** The outbox as developers meet it: through the service. */
+/** The outbox of a running service. */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { beforeEach, test } from 'node:test';
@@ -18,7 +18,7 @@ async function sendTo(input: { email?: string; phone?: string }): Promise<void> 
   assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
 }
 
-test('the outbox shows messages as JSON, the newest first', async () => {
+test('the outbox returns messages as JSON, newest first', async () => {
   await sendTo({ email: 'Alice@Example.com' });
   await sendTo({ phone: '(202) 555-0123' });
   const [newest, oldest, ...others] = await outbox(service);
@@ -32,7 +32,7 @@ test('the outbox shows messages as JSON, the newest first', async () => {
   for (const { text, oneTimePassword } of [newest!, oldest!]) assert.ok(text.includes(oneTimePassword));
 });
 
-test('the outbox is a page, on which nothing in a message is taken for markup', async () => {
+test('the outbox is a page that escapes all messages', async () => {
   await sendTo({ email: "o'hara&co@example.com" });
   const response = await fetch(`${service.url}/dev/outbox`, { headers: { accept: 'text/html' } });
   assert.match(response.headers.get('content-type')!, /^text\/html/);
@@ -45,7 +45,7 @@ test('the outbox is a page, on which nothing in a message is taken for markup', 
   assert.ok(!page.includes("o'hara&co"));
 });
 
-test('the database keeps no message in clear', async () => {
+test('the database stores no message in clear', async () => {
   await sendTo({ email: 'alice@example.com' });
   const [message] = await outbox(service);
   const { rows } = (await service.app.db.execute(sql`select o::text as row from outbox_messages o
@@ -56,7 +56,7 @@ test('the database keeps no message in clear', async () => {
       assert.ok(!row.includes(Buffer.from(message!.oneTimePassword).toString(form)), row);
 });
 
-test('links lead to APP_URL, whatever host the request names', async () => {
+test('links lead to APP_URL, whatever the Host header says', async () => {
   await anonymous.createUser({ email: 'alice@example.com' });
   const [token] = await anonymous.securityTokens('alice@example.com');
   const body = JSON.stringify({
@@ -74,7 +74,7 @@ test('links lead to APP_URL, whatever host the request names', async () => {
       forwarded: 'host=evil.test;proto=http',
       origin: 'https://evil.test',
     };
-    // The path as a proxy would be asked for it, with a host of its own.
+    // An absolute URI, as in a request to a proxy.
     request({ hostname, port, method: 'POST', path: 'http://evil.test/graphql', headers }, (response) => {
       response.setEncoding('utf8');
       let text = '';
@@ -89,7 +89,7 @@ test('links lead to APP_URL, whatever host the request names', async () => {
   assert.ok(!message.text.includes('evil.test'));
 });
 
-test('in production there is no outbox to look into', async () => {
+test('production serves no outbox page', async () => {
   const production = await startService({
     NODE_ENV: 'production',
     BCRYPT_COST: '10',

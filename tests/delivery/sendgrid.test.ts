@@ -1,4 +1,4 @@
-/** Emails as SendGrid is asked to send them, by its own client. */
+/** The requests to SendGrid, made by its own client. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { caller, signUp } from '../support/people.js';
@@ -21,7 +21,7 @@ beforeEach(async () => {
   sendGrid.clear();
 });
 
-test('the request is the one that SendGrid documents', async () => {
+test('the request has the documented form', async () => {
   const owner = await signUp(service, { email: 'Alice.B@Example.COM' });
   assert.equal(
     (await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION')).__typename,
@@ -32,22 +32,22 @@ test('the request is the one that SendGrid documents', async () => {
   assert.equal(headers.authorization, `Bearer ${sendGridApiKey}`);
   assert.match(headers['content-type']!, /^application\/json/);
   assert.deepEqual(body.from, { email: 'no-reply@example.com', name: 'Example Identity' });
-  assert.equal(body.subject, 'Confirm your address');
-  // SendGrid refuses HTML before text.
+  assert.equal(body.subject, 'Verify your email address');
+  // SendGrid rejects HTML before text.
   assert.deepEqual(
     body.content.map(({ type }) => type),
     ['text/plain', 'text/html'],
   );
 });
 
-test('there is one recipient, the stored address as it is, and nobody else in copy', async () => {
+test('the only recipient is the stored address', async () => {
   const owner = await signUp(service, { email: "O'Hara+News@Example.com" });
   await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
   const { body } = await sendGrid.messageTo("O'Hara+News@example.com");
   assert.deepEqual(body.personalizations, [{ to: [{ email: "O'Hara+News@example.com" }] }]);
 });
 
-test('nothing is tracked: a tracked link would hand the one-time password to the tracker', async () => {
+test('tracking is disabled, because a tracked link would leak the one-time password', async () => {
   const owner = await signUp(service, { email: 'alice@example.com' });
   await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
   const { tracking_settings: tracking } = (await sendGrid.messageTo('alice@example.com')).body;
@@ -55,7 +55,7 @@ test('nothing is tracked: a tracked link would hand the one-time password to the
     assert.equal(tracking?.[kind]?.enable, false, kind);
 });
 
-test('both forms hold the one-time password, which is good', async () => {
+test('text and HTML hold the valid one-time password', async () => {
   const owner = await signUp(service, { email: 'alice@example.com' });
   await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
   const message = await sendGrid.messageTo('alice@example.com');
@@ -67,14 +67,14 @@ test('both forms hold the one-time password, which is good', async () => {
   assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
 });
 
-test('an address for a sender without a name is one too', async () => {
+test('the sender may be an address without a name', async () => {
   const other = await startService({ ...sendGridEnvironment(sendGrid), EMAIL_FROM: 'no-reply@example.com' });
   const owner = await signUp(other, { email: 'alice@example.com' });
   await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
   assert.deepEqual((await sendGrid.messageTo('alice@example.com')).body.from, { email: 'no-reply@example.com' });
 });
 
-test('what a stranger asks for is sent to the owner', async () => {
+test('a code that an anonymous client requests goes to the owner', async () => {
   await anonymous.createUser({ email: 'alice@example.com' });
   const [token] = await anonymous.securityTokens('alice@example.com');
   assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
@@ -83,15 +83,15 @@ test('what a stranger asks for is sent to the owner', async () => {
   assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
 });
 
-test('nothing is sent to an address that nobody has', async () => {
+test('nothing is sent to an unregistered address', async () => {
   const [token] = await anonymous.securityTokens('nobody@example.com');
   assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
   await service.app.outbox();
   assert.deepEqual(sendGrid.requests, []);
 });
 
-describe('a try is repeated', () => {
-  test('after the time that a 429 names, for then nothing was taken', async () => {
+describe('an attempt', () => {
+  test('is repeated after the Retry-After of a 429', async () => {
     sendGrid.behave(
       'alice@example.com',
       sendGridRefusal(429, 'too many requests', null, { 'retry-after': '2' }),
@@ -106,7 +106,7 @@ describe('a try is repeated', () => {
     assert.deepEqual(second!.body, first!.body);
   });
 
-  test('but not where a 429 names a time that the caller cannot wait for: the answer is there at once', async () => {
+  test('is not repeated if Retry-After exceeds the time limit', async () => {
     sendGrid.behave('alice@example.com', sendGridRefusal(429, 'too many requests', null, { 'retry-after': '30' }));
     const owner = await signUp(service, { email: 'alice@example.com' });
     const start = performance.now();

@@ -1,4 +1,4 @@
-/** The wording of messages. */
+/** The texts of messages. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OneTimePasswordMessage } from '../../src/delivery/message.js';
@@ -27,24 +27,24 @@ function linkIn(text: string): URL {
 }
 
 describe('an email', () => {
-  test('says what it is for, in its subject and in its text', () => {
+  test('names its purpose in the subject and in the text', () => {
     const subjects = purposes.map((purpose) => renderMessage({ ...email, purpose }, appUrl).subject);
-    assert.deepEqual(subjects, ['Confirm your address', 'Your one-time password', 'Reset your password']);
-    const actions = ['confirm this address', 'sign in', 'choose a new password'];
+    assert.deepEqual(subjects, ['Verify your email address', 'Your sign-in code', 'Reset your password']);
+    const actions = ['verify this email address', 'sign in', 'choose a new password'];
     for (const [index, purpose] of purposes.entries())
       assert.match(
         renderMessage({ ...email, purpose }, appUrl).text,
-        new RegExp(`^Use this one-time password to ${actions[index]}:`),
+        new RegExp(`^Use this code to ${actions[index]}:`),
       );
   });
 
-  test('shows the one-time password on a line of its own, but not in its subject', () => {
+  test('shows the one-time password on its own line and not in the subject', () => {
     const { subject, text } = renderMessage(email, appUrl);
     assert.match(text, /^ {4}BCDF2345$/m);
     assert.ok(!subject?.includes('BCDF2345'));
   });
 
-  test('leads to a page of the front end, with the one-time password in the fragment, which no server is sent', () => {
+  test('links to a page of the front end, with the one-time password in the fragment', () => {
     const pages = ['/verify', '/sign-in', '/reset-password'];
     for (const [index, purpose] of purposes.entries()) {
       const { origin, pathname, search, hash } = linkIn(renderMessage({ ...email, purpose }, appUrl).text);
@@ -56,42 +56,44 @@ describe('an email', () => {
     }
   });
 
-  test('leads below the path of a front end that has one', () => {
+  test('keeps the path of APP_URL in its link', () => {
     const link = linkIn(renderMessage(email, 'https://example.com/account').text);
     assert.equal(link.origin + link.pathname, 'https://example.com/account/sign-in');
   });
 
-  test('keeps a one-time password of any alphabet whole in its link', () => {
+  test('encodes a one-time password of any alphabet in its link', () => {
     const oneTimePassword = '&=#%+?/"<>';
     const { hash } = linkIn(renderMessage({ ...email, oneTimePassword }, appUrl).text);
     assert.equal(new URLSearchParams(hash.slice(1)).get('code'), oneTimePassword);
   });
 
-  test('says how long the one-time password is good, and what to do when nobody asked for it', () => {
-    assert.match(renderMessage(email, appUrl).text, /good for 10 minutes and can be used once/);
-    assert.match(renderMessage({ ...email, lifetimeSeconds: 60 }, appUrl).text, /good for 1 minute and/);
-    assert.match(renderMessage({ ...email, lifetimeSeconds: 119 }, appUrl).text, /good for 1 minute and/);
-    assert.match(renderMessage(email, appUrl).text, /If you did not ask for it, ignore this message/);
+  test('tells when the code expires and what to do with an unrequested code', () => {
+    assert.match(renderMessage(email, appUrl).text, /This code expires in 10 minutes\. You can use it only once\./);
+    assert.match(renderMessage({ ...email, lifetimeSeconds: 60 }, appUrl).text, /expires in 1 minute\./);
+    assert.match(renderMessage({ ...email, lifetimeSeconds: 119 }, appUrl).text, /expires in 1 minute\./);
+    assert.match(renderMessage(email, appUrl).text, /If you did not request this code, ignore this message/);
   });
 
-  test('never promises a longer life than the one-time password has', () => {
-    for (const lifetimeSeconds of [1, 30, 59, 60, 90, 600, 3599, 86_400]) {
-      const [, amount, unit] = /good for (\d+) (second|minute)s? /.exec(
+  test('rounds the lifetime down', () => {
+    for (const lifetimeSeconds of [1, 30, 59, 60, 90, 600, 3599, 7199, 7200, 10_799, 86_400]) {
+      const [, amount, unit] = /expires in (\d+) (second|minute|hour)s?\./.exec(
         renderMessage({ ...email, lifetimeSeconds }, appUrl).text,
       )!;
-      assert.ok(Number(amount) * (unit === 'minute' ? 60 : 1) <= lifetimeSeconds, `${amount} ${unit}s`);
+      const unitSeconds = { second: 1, minute: 60, hour: 3600 }[unit!]!;
+      const promised = Number(amount) * unitSeconds;
+      assert.ok(promised <= lifetimeSeconds && promised > lifetimeSeconds - unitSeconds, `${amount} ${unit}s`);
     }
   });
 });
 
 describe('an SMS', () => {
-  test('has no subject, and begins with the one-time password', () => {
+  test('has no subject and starts with the one-time password', () => {
     const { subject, text } = renderMessage(sms, appUrl);
     assert.equal(subject, null);
-    assert.equal(text.split('\n')[0], '012345 to sign in. Good for 10 min.');
+    assert.equal(text.split('\n')[0], '012345 is your code to sign in. It expires in 10 minutes.');
   });
 
-  test('ends with the line that binds it to the origin of the front end', () => {
+  test('ends with the line that binds the code to the origin of the front end', () => {
     // https://wicg.github.io/sms-one-time-codes/: the last line, `@` host, a space, `#` code.
     for (const [url, host] of [
       [appUrl, 'app.example.com'],
@@ -103,7 +105,7 @@ describe('an SMS', () => {
     }
   });
 
-  test('fits one segment for every purpose, on a long host and with the longest life', () => {
+  test('fits one segment for every purpose, with a long host and the longest lifetime', () => {
     const host = `${'a'.repeat(40)}.example.com`;
     for (const purpose of purposes) {
       const { text } = renderMessage({ ...sms, purpose, lifetimeSeconds: 86_400 }, `https://${host}`);
@@ -112,7 +114,7 @@ describe('an SMS', () => {
     }
   });
 
-  test('holds no link: the person types, or the browser fills in', () => {
+  test('has no link', () => {
     for (const purpose of purposes) assert.doesNotMatch(renderMessage({ ...sms, purpose }, appUrl).text, /https?:/);
   });
 });

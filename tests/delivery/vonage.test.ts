@@ -1,4 +1,4 @@
-/** SMS as Vonage is asked to send them, by its own client. */
+/** The requests to Vonage, made by its own client. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { caller, signUp } from '../support/people.js';
@@ -22,7 +22,7 @@ beforeEach(async () => {
   vonage.clear();
 });
 
-test('the request is the one that Vonage documents: the number without its plus, the credentials in the header', async () => {
+test('the request has the documented form', async () => {
   const owner = await signUp(service, { phone: '(202) 555-0123' });
   assert.equal(
     (await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION')).__typename,
@@ -36,17 +36,20 @@ test('the request is the one that Vonage documents: the number without its plus,
   assert.deepEqual(Object.keys(body).sort(), ['from', 'text', 'to']);
   assert.deepEqual([body.from, body.to], ['Example', number]);
   const code = oneTimePasswordInSms({ body });
-  assert.equal(body.text, `${code} to confirm this address. Good for 10 min.\n\n@app.example.com #${code}`);
+  assert.equal(
+    body.text,
+    `${code} is your code to verify this phone number. It expires in 10 minutes.\n\n@app.example.com #${code}`,
+  );
 });
 
-test('a number to send from goes without its plus too', async () => {
+test('a sender number has no plus', async () => {
   const other = await startService({ ...vonageEnvironment(vonage), SMS_FROM: '+12025550000' });
   const owner = await signUp(other, { phone });
   await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
   assert.equal((await vonage.messageTo(number)).body.from, '12025550000');
 });
 
-test('the one-time password of the message is good', async () => {
+test('the one-time password of the message is valid', async () => {
   const owner = await signUp(service, { phone });
   await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
   const oneTimePassword = oneTimePasswordInSms(await vonage.messageTo(number));
@@ -55,7 +58,7 @@ test('the one-time password of the message is good', async () => {
   assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
 });
 
-test('what a stranger asks for is sent to the owner', async () => {
+test('a code that an anonymous client requests goes to the owner', async () => {
   await anonymous.createUser({ phone });
   const [token] = await anonymous.securityTokens(phone);
   assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
@@ -64,15 +67,15 @@ test('what a stranger asks for is sent to the owner', async () => {
   assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
 });
 
-test('nothing is sent to a number that nobody has', async () => {
+test('nothing is sent to an unregistered number', async () => {
   const [token] = await anonymous.securityTokens(phone);
   assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
   await service.app.outbox();
   assert.deepEqual(vonage.requests, []);
 });
 
-describe('a try is repeated', () => {
-  test('when the message was throttled, for then it was not taken', async () => {
+describe('an attempt', () => {
+  test('is repeated if the message was throttled', async () => {
     vonage.behave(number, vonageAnswer(number, ['1']), 'accept');
     const owner = await signUp(service, { phone });
     const sent = await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
@@ -83,7 +86,7 @@ describe('a try is repeated', () => {
     assert.deepEqual(second!.body, first!.body);
   });
 
-  test('after the time that a 429 names', async () => {
+  test('is repeated after the Retry-After of a 429', async () => {
     vonage.behave(number, { status: 429, headers: { 'retry-after': '2' } }, 'accept');
     const owner = await signUp(service, { phone });
     const sent = await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
@@ -93,7 +96,7 @@ describe('a try is repeated', () => {
     assert.ok(second!.at - first!.at >= 1_990, `${second!.at - first!.at}`);
   });
 
-  test('but not when a part of the message has gone', async () => {
+  test('is not repeated if a part of the message was accepted', async () => {
     vonage.behave(number, vonageAnswer(number, ['0', '1']), 'accept');
     const owner = await signUp(service, { phone });
     const sent = await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');

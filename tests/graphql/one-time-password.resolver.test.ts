@@ -313,7 +313,7 @@ describe('sendOneTimePassword', () => {
     }
     assert.deepEqual(await service.app.outbox(), []);
     await receive(alice.emailToken, 'VERIFICATION', alice);
-    assert.equal((await lastMessage(service)).subject, 'Confirm your address');
+    assert.equal((await lastMessage(service)).subject, 'Verify your email address');
     await receive(alice.phoneToken, 'VERIFICATION', alice);
   });
 

@@ -115,7 +115,7 @@ describe('a refresh token used again', () => {
     const { to, subject, text, oneTimePassword } = after[0]!;
     assert.deepEqual(
       [to, subject, oneTimePassword],
-      ['alice@example.com', 'A session of your account was ended', null],
+      ['alice@example.com', 'A session of your account was revoked', null],
     );
     assert.match(text, /Lynx\/2\.9/);
     assert.doesNotMatch(text, /frt_/);
@@ -129,7 +129,7 @@ describe('a refresh token used again', () => {
     await assertRefreshRefused(service, alice.tokens.refreshToken);
     const { channel, text } = await lastMessageTo(service, '+12025550123');
     assert.equal(channel, 'sms');
-    assert.match(text, /^A session of your account was ended/);
+    assert.match(text, /^A session of your account was revoked/);
   });
 
   test('is not told to an address that nobody has proved', async () => {

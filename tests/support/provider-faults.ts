@@ -41,7 +41,7 @@ export interface Fault<Body> {
 export const silences = (['hang', 'drip', 'hang-in-refusal'] as const).map((behaviour) => ({
   name: behaviour,
   behaviour,
-  log: /^no answer in time$/,
+  log: /^no response in time$/,
 }));
 const breaks = (['reset', 'close', 'garbage'] as const).map((behaviour) => ({
   name: behaviour,
@@ -64,12 +64,12 @@ export const emailFaults: Fault<SendGridMail>[] = [
   {
     name: '400 that quotes the address',
     behaviour: ({ personalizations: [first] }) => sendGridRefusal(400, `${first!.to[0]!.email} is on a block list`),
-    log: /^SendGrid: 400, in words that repeat the message$/,
+    log: /^SendGrid: 400, provider message omitted$/,
   },
   {
     name: '400 that quotes the message',
     behaviour: (body) => sendGridRefusal(400, `not sent: ${contentOf({ body }, 'text/plain')}`),
-    log: /^SendGrid: 400, in words that repeat the message$/,
+    log: /^SendGrid: 400, provider message omitted$/,
   },
   {
     name: '429 again and again',
@@ -118,18 +118,18 @@ export const smsFaults: Fault<VonageSms>[] = [
   {
     name: '400 that quotes the message',
     behaviour: ({ to, text }) => ({ status: 400, body: { detail: `${to}: ${text}` } }),
-    log: /^Vonage: 400, in words that repeat the message$/,
+    log: /^Vonage: 400, provider message omitted$/,
   },
   { name: '500', behaviour: { status: 500, body: 'trouble within' }, log: /^Vonage: 500, "trouble within"$/ },
   {
     name: 'half of the JSON',
     behaviour: { status: 200, body: '{"message-count":' },
-    log: /^Vonage answered no message$/,
+    log: /^Vonage returned no message status$/,
   },
   {
     name: 'no message',
     behaviour: { status: 200, body: { 'message-count': '0', messages: [] } },
-    log: /^Vonage answered/,
+    log: /^Vonage returned/,
   },
 ];
 
@@ -137,7 +137,7 @@ export const smsFaults: Fault<VonageSms>[] = [
 function reasons({ output }: ServiceProcess, channel: 'email' | 'sms'): string[] {
   return output()
     .split('\n')
-    .filter((line) => line.includes('a message was not accepted'))
+    .filter((line) => line.includes('message not accepted'))
     .map((line) => JSON.parse(line))
     .filter((entry) => entry.channel === channel)
     .map(({ err }) => err.message);

@@ -41,7 +41,7 @@ function toNotices(event: IdentityEvent): [NoticeEvent, Recipient][] {
     }
     case 'refresh-token-reused': {
       const { userAgent } = event.session;
-      return [[{ type: 'session-copied', userAgent }, verifiedAddresses(event.user)]];
+      return [[{ type: 'refresh-token-reused', userAgent }, verifiedAddresses(event.user)]];
     }
     case 'user-deleted':
       return [[{ type: 'account-deleted' }, verifiedAddresses(event.user)]];
