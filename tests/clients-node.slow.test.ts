@@ -1,4 +1,4 @@
-/** The examples of docs/clients.md: quoted as they are, and run against the service. */
+/** The examples of docs/clients.md: compared with the document and run against the service. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,8 +22,8 @@ const project = await makeDocumentedProject(service, 'copied');
 const load = (name: string) => import(join(project, 'src', `${name}.js`));
 const { tokens }: typeof import('./examples/tokens.js') = await load('tokens');
 
-test('docs/clients.md quotes the examples as they are', () => {
-  // But for where a reader has what is generated.
+test('docs/clients.md quotes the examples', () => {
+  // A reader has the generated files in other folders.
   const shown = documentedFiles.map((file) =>
     read(file)
       .replaceAll('../../web/src/generated/', './graphql/')
@@ -32,7 +32,7 @@ test('docs/clients.md quotes the examples as they are', () => {
   assert.deepEqual(documentedBlocks(), shown);
 });
 
-test('the possible types of docs/clients.md are those of the schema', () => {
+test('the possible types of docs/clients.md match the schema', () => {
   const schema = buildSchema(read('schema.graphql'));
   const interfaces = Object.values(schema.getTypeMap()).filter(isInterfaceType);
   const implementing = interfaces.map((type) => [type.name, schema.getPossibleTypes(type).map(({ name }) => name)]);
@@ -42,29 +42,29 @@ test('the possible types of docs/clients.md are those of the schema', () => {
 });
 
 for (const [name, file] of Object.entries(documentedClients))
-  test(`a sign-in by ${name} is told every outcome, and keeps its tokens`, async () => {
+  test(`a sign-in with ${name} reports every result and stores its tokens`, async () => {
     await clear(service);
     await signUp(service, { username: 'ada', password });
     Object.assign(tokens, { accessToken: null, refreshToken: null });
     const { signIn }: Pick<typeof import('./examples/fetch.js'), 'signIn'> = await load(file);
     const outcome = async (secret: string, identifier = 'ada') => describeResult(await signIn(identifier, secret));
     assert.equal(await outcome(password), 'welcome, ada');
-    const kept = { ...tokens };
-    assert.equal((await operations(service, { token: kept.accessToken! }).me()).username, 'ada');
+    const stored = { ...tokens };
+    assert.equal((await operations(service, { token: stored.accessToken! }).me()).username, 'ada');
     assert.equal(await outcome('wrong'), 'No account has these identifiers and this password.');
     assert.equal(await outcome('wrong'), 'try again in 1 s');
     assert.match(await outcome('wrong', '\u0000'), /^identifier: |^No account/);
-    assert.deepEqual({ ...tokens }, kept, 'a refusal has none');
+    assert.deepEqual({ ...tokens }, stored, 'an error changes no tokens');
     assert.equal(await tokens.refresh(), true);
     assert.equal((await operations(service, { token: tokens.accessToken! }).me()).username, 'ada');
   });
 
 describe('the link that refreshes a session', () => {
   let sent: string[] = [];
-  const fetchOf = globalThis.fetch;
+  const originalFetch = globalThis.fetch;
   globalThis.fetch = (input, init) => {
     sent.push(/(?:query|mutation) (\w+)/.exec(String(init?.body ?? ''))?.[1] ?? String(input));
-    return fetchOf(input, init);
+    return originalFetch(input, init);
   };
 
   beforeEach(async () => {
@@ -76,7 +76,7 @@ describe('the link that refreshes a session', () => {
     sent = [];
   });
 
-  test('waits for one refresh, however many requests were refused, and sends each again', async () => {
+  test('refreshes once for any number of rejected requests and repeats each', async () => {
     const { client }: typeof import('./examples/apollo-client.js') = await load('apollo-client');
     const noCache = { fetchPolicy: 'no-cache' } as const;
     const [me, sessions, policy, update] = await Promise.all([
@@ -96,10 +96,10 @@ describe('the link that refreshes a session', () => {
     assert.equal(sent.length, 10);
   });
 
-  test('sends nothing again in the name of whoever the refresh signs in', async () => {
+  test('does not repeat a request if the refresh signs in another user', async () => {
     const { client }: typeof import('./examples/apollo-client.js') = await load('apollo-client');
     const bob = await signUp(service, { username: 'bob', password });
-    // As if he had signed in in another tab of a browser, where the refresh token is in a cookie of all tabs.
+    // Bob signs in in another tab: the tabs of a browser share the cookie with the refresh token.
     tokens.refreshToken = bob.tokens.refreshToken;
     const rename = { mutation: UpdateAccountDocument, variables: { input: { username: 'lovelace' } } };
     await assert.rejects(client.mutate(rename), /sign in|session|token/i);
@@ -107,7 +107,7 @@ describe('the link that refreshes a session', () => {
     assert.equal(data?.me?.username, 'bob');
   });
 
-  test('lets the refusal through where the session is over', async () => {
+  test('reports the error if the session is revoked', async () => {
     const { client }: typeof import('./examples/apollo-client.js') = await load('apollo-client');
     await operations(service).signOut(tokens.refreshToken!);
     sent = [];
@@ -119,7 +119,7 @@ describe('the link that refreshes a session', () => {
   });
 });
 
-test('a wait counts down to 0 and ends', async () => {
+test('a countdown stops at 0', async () => {
   const shown: number[] = [];
   await new Promise<void>((resolve) => {
     countDown({ retryAfterSeconds: 2 }, (seconds) => {
@@ -132,8 +132,8 @@ test('a wait counts down to 0 and ends', async () => {
   assert.deepEqual([...new Set(shown)], shown);
 });
 
-describe('a wait of ten seconds', () => {
-  /** Shows the wait, lets both clocks of the device go on by so many seconds, and gives what was shown last. */
+describe('a countdown of ten seconds', () => {
+  /** Starts the countdown, advances both clocks of the device and returns the last value shown. */
   function shownAfter(t: TestContext, monotonicSeconds: number, wallSeconds: number): number | undefined {
     let [monotonic, wall] = [5000, 1e12];
     t.mock.method(performance, 'now', () => monotonic);
@@ -150,15 +150,15 @@ describe('a wait of ten seconds', () => {
     return shown;
   }
 
-  test('is over when ten seconds have gone by', (t) => {
+  test('ends after ten seconds', (t) => {
     assert.equal(shownAfter(t, 10, 10), 0);
   });
 
-  test('is not longer where the clock on the wall was set back', (t) => {
+  test('is not longer if the wall clock is set back', (t) => {
     assert.equal(shownAfter(t, 8, -3600), 2);
   });
 
-  test('is not longer where the device has slept, and its monotonic clock with it', (t) => {
+  test('is not longer if the device sleeps and its monotonic clock stops', (t) => {
     assert.equal(shownAfter(t, 0.5, 8), 2);
   });
 });

@@ -1,4 +1,4 @@
-/** The examples of docs/clients.md in a front end: compiled for a browser, and run in one. */
+/** The examples of docs/clients.md, compiled for a browser and run in one. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,11 +15,11 @@ const frontEnd = `http://localhost:${port}`;
 const service = await startService({ CORS_ORIGINS: frontEnd });
 const project = await makeDocumentedProject(service, 'as documented');
 
-test('the blocks of docs/clients.md compile in a front end', () => {
+test('the examples of docs/clients.md compile for a browser', () => {
   assert.equal(compileForBrowsers(project), '');
 });
 
-test('the four sign in from a browser, served by Vite and on another origin than the API', {
+test('all four clients sign in from a page that Vite serves on another origin', {
   skip: skipWithoutBrowser,
 }, async () => {
   await signUp(service, { username: 'ada', password });
@@ -28,7 +28,7 @@ test('the four sign in from a browser, served by Vite and on another origin than
   const signIns = names.map((_, n) => `signIn${n}`);
   writeFileSync(join(project, 'main.ts'), `${main}\nObject.assign(window, { signIns: [${signIns}] });\n`);
   writeFileSync(join(project, 'index.html'), '<!doctype html><script type="module" src="/main.ts"></script>');
-  // Not what it builds, where `process.env` is an empty object.
+  // Use the development server: a build replaces `process.env` with an empty object.
   const server = await createServer({
     root: project,
     cacheDir: join(project, '.vite'),

@@ -1,4 +1,4 @@
-/** The typed documents: what a client compiles against, and that it stops compiling where the schema takes a promise back. */
+/** The typed documents: clients compile against them, and stop compiling after a breaking change. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const schemaText = read('schema.graphql');
 
-// Within the project, so that the packages are found from there.
+// The folder is within the project, so that Node finds the packages.
 const folder = mkdtempSync(join(root, 'dist/documents-'));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -28,31 +28,23 @@ test('the codegen.ts of docs/clients.md generates typed documents that compile i
   assert.equal(compileForBrowsers(project), '');
 });
 
-describe('a switch over the outcomes of a sign-in', () => {
-  test('compiles as it is', async () => {
+describe('a switch over the results of a sign-in', () => {
+  test('compiles with the current schema', async () => {
     assert.equal(await compile(schemaText), '');
   });
 
   const members =
     'union AuthenticateResult = AuthenticateSuccess | InvalidCredentialsError | ValidationError | TimeoutError';
   const changes: Record<string, [from: string, to: string, complaint: RegExp]> = {
-    'where a refusal is added': [
-      members,
-      `${members} | NotFoundError`,
-      /does not satisfy|not assignable to type 'never'/,
-    ],
-    'where a refusal is taken away': [
-      members,
-      members.replace(' | TimeoutError', ''),
-      /"TimeoutError".*not comparable/,
-    ],
-    'where a fact of a refusal may be missing': [
+    'if an error is added': [members, `${members} | NotFoundError`, /does not satisfy|not assignable to type 'never'/],
+    'if an error is removed': [members, members.replace(' | TimeoutError', ''), /"TimeoutError".*not comparable/],
+    'if a field of an error becomes nullable': [
       'retryAfterSeconds: Int!',
       'retryAfterSeconds: Int',
       /possibly (null|undefined|'null' or 'undefined')/,
     ],
-    'where a fact of a refusal is gone': ['retryAfterSeconds: Int!', 'seconds: Int!', /Cannot query field/],
-    'where refusals are not data any more': [
+    'if a field of an error is renamed': ['retryAfterSeconds: Int!', 'seconds: Int!', /Cannot query field/],
+    'if errors are no longer data': [
       '): AuthenticateResult!',
       '): AuthenticateSuccess!',
       /can never be of type|does not exist|not comparable/,
@@ -65,15 +57,18 @@ describe('a switch over the outcomes of a sign-in', () => {
     });
 });
 
-test('the switch of the front end over every refusal does not compile where one is added', async () => {
-  const refusal =
+test('the switch of the front end over all errors does not compile if an error is added', async () => {
+  const addedError =
     'type WeatherError implements IdentityError { code: IdentityErrorCode! message: String! }\nextend union AuthenticateResult = WeatherError\n';
-  const trouble = read('web/src/trouble.ts');
-  assert.equal(await compile(schemaText, trouble), '');
-  assert.match(await compile(`${schemaText}\n${refusal}`, trouble), /does not satisfy|not assignable to type 'never'/);
+  const formError = read('web/src/form-error.ts');
+  assert.equal(await compile(schemaText, formError), '');
+  assert.match(
+    await compile(`${schemaText}\n${addedError}`, formError),
+    /does not satisfy|not assignable to type 'never'/,
+  );
 });
 
-/** Generates from that schema, compiles the module against it, and gives what the one or the other complains about. */
+/** Generates types from the schema and compiles the module against them. Returns the errors of either. */
 async function compile(text: string, source = read('tests/examples/sign-in.ts')): Promise<string> {
   const path = (name: string) => join(folder, name);
   writeFileSync(path('schema.graphql'), text);

@@ -1,4 +1,4 @@
-/** The documents that a client generates its types from. `documents.slow.test.ts` compiles what is generated. */
+/** The documents that clients generate types from. `documents.slow.test.ts` compiles the result. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,7 +11,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const schema = buildSchema(read('schema.graphql'));
 const documents = parse(read('documents.graphql'));
 
-test('the documents are valid, and exported with the schema', () => {
+test('the documents are valid and exported with the schema', () => {
   assert.deepEqual(validate(schema, documents), []);
   const require = createRequire(import.meta.url);
   for (const name of ['schema.graphql', 'documents.graphql'])
@@ -20,7 +20,7 @@ test('the documents are valid, and exported with the schema', () => {
   for (const name of ['schema.graphql', 'documents.graphql', 'dist']) assert.ok(files.includes(name), name);
 });
 
-test('every operation for people is among them, and each that answers a union reads every refusal', () => {
+test('the documents hold every operation for users, and each union selects every error', () => {
   const asked = new Set<string>();
   for (const definition of documents.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
@@ -34,11 +34,11 @@ test('every operation for people is among them, and each that answers a union re
       const selected = selection.selectionSet!.selections.map((each) =>
         'name' in each ? each.name?.value : undefined,
       );
-      assert.ok(selected.includes('__typename') && selected.includes('Refusal'), selection.name.value);
+      assert.ok(selected.includes('__typename') && selected.includes('ExpectedError'), selection.name.value);
     }
   }
   const all = [schema.getQueryType()!, schema.getMutationType()!].flatMap((type) => Object.keys(type.getFields()));
-  // Of administration, for programs rather than pages.
+  // Administrative operations, which pages do not need.
   const others = ['generateOneTimePassword', 'setUserPassword', 'createSuperuser'];
   assert.deepEqual(all.filter((name) => !asked.has(name)).sort(), others.sort());
 });

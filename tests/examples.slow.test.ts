@@ -1,4 +1,4 @@
-/** The examples of docs/sessions.md: quoted as they are, run against the service, and the requests that gateways make. */
+/** The examples of docs/sessions.md: compared with the document and run against the service. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ after(() => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-test('docs/sessions.md quotes the examples as they are run', () => {
+test('docs/sessions.md quotes the examples', () => {
   const examples = ['apollo-server', 'fastify'].map((name) => read(`tests/examples/${name}.ts`));
   assert.deepEqual(inLanguage('ts'), examples);
 });
@@ -43,23 +43,23 @@ test('the GraphQL of docs/sessions.md is valid', () => {
   for (const text of found) assert.deepEqual(validate(schema, parse(text)), []);
 });
 
-/** How each example is asked who calls, and what it says where nobody does. */
+/** For each example: the request for the caller's id, and the status for an anonymous caller. */
 const examples = {
   'apollo-server': {
     path: '/?query=%7BwhoAmI%7D',
-    // biome-ignore lint/suspicious/noExplicitAny: an answer
-    idIn: (answer: any) => answer.data?.whoAmI ?? null,
+    // biome-ignore lint/suspicious/noExplicitAny: the body of a response
+    readId: (answer: any) => answer.data?.whoAmI ?? null,
     anonymous: 200,
   },
   fastify: {
     path: '/who-am-i',
-    // biome-ignore lint/suspicious/noExplicitAny: likewise
-    idIn: (answer: any) => answer.id ?? null,
+    // biome-ignore lint/suspicious/noExplicitAny: the body of a response
+    readId: (answer: any) => answer.id ?? null,
     anonymous: 401,
   },
 };
 
-for (const [name, { path, idIn, anonymous }] of Object.entries(examples))
+for (const [name, { path, readId, anonymous }] of Object.entries(examples))
   describe(`the example for ${name}`, () => {
     let url: string;
     let alice: Holder;
@@ -68,7 +68,7 @@ for (const [name, { path, idIn, anonymous }] of Object.entries(examples))
       const response = await fetch(`${url}${path}`, {
         headers: { 'apollo-require-preflight': 'true', ...(authorization !== undefined && { authorization }) },
       });
-      return { status: response.status, id: idIn(await response.json()) };
+      return { status: response.status, id: readId(await response.json()) };
     };
 
     before(async () => {
@@ -81,18 +81,18 @@ for (const [name, { path, idIn, anonymous }] of Object.entries(examples))
       url = await startExample(name);
     });
 
-    test('knows a caller by the access token', async () => {
+    test('identifies the caller by the access token', async () => {
       assert.deepEqual(await ask(`Bearer ${alice.tokens.accessToken}`), { status: 200, id: alice.user.id });
     });
 
-    test(`answers nobody with ${anonymous}`, async () => {
+    test(`responds to an anonymous caller with ${anonymous}`, async () => {
       assert.deepEqual(await ask(), { status: anonymous, id: null });
     });
 
-    test('refuses a token that is not good', async () => {
+    test('rejects an invalid token', async () => {
       const { accessToken, refreshToken } = alice.tokens;
-      const refused = {
-        'changed on its way': `${accessToken.slice(0, -10)}AAAAAAAAAA`,
+      const invalidTokens = {
+        'with a wrong signature': `${accessToken.slice(0, -10)}AAAAAAAAAA`,
         'a refresh token': refreshToken,
         expired: await resigned(service, accessToken, { payload: { exp: (await databaseSeconds(service)) - 1 } }),
         'without an exp': await resigned(service, accessToken, { payload: { exp: undefined } }),
@@ -101,25 +101,25 @@ for (const [name, { path, idIn, anonymous }] of Object.entries(examples))
         'of another type': await resigned(service, accessToken, { header: { typ: 'JWT' } }),
         empty: '',
       };
-      for (const [about, token] of Object.entries(refused))
+      for (const [about, token] of Object.entries(invalidTokens))
         assert.deepEqual(await ask(`Bearer ${token}`), { status: 401, id: null }, about);
     });
 
-    test('takes the token of a session that has ended until it expires, where this API does not', async () => {
+    test('accepts the token of a revoked session until it expires, unlike the API', async () => {
       await operations(service).signOut(alice.tokens.refreshToken);
       assert.equal(await whoIs(service, alice.tokens.accessToken), 'UNAUTHENTICATED');
       assert.deepEqual(await ask(`Bearer ${alice.tokens.accessToken}`), { status: 200, id: alice.user.id });
     });
 
-    test('knows the keys of before and after a rotation', async () => {
+    test('accepts tokens of the keys before and after a rotation', async () => {
       const rotated = await resigned(service, bob.tokens.accessToken, {});
-      assert.notEqual(rotated.split('.')[0], bob.tokens.accessToken.split('.')[0], 'another kid');
+      assert.notEqual(rotated.split('.')[0], bob.tokens.accessToken.split('.')[0], 'the token has another kid');
       assert.deepEqual(await ask(`Bearer ${rotated}`), { status: 200, id: bob.user.id });
       assert.deepEqual(await ask(`Bearer ${bob.tokens.accessToken}`), { status: 200, id: bob.user.id });
     });
   });
 
-test('the question that nginx asks in docs/sessions.md is answered with 200 for a session that lives, and with 401 for one that does not', async () => {
+test('the nginx request of docs/sessions.md returns 200 for a valid session and 401 otherwise', async () => {
   const [nginx] = inLanguage('nginx');
   const search = /proxy_pass \S+\/graphql(\?\S+);/.exec(nginx!)![1]!;
   const headers = Object.fromEntries(
@@ -135,7 +135,7 @@ test('the question that nginx asks in docs/sessions.md is answered with 200 for 
   assert.equal(await ask(`Bearer ${alice.tokens.accessToken}`), 401);
 });
 
-test('the addresses and values that docs/sessions.md gives to gateways are those of the service', async () => {
+test('the gateway settings of docs/sessions.md match the metadata of the service', async () => {
   const here = (text: string) => text.replaceAll('https://id.example.com', `http://localhost:${port}`);
   const [router, envoy] = inLanguage('yaml').map(here) as [string, string];
   const metadata = (await (await fetch(`${service.url}/.well-known/openid-configuration`)).json()) as {
@@ -151,7 +151,7 @@ test('the addresses and values that docs/sessions.md gives to gateways are those
   for (const yaml of [router, envoy]) assert.equal(/audiences: \[(.+)\]/.exec(yaml)![1], metadata.issuer);
 });
 
-/** Runs an example in a process of its own, as its reader would, and gives its address. Ended after the tests of this file. */
+/** Runs an example in its own process until the tests of this file end. Returns its URL. */
 async function startExample(name: string): Promise<string> {
   const child = spawn(process.execPath, [compiledFile(`tests/examples/${name}.ts`)], {
     cwd: root,

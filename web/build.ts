@@ -1,4 +1,7 @@
-/** Builds the front end where its sources have changed: `web/src/generated/` from the schema and the documents, then `dist/web/`. */
+/**
+ * Builds the front end if its sources have changed.
+ * Generates `web/src/generated/` from the schema and the documents, then builds `dist/web/`.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
@@ -23,7 +26,7 @@ await whenStale(
   },
 );
 
-/** Once here, and not for each request. */
+/** Compresses the file at build time, so that no request has to. */
 function compress(file: string): void {
   const bytes = readFileSync(file);
   writeFileSync(`${file}.gz`, gzipSync(bytes, { level: 9 }));

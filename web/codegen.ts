@@ -1,4 +1,4 @@
-/** What is generated from the schema and the documents: types, and typed documents for any client. */
+/** Generates types and typed documents from the schema and the documents. */
 import { join } from 'node:path';
 import type { CodegenConfig } from '@graphql-codegen/cli';
 

@@ -1,4 +1,4 @@
-/** Generates `web/src/generated/` from the schema and the documents, where those have changed. */
+/** Generates `web/src/generated/` if the schema or the documents have changed. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { whenStale } from '../scripts/when-stale.js';
@@ -24,7 +24,7 @@ export async function generateDocuments(): Promise<void> {
   );
 }
 
-/** What implements each interface and belongs to each union. Apollo Client cannot see it in a document. */
+/** Writes the types of each interface and union. Apollo Client cannot read them from a document. */
 async function writePossibleTypes(): Promise<void> {
   const { buildSchema, isAbstractType } = await import('graphql');
   const schema = buildSchema(readFileSync(join(root, 'schema.graphql'), 'utf8'));

@@ -1,4 +1,4 @@
-/** How the front end is built: into files that the strict content security policy of `src/http/web-pages.ts` lets run. */
+/** Builds files that the strict content security policy of `src/http/web-pages.ts` allows. */
 import { join } from 'node:path';
 import { defineConfig } from 'vite';
 
@@ -8,10 +8,10 @@ export default defineConfig({
     outDir: join(import.meta.dirname, '../dist/web'),
     emptyOutDir: true,
     target: 'es2022',
-    // `data:` URLs and inline scripts are not allowed.
+    // The policy forbids `data:` URLs and inline scripts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // The dictionaries of the password meter are large, and loaded when somebody chooses a password.
+    // The dictionaries of the password meter are large. They are loaded on demand.
     chunkSizeWarningLimit: 2000,
   },
 });

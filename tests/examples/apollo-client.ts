@@ -1,13 +1,13 @@
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache } from '@apollo/client';
 import { SignInDocument } from '../../web/src/generated/graphql.js';
-import { oneRefresh, refreshLink } from '../../web/src/refresh-link.js';
+import { refreshLink, singleFlightRefresh } from '../../web/src/refresh-link.js';
 import { api } from './api.js';
 import { possibleTypes } from './possible-types.js';
 import { tokens } from './tokens.js';
 
 export const client = new ApolloClient({
   link: ApolloLink.from([
-    refreshLink(oneRefresh(() => tokens.accessToken, tokens.refresh)),
+    refreshLink(singleFlightRefresh(() => tokens.accessToken, tokens.refresh)),
     new HttpLink({ uri: api }),
   ]),
   cache: new InMemoryCache({ possibleTypes }),

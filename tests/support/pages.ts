@@ -1,4 +1,4 @@
-/** What tests do on the pages of the reference front end, and find there. */
+/** Actions and queries on the pages of the reference front end. */
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
 import { arrived } from './browser.js';
@@ -6,7 +6,7 @@ import { password } from './people.js';
 import { freePort } from './postgres.js';
 import { type Service, startService } from './service.js';
 
-/** Starts the service under the name at which a browser on this machine finds its pages. */
+/** Starts the service at a name that a browser on this machine can open. */
 export async function startPages(
   environment: Record<string, string> = {},
 ): Promise<{ base: string; service: Service }> {
@@ -25,7 +25,7 @@ export function passwordField(page: Page, label = 'Password') {
 }
 
 export function codeField(page: Page) {
-  return page.getByRole('textbox', { name: 'One-time password' });
+  return page.getByRole('textbox', { name: 'Code', exact: true });
 }
 
 export async function signUpOnPage(page: Page, identifier: string): Promise<void> {
@@ -41,7 +41,7 @@ export async function signInOnPage(page: Page, identifier: string): Promise<void
   await arrived(page, 'Your account');
 }
 
-/** Opens a page in the session of that user. The browser has the cookie that a sign-in on another page would leave. */
+/** Opens a page as a signed-in user. The request sets the cookie as the sign-in page would. */
 export async function openSignedIn(page: Page, username: string, path = '/account'): Promise<void> {
   const response = await page.request.post('/graphql', {
     headers: { 'x-session-transport': 'cookie' },
@@ -55,7 +55,7 @@ export async function openSignedIn(page: Page, username: string, path = '/accoun
   await page.goto(path);
 }
 
-/** On whatever page asks for it. */
+/** Signs in by the form of the current page. */
 export async function signInHere(page: Page, identifier: string, secret = password): Promise<void> {
   await identifierField(page).fill(identifier);
   await passwordField(page).fill(secret);
@@ -67,13 +67,13 @@ export async function signOutOnPage(page: Page): Promise<void> {
   await arrived(page, 'Sign in');
 }
 
-/** Asks for a one-time password to sign in by, and waits until it is sent. */
-export async function askForOneTimePassword(page: Page, identifier: string): Promise<void> {
+/** Requests a code for a sign-in and waits until it is sent. */
+export async function requestCode(page: Page, identifier: string): Promise<void> {
   await page.goto('/sign-in');
   await identifierField(page).fill(identifier);
-  await page.getByRole('button', { name: 'Send me a one-time password' }).click();
+  await page.getByRole('button', { name: 'Send me a code' }).click();
   await page.getByRole('button', { name: 'Continue' }).click();
-  await page.getByRole('button', { name: /^Send it to / }).click();
+  await page.getByRole('button', { name: /^Send code to / }).click();
   await codeField(page).waitFor();
 }
 
@@ -83,14 +83,14 @@ export function linkIn({ text }: { text: string }): string {
   return link;
 }
 
-/** What a screen reader says of a field beside its name. */
+/** Returns the description of a field for screen readers. */
 export async function describedBy(field: ReturnType<typeof passwordField>): Promise<string> {
   const ids = (await field.getAttribute('aria-describedby')) ?? '';
   const texts = ids.split(' ').map((id) => field.page().locator(`[id="${id}"]`).textContent());
   return (await Promise.all(texts)).join(' ');
 }
 
-/** What has the focus: the name of a field, or what is written on it. */
+/** Returns the name or the text of the focused element. */
 export function focused(page: Page): Promise<string> {
   return page.evaluate('document.activeElement.name || document.activeElement.textContent');
 }

@@ -1,4 +1,4 @@
-/** The pages in a real browser, in light, dark and on a small screen: what axe finds, and whether they fit. */
+/** The pages in a real browser, in light, dark and narrow: axe rules and horizontal overflow. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import axe from 'axe-core';
@@ -19,7 +19,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     { about: 'in light and dark', viewport: { width: 1000, height: 800 }, colorSchemes: ['light', 'dark'] },
     { about: 'at a width of 320', viewport: { width: 320, height: 640 }, colorSchemes: ['light'] },
   ] as const)
-    test(`${about} are accessible by WCAG 2.2 AA, and scroll in one direction only`, async () => {
+    test(`${about} conform to WCAG 2.2 AA and do not scroll sideways`, async () => {
       const root = await makeSuperuser(service);
       await signUp(service, { username: 'x'.repeat(150), email: `${'y'.repeat(64)}@${'z'.repeat(60)}.example.com` });
       const tab = await open({ viewport });
@@ -33,20 +33,20 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await tab.getByText('Far too easy to guess').waitFor();
       await tab.getByRole('button', { name: 'Create account' }).click();
       await tab.locator('[aria-invalid=true]').first().waitFor();
-      await check('a sign-up that is refused');
+      await check('a rejected sign-up');
       await tab.goto('/sign-in');
       await identifierField(tab).fill('ada');
       await tab.getByRole('button', { name: 'Sign in', exact: true }).click();
       await tab.locator('.problem').first().waitFor();
-      // So that the wait is not over while it is looked at.
+      // Extend the wait, so that it does not end during the check.
       await service.app.db.execute("update sign_in_throttles set retry_at = now() + interval '1 hour'");
       await tab.getByRole('button', { name: 'Sign in', exact: true }).click();
       await tab.getByRole('button', { name: /^Try again in/ }).waitFor();
-      await check('a sign-in that waits');
+      await check('a sign-in during a wait');
       await openSignedIn(tab, 'root');
       await tab.getByText('Chrome on Linux').first().waitFor();
       await tab.getByRole('button', { name: 'Add email' }).click();
-      await tab.getByRole('button', { name: 'Delete …' }).click();
+      await tab.getByRole('button', { name: 'Delete…' }).click();
       await check('/account');
       await tab.goto('/users');
       await tab.getByRole('link', { name: 'xxxx' }).waitFor();
@@ -60,14 +60,14 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await check('/audit');
       await tab.goto(`/users/${root.id}`);
       await tab.getByText('This is you.').waitFor();
-      await check('oneself as a user');
+      await check('the own user page');
     });
 
-  /** Axe's rules for WCAG A and AA, and no wider than the window. */
+  /** Checks the axe rules for WCAG A and AA, the width of the page and its layout shifts. */
   async function examine(tab: Page, colorSchemes: readonly ('light' | 'dark')[], about: string): Promise<void> {
     await tab.locator('h1').waitFor();
     await tab.waitForLoadState('networkidle');
-    // Beside the page's own world, where the content security policy does not keep it out.
+    // Run axe in an isolated world, because the content security policy blocks it in the page.
     const session = await tab.context().newCDPSession(tab);
     const { frameTree } = await session.send('Page.getFrameTree');
     const { executionContextId } = await session.send('Page.createIsolatedWorld', { frameId: frameTree.frame.id });
@@ -84,17 +84,17 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     await evaluate(axe.source);
     for (const colorScheme of colorSchemes) {
       await tab.emulateMedia({ colorScheme });
-      // Colours change in a transition, of which axe would see the middle.
+      // Wait for the colour transitions, because axe would check a colour in between.
       await tab.evaluate('Promise.allSettled(document.getAnimations().map(({ finished }) => finished))');
       const found = await evaluate(
         `axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(({ violations, passes }) => ({ passes: passes.length, violations: violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html, failureSummary }) => html + failureSummary).join(' | ')) }))`,
       );
       assert.deepEqual(found.violations, [], `${about}, ${colorScheme}`);
-      assert.ok(found.passes > 10, `${about}, ${colorScheme}: axe has looked at little`);
+      assert.ok(found.passes > 10, `${about}, ${colorScheme}: axe has checked too little`);
     }
     await tab.emulateMedia({ colorScheme: 'light' });
     const [wide, width] = await evaluate('[document.documentElement.scrollWidth, innerWidth]');
-    assert.ok(wide <= width, `${about} is ${wide} wide in a window of ${width}`);
+    assert.ok(wide <= width, `${about} is ${wide} px wide in a window of ${width} px`);
     await session.detach();
     const shift = await tab.evaluate(
       `new Promise((resolve) => {
@@ -103,6 +103,6 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
         setTimeout(() => resolve(sum), 100);
       })`,
     );
-    assert.ok(Number(shift) < 0.1, `${about}: what is there moves by ${shift} when more arrives`);
+    assert.ok(Number(shift) < 0.1, `${about}: layout shift of ${shift}`);
   }
 });

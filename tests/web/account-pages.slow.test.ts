@@ -1,4 +1,4 @@
-/** The pages for those who are signed in, in a real browser: the account, two tabs, and users for staff. */
+/** The pages of signed-in users in a real browser: the account, two tabs, and the admin area. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
@@ -27,34 +27,34 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     page = await open();
   });
 
-  describe('show somebody their account', () => {
+  describe('of the account', () => {
     beforeEach(async () => {
       await signUp(service, { username: 'ada', email: 'ada@example.com', password });
       await openSignedIn(page, 'ada');
     });
 
-    test('and change, add and remove identifiers', async () => {
+    test('change, add and remove identifiers', async () => {
       await page.getByRole('button', { name: 'Add phone' }).click();
       await page.getByRole('textbox', { name: 'New phone' }).fill('nonsense');
       await page.getByRole('button', { name: 'Save' }).click();
       await until(
         async () => (await page.getByRole('textbox', { name: 'New phone' }).getAttribute('aria-invalid')) === 'true',
-        'the field is marked',
+        'the field is invalid',
       );
       await page.getByRole('textbox', { name: 'New phone' }).fill('+1 202 555 0123');
       await page.getByRole('button', { name: 'Save' }).click();
       await page.getByText('+12025550123').waitFor();
-      await page.getByRole('button', { name: 'Confirm phone' }).click();
+      await page.getByRole('button', { name: 'Verify phone' }).click();
       await until(async () => (await outbox(service))[0]?.channel === 'sms', 'a message');
       await codeField(page).fill((await lastMessage(service)).oneTimePassword);
-      await page.locator('form').getByRole('button', { name: 'Confirm' }).click();
-      await page.getByText('Confirmed.', { exact: true }).waitFor();
+      await page.locator('form').getByRole('button', { name: 'Verify' }).click();
+      await page.getByText('Verified.', { exact: true }).waitFor();
       await page.getByRole('button', { name: 'Change username' }).click();
-      await page.getByRole('button', { name: 'Remove it' }).click();
+      await page.getByRole('button', { name: 'Remove', exact: true }).click();
       await page.getByText('Signed in as ada@example.com').waitFor();
     });
 
-    test('and ask for the current password ten minutes later', async () => {
+    test('require the current password ten minutes after the sign-in', async () => {
       await advance(service, 660);
       await page.reload();
       await page.getByRole('button', { name: 'Change username' }).click();
@@ -65,43 +65,43 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByText('Signed in as lovelace').waitFor();
     });
 
-    test('and change the password', async () => {
+    test('change the password', async () => {
       await page.getByRole('region', { name: 'Password' }).getByRole('button', { name: 'Change' }).click();
       await passwordField(page, 'Current password').fill(password);
       await passwordField(page, 'New password').fill('a piano in the cellar');
       await page.getByRole('button', { name: 'Save' }).click();
-      await page.getByText('You are signed out everywhere else.').waitFor();
+      await page.getByText('You were signed out on all other devices.').waitFor();
     });
 
-    test('and sign out everywhere else', async () => {
+    test('sign out all other sessions', async () => {
       const other = await open();
       await openSignedIn(other, 'ada');
       await page.reload();
       await page.getByRole('button', { name: 'Sign out everywhere else' }).click();
       // The sign-up opened a session too.
-      await page.getByText('Signed out in 2 other places.').waitFor();
+      await page.getByText('Signed out of 2 other sessions.').waitFor();
       await other.reload();
       await arrived(other, 'Sign in');
     });
 
-    test('and delete it', async () => {
-      await page.getByRole('button', { name: 'Delete …' }).click();
+    test('delete the account', async () => {
+      await page.getByRole('button', { name: 'Delete…' }).click();
       await page.getByRole('button', { name: 'Delete my account' }).click();
       await arrived(page, 'Sign in');
       await signInHere(page, 'ada');
       await page.getByText('No account has').waitFor();
     });
 
-    test('and go on when the access token has expired, with one refresh for all requests', async () => {
+    test('refresh an expired access token once for all requests', async () => {
       let refreshes = 0;
-      let refused = 0;
+      let rejected = 0;
       page.on('request', (request) => {
         if (request.postData()?.includes('mutation RefreshSession')) refreshes += 1;
       });
       page.on('response', (response) => {
-        if (response.status() === 401) refused += 1;
+        if (response.status() === 401) rejected += 1;
       });
-      // As if it had: both requests of the page are refused with the first token.
+      // Send an invalid token until the refresh, so that both requests of the page are rejected.
       await page.route('**/graphql', async (route) => {
         const headers = route.request().headers();
         if (refreshes === 0 && headers.authorization) headers.authorization = 'Bearer expired';
@@ -110,16 +110,16 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.goto('/sign-in');
       await page.getByText('You are signed in.').waitFor();
       refreshes = 0;
-      refused = 0;
+      rejected = 0;
       await page.getByRole('link', { name: 'Go to your account' }).click();
       await page.getByText('Chrome on Linux').first().waitFor();
-      assert.ok(refused >= 1, 'a token was refused');
+      assert.ok(rejected >= 1, 'a token was rejected');
       assert.equal(refreshes, 1);
     });
   });
 
   describe('in two tabs', () => {
-    test('are signed in and out together', async () => {
+    test('sign in and out together', async () => {
       await signUp(service, { username: 'ada', password });
       const other = await page.context().newPage();
       await other.goto('/sign-in');
@@ -136,7 +136,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await arrived(other, 'Sign in');
     });
 
-    test('show the same user when another signs in', async () => {
+    test('show the same user after another user signs in', async () => {
       await signUp(service, { username: 'ada', password });
       await signUp(service, { username: 'bob', password });
       await signInOnPage(page, 'ada');
@@ -154,7 +154,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
   });
 
   describe('for staff', () => {
-    test('list and search users, and deactivate and activate them', async () => {
+    test('list, search, deactivate and activate users', async () => {
       const root = await makeSuperuser(service);
       const { id } = await signUp(service, { username: 'steve', password });
       await root.updateUser({ isStaff: true }, { id });
@@ -167,45 +167,48 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByRole('button', { name: 'Back' }).click();
       await page.getByRole('link', { name: 'person34' }).waitFor();
       await page.getByRole('searchbox').fill('PERSON2');
-      await until(async () => (await page.getByRole('row').count()) === 11, 'ten people and the head');
+      await until(async () => (await page.getByRole('row').count()) === 11, 'ten users and the header row');
       await page.getByRole('link', { name: 'person22' }).click();
       await page.getByRole('button', { name: 'Deactivate' }).click();
-      await page.getByText('Deactivated. Every session has ended.').waitFor();
-      assert.equal(await page.getByRole('button', { name: 'Make staff' }).count(), 0);
+      await page.getByText('Deactivated. All sessions were revoked.').waitFor();
+      assert.equal(await page.getByRole('button', { name: 'Add staff role' }).count(), 0);
       await page.getByRole('button', { name: 'Activate' }).click();
-      await page.getByText('Active again.').waitFor();
+      await page.getByText('Activated.').waitFor();
       await page.goto(`/users/${root.id}`);
-      await page.getByText('Only superusers change staff and superusers.').waitFor();
+      await page.getByText('Only superusers can change staff and superusers.').waitFor();
     });
 
-    test('let superusers give and take roles, and nobody their own', async () => {
+    test('let superusers change the roles of other users only', async () => {
       const root = await makeSuperuser(service);
       const { id } = await signUp(service, { username: 'steve', password });
       await openSignedIn(page, 'root', `/users/${id}`);
-      await page.getByRole('button', { name: 'Make staff' }).click();
-      await page.getByText('Staff from now on.').waitFor();
-      await page.getByRole('button', { name: 'Make superuser' }).click();
-      await page.getByText('A superuser from now on.').waitFor();
+      await page.getByRole('button', { name: 'Add staff role' }).click();
+      await page.getByText('Staff access granted.').waitFor();
+      await page.getByRole('button', { name: 'Add superuser role' }).click();
+      await page.getByText('Superuser access granted.').waitFor();
       await page.goto(`/users/${root.id}`);
       await page.getByText('This is you.').waitFor();
     });
 
-    test('show superusers what has happened, of one user or of all, and of one kind', async () => {
+    test('show superusers the audit log, filtered by user and by event', async () => {
       await makeSuperuser(service);
       const { id } = await signUp(service, { username: 'steve', password });
       await openSignedIn(page, 'root', `/users/${id}`);
-      await page.getByRole('link', { name: 'What has happened to this account' }).click();
-      await arrived(page, 'Events');
+      await page.getByRole('link', { name: 'View audit log' }).click();
+      await arrived(page, 'Audit log');
       await page.getByRole('rowheader', { name: 'Signed up' }).waitFor();
-      assert.equal(await page.getByRole('rowheader', { name: 'Superuser made' }).count(), 0);
+      assert.equal(await page.getByRole('rowheader', { name: 'Superuser created' }).count(), 0);
       await page.getByRole('link', { name: 'Show all' }).click();
-      await page.getByRole('rowheader', { name: 'Superuser made' }).waitFor();
+      await page.getByRole('rowheader', { name: 'Superuser created' }).waitFor();
       await page.getByRole('combobox').selectOption('Signed in');
-      await until(async () => (await page.getByRole('rowheader', { name: 'Signed up' }).count()) === 0, 'of one kind');
+      await until(
+        async () => (await page.getByRole('rowheader', { name: 'Signed up' }).count()) === 0,
+        'only matching events',
+      );
       await page.getByRole('rowheader', { name: 'Signed in' }).first().waitFor();
     });
 
-    test('are not shown to anybody else', async () => {
+    test('are not shown to other users', async () => {
       await signUp(service, { username: 'ada', password });
       await openSignedIn(page, 'ada');
       await page.getByText('Signed in as ada').waitFor();

@@ -1,4 +1,4 @@
-/** Building the front end: once, and again where something that it is made of has changed, whatever the clock of the files says. */
+/** Building the front end: only if the content of its sources has changed. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { root } from '../support/root.js';
 
-// Within the project, so that the packages are found from there.
+// The folder is within the project, so that Node finds the packages.
 const folder = mkdtempSync(join(root, 'dist/build-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('the front end is built where there is none, and anew where a file holds something else', () => {
+test('the front end is built if it is missing or if the content of a source has changed', () => {
   for (const name of ['web', 'scripts', 'schema.graphql', 'documents.graphql', 'package-lock.json', 'tsconfig.json'])
     cpSync(join(root, name), join(folder, name), {
       recursive: true,
@@ -31,9 +31,9 @@ test('the front end is built where there is none, and anew where a file holds so
   ]);
   const style = join(folder, 'web/src/style.css');
   utimesSync(style, new Date(), new Date());
-  assert.equal(build(), first, 'nothing has changed');
+  assert.equal(build(), first, 'no content has changed');
   writeFileSync(style, `${readFileSync(style, 'utf8')}\n.marked { color: red }\n`);
-  assert.notEqual(build(), first, 'the style has');
+  assert.notEqual(build(), first, 'the style sheet has changed');
   const sheet = readdirSync(join(folder, 'dist/web/assets')).find((name) => name.endsWith('.css'))!;
   assert.match(readFileSync(join(folder, 'dist/web/assets', sheet), 'utf8'), /\.marked/);
 });

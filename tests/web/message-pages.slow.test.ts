@@ -1,4 +1,4 @@
-/** The pages that messages lead to, in a real browser: an address is confirmed, a password reset, by the link or by typing. */
+/** The pages that messages link to, in a real browser: verification and password reset. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
@@ -29,33 +29,33 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     page = await open();
   });
 
-  describe('confirm an address by the link of its message', () => {
-    test('at a click, and spend nothing before it', async () => {
+  describe('verify an address by the link of its message', () => {
+    test('on a click and use no code before it', async () => {
       await signUpOnPage(page, 'ada@example.com');
-      await arrived(page, 'Confirm your address');
+      await arrived(page, 'Verify your address');
       await until(async () => (await outbox(service)).length === 1, 'a message');
       const link = linkIn(await lastMessage(service));
       for (const scanner of [await open(), await open({ javaScriptEnabled: false })]) await scanner.goto(link);
       await page.goto(link);
       await page.reload();
-      await page.getByRole('button', { name: 'Confirm' }).click();
-      await page.getByText('is confirmed.').waitFor();
+      await page.getByRole('button', { name: 'Verify' }).click();
+      await page.getByText('is verified.').waitFor();
       await page.getByRole('link', { name: 'Go to your account' }).click();
-      await page.getByText('confirmed', { exact: true }).waitFor();
+      await page.getByText('verified', { exact: true }).waitFor();
     });
 
-    test('on another device, where they ask to sign in first', async () => {
+    test('on another device after a sign-in', async () => {
       await signUpOnPage(page, 'ada@example.com');
       await until(async () => (await outbox(service)).length === 1, 'a message');
       const other = await open();
       await other.goto(linkIn(await lastMessage(service)));
       await other.getByText('Sign in on this device first').waitFor();
       await signInHere(other, 'ada@example.com');
-      await other.getByRole('button', { name: 'Confirm' }).click();
-      await other.getByText('is confirmed.').waitFor();
+      await other.getByRole('button', { name: 'Verify' }).click();
+      await other.getByText('is verified.').waitFor();
     });
 
-    test('and say so where somebody else is signed in', async () => {
+    test('and report that another user is signed in', async () => {
       const ada = await signUp(service, { email: 'ada@example.com', password });
       await ada.sendOneTimePassword(ada.emailToken, 'VERIFICATION');
       await signUp(service, { username: 'bob', password });
@@ -63,8 +63,8 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByText('This link is for another account').waitFor();
       await page.getByRole('button', { name: /^Sign out and/ }).click();
       await signInHere(page, 'ada@example.com');
-      await page.getByRole('button', { name: 'Confirm' }).click();
-      await page.getByText('is confirmed.').waitFor();
+      await page.getByRole('button', { name: 'Verify' }).click();
+      await page.getByText('is verified.').waitFor();
     });
   });
 
@@ -75,21 +75,21 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await advance(service, 60);
     });
 
-    test('by the one-time password that is typed', async () => {
+    test('by a typed code', async () => {
       await page.goto('/sign-in');
       await identifierField(page).fill('ada');
       await page.getByRole('link', { name: 'Forgot your password?' }).click();
       await page.getByRole('button', { name: 'Continue' }).click();
-      await page.getByRole('button', { name: /^Send it to / }).click();
-      await page.getByText('is on its way').waitFor();
+      await page.getByRole('button', { name: /^Send code to / }).click();
+      await page.getByText('we sent it a code').waitFor();
       await page.reload();
       await until(async () => (await outbox(service)).some(({ subject }) => /reset/i.test(subject ?? '')), 'a message');
       await codeField(page).fill((await lastMessage(service)).oneTimePassword);
       await passwordField(page, 'New password').fill('short');
-      await page.getByRole('button', { name: 'Set the new password' }).click();
+      await page.getByRole('button', { name: 'Set new password' }).click();
       await page.getByText('The password must have at least 8 characters.').waitFor();
       await passwordField(page, 'New password').fill('a piano in the cellar');
-      await page.getByRole('button', { name: 'Set the new password' }).click();
+      await page.getByRole('button', { name: 'Set new password' }).click();
       await arrived(page, 'Your account');
       await signOutOnPage(page);
       await signInHere(page, 'ada', 'a piano in the cellar');
@@ -102,12 +102,12 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await other.goto('/reset-password');
       await identifierField(other).fill('ada@example.com');
       await other.getByRole('button', { name: 'Continue' }).click();
-      await other.getByRole('button', { name: /^Send it to / }).click();
-      await other.getByText('is on its way').waitFor();
+      await other.getByRole('button', { name: /^Send code to / }).click();
+      await other.getByText('we sent it a code').waitFor();
       const third = await open();
       await third.goto(linkIn(await lastMessage(service)));
       await passwordField(third, 'New password').fill('a piano in the cellar');
-      await third.getByRole('button', { name: 'Set the new password' }).click();
+      await third.getByRole('button', { name: 'Set new password' }).click();
       await arrived(third, 'Your account');
       await page.reload();
       await arrived(page, 'Sign in');
@@ -115,16 +115,16 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
   });
 });
 
-test('the pages work on the embedded database too', { skip: skipWithoutBrowser }, async () => {
+test('the pages work with the embedded database', { skip: skipWithoutBrowser }, async () => {
   const { base: url, service: embedded } = await startPages({ DATABASE_URL: 'memory:' });
   const { page, context, offences } = await openBrowser(url);
   await signUpOnPage(page, 'ada@example.com');
-  await arrived(page, 'Confirm your address');
+  await arrived(page, 'Verify your address');
   await until(async () => (await outbox(embedded)).length === 1, 'a message');
   const [message] = await outbox(embedded);
   await page.goto(linkIn(message!));
-  await page.getByRole('button', { name: 'Confirm' }).click();
-  await page.getByText('is confirmed.').waitFor();
+  await page.getByRole('button', { name: 'Verify' }).click();
+  await page.getByText('is verified.').waitFor();
   await signOutOnPage(page);
   await signInHere(page, 'ada@example.com');
   await arrived(page, 'Your account');

@@ -1,17 +1,17 @@
-/** The reference front end in a real browser, against the real service: every way in and out, by mouse, by keyboard, by the links of messages. */
+/** The reference front end in a real browser with the real service: sign-up, sign-in and sign-out. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { arrived, browsersOf, openBrowser, skipWithoutBrowser, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
 import {
-  askForOneTimePassword,
   codeField,
   describedBy,
   focused,
   identifierField,
   linkIn,
   passwordField,
+  requestCode,
   signInHere,
   signInOnPage,
   signUpOnPage,
@@ -32,38 +32,38 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     page = await open();
   });
 
-  describe('sign somebody up', () => {
-    test('by email, and confirm the address by the one-time password that is sent', async () => {
+  describe('sign up a user', () => {
+    test('by email and verify the address by a code', async () => {
       await signUpOnPage(page, 'ada@example.com');
-      await arrived(page, 'Confirm your address');
+      await arrived(page, 'Verify your address');
       await until(async () => (await outbox(service)).length === 1, 'a message');
       const { oneTimePassword } = await lastMessage(service);
       await codeField(page).fill(oneTimePassword.toLowerCase());
-      await page.getByRole('button', { name: 'Confirm' }).click();
+      await page.getByRole('button', { name: 'Verify' }).click();
       await arrived(page, 'Your account');
-      await page.getByText('confirmed', { exact: true }).waitFor();
+      await page.getByText('verified', { exact: true }).waitFor();
     });
 
-    test('by username, email and phone in one field that tells the kind as one types', async () => {
+    test('by username, email or phone in a field that detects the kind', async () => {
       await page.goto('/sign-up');
-      for (const [typed, told] of [
-        ['ada', 'This is a username'],
-        ['ada@', 'This is an email address'],
-        ['+1', 'This is a phone number'],
-        ['202', 'This is a phone number'],
-        ['', 'Any one of them'],
+      for (const [typed, hint] of [
+        ['ada', 'Usernames are public.'],
+        ['ada@', 'this email address'],
+        ['+1', 'this phone number'],
+        ['202', 'this phone number'],
+        ['', 'Use any one of these.'],
       ] as const) {
         await identifierField(page).fill(typed);
-        await page.getByText(told).waitFor();
+        await page.getByText(hint).waitFor();
       }
       await signUpOnPage(page, '(202) 555-0123');
-      await arrived(page, 'Confirm your address');
+      await arrived(page, 'Verify your address');
       await page.getByText('6 digits').waitFor();
       await until(async () => (await outbox(service)).length === 1, 'a message');
       assert.equal((await outbox(service))[0]?.to, '+12025550123');
     });
 
-    test('and say at the field what is wrong with it, and how strong a password is', async () => {
+    test('with errors at their fields and a password strength', async () => {
       await signUp(service, { username: 'ada', password });
       await page.goto('/sign-up');
       await identifierField(page).fill('ADA');
@@ -72,7 +72,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByRole('button', { name: 'Create account' }).click();
       await until(
         async () => (await passwordField(page).getAttribute('aria-invalid')) === 'true',
-        'the field is marked',
+        'the field is invalid',
       );
       assert.match(await describedBy(passwordField(page)), /too easy to guess/);
       await passwordField(page).fill('violin under the stairs');
@@ -80,7 +80,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByRole('button', { name: 'Create account' }).click();
       await until(
         async () => (await identifierField(page).getAttribute('aria-invalid')) === 'true',
-        'the field is marked',
+        'the field is invalid',
       );
       assert.equal(await focused(page), 'username');
     });
@@ -90,36 +90,38 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await identifierField(page).fill('ada@example.com');
       await page.getByRole('checkbox').check();
       await page.getByRole('button', { name: 'Create account' }).click();
-      await arrived(page, 'Confirm your address');
+      await arrived(page, 'Verify your address');
       await page.goto('/account');
-      await page.getByText('You sign in by one-time password.').waitFor();
+      await page.getByText('You sign in with a code.').waitFor();
     });
   });
 
-  describe('sign somebody in', () => {
+  describe('sign in a user', () => {
     beforeEach(async () => {
       const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
       await verify(service, ada, ada.emailToken);
       await advance(service, 60);
     });
 
-    test('by password, and keep nothing of the session where a script finds it', async () => {
+    test('by password and store no token where scripts can read it', async () => {
       await signInOnPage(page, 'Ada@Example.com');
       await page.getByText('Signed in as ada').waitFor();
-      const kept = await page.evaluate('JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }])');
-      assert.doesNotMatch(String(kept), /eyJ|refresh|token/i);
+      const stored = await page.evaluate(
+        'JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }])',
+      );
+      assert.doesNotMatch(String(stored), /eyJ|refresh|token/i);
       await page.reload();
       await page.getByText('Signed in as ada').waitFor();
     });
 
     for (const [about, paste] of Object.entries({
-      'as it is': (code: string) => code,
-      'in groups, in lower case, with a dash': (code: string) => ` ${code.slice(0, 4)}-${code.slice(4)} `.toLowerCase(),
-      'with the whole message around it': (code: string) =>
-        `Use this one-time password to sign in:\n\n    ${code}\n\nIt is good`,
+      unchanged: (code: string) => code,
+      'with spaces, a dash and in lower case': (code: string) => ` ${code.slice(0, 4)}-${code.slice(4)} `.toLowerCase(),
+      'within the whole message': (code: string) =>
+        `Use this code to sign in:\n\n    ${code}\n\nThis code expires in 10 minutes.`,
     }))
-      test(`by a one-time password that is pasted ${about}`, async () => {
-        await askForOneTimePassword(page, 'ada');
+      test(`by a code that is pasted ${about}`, async () => {
+        await requestCode(page, 'ada');
         await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
         const { oneTimePassword } = await lastMessage(service);
         await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(paste(oneTimePassword))})`);
@@ -127,14 +129,14 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
         await page.keyboard.press('Control+V');
         await until(
           async () => (await codeField(page).inputValue()).replace(' ', '') === oneTimePassword,
-          'it is read',
+          'the field has the code',
         );
         await page.keyboard.press('Enter');
         await arrived(page, 'Your account');
       });
 
-    test('by a one-time password, whose field browsers fill in and people correct', async () => {
-      await askForOneTimePassword(page, 'ada@example.com');
+    test('by a code in a field that supports autofill and editing', async () => {
+      await requestCode(page, 'ada@example.com');
       assert.equal(await codeField(page).getAttribute('autocomplete'), 'one-time-code');
       await codeField(page).pressSequentially('bcdf2345');
       assert.equal(await codeField(page).inputValue(), 'BCDF 2345');
@@ -144,18 +146,18 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await codeField(page).waitFor();
     });
 
-    test('by the link of a message, at a click', async () => {
-      await askForOneTimePassword(page, 'ada');
+    test('by the link of a message on a click', async () => {
+      await requestCode(page, 'ada');
       const other = await open();
       await other.goto(linkIn(await lastMessage(service)));
-      await other.getByText('It signs you in on this device').waitFor();
+      await other.getByText('Continue to sign in on this device.').waitFor();
       await other.getByRole('button', { name: 'Sign in' }).click();
       await arrived(other, 'Your account');
       assert.doesNotMatch(other.url(), /code/);
     });
 
-    test('and count down what a TimeoutError makes them wait, also after a reload, and open by themselves', async () => {
-      await askForOneTimePassword(page, 'ada');
+    test('after a countdown for a TimeoutError that survives a reload', async () => {
+      await requestCode(page, 'ada');
       const { oneTimePassword } = await lastMessage(service);
       for (let failures = 0; failures < 4; failures += 1) {
         await codeField(page).fill('WWWW WWWW');
@@ -163,43 +165,43 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
         await page.getByText('is not valid').waitFor();
         await advance(service, 10);
       }
-      // The last wait is 8 seconds; 10 have passed: one failure more makes 16, less what we let pass.
+      // The last wait was 8 seconds, and 10 have passed. One more failure makes a wait of 16 seconds.
       await page.getByRole('button', { name: 'Sign in', exact: true }).click();
       await until(async () => (await failureCount()) === 5, 'the fifth failure is counted');
       await advance(service, 12);
       await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-      const closed = page.getByRole('button', { name: /^Try again in 0:0\d$/ });
-      await closed.waitFor();
-      assert.equal(await closed.getAttribute('aria-disabled'), 'true');
+      const waiting = page.getByRole('button', { name: /^Try again in 0:0\d$/ });
+      await waiting.waitFor();
+      assert.equal(await waiting.getAttribute('aria-disabled'), 'true');
       await page.reload();
-      await closed.waitFor();
+      await waiting.waitFor();
       await codeField(page).fill(oneTimePassword);
       await page.keyboard.press('Enter');
       await page.getByRole('button', { name: 'Sign in', exact: true }).click();
       await arrived(page, 'Your account');
     });
 
-    test('and send another one-time password, once the wait for it is over', async () => {
+    test('by a new code that can be requested after a wait', async () => {
       await page.clock.install();
-      await askForOneTimePassword(page, 'ada');
-      const again = page.getByRole('button', { name: /^Send another/ });
+      await requestCode(page, 'ada');
+      const resend = page.getByRole('button', { name: /^Send a new code/ });
       await page.clock.runFor(1000);
-      assert.match((await again.textContent()) ?? '', /^Send another in 0:[23]\d$/);
-      // By force: otherwise the click itself waits until the button may be clicked.
-      await again.click({ force: true });
-      assert.equal(await again.getAttribute('aria-disabled'), 'true');
+      assert.match((await resend.textContent()) ?? '', /^Send a new code in 0:[23]\d$/);
+      // Force the click, because Playwright would wait until the button is enabled.
+      await resend.click({ force: true });
+      assert.equal(await resend.getAttribute('aria-disabled'), 'true');
       const { oneTimePassword } = await lastMessage(service);
       await advance(service, 31);
       await page.clock.runFor(30_000);
-      await page.getByRole('button', { name: 'Send another', exact: true }).click();
-      await page.getByText('Only the newest is good.').waitFor();
-      await until(async () => (await lastMessage(service)).oneTimePassword !== oneTimePassword, 'another');
+      await page.getByRole('button', { name: 'Send a new code', exact: true }).click();
+      await page.getByText('Use the most recent code.').waitFor();
+      await until(async () => (await lastMessage(service)).oneTimePassword !== oneTimePassword, 'a new code');
       await codeField(page).fill((await lastMessage(service)).oneTimePassword);
       await page.getByRole('button', { name: 'Sign in', exact: true }).click();
       await arrived(page, 'Your account');
     });
 
-    test('and say alike for every name that there is no such account and password', async () => {
+    test('with the same error for known and unknown identifiers', async () => {
       await page.goto('/sign-in');
       for (const name of ['ada', 'nobody']) {
         await identifierField(page).fill(name);
@@ -209,7 +211,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       }
     });
 
-    test('by keyboard alone', async () => {
+    test('by keyboard only', async () => {
       await page.goto('/');
       await arrived(page, 'Sign in');
       await tabTo(page, 'username');
@@ -240,7 +242,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
   });
 });
 
-test('a page of an origin that is not listed says that it may not sign anybody in', {
+test('a page of an unlisted origin reports that it cannot use the session cookie', {
   skip: skipWithoutBrowser,
 }, async () => {
   const { url } = await startService({ HOST: 'localhost', PUBLIC_URL: 'https://id.example.com' });

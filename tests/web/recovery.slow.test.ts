@@ -1,17 +1,17 @@
-/** The pages in a real browser, where something goes wrong or changes under them: nothing is claimed that is not so, and one can go on. */
+/** The pages in a real browser during failures and changes: they report the true state and offer a retry. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { arrived, browsersOf, skipWithoutBrowser, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
 import {
-  askForOneTimePassword,
   codeField,
   focused,
   identifierField,
   linkIn,
   openSignedIn,
   passwordField,
+  requestCode,
   signInHere,
   signOutOnPage,
   startPages,
@@ -31,8 +31,8 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     page = await open();
   });
 
-  /** Lets every request of that operation come to nothing, until `unroute`. */
-  async function withhold(operation: string, how: 'unreachable' | 503 = 503): Promise<void> {
+  /** Lets every request of the operation fail until `unroute`. */
+  async function failRequests(operation: string, how: 'unreachable' | 503 = 503): Promise<void> {
     await page.route('**/graphql', (route) => {
       if (!new RegExp(`(query|mutation) ${operation}\\b`).test(route.request().postData() ?? ''))
         return route.fallback();
@@ -46,15 +46,15 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     return until(async () => (await focused(page)) === name, `the focus is on ${name}`);
   }
 
-  describe('where a request fails', () => {
+  describe('with a failed request', () => {
     beforeEach(async () => {
       await signUp(service, { username: 'ada', password });
     });
 
     for (const how of ['unreachable', 503] as const)
-      test(`say that one is still signed in when a sign-out is answered by ${how}, and sign out later`, async () => {
+      test(`report a sign-out that failed with ${how}, and repeat it`, async () => {
         await openSignedIn(page, 'ada');
-        await withhold('SignOut', how);
+        await failRequests('SignOut', how);
         const signOut = page.getByRole('navigation').getByRole('button', { name: 'Sign out' });
         await signOut.click();
         await page.getByText('so you are still signed in').waitFor();
@@ -67,11 +67,11 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
         await arrived(page, 'Sign in');
       });
 
-    test('say so too where one signs out to sign in as somebody else', async () => {
+    test('report a failed sign-out before a change of user', async () => {
       const bob = await signUp(service, { email: 'bob@example.com', password });
       await bob.sendOneTimePassword(bob.emailToken, 'VERIFICATION');
       await openSignedIn(page, 'ada', linkIn(await lastMessage(service)));
-      await withhold('SignOut');
+      await failRequests('SignOut');
       const signOut = page.getByRole('button', { name: /^Sign out and/ });
       await signOut.click();
       await page.getByText('so you are still signed in').waitFor();
@@ -80,8 +80,8 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByText('Sign in on this device first').waitFor();
     });
 
-    test('keep the address when the service is away at the start, and try again', async () => {
-      await withhold('RefreshSession');
+    test('keep the address and offer a retry if the service is unreachable at the start', async () => {
+      await failRequests('RefreshSession');
       await openSignedIn(page, 'ada', '/users/1?from=here');
       await arrived(page, 'The service cannot be reached');
       await page.unroute('**/graphql');
@@ -93,10 +93,10 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     for (const [operation, path, shown] of [
       ['Me', '/account', 'Signed in as ada'],
       ['Sessions', '/account', 'Chrome on Linux'],
-      ['Me', '/verify', 'Your addresses are confirmed.'],
+      ['Me', '/verify', 'Your addresses are verified.'],
     ] as const)
-      test(`say that ${operation} has failed on ${path}, and try again`, async () => {
-        await withhold(operation);
+      test(`report a failed ${operation} query on ${path} and offer a retry`, async () => {
+        await failRequests(operation);
         await openSignedIn(page, 'ada', path);
         await page.getByText('Busy.').waitFor();
         await page.unroute('**/graphql');
@@ -106,41 +106,41 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       });
   });
 
-  describe('that confirm an address', () => {
+  describe('that verify an address', () => {
     beforeEach(async () => {
       await signUp(service, { username: 'ada', email: 'ada@example.com', phone: '+12025550123', password });
     });
 
-    test('do not void what they have sent when one comes back to them', async () => {
+    test('do not send a second code when they are opened again', async () => {
       await page.clock.install();
       await openSignedIn(page, 'ada');
-      const confirm = page.getByRole('button', { name: 'Confirm email' });
-      await confirm.click();
+      const verifyEmail = page.getByRole('button', { name: 'Verify email' });
+      await verifyEmail.click();
       await until(async () => (await outbox(service)).length === 1, 'a message');
       const { oneTimePassword } = await lastMessage(service);
-      await page.getByRole('button', { name: /^Send another in/ }).waitFor();
+      await page.getByRole('button', { name: /^Send a new code in/ }).waitFor();
       await page.getByRole('button', { name: 'Cancel' }).click();
-      await confirm.click();
-      await page.getByText('is on its way').waitFor();
+      await verifyEmail.click();
+      await page.getByText('We sent a code to').waitFor();
       await advance(service, 31);
       await page.clock.runFor(31_000);
       await codeField(page).fill(oneTimePassword);
-      await page.locator('form').getByRole('button', { name: 'Confirm' }).click();
-      await page.getByText('Confirmed.', { exact: true }).waitFor();
+      await page.locator('form').getByRole('button', { name: 'Verify' }).click();
+      await page.getByText('Verified.', { exact: true }).waitFor();
       assert.equal((await outbox(service)).length, 1);
       await focusOn('Change email');
     });
 
-    test('do not say that one is on its way which was sent for something else', async () => {
-      await askForOneTimePassword(page, 'ada@example.com');
+    test('do not report a code that was sent for another purpose', async () => {
+      await requestCode(page, 'ada@example.com');
       await page.getByRole('button', { name: 'Sign in another way' }).click();
       await signInHere(page, 'ada');
-      await page.getByRole('button', { name: 'Confirm email' }).click();
-      await page.getByRole('button', { name: /^Send one in/ }).waitFor();
-      assert.equal(await page.getByText('is on its way').count(), 0);
+      await page.getByRole('button', { name: 'Verify email' }).click();
+      await page.getByRole('button', { name: /^Send code in/ }).waitFor();
+      assert.equal(await page.getByText('We sent a code to').count(), 0);
     });
 
-    test('send nothing to the next one unasked', async () => {
+    test('send no unrequested code to the next address', async () => {
       let sent = 0;
       page.on('request', (request) => {
         if (request.postData()?.includes('mutation SendOneTimePassword')) sent += 1;
@@ -148,14 +148,14 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await openSignedIn(page, 'ada', '/verify');
       await until(async () => (await outbox(service)).length === 1, 'a message');
       await codeField(page).fill((await lastMessage(service)).oneTimePassword);
-      await page.getByRole('button', { name: 'Confirm', exact: true }).click();
+      await page.getByRole('button', { name: 'Verify', exact: true }).click();
       await arrived(page, 'Your account');
       assert.equal(sent, 1);
     });
   });
 
-  describe('that links lead to', () => {
-    /** The link of a one-time password that is not good any more, and that of its successor. */
+  describe('that messages link to', () => {
+    /** Returns the link of a replaced code and the link of its successor. */
     async function twoLinks(send: () => Promise<unknown>): Promise<[string, string]> {
       await send();
       const old = linkIn(await lastMessage(service));
@@ -164,31 +164,31 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       return [old, linkIn(await lastMessage(service))];
     }
 
-    for (const [purpose, submit, over, done] of [
-      ['VERIFICATION', 'Confirm', 'Ask for another', 'is confirmed.'],
-      ['AUTHENTICATION', 'Sign in', 'Ask for another', 'Signed in as ada'],
-      ['PASSWORD_RESET', 'Set the new password', 'Ask for another one-time password', 'Signed in as ada'],
+    for (const [purpose, submit, retry, done] of [
+      ['VERIFICATION', 'Verify', 'Request a new code', 'is verified.'],
+      ['AUTHENTICATION', 'Sign in', 'Request a new code', 'Signed in as ada'],
+      ['PASSWORD_RESET', 'Set new password', 'Request a new code', 'Signed in as ada'],
     ] as const)
-      test(`take a fresh one in the place of one that was refused: ${purpose}`, async () => {
+      test(`accept a new code after an invalid one: ${purpose}`, async () => {
         const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
         if (purpose === 'VERIFICATION') await openSignedIn(page, 'ada');
         else await verify(service, ada, ada.emailToken);
         await advance(service, 60);
         const [old, fresh] = await twoLinks(() => ada.sendOneTimePassword(ada.emailToken, purpose));
-        const giveIt = async () => {
+        const submitCode = async () => {
           if (purpose === 'PASSWORD_RESET') await passwordField(page, 'New password').fill('a piano in the cellar');
           await page.locator('form').getByRole('button', { name: submit }).click();
         };
         await page.goto(old);
-        await giveIt();
-        await page.getByText(over, { exact: true }).waitFor();
+        await submitCode();
+        await page.getByText(retry, { exact: true }).waitFor();
         await advance(service, 60);
         await page.goto(fresh);
-        await giveIt();
+        await submitCode();
         await page.getByText(done).waitFor();
       });
 
-    test('keep the link when one skips to the content', async () => {
+    test('keep the link when the user skips to the content', async () => {
       const ada = await signUp(service, { email: 'ada@example.com', password });
       await verify(service, ada, ada.emailToken);
       await advance(service, 60);
@@ -196,23 +196,23 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       const link = linkIn(await lastMessage(service));
       await page.goto(link);
       await arrived(page, 'Sign in');
-      await tabTo(page, 'Skip to the content');
+      await tabTo(page, 'Skip to content');
       await page.keyboard.press('Enter');
       assert.equal(await focused(page), 'Sign in');
       assert.equal(page.url(), link);
-      await page.getByText('You have opened the link of a message.').waitFor();
+      await page.getByText('Continue to sign in on this device.').waitFor();
     });
   });
 
-  describe('where somebody types', () => {
-    test('show the next user nothing that was fetched for the last', async () => {
+  describe('with user input', () => {
+    test('do not show data of the previous user', async () => {
       await makeSuperuser(service);
       await signUp(service, { username: 'ada', password });
       await openSignedIn(page, 'root', '/users');
       await page.getByRole('link', { name: 'ada' }).waitFor();
-      // Another tab signs somebody else in, whom the list is refused.
+      // Another tab signs in a user who may not list users.
       const other = await page.context().newPage();
-      await withhold('Users', 'unreachable');
+      await failRequests('Users', 'unreachable');
       await other.goto('/account');
       await other.getByText('Signed in as root').waitFor();
       await other.evaluate(
@@ -226,21 +226,21 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       assert.equal(await page.getByRole('link', { name: 'ada' }).count(), 0);
     });
 
-    test('forget a search when a link or going back leads out of it', async () => {
+    test('reset the search on a link and restore it on back', async () => {
       await makeSuperuser(service);
       await openSignedIn(page, 'root');
       await page.getByRole('link', { name: 'Users' }).click();
       const search = page.getByRole('searchbox');
-      await search.fill('nobody');
-      await page.getByText('Nobody is called so.').waitFor();
+      await search.fill('unknown');
+      await page.getByText('No users match “unknown”.').waitFor();
       await page.getByRole('link', { name: 'Users' }).click();
       await page.getByRole('link', { name: 'root' }).waitFor();
       await until(async () => (await search.inputValue()) === '', 'the field is empty');
       await page.goBack();
-      await until(async () => (await search.inputValue()) === 'nobody', 'the search is back');
+      await until(async () => (await search.inputValue()) === 'unknown', 'the search is back');
     });
 
-    test('put the focus back when something closes in place', async () => {
+    test('return the focus when an inline editor closes', async () => {
       await signUp(service, { username: 'ada', password });
       await openSignedIn(page, 'ada');
       const opener = page.getByRole('button', { name: 'Change username' });
@@ -257,7 +257,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await focusOn('Change username');
     });
 
-    test('name the button beside a password by what it does', async () => {
+    test('name the button of a password field by its action', async () => {
       await page.goto('/sign-in');
       await identifierField(page).waitFor();
       await page.getByRole('button', { name: 'Show password', exact: true }).click();

@@ -1,4 +1,4 @@
-/** How the front end is served: where, to whom, under which policy, and how much of it. */
+/** How the front end is served: paths, cache headers, security policy, compression and size. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
@@ -24,11 +24,11 @@ const paths = [
   '/audit',
 ];
 
-/** By this name, which is the one in `PUBLIC_URL`. */
+/** Uses the host of `PUBLIC_URL`. */
 const get = (path: string, headers: Record<string, string> = {}) =>
   fetch(`http://localhost:${port}${path}`, { headers, redirect: 'manual' });
 
-/** The scripts that a page waits for: those that it names, and what they import before they run. */
+/** Returns the scripts that a page loads at the start: those it names and their static imports. */
 function scriptsOf(html: string): string[] {
   const names = [...html.matchAll(/(?:src|href)="\/assets\/([^"]+\.js)"/g)].map(([, name]) => name!);
   for (const name of names) {
@@ -40,7 +40,7 @@ function scriptsOf(html: string): string[] {
 }
 
 describe('the front end', () => {
-  test('is one page at every path of it, and nothing at any other', async () => {
+  test('is one page at each of its paths and a 404 elsewhere', async () => {
     const answers = await Promise.all(paths.map((path) => get(path)));
     const pages = await Promise.all(answers.map((answer) => answer.text()));
     for (const [index, { status, headers }] of answers.entries()) {
@@ -60,14 +60,14 @@ describe('the front end', () => {
       assert.equal((await get(path)).status, 404, path);
   });
 
-  test('has a page for every link that messages hold', () => {
+  test('has a page for every link in messages', () => {
     const messages = readFileSync(join(root, 'src/delivery/templates.ts'), 'utf8');
     const linked = [...messages.matchAll(/path: '([^']+)'/g)].map(([, path]) => `/${path}`);
     assert.deepEqual([...new Set(linked)].sort(), ['/reset-password', '/sign-in', '/verify']);
     for (const path of linked) assert.ok(paths.includes(path), path);
   });
 
-  test('runs under a policy that lets no text become a script, and no page frame it', async () => {
+  test('has a content security policy that forbids inline scripts and framing', async () => {
     const policy = (await get('/')).headers.get('content-security-policy')!;
     const directives = policy.split('; ').map((directive) => directive.split(' '));
     const sources = Object.fromEntries(directives.map(([name, ...values]) => [name!, values.join(' ')]));
@@ -79,7 +79,7 @@ describe('the front end', () => {
     assert.doesNotMatch(await (await get('/')).text(), /<script(?![^>]* src=)|<style| style=| on\w+=/);
   });
 
-  test('is named by what is in it, kept for good, and compressed for whoever takes it', async () => {
+  test('has immutable assets, compressed if the client accepts it', async () => {
     const html = await (await get('/')).text();
     const assets = [...html.matchAll(/\/assets\/[^"]+/g)].map(([path]) => path);
     assert.ok(assets.length >= 3, html);
@@ -95,20 +95,20 @@ describe('the front end', () => {
     }
   });
 
-  test('takes less than 150 kB of script, the dictionaries of passwords aside', async () => {
+  test('loads less than 150 kB of scripts, without the password dictionaries', async () => {
     const names = scriptsOf(await (await get('/')).text());
     const bytes = names.map((name) => gzipSync(readFileSync(join(root, 'dist/web/assets', name)), { level: 9 }).length);
     const total = bytes.reduce((sum, each) => sum + each, 0);
-    assert.ok(total > 50_000, `${names} cannot be all`);
+    assert.ok(total > 50_000, `${names} is incomplete`);
     assert.ok(total < 150_000, `${total} bytes in ${names}`);
-    const later = readdirSync(join(root, 'dist/web/assets')).filter(
+    const lazy = readdirSync(join(root, 'dist/web/assets')).filter(
       (name) => name.endsWith('.js') && !names.includes(name),
     );
-    assert.equal(later.length, 1, 'one part is loaded later');
-    assert.match(later[0]!, /^strength-/);
+    assert.equal(lazy.length, 1, 'one chunk is loaded on demand');
+    assert.match(lazy[0]!, /^strength-/);
   });
 
-  test('leads from the other names of this machine to the one that has the session', async () => {
+  test('redirects from other local host names to the one of PUBLIC_URL', async () => {
     const elsewhere = await fetch(`http://127.0.0.1:${port}/verify?x=1`, { redirect: 'manual' });
     assert.equal(elsewhere.status, 307);
     assert.equal(elsewhere.headers.get('location'), `http://localhost:${port}/verify?x=1`);
@@ -116,26 +116,26 @@ describe('the front end', () => {
     assert.equal((await withHost('evil.test')).location, undefined);
   });
 
-  test('is not there in production unless it is asked for, nor where it is not wanted', async () => {
+  test('is off in production by default and can be switched on and off', async () => {
     const environment = {
       ...sharedSecrets(),
       DATABASE_URL: await createDatabase(),
       BCRYPT_COST: '10',
       PUBLIC_URL: 'https://id.example.com',
     };
-    const statusOf = async (more: Record<string, string>) => {
+    const getStatus = async (more: Record<string, string>) => {
       const { url, stop } = await startService({ ...environment, ...more });
       const { status } = await fetch(`${url}/sign-in`);
       await stop();
       return status;
     };
-    assert.equal(await statusOf({ NODE_ENV: 'production' }), 404);
-    assert.equal(await statusOf({ NODE_ENV: 'production', WEB: 'true' }), 200);
-    assert.equal(await statusOf({ NODE_ENV: 'development', WEB: 'false' }), 404);
+    assert.equal(await getStatus({ NODE_ENV: 'production' }), 404);
+    assert.equal(await getStatus({ NODE_ENV: 'production', WEB: 'true' }), 200);
+    assert.equal(await getStatus({ NODE_ENV: 'development', WEB: 'false' }), 404);
   });
 });
 
-/** The bytes as they travel. */
+/** Returns the bytes without decompression. */
 function raw(path: string, encoding: string): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     httpRequest(`${service.url}${path}`, { headers: { 'accept-encoding': encoding } }, (response) => {

@@ -1,4 +1,4 @@
-/** The session cookie in a real browser: what a page of another origin can do with it, and what a page that may use it can. */
+/** The session cookie in a real browser: on listed pages and on hostile pages of other origins. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -9,11 +9,11 @@ import { freePort } from '../support/postgres.js';
 import { clear, createDatabase, sharedSecrets, startService } from '../support/service.js';
 import { password } from '../support/sessions.js';
 
-// One site, id.test, of which the API is one origin among others; and another site.
+// The site id.test has several origins, and the API is one of them. There is also another site.
 const [apiPort, pagePort] = [await freePort(), await freePort()];
 const api = `http://id.test:${apiPort}`;
 const front = `http://front.id.test:${pagePort}`;
-const strangers = {
+const foreignOrigins = {
   'another site': `http://evil.test:${pagePort}`,
   'another host of this site': `http://evil.id.test:${pagePort}`,
   'another port of this host': `http://id.test:${pagePort}`,
@@ -36,12 +36,12 @@ const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('"', 
 const form = (enctype: string, name: string, value: string) =>
   `<form method="post" action=${graphql} enctype="${enctype}"><input name="${escaped(name)}" value="${escaped(value)}"></form>
   <script>document.forms[0].submit()</script>`;
-/** A page whose script says when it is done, whatever came of it. */
+/** A page whose script sets the title when it is done, even after an error. */
 const script = (promise: string) => `<script>
   Promise.resolve(${promise}).catch(() => {}).finally(() => { document.title = 'done'; });
 </script>`;
 
-/** Pages that make the browser of their visitor do something, by a script or without: their HTML, for a mutation. */
+/** The HTML of hostile pages that make the browser send a mutation. */
 const attacks: Record<string, (query: string) => string> = {
   'a form posts JSON as text': (query) => {
     const [head, tail] = JSON.stringify({ query, extensions: { '=': 0 } }).split('=') as [string, string];
@@ -54,19 +54,20 @@ const attacks: Record<string, (query: string) => string> = {
     script(`Promise.all(['img', 'script'].map((tag) => new Promise((resolve) => {
       document.head.append(Object.assign(document.createElement(tag), { src: ${JSON.stringify(link(query))}, onload: resolve, onerror: resolve }));
     })))`),
-  'a script asks, and does without the answer': (query) =>
+  'a script sends a no-cors request': (query) =>
     script(`fetch(${graphql}, { method: 'POST', mode: 'no-cors', credentials: 'include', body: ${quoted(query)} })`),
-  'a script asks, does without the answer, and says that it sends JSON': (query) =>
+  'a script sends a no-cors request with a JSON content type': (query) =>
     script(
       `fetch(${graphql}, { method: 'POST', mode: 'no-cors', credentials: 'include', headers: { 'content-type': 'application/json' }, body: ${quoted(query)} })`,
     ),
-  'a script asks as a front end does': (query) => script(asFrontEnd(api, query)),
-  'a script asks by GET': (query) => script(`fetch(${JSON.stringify(link(query))}, { credentials: 'include' })`),
+  'a script sends the request of a front end': (query) => script(asFrontEnd(api, query)),
+  'a script sends a GET request': (query) =>
+    script(`fetch(${JSON.stringify(link(query))}, { credentials: 'include' })`),
   'beacons are sent': (query) =>
     script(
       `['application/json', 'text/plain'].map((type) => navigator.sendBeacon(${graphql}, new Blob([${quoted(query)}], { type })))`,
     ),
-  'a frame without an origin asks': (query) =>
+  'a frame without an origin sends a request': (query) =>
     `<iframe sandbox="allow-scripts" srcdoc="${escaped(`<script>${asFrontEnd(api, query)}.catch(() => {}).finally(() => parent.postMessage('done', '*'))</script>`)}"></iframe>
     <script>addEventListener('message', ({ data }) => { document.title = data; })</script>`,
 };
@@ -97,34 +98,34 @@ describe('a browser', { skip: skipWithoutBrowser }, () => {
     await operations(service).createUser({ username: 'mallory', password });
   });
 
-  test('keeps the cookie from scripts, and refreshes and signs out by it on a page that is listed', async () => {
+  test('hides the cookie from scripts, and refreshes and signs out with it on a listed page', async () => {
     const page = await signIn();
     assert.equal(await page.evaluate('document.cookie'), '');
-    const kept = await cookie();
-    assert.deepEqual([kept!.httpOnly, kept!.sameSite, kept!.domain, kept!.path], [true, 'Lax', 'id.test', '/']);
+    const stored = await cookie();
+    assert.deepEqual([stored!.httpOnly, stored!.sameSite, stored!.domain, stored!.path], [true, 'Lax', 'id.test', '/']);
 
     const { refreshSession: refreshed } = await ask(page, refreshSession);
     assert.deepEqual(refreshed, { __typename: 'RefreshSessionSuccess', tokens: { refreshToken: null } });
-    assert.notEqual((await cookie())!.value, kept!.value);
+    assert.notEqual((await cookie())!.value, stored!.value);
     assert.deepEqual(await ask(page, signOut), { signOut: { signedOut: true } });
     assert.equal(await cookie(), undefined);
-    const { refreshSession: over } = await ask(page, refreshSession);
-    assert.deepEqual(over, { __typename: 'InvalidSessionError', code: 'INVALID_SESSION' });
+    const { refreshSession: failed } = await ask(page, refreshSession);
+    assert.deepEqual(failed, { __typename: 'InvalidSessionError', code: 'INVALID_SESSION' });
   });
 
-  test('goes by the cookie on a page of the service itself', async () => {
+  test('uses the cookie on a page of the service', async () => {
     await signIn();
     const page = await context.newPage();
-    // One whose content security policy lets it ask: the rest of the service is no page.
+    // This page has a content security policy that allows requests.
     await page.goto(`${api}/sign-in`, { waitUntil: 'networkidle' });
     assert.equal((await ask(page, refreshSession)).refreshSession.__typename, 'RefreshSessionSuccess');
   });
 
-  test('keeps the cookie with the prefix, as it is set where the service is reached by https', async () => {
+  test('accepts the __Host- cookie of a service with an https URL', async () => {
     const port = await freePort();
     const secure = `http://localhost:${port}`;
     const origin = `http://localhost:${pagePort}`;
-    // Browsers take http on localhost for as good as https.
+    // Browsers treat http on localhost as a secure origin.
     const PUBLIC_URL = secure.replace('http:', 'https:');
     await startService({ ...environment, PORT: String(port), PUBLIC_URL, CORS_ORIGINS: origin });
     const page = await context.newPage();
@@ -136,32 +137,32 @@ describe('a browser', { skip: skipWithoutBrowser }, () => {
     assert.equal(answer.refreshSession.__typename, 'RefreshSessionSuccess');
   });
 
-  for (const [about, stranger] of Object.entries(strangers))
-    test(`on a page of ${about} neither spends nor ends the session, nor changes whose it is`, async () => {
+  for (const [about, origin] of Object.entries(foreignOrigins))
+    test(`on a page of ${about} cannot refresh, revoke or replace the session`, async () => {
       await signIn();
       const before = [await cookie(), await stored()];
       const page = await context.newPage();
-      const sent = noteRequests(page);
+      const sent = recordRequests(page);
       for (const [way, attack] of Object.entries(attacks))
         for (const query of [refreshSession, signOut, authenticate('mallory')]) {
-          await visit(page, stranger, attack(query));
+          await visit(page, origin, attack(query));
           assert.deepEqual([await cookie(), await stored()], before, `${way}: ${query}`);
         }
       await page.close();
       const requests = await Promise.all(sent);
-      // Beacons may arrive behind.
+      // Beacons may arrive late.
       assert.deepEqual([await cookie(), await stored()], before);
       const posts = requests.filter(({ method }) => method === 'POST');
       assert.ok(requests.length >= 3 * Object.keys(attacks).length - 3, `${requests.length} requests`);
       assert.ok(posts.every(({ status }) => status === undefined || (status >= 400 && status < 500)));
-      // Within the site the cookie comes along: what refuses there is this service.
+      // Within the site the browser sends the cookie, so the service rejects the request.
       assert.equal(
         posts.some(({ cookie }) => cookie),
         about !== 'another site',
       );
     });
 
-  /** Opens a page and waits until it has done what it does. */
+  /** Opens a page and waits until its script is done. */
   async function visit(page: Page, origin: string, content: string): Promise<void> {
     html = content;
     await page.goto(origin, { waitUntil: 'commit' });
@@ -169,10 +170,10 @@ describe('a browser', { skip: skipWithoutBrowser }, () => {
     else await page.waitForURL((url) => url.origin === api);
   }
 
-  /** What the page sends to the service from now on, as it ends. */
-  function noteRequests(page: Page): Promise<{ method: string; cookie: boolean; status: number | undefined }>[] {
-    const noted: ReturnType<typeof noteRequests> = [];
-    const note = async (request: Request) => {
+  /** Records the requests that the page sends to the service from now on. */
+  function recordRequests(page: Page): Promise<{ method: string; cookie: boolean; status: number | undefined }>[] {
+    const recorded: ReturnType<typeof recordRequests> = [];
+    const record = async (request: Request) => {
       const headers = await request.allHeaders();
       const response = await request.response();
       const cookie = headers.cookie?.includes('refresh_token') ?? false;
@@ -180,12 +181,12 @@ describe('a browser', { skip: skipWithoutBrowser }, () => {
     };
     for (const event of ['requestfinished', 'requestfailed'] as const)
       page.on(event as 'requestfinished', (request) => {
-        if (request.url().startsWith(`${api}/graphql`)) noted.push(note(request));
+        if (request.url().startsWith(`${api}/graphql`)) recorded.push(record(request));
       });
-    return noted;
+    return recorded;
   }
 
-  /** Signs alice in on the page that may. */
+  /** Signs in alice on the listed page. */
   async function signIn(): Promise<Page> {
     html = '';
     const page = await context.newPage();
@@ -194,7 +195,7 @@ describe('a browser', { skip: skipWithoutBrowser }, () => {
     return page;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: an answer
+  // biome-ignore lint/suspicious/noExplicitAny: the data of a response
   function ask(page: Page, query: string, at = api): Promise<any> {
     return page.evaluate(`${asFrontEnd(at, query)}.then((response) => response.json()).then(({ data }) => data)`);
   }
@@ -203,7 +204,7 @@ describe('a browser', { skip: skipWithoutBrowser }, () => {
     return (await context.cookies(api)).find(({ name }) => name === 'refresh_token');
   }
 
-  /** Everything that a refresh, a sign-out or a sign-in would change. */
+  /** Returns everything that a refresh, a sign-out or a sign-in would change. */
   async function stored(): Promise<unknown> {
     const { rows } = (await service.app.db.execute(
       "select id, user_id, encode(refresh_token_hash, 'hex') as hash, refreshed_at, revoked_at from sessions order by id",
@@ -212,7 +213,7 @@ describe('a browser', { skip: skipWithoutBrowser }, () => {
   }
 });
 
-/** The script of a front end that asks by the cookie. */
+/** Returns the script of a request that uses the cookie. */
 function asFrontEnd(at: string, query: string): string {
   return `fetch(${JSON.stringify(`${at}/graphql`)}, { method: 'POST', credentials: 'include', headers: { 'content-type': 'application/json', 'x-session-transport': 'cookie' }, body: ${quoted(query)} })`;
 }

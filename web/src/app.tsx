@@ -1,4 +1,4 @@
-/** The frame of every page, and which page is shown. */
+/** The frame of every page, and the routes. */
 import { ApolloProvider, useQuery } from '@apollo/client/react';
 import { useEffect, useMemo, useState } from 'react';
 import { createClient } from './client.js';
@@ -12,32 +12,32 @@ import { SignUpPage } from './pages/sign-up.js';
 import { UserPage, UsersPage } from './pages/users.js';
 import { VerifyPage } from './pages/verify.js';
 import { go, Link, useLocation } from './router.js';
-import { start, useSession } from './session.js';
-import { focusHeading, Page, StillSignedIn } from './ui.js';
+import { restoreSession, useSession } from './session.js';
+import { focusHeading, Page, SignOutError } from './ui.js';
 
 export function App() {
   const session = useSession();
-  const user = session.status === 'in' ? session.user.id : null;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another user begins with nothing
+  const user = session.status === 'signed-in' ? session.user.id : null;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new user needs an empty cache
   const client = useMemo(createClient, [user]);
   return (
     <ApolloProvider client={client}>
-      {/* biome-ignore lint/a11y/useValidAnchor: it leads somewhere on the page, and only the way there is another */}
+      {/* biome-ignore lint/a11y/useValidAnchor: the link does lead to a part of the page */}
       <a
         className="skip"
         href="#content"
         onClick={(event) => {
-          // Not by the address: its fragment is what the link of a message carries.
+          // Do not change the address: its fragment may hold the code of a message link.
           event.preventDefault();
           focusHeading();
         }}
       >
-        Skip to the content
+        Skip to content
       </a>
       <Header />
-      {/* The next user begins with nothing that a page has kept of the last one. */}
-      <div id="content" key={user ?? 'nobody'}>
-        {session.status === 'away' ? <AwayPage /> : session.status !== 'starting' && <CurrentPage />}
+      {/* The key discards the state of the pages when another user signs in. */}
+      <div id="content" key={user ?? 'signed-out'}>
+        {session.status === 'unreachable' ? <UnreachablePage /> : session.status !== 'starting' && <CurrentPage />}
       </div>
     </ApolloProvider>
   );
@@ -45,7 +45,7 @@ export function App() {
 
 function Header() {
   const session = useSession();
-  const signedIn = session.status === 'in';
+  const signedIn = session.status === 'signed-in';
   const { data } = useQuery(MeDocument, { skip: !signedIn });
   const signOut = useSignOut();
   const me = signedIn ? (data?.me ?? session.user) : null;
@@ -56,7 +56,7 @@ function Header() {
       </Link>
       <nav aria-label="Main">
         {(me?.isStaff || me?.isSuperuser) && <NavLink to="/users">Users</NavLink>}
-        {me?.isSuperuser && <NavLink to="/audit">Events</NavLink>}
+        {me?.isSuperuser && <NavLink to="/audit">Audit log</NavLink>}
         {signedIn && (
           <>
             <NavLink to="/account">Account</NavLink>
@@ -65,14 +65,14 @@ function Header() {
             </button>
           </>
         )}
-        {session.status === 'out' && (
+        {session.status === 'signed-out' && (
           <>
             <NavLink to="/sign-in">Sign in</NavLink>
             <NavLink to="/sign-up">Sign up</NavLink>
           </>
         )}
       </nav>
-      {signOut.failed && signedIn && <StillSignedIn />}
+      {signOut.failed && signedIn && <SignOutError />}
     </header>
   );
 }
@@ -96,12 +96,12 @@ function Mark() {
   );
 }
 
-/** The address stays as it is: what it names is shown as soon as it is known who asks. */
-function AwayPage() {
+/** The address stays the same, so the requested page appears once the session is restored. */
+function UnreachablePage() {
   const [pending, setPending] = useState(false);
   return (
     <Page title="The service cannot be reached">
-      <p>It may be there again in a moment.</p>
+      <p>Try again in a moment.</p>
       <button
         type="button"
         className="main"
@@ -109,21 +109,21 @@ function AwayPage() {
         onClick={async () => {
           if (pending) return;
           setPending(true);
-          await start();
+          await restoreSession();
           setPending(false);
         }}
       >
-        {pending ? 'One moment …' : 'Try again'}
+        {pending ? 'Connecting…' : 'Try again'}
       </button>
     </Page>
   );
 }
 
-/** The paths are those that `src/http/web-pages.ts` serves; a message leads to three of them. */
+/** The paths are those that `src/http/web-pages.ts` serves. Messages link to three of them. */
 function CurrentPage() {
   const { path } = useLocation();
   const session = useSession();
-  const signedIn = session.status === 'in';
+  const signedIn = session.status === 'signed-in';
   const [, userId] = /^\/users\/([^/]+)$/.exec(path) ?? [];
   switch (path) {
     case '/':
@@ -149,9 +149,9 @@ function CurrentPage() {
     ) : null;
   if (page !== null) return signedIn ? page : <Redirect to="/sign-in" />;
   return (
-    <Page title="No such page">
+    <Page title="Page not found">
       <p>
-        <Link to="/">To the beginning</Link>
+        <Link to="/">Back to home</Link>
       </p>
     </Page>
   );

@@ -1,20 +1,22 @@
-/** Submitting: one at a time, with what went wrong kept for the form to show. */
+/** Form state: submits one request at a time and holds the error that the form shows. */
 import type { OperationVariables } from '@apollo/client';
 import { useApolloClient } from '@apollo/client/react';
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { useCallback, useRef, useState } from 'react';
-import { useWait, type Wait } from './kept.js';
-import { isRefusal, type Trouble, troubleOf, troubleOfFailure } from './trouble.js';
+import { type FormError, isExpectedError, toFormError, toRequestError } from './form-error.js';
+import { type Countdown, useCountdown } from './session-storage.js';
 
-/** Asks a mutation, and gives what its only field answers. */
-export function useAsk() {
+/** Returns a function that executes a mutation and resolves to the result of its only field. */
+export function useMutationResult() {
   const client = useApolloClient();
   return useCallback(
     async <Data extends object, Variables extends OperationVariables>(
       mutation: TypedDocumentNode<Data, Variables>,
       variables: Variables,
     ): Promise<Exclude<Data[Exclude<keyof Data, '__typename'>], undefined>> => {
+      // The options of a generic mutation have a type that TypeScript does not resolve here.
       const { data } = await client.mutate({ mutation, variables } as never);
+      // Invariant: each mutation of documents.graphql has exactly one field.
       const field = Object.keys(data as object).find((name) => name !== '__typename')!;
       return (data as Record<string, never>)[field]!;
     },
@@ -24,51 +26,52 @@ export function useAsk() {
 
 type Success<Result> = Exclude<Result, { code: string }>;
 
-export interface Form {
+export interface FormState {
   pending: boolean;
-  trouble: Trouble | null;
-  wait: Wait;
-  /** the first thing that is wrong with the field */
-  issueOf(...fields: string[]): string | undefined;
-  /** Does the work, unless something is to be waited for. @returns its success; undefined where it was refused or failed */
-  run<Result extends { __typename: string }>(work: () => Promise<Result>): Promise<Success<Result> | undefined>;
-  forget(): void;
+  error: FormError | null;
+  wait: Countdown;
+  /** Returns the first validation message for these fields. */
+  issueFor(...fields: string[]): string | undefined;
+  /** Submits, unless a wait is running. Resolves to undefined if an error is shown instead. */
+  run<Result extends { __typename: string }>(submit: () => Promise<Result>): Promise<Success<Result> | undefined>;
+  reset(): void;
 }
 
-/** @param name of what a `TimeoutError` makes wait: forms of one name wait together, and after a reload */
-export function useForm(name: string): Form {
+/** @param name of the countdown that a `TimeoutError` starts; forms of one name share it */
+export function useForm(name: string): FormState {
   const [pending, setPending] = useState(false);
-  const [trouble, setTrouble] = useState<Trouble | null>(null);
-  const underWay = useRef(false);
-  const wait = useWait(name);
+  const [error, setError] = useState<FormError | null>(null);
+  const inFlight = useRef(false);
+  const wait = useCountdown(name);
 
   return {
     pending,
-    trouble,
+    error,
     wait,
-    issueOf: (...fields) => trouble?.issues.find(({ field }) => fields.includes(field ?? ''))?.message,
-    forget: () => setTrouble(null),
-    async run<Result extends { __typename: string }>(work: () => Promise<Result>) {
-      if (underWay.current || wait.seconds > 0) return undefined;
-      underWay.current = true;
+    issueFor: (...fields) => error?.issues.find(({ field }) => fields.includes(field ?? ''))?.message,
+    reset: () => setError(null),
+    async run<Result extends { __typename: string }>(submit: () => Promise<Result>) {
+      if (inFlight.current || wait.seconds > 0) return undefined;
+      inFlight.current = true;
       setPending(true);
-      setTrouble(null);
+      setError(null);
       try {
-        const result = await work();
-        if (!isRefusal(result)) return result as Success<Result>;
-        fail(troubleOf(result as never));
+        const result = await submit();
+        // Invariant of the documents: a result that is no expected error is the success type.
+        if (!isExpectedError(result)) return result as Success<Result>;
+        show(toFormError(result as never));
       } catch (failure) {
-        fail(troubleOfFailure(failure));
+        show(toRequestError(failure));
       } finally {
-        underWay.current = false;
+        inFlight.current = false;
         setPending(false);
       }
       return undefined;
     },
   };
 
-  function fail(found: Trouble): void {
+  function show(found: FormError): void {
     if (found.waitSeconds !== null) wait.start(found.waitSeconds);
-    setTrouble(found);
+    setError(found);
   }
 }

@@ -2,7 +2,7 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.js';
-import { start } from './session.js';
+import { restoreSession } from './session.js';
 import './style.css';
 
 createRoot(document.getElementById('root')!).render(
@@ -10,4 +10,4 @@ createRoot(document.getElementById('root')!).render(
     <App />
   </StrictMode>,
 );
-void start();
+void restoreSession();

@@ -1,39 +1,41 @@
-/** Choosing a password: the rules, and how strong it is as one types. */
+/** The field for a new password, with the rules and a strength meter. */
 import { useQuery } from '@apollo/client/react';
 import { useEffect, useState } from 'react';
 import { PolicyDocument } from './generated/graphql.js';
 import { PasswordField } from './ui.js';
 
-const words = ['Far too easy to guess', 'Easy to guess', 'Fair', 'Good', 'Strong'];
+const strengthLabels = ['Far too easy to guess', 'Easy to guess', 'Fair', 'Good', 'Strong'];
 
 interface Props {
   label: string;
   value: string;
   onValue: (value: string) => void;
   issue: string | undefined;
-  /** what the password should not be made of */
-  about: string[];
+  /** identifiers that make a password weaker, such as the username */
+  userInputs: string[];
   disabled?: boolean;
 }
 
-export function NewPasswordField({ label, value, onValue, issue, about, disabled }: Props) {
+export function NewPasswordField({ label, value, onValue, issue, userInputs, disabled }: Props) {
   const { data } = useQuery(PolicyDocument);
-  const [strengthOf, setStrengthOf] = useState<((password: string, words: string[]) => number) | null>(null);
+  const [estimateStrength, setEstimateStrength] = useState<((password: string, userInputs: string[]) => number) | null>(
+    null,
+  );
   const load = () => {
     import('./strength.js').then(
-      (module) => setStrengthOf(() => module.strengthOf),
-      // Without it the service still says what is too weak.
+      (module) => setEstimateStrength(() => module.estimateStrength),
+      // Without the meter the service still rejects weak passwords.
       () => {},
     );
   };
   const [score, setScore] = useState<number | null>(null);
-  const context = about.join('\n');
+  const context = userInputs.join('\n');
   useEffect(() => {
-    if (strengthOf === null || value === '') return setScore(null);
+    if (estimateStrength === null || value === '') return setScore(null);
     const timer = setTimeout(
       () =>
         setScore(
-          strengthOf(
+          estimateStrength(
             value,
             context
               .split(/[\s@.+_-]+/)
@@ -44,7 +46,7 @@ export function NewPasswordField({ label, value, onValue, issue, about, disabled
       80,
     );
     return () => clearTimeout(timer);
-  }, [strengthOf, value, context]);
+  }, [estimateStrength, value, context]);
   return (
     <PasswordField
       label={label}
@@ -65,7 +67,7 @@ export function NewPasswordField({ label, value, onValue, issue, about, disabled
           </span>
           <span className="hint-line">
             <span>At least {data?.policy.passwordMinLength ?? 8} characters.</span>
-            <span aria-live="polite">{score === null ? '' : words[score]}</span>
+            <span aria-live="polite">{score === null ? '' : strengthLabels[score]}</span>
           </span>
         </>
       }

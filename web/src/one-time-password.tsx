@@ -1,17 +1,18 @@
-/** One-time passwords: the field, and the step at which one is asked for again or given. */
+/** The field for a code, and the form step that sends codes and takes them. */
 import { useQuery } from '@apollo/client/react';
 import { type ReactNode, useLayoutEffect, useRef, useState } from 'react';
-import { type Form, useAsk, useForm } from './form.js';
+import { type FormState, useForm, useMutationResult } from './form.js';
+import { formatClock } from './format.js';
 import { type OneTimePasswordPurpose, PolicyDocument, SendOneTimePasswordDocument } from './generated/graphql.js';
-import { clock, keep, readKept, useWait } from './kept.js';
-import { Done, Field, Problems } from './ui.js';
+import { readStored, store, useCountdown } from './session-storage.js';
+import { Field, FormErrors, StatusMessage } from './ui.js';
 
 export type Purpose = OneTimePasswordPurpose;
 
-/** Where one was sent to. */
-export interface Sent {
+/** The address that a code was sent to. */
+export interface Destination {
   tokenId: string;
-  /** obscured */
+  /** masked */
   name: string;
   kind: 'EmailToken' | 'PhoneToken';
 }
@@ -24,26 +25,29 @@ interface Format {
 
 const groupLength = (length: number) => (length % 4 === 0 ? 4 : 3);
 
-/** What counts of a text, in upper case. Of a whole message that was pasted, the first word that looks like a one-time password. */
+/**
+ * Normalizes what the user typed.
+ * If the user pasted a whole message, returns the first word that looks like a code.
+ */
 function readOneTimePassword(text: string, { length, alphabet }: Pick<Format, 'length' | 'alphabet'>): string {
   const upper = text.toUpperCase();
-  const counts = (character: string) => alphabet.includes(character);
+  const isAllowed = (character: string) => alphabet.includes(character);
   const words = upper.split(/[^\p{L}\p{N}]+/u);
-  if ([...upper].filter(counts).length > length) {
-    const word = words.find((each) => each.length === length && [...each].every(counts));
+  if ([...upper].filter(isAllowed).length > length) {
+    const word = words.find((each) => each.length === length && [...each].every(isAllowed));
     if (word !== undefined) return word;
   }
-  // A character that none can hold is kept: the service says that it is wrong, and nobody wonders where it went.
+  // Keep characters that no code can hold. The service rejects them, and the user sees why.
   return [...upper.replace(/[\s-]/g, '')].slice(0, Math.max(length, 1)).join('');
 }
 
-function grouped(oneTimePassword: string, { length }: Pick<Format, 'length'>): string {
+function formatGroups(oneTimePassword: string, { length }: Pick<Format, 'length'>): string {
   const size = groupLength(length);
   return oneTimePassword.match(new RegExp(`.{1,${size}}`, 'gu'))?.join(' ') ?? '';
 }
 
-/** What the service says of those that are sent there; until it has, what it says unless it is told otherwise. */
-function useFormat(kind: Sent['kind']): Format {
+/** Returns the format of the codes for that kind. Until the policy is loaded, it is the default. */
+function useFormat(kind: Destination['kind']): Format {
   const { data } = useQuery(PolicyDocument);
   const [format, fallback] =
     kind === 'EmailToken'
@@ -56,100 +60,108 @@ function useFormat(kind: Sent['kind']): Format {
 }
 
 interface FieldProps {
-  kind: Sent['kind'];
+  kind: Destination['kind'];
   value: string;
   onValue: (value: string) => void;
   issue?: string | undefined;
 }
 
-/** Shows groups; takes what is typed, pasted or filled in with gaps, dashes, in any case, or as a whole message. */
+/** Shows the code in groups. Accepts spaces, dashes, any case, and a pasted message. */
 function OneTimePasswordField({ kind, value, onValue, issue }: FieldProps) {
   const format = useFormat(kind);
-  const caret = useRef<{ input: HTMLInputElement; behind: number } | null>(null);
+  const caret = useRef<{ input: HTMLInputElement; typed: number } | null>(null);
   useLayoutEffect(() => {
     if (caret.current === null) return;
-    const { input, behind } = caret.current;
+    const { input, typed } = caret.current;
     caret.current = null;
-    const at = grouped(value.slice(0, behind), format).length;
+    const at = formatGroups(value.slice(0, typed), format).length;
     input.setSelectionRange(at, at);
   }, [value, format]);
   return (
     <Field
-      label="One-time password"
+      label="Code"
       name="one-time-code"
       className="code"
       autoComplete="one-time-code"
       inputMode={/^\d+$/.test(format.alphabet) ? 'numeric' : 'text'}
       autoCapitalize="characters"
-      value={grouped(value, format)}
+      value={formatGroups(value, format)}
       issue={issue}
-      hint={`${format.length} ${/^\d+$/.test(format.alphabet) ? 'digits' : 'characters'}; gaps and case do not matter.`}
+      hint={`${format.length} ${/^\d+$/.test(format.alphabet) ? 'digits' : 'characters'}; spaces and case are ignored.`}
       onInput={({ currentTarget }) => {
         const before = currentTarget.value.slice(0, currentTarget.selectionStart ?? currentTarget.value.length);
-        caret.current = { input: currentTarget, behind: before.replace(/[\s-]/g, '').length };
+        caret.current = { input: currentTarget, typed: before.replace(/[\s-]/g, '').length };
       }}
       onValue={(text) => onValue(readOneTimePassword(text, format))}
     />
   );
 }
 
-/** Asks for one to be sent. The wait until the next may be asked for goes by the address, on every page; whether one is on its way, by the purpose too. */
-export function useSending({ tokenId, kind }: Sent, purpose: Purpose) {
-  const ask = useAsk();
+/**
+ * Sends codes. The wait before the next code belongs to the address.
+ * A sent code belongs to the address and the purpose.
+ */
+export function useSendCode({ tokenId, kind }: Destination, purpose: Purpose) {
+  const mutate = useMutationResult();
   const { data } = useQuery(PolicyDocument);
   const { lifetimeSeconds } = useFormat(kind);
-  const key = `good ${purpose} ${tokenId}`;
+  const key = `code valid until ${purpose} ${tokenId}`;
   const form = useForm(`send ${tokenId}`);
-  const again = useWait(`again ${tokenId}`);
+  const resend = useCountdown(`resend ${tokenId}`);
   return {
     form,
-    seconds: Math.max(form.wait.seconds, again.seconds),
-    /** whether one was sent from this tab that is good for this, as far as the tab knows */
-    underWay: (readKept<number>(key) ?? 0) > Date.now(),
+    seconds: Math.max(form.wait.seconds, resend.seconds),
+    /** whether this tab has sent a code for this purpose that has not expired */
+    codeSent: (readStored<number>(key) ?? 0) > Date.now(),
     async send(): Promise<boolean> {
-      const sent = await form.run(() => ask(SendOneTimePasswordDocument, { tokenId, purpose }));
-      if (sent === undefined) return false;
-      keep(key, Date.now() + lifetimeSeconds * 1000);
-      again.start(data?.policy.resendIntervalSeconds ?? 30);
+      const success = await form.run(() => mutate(SendOneTimePasswordDocument, { tokenId, purpose }));
+      if (success === undefined) return false;
+      store(key, Date.now() + lifetimeSeconds * 1000);
+      resend.start(data?.policy.resendIntervalSeconds ?? 30);
       return true;
     },
-    /** It has been given, and is good no more. */
-    spend: () => keep(key, null),
+    /** Call it when the code has been used. */
+    markUsed: () => store(key, null),
   };
 }
 
-/** Says where one was sent to, takes it, and sends another. */
+/** Tells where the code was sent, takes it, and sends a new one. */
 export function OneTimePasswordStep(props: {
-  sent: Sent;
+  destination: Destination;
   purpose: Purpose;
-  form: Form;
+  form: FormState;
   value: string;
   onValue: (value: string) => void;
   children: ReactNode;
 }) {
-  const { sent, purpose, form, value, onValue, children } = props;
-  const { form: sending, seconds, underWay, send } = useSending(sent, purpose);
-  const first = purpose === 'VERIFICATION' && !underWay;
+  const { destination, purpose, form, value, onValue, children } = props;
+  const { form: sending, seconds, codeSent, send } = useSendCode(destination, purpose);
+  const first = purpose === 'VERIFICATION' && !codeSent;
   const [resent, setResent] = useState(false);
   return (
     <>
       <p>
         {first ? (
           <>
-            By a one-time password that is sent to it, confirm that <b>{sent.name}</b> is yours.
+            Enter the code we send to <b>{destination.name}</b> to verify it.
           </>
         ) : purpose === 'VERIFICATION' ? (
           <>
-            A one-time password is on its way to <b>{sent.name}</b>.
+            We sent a code to <b>{destination.name}</b>.
           </>
         ) : (
           <>
-            If <b>{sent.name}</b> is known here, a one-time password is on its way to it.
+            If an account exists for <b>{destination.name}</b>, we sent it a code.
           </>
         )}
       </p>
-      <OneTimePasswordField kind={sent.kind} value={value} onValue={onValue} issue={form.issueOf('oneTimePassword')} />
-      <Problems form={form} fields={['oneTimePassword', 'newPassword']} />
+      <OneTimePasswordField
+        kind={destination.kind}
+        value={value}
+        onValue={onValue}
+        issue={form.issueFor('oneTimePassword')}
+      />
+      <FormErrors form={form} fields={['oneTimePassword', 'newPassword']} />
       {children}
       <div className="resend">
         <button
@@ -162,17 +174,17 @@ export function OneTimePasswordStep(props: {
             if (await send()) setResent(!first);
           }}
         >
-          Send {first ? 'one' : 'another'}{' '}
+          Send {first ? 'code' : 'a new code'}{' '}
           {seconds > 0 && (
             <>
-              in <span className="clock">{clock(seconds)}</span>
+              in <span className="clock">{formatClock(seconds)}</span>
             </>
           )}
         </button>
-        <Done>{resent && 'Another one is on its way. Only the newest is good.'}</Done>
-        {sending.trouble?.message && sending.trouble.waitSeconds === null && (
+        <StatusMessage>{resent && 'We sent a new code. Use the most recent code.'}</StatusMessage>
+        {sending.error?.message && sending.error.waitSeconds === null && (
           <p className="problem" role="alert">
-            {sending.trouble.message}
+            {sending.error.message}
           </p>
         )}
       </div>

@@ -1,12 +1,15 @@
-/** An Apollo link that sends the access token along, and where it is not taken any more waits for one refresh and asks again. */
+/**
+ * Apollo link that sends the access token with each request.
+ * If the token is rejected, it refreshes the session once and repeats the request.
+ */
 import { ApolloLink } from '@apollo/client';
 import { from, mergeMap, of } from 'rxjs';
 
 export interface Bearer {
-  /** null where nobody is signed in */
+  /** Returns null if no user is signed in. */
   accessToken(): string | null;
-  /** Gets another in place of one that was not taken. @returns whether there is one now */
-  refresh(refused: string | null): Promise<boolean>;
+  /** Replaces a rejected access token. Resolves to whether there is a new token. */
+  refresh(rejected: string | null): Promise<boolean>;
 }
 
 export function refreshLink({ accessToken, refresh }: Bearer): ApolloLink {
@@ -19,13 +22,15 @@ export function refreshLink({ accessToken, refresh }: Bearer): ApolloLink {
     const token = accessToken();
     return send(token).pipe(
       mergeMap((result) => {
-        const refused = result.errors?.some(({ extensions }) => extensions?.code === 'UNAUTHENTICATED');
-        if (!refused || token === null) return of(result);
-        // Nothing was done, so that a mutation may be asked again too; but not in the name of whoever has signed in meanwhile.
+        const rejected = result.errors?.some(({ extensions }) => extensions?.code === 'UNAUTHENTICATED');
+        if (!rejected || token === null) return of(result);
+        // The service executed nothing, so mutations may be repeated too.
+        // Another user may have signed in meanwhile. Do not repeat the request as that user.
         return from(refresh(token)).pipe(
-          mergeMap((again) => {
+          mergeMap((refreshed) => {
             const next = accessToken();
-            return again && next !== null && userOf(next) === userOf(token) ? send(next) : of(result);
+            const sameUser = next !== null && readSubject(next) === readSubject(token);
+            return refreshed && sameUser ? send(next) : of(result);
           }),
         );
       }),
@@ -33,24 +38,28 @@ export function refreshLink({ accessToken, refresh }: Bearer): ApolloLink {
   });
 }
 
-/** The claim `sub` of an access token, which is a JWT. */
-function userOf(accessToken: string): string {
+/** Returns the claim `sub` of an access token, which is a JWT. */
+function readSubject(accessToken: string): string {
+  // Invariant: the service issued the token, and a JWT has three parts.
   const payload = accessToken.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/');
   return JSON.parse(atob(payload)).sub;
 }
 
-/** However many requests were refused, one refresh: those that come while it is under way wait for it, and those that come behind have what it got. */
-export function oneRefresh(accessToken: Bearer['accessToken'], refresh: () => Promise<boolean>): Bearer {
-  let underWay: Promise<boolean> | undefined;
+/**
+ * Shares one refresh between all requests whose token was rejected.
+ * Requests that arrive during the refresh wait for it. Later ones use its result.
+ */
+export function singleFlightRefresh(accessToken: Bearer['accessToken'], refresh: () => Promise<boolean>): Bearer {
+  let pending: Promise<boolean> | undefined;
   return {
     accessToken,
-    async refresh(refused) {
+    async refresh(rejected) {
       const current = accessToken();
-      if (underWay === undefined && current !== refused) return current !== null;
-      underWay ??= refresh().finally(() => {
-        underWay = undefined;
+      if (pending === undefined && current !== rejected) return current !== null;
+      pending ??= refresh().finally(() => {
+        pending = undefined;
       });
-      return underWay;
+      return pending;
     },
   };
 }

@@ -1,4 +1,4 @@
-/** Which page the address names. */
+/** Client-side navigation. */
 import { type AnchorHTMLAttributes, useSyncExternalStore } from 'react';
 
 const moved = 'flex-identity:moved';
@@ -36,8 +36,11 @@ export function Link({ to, ...rest }: { to: string } & AnchorHTMLAttributes<HTML
   );
 }
 
-/** What the link of a message carries in its fragment, which no server is sent; null where the page was opened without. */
-export function messageLink(fragment: string): { tokenId: string; oneTimePassword: string } | null {
+/**
+ * Reads the code from the fragment of a message link, which browsers send to no server.
+ * Returns null if there is none.
+ */
+export function readMessageLink(fragment: string): { tokenId: string; oneTimePassword: string } | null {
   const given = new URLSearchParams(fragment);
   const [tokenId, oneTimePassword] = [given.get('token'), given.get('code')];
   return tokenId && oneTimePassword ? { tokenId, oneTimePassword } : null;

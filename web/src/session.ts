@@ -1,21 +1,26 @@
-/** Who is signed in: the access token in memory, the refresh token in a cookie that no script reads, and word among the tabs. */
+/**
+ * The session of the browser. The access token is in memory.
+ * The refresh token is in a cookie that scripts cannot read. Tabs tell each other of changes.
+ */
 import { print } from 'graphql';
 import { useSyncExternalStore } from 'react';
 import { RefreshSessionDocument, type RefreshSessionMutation } from './generated/graphql.js';
-import { oneRefresh } from './refresh-link.js';
+import { singleFlightRefresh } from './refresh-link.js';
 
-/** `away`: the service could not be reached at the start, so that nobody knows. */
-export type Session = { status: 'starting' | 'away' | 'out' } | { status: 'in'; user: Who; accessToken: string };
+/** `unreachable`: the service did not respond, so it is unknown whether a user is signed in. */
+export type Session =
+  | { status: 'starting' | 'unreachable' | 'signed-out' }
+  | { status: 'signed-in'; user: SessionUser; accessToken: string };
 
-/** What the frame of a page needs before anything is asked, so that nothing moves when the answer comes. */
-interface Who {
+/** What the header needs before the first query returns, so that nothing moves afterwards. */
+interface SessionUser {
   id: string;
   isStaff: boolean;
   isSuperuser: boolean;
 }
 
 interface SignedIn {
-  user: Who;
+  user: SessionUser;
   tokens: { accessToken: string };
 }
 
@@ -23,7 +28,7 @@ let current: Session = { status: 'starting' };
 const listeners = new Set<() => void>();
 const tabs = new BroadcastChannel('flex-identity');
 
-function become(next: Session): void {
+function setState(next: Session): void {
   current = next;
   for (const listener of listeners) listener();
 }
@@ -38,40 +43,40 @@ export function useSession(): Session {
   );
 }
 
-/** What a sign-up, a sign-in or a reset has answered. */
-export function enter({ user, tokens }: SignedIn): void {
-  become({ status: 'in', user, accessToken: tokens.accessToken });
+/** Takes the result of a sign-up, a sign-in or a password reset. */
+export function setSignedIn({ user, tokens }: SignedIn): void {
+  setState({ status: 'signed-in', user, accessToken: tokens.accessToken });
   tabs.postMessage('signed in');
 }
 
-/** The session is over, whoever ended it. */
-export function leave(): void {
-  if (current.status === 'out') return;
-  become({ status: 'out' });
+/** Forgets a session that was revoked or has expired. */
+export function clearSession(): void {
+  if (current.status === 'signed-out') return;
+  setState({ status: 'signed-out' });
   tabs.postMessage('signed out');
 }
 
 tabs.onmessage = ({ data }) => {
-  if (data === 'signed out') become({ status: 'out' });
+  if (data === 'signed out') setState({ status: 'signed-out' });
   else bearer.refresh(accessToken()).catch(() => {});
 };
 
 function accessToken(): string | null {
-  return current.status === 'in' ? current.accessToken : null;
+  return current.status === 'signed-in' ? current.accessToken : null;
 }
 
-export const bearer = oneRefresh(accessToken, refresh);
+export const bearer = singleFlightRefresh(accessToken, refresh);
 
-/** Finds out at the start whether the browser is signed in. To be asked again where the service was away. */
-export async function start(): Promise<void> {
+/** Restores the session at the start. Call it again if the status is `unreachable`. */
+export async function restoreSession(): Promise<void> {
   try {
     await bearer.refresh(null);
   } catch {
-    if (current.status !== 'in') become({ status: 'away' });
+    if (current.status !== 'signed-in') setState({ status: 'unreachable' });
   }
 }
 
-/** One tab at a time: each needs an access token of its own, and the refresh token of the cookie is good once. */
+/** Refreshes in one tab at a time: the refresh token in the cookie is single-use. */
 async function refresh(): Promise<boolean> {
   const { locks } = navigator;
   return locks === undefined ? refreshNow() : locks.request('flex-identity refresh', refreshNow);
@@ -85,14 +90,15 @@ async function refreshNow(): Promise<boolean> {
   });
   const { data } = (await response.json()) as { data?: RefreshSessionMutation | null };
   const result = data?.refreshSession;
-  // 403: at this origin nobody is signed in by the cookie, and the page says so when somebody tries.
-  const unlisted = response.status === 403 && current.status !== 'in';
+  // 403: the service does not list this origin, so the cookie signs no user in here.
+  // The sign-in form shows that error when the user submits it.
+  const unlisted = response.status === 403 && current.status !== 'signed-in';
   if (result === undefined && !unlisted) throw new Error('the session could not be refreshed');
   if (result?.__typename === 'RefreshSessionSuccess') {
-    become({ status: 'in', user: result.user, accessToken: result.tokens.accessToken });
+    setState({ status: 'signed-in', user: result.user, accessToken: result.tokens.accessToken });
     return true;
   }
-  if (current.status === 'in') leave();
-  else become({ status: 'out' });
+  if (current.status === 'signed-in') clearSession();
+  else setState({ status: 'signed-out' });
   return false;
 }

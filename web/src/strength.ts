@@ -1,10 +1,16 @@
-/** How hard a password is to guess, by the estimator of the service. Loaded when somebody chooses a password: its dictionaries are large. */
+/**
+ * Estimates password strength as the service does.
+ * The module is loaded on demand, because its dictionaries are large.
+ */
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import { adjacencyGraphs, dictionary } from '@zxcvbn-ts/language-common';
 
 const zxcvbn = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs });
 
-/** @returns 0 (anybody guesses it) to 4 */
-export function strengthOf(password: string, words: string[]): number {
-  return zxcvbn.check(password.slice(0, 256), words).score;
+/**
+ * @param userInputs words that an attacker would try first, such as the username
+ * @returns 0 (trivial to guess) to 4 (strong)
+ */
+export function estimateStrength(password: string, userInputs: string[]): number {
+  return zxcvbn.check(password.slice(0, 256), userInputs).score;
 }

@@ -1,13 +1,13 @@
-/** The parts that pages are made of. */
+/** Components that the pages share. */
 import { type FormEvent, type InputHTMLAttributes, type ReactNode, useEffect, useId, useRef, useState } from 'react';
-import type { Form } from './form.js';
-import { clock, inWords } from './kept.js';
+import type { FormState } from './form.js';
+import { toRequestError } from './form-error.js';
+import { formatClock, formatWait } from './format.js';
 import { Link } from './router.js';
-import { troubleOfFailure } from './trouble.js';
 
 let firstPage = true;
 
-/** A page: its heading gets the focus when one comes to it by a link, so that a screen reader says where one is. */
+/** A page. After a navigation its heading gets the focus, so that screen readers announce it. */
 export function Page({ title, children, wide = false }: { title: string; children: ReactNode; wide?: boolean }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -25,24 +25,24 @@ export function Page({ title, children, wide = false }: { title: string; childre
   );
 }
 
-/** Where one goes on when what had the focus is gone. */
+/** Moves the focus to the heading when the focused element disappears. */
 export function focusHeading(): void {
   document.querySelector('h1')?.focus();
 }
 
-/** Why a query has not been answered, and another try. */
-export function Failed({ error, refetch }: { error: unknown; refetch: () => Promise<unknown> }) {
+/** The error of a query, with a button that repeats it. */
+export function QueryError({ error, refetch }: { error: unknown; refetch: () => Promise<unknown> }) {
   return (
     <>
       <p className="problem" role="alert">
-        {troubleOfFailure(error).message}
+        {toRequestError(error).message}
       </p>
       <button
         type="button"
         className="second"
         onClick={() => {
           focusHeading();
-          // What fails again is shown again.
+          // If it fails again, the query reports the new error.
           refetch().catch(() => {});
         }}
       >
@@ -52,12 +52,12 @@ export function Failed({ error, refetch }: { error: unknown; refetch: () => Prom
   );
 }
 
-export function FormOf({ form, onSubmit, children }: { form: Form; onSubmit: () => void; children: ReactNode }) {
+export function Form({ form, onSubmit, children }: { form: FormState; onSubmit: () => void; children: ReactNode }) {
   const element = useRef<HTMLFormElement>(null);
-  // Where something is wrong with a field, that is where to go on.
+  // The first invalid field gets the focus.
   useEffect(() => {
-    if (form.trouble?.issues.length) element.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus();
-  }, [form.trouble]);
+    if (form.error?.issues.length) element.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus();
+  }, [form.error]);
   return (
     <form
       ref={element}
@@ -75,11 +75,12 @@ export function FormOf({ form, onSubmit, children }: { form: Form; onSubmit: () 
 
 interface FieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, 'onChange'> {
   label: string;
-  /** said at the field at all times */
+  /** help that is always shown at the field */
   hint?: ReactNode;
+  /** what is wrong with the value */
   issue?: string | undefined;
   onValue: (value: string) => void;
-  /** beside the input */
+  /** controls beside the input */
   children?: ReactNode;
 }
 
@@ -128,18 +129,26 @@ export function PasswordField({ label, ...props }: Omit<FieldProps, 'type' | 'ch
   );
 }
 
-/** The button that submits a form. While there is something to wait for it counts down, keeps the focus, and does nothing. */
-export function Submit({ form, children, className }: { form: Form; children: ReactNode; className?: string }) {
+interface SubmitButtonProps {
+  form: FormState;
+  children: ReactNode;
+  /** the text while the request is in flight */
+  busy: string;
+  className?: string;
+}
+
+/** Submits a form. During a wait the button shows a countdown, keeps the focus and does nothing. */
+export function SubmitButton({ form, children, busy, className = 'main' }: SubmitButtonProps) {
   const { seconds } = form.wait;
-  const closed = form.pending || seconds > 0;
+  const disabled = form.pending || seconds > 0;
   return (
-    <button type="submit" className={className ?? 'main'} aria-disabled={closed}>
+    <button type="submit" className={className} aria-disabled={disabled}>
       {seconds > 0 ? (
         <>
-          Try again in <span className="clock">{clock(seconds)}</span>
+          Try again in <span className="clock">{formatClock(seconds)}</span>
         </>
       ) : form.pending ? (
-        'One moment …'
+        busy
       ) : (
         children
       )}
@@ -147,56 +156,57 @@ export function Submit({ form, children, className }: { form: Form; children: Re
   );
 }
 
-/** What went wrong with the form as a whole. A wait is announced when it begins and when it is over, and not every second. */
-export function Problems({ form, fields = [] }: { form: Form; fields?: string[] }) {
-  const { trouble, wait } = form;
+/**
+ * The errors of a form that belong to none of its fields.
+ * Announces the start and the end of a wait, not each second.
+ */
+export function FormErrors({ form, fields = [] }: { form: FormState; fields?: string[] }) {
+  const { error, wait } = form;
   const [announced, setAnnounced] = useState(0);
   const waiting = wait.seconds > 0;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is said stands while the seconds pass
+  // biome-ignore lint/correctness/useExhaustiveDependencies: announce the first value only
   useEffect(() => {
     setAnnounced((before) => (waiting ? wait.seconds : before && -1));
   }, [waiting]);
-  const elsewhere = trouble?.issues.filter(({ field }) => !fields.includes(field ?? '')) ?? [];
+  const elsewhere = error?.issues.filter(({ field }) => !fields.includes(field ?? '')) ?? [];
   return (
     <div className="problems" role="alert">
-      {trouble?.message && trouble.waitSeconds === null && <p className="problem">{trouble.message}</p>}
+      {error?.message && error.waitSeconds === null && <p className="problem">{error.message}</p>}
       {elsewhere.map(({ message }) => (
         <p className="problem" key={message}>
           {message}
         </p>
       ))}
       {waiting && (
-        <p className="problem">
-          Too many attempts. The next one opens in {inWords(announced > 0 ? announced : wait.seconds)}.
-        </p>
+        <p className="problem">Too many attempts. Try again {formatWait(announced > 0 ? announced : wait.seconds)}.</p>
       )}
       {announced === -1 && <p className="note">You can try again now.</p>}
     </div>
   );
 }
 
-/** What came of a sign-out that failed. */
-export function StillSignedIn() {
+/** Reports a failed sign-out. */
+export function SignOutError() {
   return (
     <p className="problem" role="alert">
-      The service cannot be reached, so you are still signed in.
+      The service cannot be reached, so you are still signed in. Try again in a moment.
     </p>
   );
 }
 
-/** What has been done, said when it is. */
-export function Done({ children }: { children: ReactNode }) {
+/** The result of an action, announced when it appears. */
+export function StatusMessage({ children }: { children: ReactNode }) {
   return <div role="status">{children && <p className="note">{children}</p>}</div>;
 }
 
-export function When({ at }: { at: string | null | undefined }) {
+export function Timestamp({ at }: { at: string | null | undefined }) {
   if (!at) return <>never</>;
   const text = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at));
   return <time dateTime={at}>{text}</time>;
 }
 
-/** @param next where the next page is; none where this is the last */
-export function Paging({ back, next }: { back: boolean; next: string | null | undefined }) {
+/** @param next the path of the next page; null on the last page */
+export function Pagination({ back, next }: { back: boolean; next: string | null | undefined }) {
   return (
     <nav className="pages" aria-label="Pages">
       {back && (

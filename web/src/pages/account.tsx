@@ -1,7 +1,8 @@
-/** One's own account: identifiers, password, sessions, and its end. */
+/** The page of the user's own account: identifiers, password, sessions and deletion. */
 import { useQuery } from '@apollo/client/react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
-import { type Form, useAsk, useForm } from '../form.js';
+import { type FormState, useForm, useMutationResult } from '../form.js';
+import { formatCount } from '../format.js';
 import {
   type AccountFragment,
   ChangePasswordDocument,
@@ -12,10 +13,20 @@ import {
   SessionsDocument,
   UpdateAccountDocument,
 } from '../generated/graphql.js';
-import { type IdentifierKind, nameOf } from '../identifiers.js';
+import { displayName, type IdentifierKind } from '../identifiers.js';
 import { NewPasswordField } from '../new-password.js';
-import { leave } from '../session.js';
-import { Done, Failed, Field, FormOf, Page, PasswordField, Problems, Submit, When } from '../ui.js';
+import { clearSession } from '../session.js';
+import {
+  Field,
+  Form,
+  FormErrors,
+  Page,
+  PasswordField,
+  QueryError,
+  StatusMessage,
+  SubmitButton,
+  Timestamp,
+} from '../ui.js';
 import { VerifyAddress } from './verify.js';
 
 export function AccountPage() {
@@ -24,23 +35,23 @@ export function AccountPage() {
   return (
     <Page title="Your account">
       {!me && error ? (
-        <Failed {...{ error, refetch }} />
+        <QueryError {...{ error, refetch }} />
       ) : !me ? (
-        <p aria-busy="true">One moment …</p>
+        <p aria-busy="true">Loading…</p>
       ) : (
         <>
           <p className="lead">
-            Signed in as <b>{nameOf(me)}</b>
+            Signed in as <b>{displayName(me)}</b>
           </p>
           <section className="card" aria-labelledby="identifiers">
-            <h2 id="identifiers">Ways to know you</h2>
-            <Identifier me={me} kind="username" />
-            <Identifier me={me} kind="email" />
-            <Identifier me={me} kind="phone" />
+            <h2 id="identifiers">Sign-in identifiers</h2>
+            <IdentifierRow me={me} kind="username" />
+            <IdentifierRow me={me} kind="email" />
+            <IdentifierRow me={me} kind="phone" />
           </section>
-          <Password me={me} />
-          <Sessions />
-          <DeleteAccount />
+          <PasswordSection me={me} />
+          <SessionsSection />
+          <DeleteAccountSection />
         </>
       )}
     </Page>
@@ -55,13 +66,13 @@ const inputs = {
 };
 
 /**
- * The current password, where the service asks for it: it does not for ten minutes after a sign-in.
- * Where one has no password, a new sign-in is the proof.
+ * Asks for the current password if the service requires it: ten minutes after the last sign-in.
+ * A user without a password signs in again instead.
  */
-function useProof(form: Form) {
+function useReauthentication(form: FormState) {
   const [password, setPassword] = useState('');
   const needed = useRef(false);
-  if (form.trouble?.code === 'INVALID_CREDENTIALS') needed.current = true;
+  if (form.error?.code === 'INVALID_CREDENTIALS') needed.current = true;
   return {
     currentPassword: needed.current && password !== '' ? password : null,
     field: needed.current && (
@@ -71,36 +82,36 @@ function useProof(form: Form) {
         autoComplete="current-password"
         value={password}
         onValue={setPassword}
-        hint="You signed in a while ago. Without a password, sign out and in again."
+        hint="You signed in more than ten minutes ago. If you have no password, sign out and sign in again."
       />
     ),
-    forget() {
+    reset() {
       needed.current = false;
       setPassword('');
     },
   };
 }
 
-function Identifier({ me, kind }: { me: AccountFragment; kind: IdentifierKind }) {
+function IdentifierRow({ me, kind }: { me: AccountFragment; kind: IdentifierKind }) {
   const [mode, setMode] = useState<'show' | 'change' | 'verify'>('show');
   const [text, setText] = useState('');
   const [done, setDone] = useState<string | null>(null);
-  const ask = useAsk();
-  const form = useForm('proof');
-  const proof = useProof(form);
+  const mutate = useMutationResult();
+  const form = useForm('reauthentication');
+  const reauthentication = useReauthentication(form);
   const value = me[kind];
   const pending = kind === 'email' ? me.pendingEmail : kind === 'phone' ? me.pendingPhone : null;
-  const open = me.securityTokens.find(
+  const unverified = me.securityTokens.find(
     ({ __typename, verified }) => !verified && __typename === (kind === 'email' ? 'EmailToken' : 'PhoneToken'),
   );
-  const toVerify = kind === 'username' ? undefined : open;
-  const shown = mode === 'show' || (mode === 'verify' && !toVerify);
+  const toVerify = kind === 'username' ? undefined : unverified;
+  const closed = mode === 'show' || (mode === 'verify' && !toVerify);
 
   async function update(next: string | null) {
-    const variables = { input: { [kind]: next }, currentPassword: proof.currentPassword };
-    const success = await form.run(() => ask(UpdateAccountDocument, variables));
+    const variables = { input: { [kind]: next }, currentPassword: reauthentication.currentPassword };
+    const success = await form.run(() => mutate(UpdateAccountDocument, variables));
     if (success === undefined) return;
-    proof.forget();
+    reauthentication.reset();
     setDone(next === null ? 'Removed.' : 'Saved.');
     setMode('show');
   }
@@ -112,19 +123,19 @@ function Identifier({ me, kind }: { me: AccountFragment; kind: IdentifierKind })
           <span className="row-label">{labels[kind]}</span>
           <span className="row-value">{value ?? <i>none</i>}</span>
           {value && kind !== 'username' && (
-            <Badge good={(kind === 'email' ? me.emailVerified : me.phoneVerified) ?? false} />
+            <VerifiedBadge verified={(kind === 'email' ? me.emailVerified : me.phoneVerified) ?? false} />
           )}
           {pending && (
             <span className="row-value">
-              {pending} <span className="badge">takes its place once it is confirmed</span>
+              {pending} <span className="badge">pending verification</span>
             </span>
           )}
         </div>
-        {shown && (
+        {closed && (
           <div className="row-actions">
             {toVerify && (
               <button type="button" className="small" data-opens="verify" onClick={() => setMode('verify')}>
-                Confirm <span className="hidden">{labels[kind].toLowerCase()}</span>
+                Verify <span className="hidden">{labels[kind].toLowerCase()}</span>
               </button>
             )}
             <button
@@ -134,7 +145,7 @@ function Identifier({ me, kind }: { me: AccountFragment; kind: IdentifierKind })
               onClick={() => {
                 setText(pending ?? value ?? '');
                 setDone(null);
-                form.forget();
+                form.reset();
                 setMode('change');
               }}
             >
@@ -143,75 +154,82 @@ function Identifier({ me, kind }: { me: AccountFragment; kind: IdentifierKind })
           </div>
         )}
       </div>
-      <Done>{shown && done}</Done>
+      <StatusMessage>{closed && done}</StatusMessage>
       {mode === 'verify' && toVerify && (
-        <Inline of="verify" onClose={() => setMode('show')}>
+        <InlineEditor openedBy="verify" onClose={() => setMode('show')}>
           <VerifyAddress
             address={toVerify}
             onDone={() => {
-              setDone('Confirmed.');
+              setDone('Verified.');
               setMode('show');
             }}
           />
-        </Inline>
+        </InlineEditor>
       )}
       {mode === 'change' && (
-        <Inline of="change" onClose={() => setMode('show')}>
-          <FormOf form={form} onSubmit={() => update(kind === 'username' ? text : text.trim())}>
+        <InlineEditor openedBy="change" onClose={() => setMode('show')}>
+          <Form form={form} onSubmit={() => update(kind === 'username' ? text : text.trim())}>
             <Field
               label={`New ${labels[kind].toLowerCase()}`}
               name={kind}
               {...inputs[kind]}
               value={text}
               onValue={setText}
-              issue={form.issueOf(kind)}
+              issue={form.issueFor(kind)}
               hint={
                 kind !== 'username' && (kind === 'email' ? me.emailVerified : me.phoneVerified)
-                  ? 'The present one stays until the new one is confirmed.'
+                  ? `Your current ${labels[kind].toLowerCase()} stays active until you verify the new one.`
                   : undefined
               }
             />
-            {proof.field}
-            <Problems form={form} fields={[kind]} />
-            <Submit form={form}>Save</Submit>
+            {reauthentication.field}
+            <FormErrors form={form} fields={[kind]} />
+            <SubmitButton form={form} busy="Saving…">
+              Save
+            </SubmitButton>
             {value && (
               <button type="button" className="quiet danger" onClick={() => update(null)}>
-                Remove it
+                Remove
               </button>
             )}
-          </FormOf>
-        </Inline>
+          </Form>
+        </InlineEditor>
       )}
     </div>
   );
 }
 
-function Badge({ good }: { good: boolean }) {
-  return <span className={good ? 'badge good' : 'badge'}>{good ? 'confirmed' : 'not confirmed'}</span>;
+function VerifiedBadge({ verified }: { verified: boolean }) {
+  return <span className={verified ? 'badge good' : 'badge'}>{verified ? 'verified' : 'not verified'}</span>;
 }
 
-interface InlineProps {
-  /** which button beside it opens it, where there are several */
-  of?: string;
+interface InlineEditorProps {
+  /** the `data-opens` of the button that opens it, if there are several */
+  openedBy?: string;
   children: ReactNode;
   onClose: () => void;
 }
 
-/** What opens in place: its first field gets the focus, Escape closes it, and the focus goes back to what has opened it. */
-function Inline({ of, children, onClose }: InlineProps) {
+/**
+ * An editor that opens in place. Its first field gets the focus.
+ * Escape closes it and returns the focus to the opener.
+ */
+function InlineEditor({ openedBy, children, onClose }: InlineEditorProps) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    const around = box.current!.parentElement!;
+    const container = box.current!.parentElement!;
     box.current!.querySelector('input')?.focus();
     return () => {
-      // Unless it is somewhere else already. What has opened it may be gone, too: there is nothing to confirm twice.
+      // Keep the focus if it has moved already.
+      // The opener may be gone: a verified address has no Verify button.
       if (document.activeElement !== document.body) return;
-      const opener = around.querySelector<HTMLElement>(`[data-opens=${of}]`) ?? around.querySelector('button');
+      const opener =
+        container.querySelector<HTMLElement>(`[data-opens=${openedBy}]`) ?? container.querySelector('button');
       opener?.focus();
     };
-  }, [of]);
+  }, [openedBy]);
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the key closes what the button below closes
+    // biome-ignore lint/a11y/noStaticElementInteractions: Escape repeats the button below
     <div
       ref={box}
       className="inline"
@@ -227,19 +245,19 @@ function Inline({ of, children, onClose }: InlineProps) {
   );
 }
 
-function Password({ me }: { me: AccountFragment }) {
+function PasswordSection({ me }: { me: AccountFragment }) {
   const [currentPassword, setCurrentPassword] = useState('');
   const [newPassword, setNewPassword] = useState('');
   const [open, setOpen] = useState(false);
   const [done, setDone] = useState(false);
-  const ask = useAsk();
-  const form = useForm('proof');
+  const mutate = useMutationResult();
+  const form = useForm('reauthentication');
   return (
     <section className="card" aria-labelledby="password">
       <h2 id="password">Password</h2>
       {!open ? (
         <div className="row-head">
-          <p>{me.hasUsablePassword ? 'You have a password.' : 'You sign in by one-time password.'}</p>
+          <p>{me.hasUsablePassword ? 'You have a password.' : 'You sign in with a code.'}</p>
           <button
             type="button"
             className="small"
@@ -248,16 +266,16 @@ function Password({ me }: { me: AccountFragment }) {
               setDone(false);
             }}
           >
-            {me.hasUsablePassword ? 'Change' : 'Set one'}
+            {me.hasUsablePassword ? 'Change' : 'Set'}
           </button>
         </div>
       ) : (
-        <Inline onClose={() => setOpen(false)}>
-          <FormOf
+        <InlineEditor onClose={() => setOpen(false)}>
+          <Form
             form={form}
             onSubmit={async () => {
               const input = { newPassword, currentPassword: me.hasUsablePassword ? currentPassword : null };
-              if ((await form.run(() => ask(ChangePasswordDocument, { input }))) === undefined) return;
+              if ((await form.run(() => mutate(ChangePasswordDocument, { input }))) === undefined) return;
               setCurrentPassword('');
               setNewPassword('');
               setOpen(false);
@@ -271,93 +289,97 @@ function Password({ me }: { me: AccountFragment }) {
                 autoComplete="current-password"
                 value={currentPassword}
                 onValue={setCurrentPassword}
-                issue={form.issueOf('currentPassword')}
+                issue={form.issueFor('currentPassword')}
               />
             )}
             <NewPasswordField
               label="New password"
               value={newPassword}
               onValue={setNewPassword}
-              issue={form.issueOf('newPassword')}
-              about={[me.username, me.email, me.phone].filter((each) => typeof each === 'string')}
+              issue={form.issueFor('newPassword')}
+              userInputs={[me.username, me.email, me.phone].filter((each) => typeof each === 'string')}
             />
-            <Problems form={form} fields={['newPassword', 'currentPassword']} />
-            {!me.hasUsablePassword && form.trouble?.code === 'INVALID_CREDENTIALS' && (
-              <p className="note">Sign out and in again by a one-time password; then you have ten minutes for it.</p>
+            <FormErrors form={form} fields={['newPassword', 'currentPassword']} />
+            {!me.hasUsablePassword && form.error?.code === 'INVALID_CREDENTIALS' && (
+              <p className="note">
+                Sign out and sign in again with a code. You then have ten minutes to set a password.
+              </p>
             )}
-            <Submit form={form}>Save</Submit>
-          </FormOf>
-        </Inline>
+            <SubmitButton form={form} busy="Saving…">
+              Save
+            </SubmitButton>
+          </Form>
+        </InlineEditor>
       )}
-      <Done>{done && 'Saved. You are signed out everywhere else.'}</Done>
+      <StatusMessage>{done && 'Saved. You were signed out on all other devices.'}</StatusMessage>
     </section>
   );
 }
 
-const methods = {
+const methodLabels = {
   PASSWORD: 'password',
   EMAIL_ONE_TIME_PASSWORD: 'email',
   PHONE_ONE_TIME_PASSWORD: 'phone',
 };
 
-function Sessions() {
+function SessionsSection() {
   const { data, error, refetch } = useQuery(SessionsDocument, { fetchPolicy: 'network-only' });
   const [done, setDone] = useState<string | null>(null);
-  const ask = useAsk();
+  const mutate = useMutationResult();
   const form = useForm('sessions');
   const sessions = data?.me?.sessions ?? [];
 
-  async function end(id: string, current: boolean) {
-    if ((await form.run(() => ask(RevokeSessionDocument, { id }))) === undefined) return;
-    if (current) return leave();
-    setDone('Signed out there.');
+  async function revoke(id: string, current: boolean) {
+    if ((await form.run(() => mutate(RevokeSessionDocument, { id }))) === undefined) return;
+    if (current) return clearSession();
+    setDone('Signed out.');
     await refetch();
   }
 
   return (
     <section className="card" aria-labelledby="sessions">
       <h2 id="sessions">Where you are signed in</h2>
-      {error && <Failed {...{ error, refetch }} />}
+      {error && <QueryError {...{ error, refetch }} />}
       <ul className="list">
         {sessions.map(({ id, userAgent, ipAddress, lastUsedAt, authenticationMethods, current }) => (
           <li key={id} className="row row-head">
             <div className="row-text">
               <span className="row-value">
-                {programOf(userAgent ?? '')} {current && <span className="badge good">here</span>}
+                {describeUserAgent(userAgent ?? '')} {current && <span className="badge good">This device</span>}
               </span>
               <span className="row-label">
-                {ipAddress} · <When at={lastUsedAt} />
+                {ipAddress} · <Timestamp at={lastUsedAt} />
                 {authenticationMethods.length > 0 &&
-                  ` · by ${authenticationMethods.map((method) => methods[method]).join(', ')}`}
+                  ` · signed in by ${authenticationMethods.map((method) => methodLabels[method]).join(', ')}`}
               </span>
             </div>
-            <button type="button" className="small" onClick={() => end(id, current)}>
-              Sign out <span className="hidden">{programOf(userAgent ?? '')}</span>
+            <button type="button" className="small" onClick={() => revoke(id, current)}>
+              Sign out <span className="hidden">{describeUserAgent(userAgent ?? '')}</span>
             </button>
           </li>
         ))}
       </ul>
-      <Problems form={form} />
+      <FormErrors form={form} />
       {sessions.length > 1 && (
         <button
           type="button"
           className="second"
           onClick={async () => {
-            const success = await form.run(() => ask(RevokeOtherSessionsDocument, {}));
+            const success = await form.run(() => mutate(RevokeOtherSessionsDocument, {}));
             if (success === undefined) return;
-            setDone(`Signed out in ${success.revokedCount} other ${success.revokedCount === 1 ? 'place' : 'places'}.`);
+            setDone(`Signed out of ${formatCount(success.revokedCount, 'other session')}.`);
             await refetch();
           }}
         >
           Sign out everywhere else
         </button>
       )}
-      <Done>{done}</Done>
+      <StatusMessage>{done}</StatusMessage>
     </section>
   );
 }
 
-const programs: [RegExp, string][] = [
+const browsers: [RegExp, string][] = [
   [/\bEdg(e|A|iOS)?\//, 'Edge'],
   [/\b(OPR|Opera)\//, 'Opera'],
   [/\b(Firefox|FxiOS)\//, 'Firefox'],
@@ -372,43 +394,43 @@ const systems: [RegExp, string][] = [
   [/\bLinux\b/, 'Linux'],
 ];
 
-function programOf(userAgent: string): string {
+function describeUserAgent(userAgent: string): string {
   const find = (known: [RegExp, string][]) => known.find(([pattern]) => pattern.test(userAgent))?.[1];
-  return [find(programs), find(systems)].filter(Boolean).join(' on ') || userAgent.slice(0, 40) || 'An unnamed program';
+  return [find(browsers), find(systems)].filter(Boolean).join(' on ') || userAgent.slice(0, 40) || 'Unknown device';
 }
 
-function DeleteAccount() {
+function DeleteAccountSection() {
   const [open, setOpen] = useState(false);
-  const ask = useAsk();
-  const form = useForm('proof');
-  const proof = useProof(form);
+  const mutate = useMutationResult();
+  const form = useForm('reauthentication');
+  const reauthentication = useReauthentication(form);
   return (
     <section className="card" aria-labelledby="delete">
-      <h2 id="delete">Delete the account</h2>
+      <h2 id="delete">Delete account</h2>
       {!open ? (
         <div className="row-head">
-          <p>With everything that is kept in it, for good.</p>
+          <p>Permanently deletes your account and all its data.</p>
           <button type="button" className="small danger" onClick={() => setOpen(true)}>
-            Delete …
+            Delete…
           </button>
         </div>
       ) : (
-        <Inline onClose={() => setOpen(false)}>
-          <FormOf
+        <InlineEditor onClose={() => setOpen(false)}>
+          <Form
             form={form}
             onSubmit={async () => {
-              const variables = { currentPassword: proof.currentPassword };
-              if ((await form.run(() => ask(DeleteAccountDocument, variables))) !== undefined) leave();
+              const variables = { currentPassword: reauthentication.currentPassword };
+              if ((await form.run(() => mutate(DeleteAccountDocument, variables))) !== undefined) clearSession();
             }}
           >
-            <p>This cannot be undone. Every session ends, and the identifiers are free for others.</p>
-            {proof.field}
-            <Problems form={form} />
-            <Submit form={form} className="main danger">
+            <p>This cannot be undone. You are signed out everywhere, and other users can take your identifiers.</p>
+            {reauthentication.field}
+            <FormErrors form={form} />
+            <SubmitButton form={form} busy="Deleting…" className="main danger">
               Delete my account
-            </Submit>
-          </FormOf>
-        </Inline>
+            </SubmitButton>
+          </Form>
+        </InlineEditor>
       )}
     </section>
   );

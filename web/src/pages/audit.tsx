@@ -1,37 +1,37 @@
-/** For superusers: what has happened, of everybody or of one user. */
+/** The audit log, for superusers. */
 import { useQuery } from '@apollo/client/react';
 import { useId } from 'react';
+import { toRequestError } from '../form-error.js';
 import { type AuditEventKind, AuditEventsDocument } from '../generated/graphql.js';
 import { go, Link, useLocation } from '../router.js';
-import { troubleOfFailure } from '../trouble.js';
-import { Page, Paging, When } from '../ui.js';
+import { Page, Pagination, Timestamp } from '../ui.js';
 
-const kinds: Record<AuditEventKind, string> = {
+const kindLabels: Record<AuditEventKind, string> = {
   SIGNED_UP: 'Signed up',
-  SUPERUSER_CREATED: 'Superuser made',
+  SUPERUSER_CREATED: 'Superuser created',
   SIGNED_IN: 'Signed in',
-  SIGN_IN_FAILED: 'Sign-in refused',
-  SIGN_IN_TIMED_OUT: 'Sign-in too soon',
-  CURRENT_PASSWORD_REFUSED: 'Current password refused',
-  ONE_TIME_PASSWORD_SENT: 'One-time password sent',
-  ONE_TIME_PASSWORD_GENERATED: 'One-time password made',
-  ONE_TIME_PASSWORD_ACCEPTED: 'One-time password accepted',
-  ONE_TIME_PASSWORD_REFUSED: 'One-time password refused',
-  ONE_TIME_PASSWORD_TIMED_OUT: 'One-time password too soon',
+  SIGN_IN_FAILED: 'Sign-in failed',
+  SIGN_IN_TIMED_OUT: 'Sign-in rate-limited',
+  CURRENT_PASSWORD_REFUSED: 'Current password incorrect',
+  ONE_TIME_PASSWORD_SENT: 'Code sent',
+  ONE_TIME_PASSWORD_GENERATED: 'Code generated',
+  ONE_TIME_PASSWORD_ACCEPTED: 'Code accepted',
+  ONE_TIME_PASSWORD_REFUSED: 'Code rejected',
+  ONE_TIME_PASSWORD_TIMED_OUT: 'Code rate-limited',
   SECURITY_TOKEN_UNLOCKED: 'Address unlocked',
   PASSWORD_CHANGED: 'Password changed',
   PASSWORD_RESET: 'Password reset',
   PASSWORD_SET: 'Password set',
   PASSWORD_REMOVED: 'Password removed',
   IDENTIFIERS_CHANGED: 'Identifiers changed',
-  STATE_CHANGED: 'State changed',
+  STATE_CHANGED: 'Status changed',
   ROLES_CHANGED: 'Roles changed',
   USER_DELETED: 'Account deleted',
-  SESSION_ENDED: 'Session ended',
-  SESSION_COPIED: 'Session copied',
+  SESSION_ENDED: 'Session revoked',
+  SESSION_COPIED: 'Refresh token reuse detected',
 };
 
-/** The filter and the page are in the address, so that going back leads to them. */
+/** The address holds the filter and the page, so that the browser's back button works. */
 export function AuditPage() {
   const given = new URLSearchParams(useLocation().search);
   const [userId, kind, after] = [given.get('user'), given.get('kind') as AuditEventKind | null, given.get('after')];
@@ -43,14 +43,14 @@ export function AuditPage() {
   const at = (more: Record<string, string>) =>
     `/audit?${new URLSearchParams({ ...(userId && { user: userId }), ...(kind && { kind }), ...more })}`;
   return (
-    <Page title="Events" wide>
+    <Page title="Audit log" wide>
       {userId && (
         <p>
-          Of one user: <Link to={`/users/${userId}`}>{userId}</Link>. <Link to="/audit">Show all</Link>
+          Filtered by user: <Link to={`/users/${userId}`}>{userId}</Link>. <Link to="/audit">Show all users</Link>
         </p>
       )}
       <div className="field">
-        <label htmlFor={select}>What has happened</label>
+        <label htmlFor={select}>Event</label>
         <select
           id={select}
           value={kind ?? ''}
@@ -60,55 +60,55 @@ export function AuditPage() {
             )
           }
         >
-          <option value="">Anything</option>
-          {Object.entries(kinds).map(([value, words]) => (
+          <option value="">All events</option>
+          {Object.entries(kindLabels).map(([value, label]) => (
             <option key={value} value={value}>
-              {words}
+              {label}
             </option>
           ))}
         </select>
       </div>
       {error && (
         <p className="problem" role="alert">
-          {troubleOfFailure(error).message}
+          {toRequestError(error).message}
         </p>
       )}
-      {events?.nodes.length === 0 && <p>Nothing of the kind.</p>}
+      {events?.nodes.length === 0 && <p>No matching events.</p>}
       {events && events.nodes.length > 0 && (
         <table className="users">
           <thead>
             <tr>
-              <th scope="col">What</th>
-              <th scope="col">When</th>
+              <th scope="col">Event</th>
+              <th scope="col">Time</th>
               <th scope="col">Details</th>
-              <th scope="col">By</th>
-              <th scope="col">To</th>
-              <th scope="col">From</th>
+              <th scope="col">Actor</th>
+              <th scope="col">User</th>
+              <th scope="col">IP address</th>
             </tr>
           </thead>
           <tbody>
             {events.nodes.map((event) => (
               <tr key={event.id}>
-                <th scope="row">{kinds[event.kind]}</th>
-                <td className="short" data-label="When">
-                  <When at={event.occurredAt} />
+                <th scope="row">{kindLabels[event.kind]}</th>
+                <td className="short" data-label="Time">
+                  <Timestamp at={event.occurredAt} />
                 </td>
                 <td data-label="Details">{event.detail}</td>
-                <td data-label="By">{event.actorId && <User id={event.actorId} />}</td>
-                <td data-label="To">{event.subjectId && <User id={event.subjectId} />}</td>
-                <td data-label="From">{event.ipAddress}</td>
+                <td data-label="Actor">{event.actorId && <UserLink id={event.actorId} />}</td>
+                <td data-label="User">{event.subjectId && <UserLink id={event.subjectId} />}</td>
+                <td data-label="IP address">{event.ipAddress}</td>
               </tr>
             ))}
           </tbody>
         </table>
       )}
-      <Paging back={after !== null} next={end && at({ after: end })} />
+      <Pagination back={after !== null} next={end && at({ after: end })} />
     </Page>
   );
 }
 
-/** By the beginning of the id: a name would be another request for each. */
-function User({ id }: { id: string }) {
+/** Shows the start of the id. A name would need one more request for each user. */
+function UserLink({ id }: { id: string }) {
   return (
     <Link to={`/users/${id}`}>
       <code>{id.slice(0, 8)}</code>

@@ -1,64 +1,69 @@
-/** A new password in place of a forgotten one, by a one-time password or the link of its message. */
+/** The page that replaces a forgotten password, by a code or by the link of a message. */
 import { useState } from 'react';
-import { useAsk, useForm } from '../form.js';
+import { useForm, useMutationResult } from '../form.js';
 import { ResetPasswordDocument } from '../generated/graphql.js';
-import { useKept } from '../kept.js';
 import { NewPasswordField } from '../new-password.js';
-import { OneTimePasswordStep, type Sent } from '../one-time-password.js';
-import { go, Link, messageLink, useLocation } from '../router.js';
-import { enter } from '../session.js';
-import { FormOf, Page, Problems, Submit } from '../ui.js';
-import { SendTo } from './sign-in.js';
+import { type Destination, OneTimePasswordStep } from '../one-time-password.js';
+import { go, Link, readMessageLink, useLocation } from '../router.js';
+import { setSignedIn } from '../session.js';
+import { useSessionStorage } from '../session-storage.js';
+import { Form, FormErrors, Page, SubmitButton } from '../ui.js';
+import { ChooseAddress } from './sign-in.js';
 
 export function ResetPasswordPage() {
   const { fragment } = useLocation();
-  const link = messageLink(fragment);
-  const [identifier] = useKept('identifier', '');
-  const [sent, setSent] = useKept<Sent | null>('sent PASSWORD_RESET', null);
+  const link = readMessageLink(fragment);
+  const [identifier] = useSessionStorage('identifier', '');
+  const [destination, setDestination] = useSessionStorage<Destination | null>('destination PASSWORD_RESET', null);
   return (
     <Page title="Choose a new password">
       {link !== null ? (
         <NewPassword key={fragment} {...link} />
-      ) : sent !== null ? (
-        <NewPassword tokenId={sent.tokenId} sent={sent} onDone={() => setSent(null)} />
+      ) : destination !== null ? (
+        <NewPassword tokenId={destination.tokenId} destination={destination} onDone={() => setDestination(null)} />
       ) : (
         <>
-          <p>Say who you are, and we send a one-time password to an address of yours.</p>
-          <SendTo
+          <p>Enter your username, email or phone and we will send you a code.</p>
+          <ChooseAddress
             purpose="PASSWORD_RESET"
             identifier={identifier}
-            onSent={setSent}
+            onSent={setDestination}
             onBack={
               <p className="aside">
-                <Link to="/sign-in">Back to signing in</Link>
+                <Link to="/sign-in">Back to sign-in</Link>
               </p>
             }
           />
         </>
       )}
-      {link === null && sent !== null && (
-        <button type="button" className="quiet back" onClick={() => setSent(null)}>
-          Send it somewhere else
+      {link === null && destination !== null && (
+        <button type="button" className="quiet back" onClick={() => setDestination(null)}>
+          Use a different address
         </button>
       )}
     </Page>
   );
 }
 
-function NewPassword(props: { tokenId: string; oneTimePassword?: string; sent?: Sent; onDone?: () => void }) {
-  const { tokenId, oneTimePassword, sent, onDone } = props;
+function NewPassword(props: {
+  tokenId: string;
+  oneTimePassword?: string;
+  destination?: Destination;
+  onDone?: () => void;
+}) {
+  const { tokenId, oneTimePassword, destination, onDone } = props;
   const [typed, setTyped] = useState('');
   const [password, setPassword] = useState('');
-  const ask = useAsk();
+  const mutate = useMutationResult();
   const form = useForm(`check ${tokenId} PASSWORD_RESET`);
-  const over = oneTimePassword !== undefined && form.trouble?.code === 'INVALID_ONE_TIME_PASSWORD';
+  const invalid = oneTimePassword !== undefined && form.error?.code === 'INVALID_ONE_TIME_PASSWORD';
 
   async function submit() {
     const input = { tokenId, oneTimePassword: oneTimePassword ?? typed, newPassword: password };
-    const success = await form.run(() => ask(ResetPasswordDocument, { input }));
+    const success = await form.run(() => mutate(ResetPasswordDocument, { input }));
     if (success === undefined) return;
     onDone?.();
-    enter(success);
+    setSignedIn(success);
     go('/account', { replace: true });
   }
 
@@ -67,32 +72,36 @@ function NewPassword(props: { tokenId: string; oneTimePassword?: string; sent?: 
       label="New password"
       value={password}
       onValue={setPassword}
-      issue={form.issueOf('newPassword')}
-      about={[]}
+      issue={form.issueFor('newPassword')}
+      userInputs={[]}
     />
   );
-  const submitButton = <Submit form={form}>Set the new password</Submit>;
+  const submitButton = (
+    <SubmitButton form={form} busy="Saving…">
+      Set new password
+    </SubmitButton>
+  );
   return (
-    <FormOf form={form} onSubmit={submit}>
-      {sent === undefined ? (
+    <Form form={form} onSubmit={submit}>
+      {destination === undefined ? (
         <>
-          <p>It ends every session of your account and signs you in here.</p>
+          <p>This signs you out on all other devices and signs you in here.</p>
           {field}
-          <Problems form={form} fields={['newPassword']} />
-          {over ? (
+          <FormErrors form={form} fields={['newPassword']} />
+          {invalid ? (
             <Link to="/reset-password" className="button">
-              Ask for another one-time password
+              Request a new code
             </Link>
           ) : (
             submitButton
           )}
         </>
       ) : (
-        <OneTimePasswordStep purpose="PASSWORD_RESET" {...{ sent, form }} value={typed} onValue={setTyped}>
+        <OneTimePasswordStep purpose="PASSWORD_RESET" {...{ destination, form }} value={typed} onValue={setTyped}>
           {field}
           {submitButton}
         </OneTimePasswordStep>
       )}
-    </FormOf>
+    </Form>
   );
 }

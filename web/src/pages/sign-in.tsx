@@ -1,26 +1,26 @@
-/** Signing in: by password, by a one-time password, or by the link of a message. */
+/** The sign-in page: by password, by a code, or by the link of a message. */
 import { useApolloClient } from '@apollo/client/react';
 import { type ReactNode, useState } from 'react';
-import { useAsk, useForm } from '../form.js';
+import { useForm, useMutationResult } from '../form.js';
 import {
   CheckOneTimePasswordDocument,
   type CheckOneTimePasswordMutation,
   SecurityTokensDocument,
   SignInDocument,
 } from '../generated/graphql.js';
-import { kindOf } from '../identifiers.js';
-import { useKept } from '../kept.js';
-import { OneTimePasswordStep, type Purpose, type Sent, useSending } from '../one-time-password.js';
-import { go, Link, messageLink, useLocation } from '../router.js';
-import { enter, useSession } from '../session.js';
-import { Field, FormOf, Page, PasswordField, Problems, Submit } from '../ui.js';
+import { detectIdentifierKind } from '../identifiers.js';
+import { type Destination, OneTimePasswordStep, type Purpose, useSendCode } from '../one-time-password.js';
+import { go, Link, readMessageLink, useLocation } from '../router.js';
+import { setSignedIn, useSession } from '../session.js';
+import { useSessionStorage } from '../session-storage.js';
+import { Field, Form, FormErrors, Page, PasswordField, SubmitButton } from '../ui.js';
 
 export function SignInPage() {
   const { fragment } = useLocation();
-  const link = messageLink(fragment);
+  const link = readMessageLink(fragment);
   const session = useSession();
   if (link !== null) return <SignInByLink key={fragment} {...link} />;
-  if (session.status === 'in')
+  if (session.status === 'signed-in')
     return (
       <Page title="Sign in">
         <p>You are signed in.</p>
@@ -41,71 +41,74 @@ export function SignInPage() {
   );
 }
 
-/** Nothing is spent before a click: programs that look at messages open links too. */
+/** Uses the code only on a click, because mail scanners open links too. */
 function SignInByLink({ tokenId, oneTimePassword }: { tokenId: string; oneTimePassword: string }) {
-  const ask = useAsk();
+  const mutate = useMutationResult();
   const form = useForm(`check ${tokenId} AUTHENTICATION`);
-  const over = form.trouble?.code === 'INVALID_ONE_TIME_PASSWORD';
+  const invalid = form.error?.code === 'INVALID_ONE_TIME_PASSWORD';
   return (
     <Page title="Sign in">
-      <p>You have opened the link of a message. It signs you in on this device.</p>
-      <FormOf
+      <p>Continue to sign in on this device.</p>
+      <Form
         form={form}
         onSubmit={async () => {
           const variables = { tokenId, oneTimePassword, purpose: 'AUTHENTICATION' as const };
-          const success = await form.run(() => ask(CheckOneTimePasswordDocument, variables));
+          const success = await form.run(() => mutate(CheckOneTimePasswordDocument, variables));
           if (success === undefined) return;
-          enterBy(success);
+          setSignedInIfNew(success);
           go('/account', { replace: true });
         }}
       >
-        <Problems form={form} />
-        {over ? (
+        <FormErrors form={form} />
+        {invalid ? (
           <Link to="/sign-in" className="button">
-            Ask for another
+            Request a new code
           </Link>
         ) : (
-          <Submit form={form}>Sign in</Submit>
+          <SubmitButton form={form} busy="Signing in…">
+            Sign in
+          </SubmitButton>
         )}
-      </FormOf>
+      </Form>
     </Page>
   );
 }
 
-/** Both ways, one after the other on one page. What was typed and where a password was sent to survive a reload. */
+/** Shows the password form or the code form. Identifier and destination survive a reload. */
 export function SignIn({ onDone }: { onDone: () => void }) {
-  const [identifier, setIdentifier] = useKept('identifier', '');
-  const [sent, setSent] = useKept<Sent | null>('sent AUTHENTICATION', null);
+  const [identifier, setIdentifier] = useSessionStorage('identifier', '');
+  const [destination, setDestination] = useSessionStorage<Destination | null>('destination AUTHENTICATION', null);
   const done = () => {
-    setSent(null);
+    setDestination(null);
     setIdentifier('');
     onDone();
   };
-  if (sent !== null) return <GiveOneTimePassword sent={sent} onDone={done} onBack={() => setSent(null)} />;
-  return <GivePassword {...{ identifier, setIdentifier }} onSent={setSent} onDone={done} />;
+  if (destination !== null)
+    return <OneTimePasswordForm destination={destination} onDone={done} onBack={() => setDestination(null)} />;
+  return <PasswordForm {...{ identifier, setIdentifier }} onSent={setDestination} onDone={done} />;
 }
 
-function GivePassword(props: {
+function PasswordForm(props: {
   identifier: string;
   setIdentifier: (identifier: string) => void;
-  onSent: (sent: Sent) => void;
+  onSent: (destination: Destination) => void;
   onDone: () => void;
 }) {
   const { identifier, setIdentifier, onSent, onDone } = props;
   const [password, setPassword] = useState('');
   const [choosing, setChoosing] = useState(false);
-  const ask = useAsk();
+  const mutate = useMutationResult();
   const form = useForm(`sign-in ${identifier.trim().toLowerCase()}`);
   if (choosing)
-    return <SendTo purpose="AUTHENTICATION" {...{ identifier, onSent }} onBack={() => setChoosing(false)} />;
+    return <ChooseAddress purpose="AUTHENTICATION" {...{ identifier, onSent }} onBack={() => setChoosing(false)} />;
   return (
-    <FormOf
+    <Form
       form={form}
       onSubmit={async () => {
         const input = { identifier: identifier.trim(), password };
-        const success = await form.run(() => ask(SignInDocument, { input }));
+        const success = await form.run(() => mutate(SignInDocument, { input }));
         if (success === undefined) return;
-        enter(success);
+        setSignedIn(success);
         onDone();
       }}
     >
@@ -115,7 +118,7 @@ function GivePassword(props: {
         autoComplete="username"
         value={identifier}
         onValue={setIdentifier}
-        issue={form.issueOf('identifier')}
+        issue={form.issueFor('identifier')}
       />
       <PasswordField
         label="Password"
@@ -123,36 +126,38 @@ function GivePassword(props: {
         autoComplete="current-password"
         value={password}
         onValue={setPassword}
-        issue={form.issueOf('password')}
+        issue={form.issueFor('password')}
       />
       <p className="beside">
         <Link to="/reset-password">Forgot your password?</Link>
       </p>
-      <Problems form={form} fields={['identifier', 'password']} />
-      <Submit form={form}>Sign in</Submit>
+      <FormErrors form={form} fields={['identifier', 'password']} />
+      <SubmitButton form={form} busy="Signing in…">
+        Sign in
+      </SubmitButton>
       <p className="or">or</p>
       <button type="button" className="second" onClick={() => setChoosing(true)}>
-        Send me a one-time password
+        Send me a code
       </button>
-    </FormOf>
+    </Form>
   );
 }
 
-/** Finds where a one-time password can be sent to, lets one choose where there is more than one, and sends it. */
-export function SendTo(props: {
+/** Looks up the addresses of an account, lets the user choose one, and sends a code there. */
+export function ChooseAddress(props: {
   purpose: Purpose;
   identifier: string;
-  onSent: (sent: Sent) => void;
+  onSent: (destination: Destination) => void;
   onBack: ReactNode | (() => void);
 }) {
   const { purpose, onSent, onBack } = props;
   const client = useApolloClient();
   const [identifier, setIdentifier] = useState(props.identifier);
-  const [found, setFound] = useState<Sent[] | null>(null);
+  const [found, setFound] = useState<Destination[] | null>(null);
   const form = useForm('look-up');
 
   async function lookUp() {
-    const kind = kindOf(identifier);
+    const kind = detectIdentifierKind(identifier);
     const result = await form.run(async () => {
       const variables = { identifier: identifier.trim() };
       const { data } = await client.query({ query: SecurityTokensDocument, variables, fetchPolicy: 'no-cache' });
@@ -169,7 +174,7 @@ export function SendTo(props: {
 
   return (
     <>
-      <FormOf form={form} onSubmit={lookUp}>
+      <Form form={form} onSubmit={lookUp}>
         <Field
           label="Username, email or phone"
           name="username"
@@ -181,19 +186,23 @@ export function SendTo(props: {
           }}
           issue={
             found?.length === 0
-              ? kindOf(identifier) === 'username'
-                ? 'Nothing can be sent to this username. Try an email address or a phone number.'
-                : 'This is neither an email address nor a phone number that messages can go to.'
+              ? detectIdentifierKind(identifier) === 'username'
+                ? 'We cannot send a code to this username. Enter an email address or a phone number.'
+                : 'We cannot send a code to this address. Enter another email address or phone number.'
               : undefined
           }
         />
-        <Problems form={form} />
-        {!found?.length && <Submit form={form}>Continue</Submit>}
-      </FormOf>
+        <FormErrors form={form} />
+        {!found?.length && (
+          <SubmitButton form={form} busy="Searching…">
+            Continue
+          </SubmitButton>
+        )}
+      </Form>
       {found !== null && found.length > 0 && (
-        <section aria-label="Where to send it">
-          {found.map((sent) => (
-            <SendButton key={sent.tokenId} {...{ sent, purpose, onSent }} />
+        <section aria-label="Where to send the code">
+          {found.map((destination) => (
+            <SendButton key={destination.tokenId} {...{ destination, purpose, onSent }} />
           ))}
         </section>
       )}
@@ -208,46 +217,70 @@ export function SendTo(props: {
   );
 }
 
-function SendButton({ sent, purpose, onSent }: { sent: Sent; purpose: Purpose; onSent: (sent: Sent) => void }) {
-  const { form, send } = useSending(sent, purpose);
+function SendButton({
+  destination,
+  purpose,
+  onSent,
+}: {
+  destination: Destination;
+  purpose: Purpose;
+  onSent: (destination: Destination) => void;
+}) {
+  const { form, send } = useSendCode(destination, purpose);
   return (
-    <FormOf
+    <Form
       form={form}
       onSubmit={async () => {
-        if (await send()) onSent(sent);
+        if (await send()) onSent(destination);
       }}
     >
-      <Problems form={form} />
-      <Submit form={form}>Send it to {sent.name}</Submit>
+      <FormErrors form={form} />
+      <SubmitButton form={form} busy="Sending…">
+        Send code to {destination.name}
+      </SubmitButton>
       {form.wait.seconds > 0 && (
-        <button type="button" className="quiet" onClick={() => onSent(sent)}>
-          I have one already
+        <button type="button" className="quiet" onClick={() => onSent(destination)}>
+          I already have a code
         </button>
       )}
-    </FormOf>
+    </Form>
   );
 }
 
-function GiveOneTimePassword({ sent, onDone, onBack }: { sent: Sent; onDone: () => void; onBack: () => void }) {
+function OneTimePasswordForm({
+  destination,
+  onDone,
+  onBack,
+}: {
+  destination: Destination;
+  onDone: () => void;
+  onBack: () => void;
+}) {
   const [value, setValue] = useState('');
-  const ask = useAsk();
-  const form = useForm(`check ${sent.tokenId} AUTHENTICATION`);
+  const mutate = useMutationResult();
+  const form = useForm(`check ${destination.tokenId} AUTHENTICATION`);
   return (
     <>
-      <FormOf
+      <Form
         form={form}
         onSubmit={async () => {
-          const variables = { tokenId: sent.tokenId, oneTimePassword: value, purpose: 'AUTHENTICATION' as const };
-          const success = await form.run(() => ask(CheckOneTimePasswordDocument, variables));
+          const variables = {
+            tokenId: destination.tokenId,
+            oneTimePassword: value,
+            purpose: 'AUTHENTICATION' as const,
+          };
+          const success = await form.run(() => mutate(CheckOneTimePasswordDocument, variables));
           if (success === undefined) return;
-          enterBy(success);
+          setSignedInIfNew(success);
           onDone();
         }}
       >
-        <OneTimePasswordStep purpose="AUTHENTICATION" {...{ sent, form, value }} onValue={setValue}>
-          <Submit form={form}>Sign in</Submit>
+        <OneTimePasswordStep purpose="AUTHENTICATION" {...{ destination, form, value }} onValue={setValue}>
+          <SubmitButton form={form} busy="Signing in…">
+            Sign in
+          </SubmitButton>
         </OneTimePasswordStep>
-      </FormOf>
+      </Form>
       <button type="button" className="quiet back" onClick={onBack}>
         Sign in another way
       </button>
@@ -257,7 +290,7 @@ function GiveOneTimePassword({ sent, onDone, onBack }: { sent: Sent; onDone: () 
 
 type Checked = Extract<CheckOneTimePasswordMutation['checkOneTimePassword'], { user: object }>;
 
-/** Without tokens the caller was signed in as this user already. */
-function enterBy({ user, tokens }: Checked): void {
-  if (tokens) enter({ user, tokens });
+/** Without tokens in the result, the browser was already signed in as this user. */
+function setSignedInIfNew({ user, tokens }: Checked): void {
+  if (tokens) setSignedIn({ user, tokens });
 }

@@ -1,10 +1,10 @@
-/** Signing out, in every tab. */
+/** Sign-out in all tabs. */
 import { print } from 'graphql';
 import { useState } from 'react';
 import { SignOutDocument, type SignOutMutation } from '../generated/graphql.js';
-import { bearer, leave } from '../session.js';
+import { bearer, clearSession } from '../session.js';
 
-/** Signs out at a click, and knows where the last one has come to nothing. */
+/** Signs out, and tells whether the last attempt failed. */
 export function useSignOut(): { failed: boolean; run(onDone?: () => void): void } {
   const [failed, setFailed] = useState(false);
   return {
@@ -16,7 +16,7 @@ export function useSignOut(): { failed: boolean; run(onDone?: () => void): void 
   };
 }
 
-/** Nobody is taken for signed out before the service has said so: the session would live on in the cookie. */
+/** Keeps the session until the service confirms. Otherwise the cookie would stay valid. */
 async function signOut(): Promise<void> {
   const token = bearer.accessToken();
   const response = await fetch('/graphql', {
@@ -29,6 +29,6 @@ async function signOut(): Promise<void> {
     body: JSON.stringify({ query: print(SignOutDocument) }),
   });
   const { data } = (await response.json()) as { data?: SignOutMutation | null };
-  if (!data?.signOut) throw new Error('the session could not be ended');
-  leave();
+  if (!data?.signOut) throw new Error('the session could not be revoked');
+  clearSession();
 }

@@ -1,33 +1,33 @@
-/** Signing up, by username, email or phone in one field. */
+/** The sign-up page. One field takes a username, an email or a phone. */
 import { useQuery } from '@apollo/client/react';
 import { useState } from 'react';
-import { useAsk, useForm } from '../form.js';
+import { useForm, useMutationResult } from '../form.js';
 import { PolicyDocument, SignUpDocument } from '../generated/graphql.js';
-import { type IdentifierKind, kindOf } from '../identifiers.js';
-import { keep, useKept } from '../kept.js';
+import { detectIdentifierKind, type IdentifierKind } from '../identifiers.js';
 import { NewPasswordField } from '../new-password.js';
 import { go, Link } from '../router.js';
-import { enter, useSession } from '../session.js';
-import { Field, FormOf, Page, Problems, Submit } from '../ui.js';
+import { setSignedIn, useSession } from '../session.js';
+import { store, useSessionStorage } from '../session-storage.js';
+import { Field, Form, FormErrors, Page, SubmitButton } from '../ui.js';
 
-const kinds: Record<IdentifierKind, string> = {
-  username: 'This is a username: everybody may know it.',
-  email: 'This is an email address. We send a one-time password there to confirm it.',
-  phone: 'This is a phone number. We send a one-time password there to confirm it.',
+const hints: Record<IdentifierKind, string> = {
+  username: 'Usernames are public. Add an email later to be able to recover your account.',
+  email: 'We will send a code to this email address to verify it.',
+  phone: 'We will send a code to this phone number to verify it.',
 };
 
 export function SignUpPage() {
-  const [identifier, setIdentifier] = useKept('new identifier', '');
+  const [identifier, setIdentifier] = useSessionStorage('sign-up identifier', '');
   const [password, setPassword] = useState('');
   const [without, setWithout] = useState(false);
-  const ask = useAsk();
+  const mutate = useMutationResult();
   const form = useForm('sign-up');
-  const kind = kindOf(identifier);
+  const kind = detectIdentifierKind(identifier);
   const { data } = useQuery(PolicyDocument);
   const withoutPassword = without && kind !== 'username';
 
   const session = useSession();
-  if (session.status === 'in' && !form.pending)
+  if (session.status === 'signed-in' && !form.pending)
     return (
       <Page title="Create an account">
         <p>You are signed in and have an account.</p>
@@ -44,33 +44,33 @@ export function SignUpPage() {
       [kind ?? 'username']: kind === 'username' ? identifier : identifier.trim(),
       password: withoutPassword ? null : password,
     };
-    const success = await form.run(() => ask(SignUpDocument, { input }));
+    const success = await form.run(() => mutate(SignUpDocument, { input }));
     if (success === undefined || !success.tokens) return;
     const { user, tokens } = success;
     setIdentifier('');
-    enter({ user, tokens });
+    setSignedIn({ user, tokens });
     const [address] = user.securityTokens;
-    if (address !== undefined) keep('confirm', address.id);
+    if (address !== undefined) store('address to verify', address.id);
     go(address === undefined ? '/account' : '/verify');
   }
 
   return (
     <Page title="Create an account">
-      <FormOf form={form} onSubmit={submit}>
+      <Form form={form} onSubmit={submit}>
         <Field
           label="Username, email or phone"
           name="username"
           autoComplete="username"
           value={identifier}
           onValue={setIdentifier}
-          issue={form.issueOf('username', 'email', 'phone')}
+          issue={form.issueFor('username', 'email', 'phone')}
           hint={
             <span aria-live="polite">
-              {kind === null ? 'Any one of them will do.' : kinds[kind]}
+              {kind === null ? 'Use any one of these.' : hints[kind]}
               {kind === 'phone' &&
                 !identifier.trim().startsWith('+') &&
                 data &&
-                ` Without a country code it is taken to be of ${data.policy.defaultRegion}.`}
+                ` Without a country code, we assume ${data.policy.defaultRegion}.`}
             </span>
           }
         />
@@ -79,21 +79,23 @@ export function SignUpPage() {
             label="Password"
             value={password}
             onValue={setPassword}
-            issue={form.issueOf('password')}
-            about={[identifier]}
+            issue={form.issueFor('password')}
+            userInputs={[identifier]}
           />
         )}
         {kind !== 'username' && (
           <label className="check">
             <input type="checkbox" checked={without} onChange={(event) => setWithout(event.target.checked)} />
-            Without a password: send me a one-time password each time
+            Sign up without a password (we will send a code each time)
           </label>
         )}
-        <Problems form={form} fields={['username', 'email', 'phone', 'password']} />
-        <Submit form={form}>Create account</Submit>
-      </FormOf>
+        <FormErrors form={form} fields={['username', 'email', 'phone', 'password']} />
+        <SubmitButton form={form} busy="Creating account…">
+          Create account
+        </SubmitButton>
+      </Form>
       <p className="aside">
-        Have one already? <Link to="/sign-in">Sign in</Link>
+        Already have an account? <Link to="/sign-in">Sign in</Link>
       </p>
     </Page>
   );

@@ -1,7 +1,9 @@
-/** For staff: everybody who has an account, and one of them. */
+/** The list of users and the page of one user, for staff. */
 import { useQuery } from '@apollo/client/react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
-import { useAsk, useForm } from '../form.js';
+import { useForm, useMutationResult } from '../form.js';
+import { toRequestError } from '../form-error.js';
+import { formatCount } from '../format.js';
 import {
   MeDocument,
   RevokeUserSessionsDocument,
@@ -10,21 +12,20 @@ import {
   UserByIdDocument,
   UsersDocument,
 } from '../generated/graphql.js';
-import { nameOf } from '../identifiers.js';
+import { displayName } from '../identifiers.js';
 import { go, Link, useLocation } from '../router.js';
-import { troubleOfFailure } from '../trouble.js';
-import { Done, Field, Page, Paging, Problems, When } from '../ui.js';
+import { Field, FormErrors, Page, Pagination, StatusMessage, Timestamp } from '../ui.js';
 
 const pageLength = 20;
 
-/** The search and the page are in the address, so that going back leads to them. */
+/** The address holds the search and the page, so that the browser's back button works. */
 export function UsersPage() {
   const { search: query } = useLocation();
   const given = new URLSearchParams(query);
   const [search, after] = [given.get('search') ?? '', given.get('after')];
   const [typed, setTyped] = useState(search);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  // A link and going back change it too: what was typed before is over then.
+  // A link or the back button may change the search. Discard what was typed before.
   useEffect(() => {
     setTyped(search);
     return () => clearTimeout(timer.current);
@@ -43,26 +44,33 @@ export function UsersPage() {
   const end = data?.users.pageInfo.hasNextPage ? data.users.pageInfo.endCursor : null;
   return (
     <Page title="Users" wide>
-      {/* biome-ignore lint/a11y/useSemanticElements: no browser in use two years ago knows the element */}
+      {/* biome-ignore lint/a11y/useSemanticElements: browsers of two years ago do not know the element */}
       <div role="search">
         <Field
           label="Search"
           type="search"
           name="search"
-          placeholder="The beginning of a username, email or phone"
+          placeholder="Start of a username, email or phone"
           value={typed}
           onValue={type}
         />
       </div>
       {error && (
         <p className="problem" role="alert">
-          {troubleOfFailure(error).message}
+          {toRequestError(error).message}
         </p>
       )}
       <p className="hidden" role="status">
-        {data && `${data.users.nodes.length} users`}
+        {data && formatCount(data.users.nodes.length, 'user')}
       </p>
-      {users?.nodes.length === 0 && <p>Nobody is called so.</p>}
+      {users?.nodes.length === 0 &&
+        (search ? (
+          <p>
+            No users match “{search}”. <Link to="/users">Clear search</Link>
+          </p>
+        ) : (
+          <p>No users.</p>
+        ))}
       {users && users.nodes.length > 0 && (
         <table className="users">
           <thead>
@@ -71,23 +79,23 @@ export function UsersPage() {
               <th scope="col">Email</th>
               <th scope="col">Phone</th>
               <th scope="col">Joined</th>
-              <th scope="col">State</th>
+              <th scope="col">Status</th>
             </tr>
           </thead>
           <tbody>
             {users.nodes.map((user) => (
               <tr key={user.id}>
                 <th scope="row">
-                  <Link to={`/users/${user.id}`}>{nameOf(user)}</Link>
+                  <Link to={`/users/${user.id}`}>{displayName(user)}</Link>
                 </th>
                 <td data-label="Email">{user.email}</td>
                 <td className="short" data-label="Phone">
                   {user.phone}
                 </td>
                 <td className="short" data-label="Joined">
-                  <When at={user.dateJoined} />
+                  <Timestamp at={user.dateJoined} />
                 </td>
-                <td className="short" data-label="State">
+                <td className="short" data-label="Status">
                   {!user.isActive && <span className="badge bad">deactivated</span>}
                   {user.isSuperuser ? (
                     <span className="badge good">superuser</span>
@@ -100,7 +108,7 @@ export function UsersPage() {
           </tbody>
         </table>
       )}
-      <Paging
+      <Pagination
         back={after !== null}
         next={end && `/users?${new URLSearchParams({ ...(search && { search }), after: end })}`}
       />
@@ -112,80 +120,80 @@ export function UserPage({ id }: { id: string }) {
   const { data, error } = useQuery(UserByIdDocument, { variables: { id }, fetchPolicy: 'cache-and-network' });
   const { data: mine } = useQuery(MeDocument);
   const [done, setDone] = useState<string | null>(null);
-  const ask = useAsk();
+  const mutate = useMutationResult();
   const form = useForm('user');
   const user = data?.user;
   const me = mine?.me;
-  const self = me?.id === id;
-  const within = me?.isSuperuser || (user && !user.isStaff && !user.isSuperuser);
+  const isSelf = me?.id === id;
+  const canEdit = me?.isSuperuser || (user && !user.isStaff && !user.isSuperuser);
 
-  async function update(input: UpdateUserInput, said: string) {
+  async function update(input: UpdateUserInput, message: string) {
     setDone(null);
-    if ((await form.run(() => ask(UpdateUserDocument, { id, input }))) !== undefined) setDone(said);
+    if ((await form.run(() => mutate(UpdateUserDocument, { id, input }))) !== undefined) setDone(message);
   }
 
   return (
-    <Page title={user ? nameOf(user) : 'User'}>
+    <Page title={user ? displayName(user) : 'User'}>
       <p className="aside">
         <Link to="/users">All users</Link>
       </p>
       {error && (
         <p className="problem" role="alert">
-          {troubleOfFailure(error).message}
+          {toRequestError(error).message}
         </p>
       )}
-      {data && !user && <p>There is nobody of this id.</p>}
+      {data && !user && <p>User not found.</p>}
       {user && (
         <>
           <dl className="facts">
             {user.username && <Fact name="Username">{user.username}</Fact>}
             {user.email && (
               <Fact name="Email">
-                {user.email} {user.emailVerified && <span className="badge good">confirmed</span>}
+                {user.email} {user.emailVerified && <span className="badge good">verified</span>}
               </Fact>
             )}
             {user.phone && (
               <Fact name="Phone">
-                {user.phone} {user.phoneVerified && <span className="badge good">confirmed</span>}
+                {user.phone} {user.phoneVerified && <span className="badge good">verified</span>}
               </Fact>
             )}
             <Fact name="Joined">
-              <When at={user.dateJoined} />
+              <Timestamp at={user.dateJoined} />
             </Fact>
             <Fact name="Last sign-in">
-              <When at={user.lastLogin} />
+              <Timestamp at={user.lastLogin} />
             </Fact>
-            <Fact name="State">{user.isActive ? 'active' : <span className="badge bad">deactivated</span>}</Fact>
+            <Fact name="Status">{user.isActive ? 'active' : <span className="badge bad">deactivated</span>}</Fact>
             <Fact name="Role">{user.isSuperuser ? 'superuser' : user.isStaff ? 'staff' : 'none'}</Fact>
-            <Fact name="Id">
+            <Fact name="ID">
               <code>{user.id}</code>
             </Fact>
           </dl>
           {me?.isSuperuser && (
             <p>
-              <Link to={`/audit?user=${user.id}`}>What has happened to this account</Link>
+              <Link to={`/audit?user=${user.id}`}>View audit log</Link>
             </p>
           )}
-          <Problems form={form} />
-          <Done>{done}</Done>
-          {self ? (
-            <p>This is you. Nobody changes their own state or roles.</p>
-          ) : !within ? (
-            <p>Only superusers change staff and superusers.</p>
+          <FormErrors form={form} />
+          <StatusMessage>{done}</StatusMessage>
+          {isSelf ? (
+            <p>This is you. You cannot change your own status or roles.</p>
+          ) : !canEdit ? (
+            <p>Only superusers can change staff and superusers.</p>
           ) : (
-            <section className="card" aria-labelledby="state">
-              <h2 id="state">State and roles</h2>
+            <section className="card" aria-labelledby="status">
+              <h2 id="status">Status and roles</h2>
               <div className="buttons">
                 {user.isActive ? (
                   <button
                     type="button"
                     className="second danger"
-                    onClick={() => update({ isActive: false }, 'Deactivated. Every session has ended.')}
+                    onClick={() => update({ isActive: false }, 'Deactivated. All sessions were revoked.')}
                   >
                     Deactivate
                   </button>
                 ) : (
-                  <button type="button" className="second" onClick={() => update({ isActive: true }, 'Active again.')}>
+                  <button type="button" className="second" onClick={() => update({ isActive: true }, 'Activated.')}>
                     Activate
                   </button>
                 )}
@@ -195,10 +203,13 @@ export function UserPage({ id }: { id: string }) {
                       type="button"
                       className="second"
                       onClick={() =>
-                        update({ isStaff: !user.isStaff }, user.isStaff ? 'No longer staff.' : 'Staff from now on.')
+                        update(
+                          { isStaff: !user.isStaff },
+                          user.isStaff ? 'Staff access removed.' : 'Staff access granted.',
+                        )
                       }
                     >
-                      {user.isStaff ? 'Take staff role' : 'Make staff'}
+                      {user.isStaff ? 'Remove staff role' : 'Add staff role'}
                     </button>
                     <button
                       type="button"
@@ -206,18 +217,18 @@ export function UserPage({ id }: { id: string }) {
                       onClick={() =>
                         update(
                           { isSuperuser: !user.isSuperuser },
-                          user.isSuperuser ? 'No longer a superuser.' : 'A superuser from now on.',
+                          user.isSuperuser ? 'Superuser access removed.' : 'Superuser access granted.',
                         )
                       }
                     >
-                      {user.isSuperuser ? 'Take superuser role' : 'Make superuser'}
+                      {user.isSuperuser ? 'Remove superuser role' : 'Add superuser role'}
                     </button>
                     <button
                       type="button"
                       className="second"
                       onClick={async () => {
-                        const ended = await form.run(() => ask(RevokeUserSessionsDocument, { id }));
-                        if (ended !== undefined) setDone(`${ended.revokedCount} sessions have ended.`);
+                        const success = await form.run(() => mutate(RevokeUserSessionsDocument, { id }));
+                        if (success !== undefined) setDone(`Revoked ${formatCount(success.revokedCount, 'session')}.`);
                       }}
                     >
                       Sign out everywhere

@@ -1,35 +1,35 @@
-/** Confirming an address: by typing the one-time password, or by the link of its message, also on another device. */
+/** The page that verifies an address, by a code or by the link of a message. */
 import { useQuery } from '@apollo/client/react';
 import { useEffect, useRef, useState } from 'react';
-import { useAsk, useForm } from '../form.js';
+import { useForm, useMutationResult } from '../form.js';
 import { type AccountFragment, CheckOneTimePasswordDocument, MeDocument } from '../generated/graphql.js';
-import { nameOf } from '../identifiers.js';
-import { keep, readKept } from '../kept.js';
-import { OneTimePasswordStep, useSending } from '../one-time-password.js';
-import { go, Link, messageLink, useLocation } from '../router.js';
+import { displayName } from '../identifiers.js';
+import { OneTimePasswordStep, useSendCode } from '../one-time-password.js';
+import { go, Link, readMessageLink, useLocation } from '../router.js';
 import { useSession } from '../session.js';
-import { Failed, FormOf, Page, Problems, StillSignedIn, Submit } from '../ui.js';
+import { readStored, store } from '../session-storage.js';
+import { Form, FormErrors, Page, QueryError, SignOutError, SubmitButton } from '../ui.js';
 import { SignIn } from './sign-in.js';
 import { useSignOut } from './sign-out.js';
 
 export function VerifyPage() {
   const { fragment } = useLocation();
-  const link = messageLink(fragment);
+  const link = readMessageLink(fragment);
   const session = useSession();
-  const { data, error, refetch } = useQuery(MeDocument, { skip: session.status !== 'in' });
-  if (session.status !== 'in')
+  const { data, error, refetch } = useQuery(MeDocument, { skip: session.status !== 'signed-in' });
+  if (session.status !== 'signed-in')
     return (
-      <Page title="Confirm your address">
-        <p>Sign in on this device first. The address is not confirmed yet.</p>
+      <Page title="Verify your address">
+        <p>Your address is not verified yet. Sign in on this device first.</p>
         <SignIn onDone={() => {}} />
       </Page>
     );
   return (
-    <Page title="Confirm your address">
+    <Page title="Verify your address">
       {!data?.me && error ? (
-        <Failed {...{ error, refetch }} />
+        <QueryError {...{ error, refetch }} />
       ) : !data?.me ? (
-        <p aria-busy="true">One moment …</p>
+        <p aria-busy="true">Loading…</p>
       ) : link !== null ? (
         <VerifyByLink key={fragment} me={data.me} {...link} />
       ) : (
@@ -39,10 +39,10 @@ export function VerifyPage() {
   );
 }
 
-/** Nothing is spent before a click: programs that look at messages open links too. */
+/** Uses the code only on a click, because mail scanners open links too. */
 function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePassword: string }) {
   const { me, tokenId, oneTimePassword } = props;
-  const ask = useAsk();
+  const mutate = useMutationResult();
   const signOut = useSignOut();
   const form = useForm(`check ${tokenId} VERIFICATION`);
   const address = me.securityTokens.find(({ id }) => id === tokenId);
@@ -50,19 +50,19 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
     return (
       <>
         <p className="problem" role="alert">
-          This link is for another account. You are signed in as <b>{nameOf(me)}</b>.
+          This link is for another account. You are signed in as <b>{displayName(me)}</b>.
         </p>
         <button type="button" className="second" onClick={() => signOut.run()}>
-          Sign out and sign in as somebody else
+          Sign out and use another account
         </button>
-        {signOut.failed && <StillSignedIn />}
+        {signOut.failed && <SignOutError />}
       </>
     );
   if (address.verified)
     return (
       <>
         <p className="note" role="status">
-          <b>{address.name}</b> is confirmed.
+          <b>{address.name}</b> is verified.
         </p>
         <Link to="/account" className="button">
           Go to your account
@@ -70,46 +70,49 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
       </>
     );
   return (
-    <FormOf
+    <Form
       form={form}
       onSubmit={async () => {
         const variables = { tokenId, oneTimePassword, purpose: 'VERIFICATION' as const };
-        await form.run(() => ask(CheckOneTimePasswordDocument, variables));
+        await form.run(() => mutate(CheckOneTimePasswordDocument, variables));
       }}
     >
       <p>
-        Confirm that <b>{address.name}</b> is yours.
+        Verify that <b>{address.name}</b> belongs to you.
       </p>
-      <Problems form={form} />
-      {form.trouble?.code === 'INVALID_ONE_TIME_PASSWORD' ? (
+      <FormErrors form={form} />
+      {form.error?.code === 'INVALID_ONE_TIME_PASSWORD' ? (
         <button
           type="button"
           className="main"
           onClick={() => {
-            keep('confirm', tokenId);
+            store('address to verify', tokenId);
             go('/verify');
           }}
         >
-          Ask for another
+          Request a new code
         </button>
       ) : (
-        <Submit form={form}>Confirm</Submit>
+        <SubmitButton form={form} busy="Verifying…">
+          Verify
+        </SubmitButton>
       )}
-    </FormOf>
+    </Form>
   );
 }
 
 function VerifyByTyping({ me }: { me: AccountFragment }) {
-  const asked = readKept<string>('confirm');
-  const open = me.securityTokens.filter(({ verified }) => !verified);
-  // The first one stays when it is confirmed: nobody has asked for a message to the next.
-  const [chosen] = useState(() => (open.find(({ id }) => id === asked) ?? open[0])?.id);
+  const requested = readStored<string>('address to verify');
+  const unverified = me.securityTokens.filter(({ verified }) => !verified);
+  // Keep the choice after it is verified.
+  // Otherwise the next address would get a code that the user did not request.
+  const [chosen] = useState(() => (unverified.find(({ id }) => id === requested) ?? unverified[0])?.id);
   const address = me.securityTokens.find(({ id }) => id === chosen);
   if (address === undefined)
     return (
       <>
         <p className="note" role="status">
-          Your addresses are confirmed.
+          Your addresses are verified.
         </p>
         <Link to="/account" className="button">
           Go to your account
@@ -119,35 +122,38 @@ function VerifyByTyping({ me }: { me: AccountFragment }) {
   return <VerifyAddress key={address.id} address={address} onDone={() => go('/account')} />;
 }
 
-/** Sends one where none is on its way from here, and takes it. */
+/** Sends a code, unless this tab already has, and takes it. */
 export function VerifyAddress(props: { address: AccountFragment['securityTokens'][number]; onDone: () => void }) {
   const { address, onDone } = props;
   const [value, setValue] = useState('');
-  const ask = useAsk();
+  const mutate = useMutationResult();
   const form = useForm(`check ${address.id} VERIFICATION`);
-  const sent = { tokenId: address.id, name: address.name, kind: address.__typename };
-  const sending = useSending(sent, 'VERIFICATION');
+  const destination = { tokenId: address.id, name: address.name, kind: address.__typename };
+  const sending = useSendCode(destination, 'VERIFICATION');
   const started = useRef(false);
   useEffect(() => {
-    // Once, also where React mounts twice, and not when a wait is over: the next one would void what has just come.
+    // Send once, even if React mounts twice or a wait ends.
+    // A second code would invalidate the first.
     if (started.current) return;
     started.current = true;
-    if (!sending.underWay && sending.seconds === 0) void sending.send();
+    if (!sending.codeSent && sending.seconds === 0) void sending.send();
   });
   return (
-    <FormOf
+    <Form
       form={form}
       onSubmit={async () => {
         const variables = { tokenId: address.id, oneTimePassword: value, purpose: 'VERIFICATION' as const };
-        if ((await form.run(() => ask(CheckOneTimePasswordDocument, variables))) === undefined) return;
-        sending.spend();
+        if ((await form.run(() => mutate(CheckOneTimePasswordDocument, variables))) === undefined) return;
+        sending.markUsed();
         onDone();
       }}
     >
-      <OneTimePasswordStep purpose="VERIFICATION" {...{ sent, form, value }} onValue={setValue}>
-        <Problems form={sending.form} />
-        <Submit form={form}>Confirm</Submit>
+      <OneTimePasswordStep purpose="VERIFICATION" {...{ destination, form, value }} onValue={setValue}>
+        <FormErrors form={sending.form} />
+        <SubmitButton form={form} busy="Verifying…">
+          Verify
+        </SubmitButton>
       </OneTimePasswordStep>
-    </FormOf>
+    </Form>
   );
 }
