@@ -1,4 +1,4 @@
-/** The typed documents: clients compile against them, and stop compiling after a breaking change. */
+/** The typed documents: clients compile with them, and stop compiling after a breaking change. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -68,7 +68,7 @@ test('the switch of the front end over all errors does not compile if an error i
   );
 });
 
-/** Generates types from the schema and compiles the module against them. Returns the errors of either. */
+/** Generates types from the schema and compiles the module with them. Returns all errors. */
 async function compile(text: string, source = read('tests/examples/sign-in.ts')): Promise<string> {
   const path = (name: string) => join(folder, name);
   writeFileSync(path('schema.graphql'), text);

@@ -11,7 +11,7 @@ export interface RenderedMessage {
   html: string | null;
 }
 
-/** @param appUrl the front end; links and the origin of an SMS come from it, never from a request */
+/** @param appUrl the front end; links and the origin of an SMS never come from a request */
 export function renderMessage(message: Message, appUrl: string): RenderedMessage {
   return message.kind === 'one-time-password' ? renderOneTimePassword(message, appUrl) : renderNotice(message, appUrl);
 }

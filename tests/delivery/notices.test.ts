@@ -35,7 +35,10 @@ function clearProviders(): void {
 const insertVerified = (row: PersonRow) =>
   insertPerson(service, { hasPassword: true, verified: true, userAgent: 'Laptop/1.0', ...row });
 
-/** Waits for background sends. Returns the recipient and the subject, or the start of the SMS, of each message. */
+/**
+ * Waits for background sends.
+ * Returns the recipient of each message with its subject, or with the start of the SMS.
+ */
 async function sent(): Promise<string[]> {
   await service.app.outbox();
   return [

@@ -1,4 +1,4 @@
-/** The reference front end in a real browser with the real service: sign-up, sign-in and sign-out. */
+/** The reference front end in a real browser with a real service: sign-up and sign-in. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
@@ -165,7 +165,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
         await page.getByText('is not valid').waitFor();
         await advance(service, 10);
       }
-      // The last wait was 8 seconds, and 10 have passed. One more failure makes a wait of 16 seconds.
+      // The last wait was 8 seconds, and 10 have passed. The next failure starts a wait of 16.
       await page.getByRole('button', { name: 'Sign in', exact: true }).click();
       await until(async () => (await failureCount()) === 5, 'the fifth failure is counted');
       await advance(service, 12);

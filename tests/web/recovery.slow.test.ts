@@ -1,4 +1,4 @@
-/** The pages in a real browser during failures and changes: they report the true state and offer a retry. */
+/** The pages in a real browser during failures: they report the true state and offer a retry. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
