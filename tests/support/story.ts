@@ -14,7 +14,7 @@ export async function liveAndEnd(service: Service): Promise<void> {
   // Robin signs up by phone and verifies it.
   const first = await signUp(service, { phone: '(202) 555-0101', password });
   assert.deepEqual([first.account.phone, first.account.phoneVerified], [phone, false]);
-  assert.match(await textTo(first, first.phoneToken, phone), /^\d{6} to confirm this address/);
+  assert.match(await textTo(first, first.phoneToken, phone), /^\d{6} is your code to verify this phone number\./);
   await verify(first, first.phoneToken, phone);
   assert.equal((await first.me()).phoneVerified, true);
 
