@@ -3,11 +3,11 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import type { App } from '../src/app/app.js';
 import type { Database } from '../src/database/database.js';
-import { findUsersByAge } from '../src/database/directory.queries.js';
-import { reserveCheck } from '../src/database/one-time-passwords.queries.js';
+import { listUsersByDateJoined } from '../src/database/directory.queries.js';
+import { reserveAttempt } from '../src/database/one-time-passwords.queries.js';
 import { findLiveSession, rotateRefreshToken } from '../src/database/sessions.queries.js';
 import { waitSchedule } from '../src/domain/authentication/throttling.js';
-import { tokenIdOf } from '../src/domain/authenticators/registry.js';
+import { computeTokenId } from '../src/domain/authenticators/registry.js';
 import { hmac } from '../src/security/hmac.js';
 import { expectMember, operations } from '../tests/support/client.js';
 import { password } from '../tests/support/people.js';
@@ -50,7 +50,7 @@ export async function createBench(app: App, service: { url: string }, databaseUr
      from generate_series(1, ${people}) n`,
     [seed!.id],
   );
-  const idOf = (n: number) => tokenIdOf(app, { kind: 'email', key: `bench${n}@example.com` });
+  const idOf = (n: number) => computeTokenId(app, { kind: 'email', key: `bench${n}@example.com` });
   await pool.query(
     `insert into security_tokens (id, user_id, kind, address, given_at_sign_up, verified_at)
      select t.id, u.id, 'email', u.email, true, now() from unnest($1::text[], $2::text[]) as t(id, email) join users u on u.email_key = t.email`,
@@ -233,7 +233,7 @@ async function rawStatements(pool: pg.Pool, tokens: string[], tokenIds: string[]
     return { name, text: sent[0]!.text, values: sent.map(({ values }) => values) };
   };
   const schedule = waitSchedule({ maxWaitSeconds: 3600, maxFailures: 100 });
-  const guesses = { key: Buffer.alloc(32), count: 0, seconds: 3600 };
+  const limit = { key: Buffer.alloc(32), count: 0, seconds: 3600 };
   const claims = tokens.map((token) => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()));
   const hash = Buffer.alloc(32);
   const { rows } = await pool.query(
@@ -247,12 +247,12 @@ async function rawStatements(pool: pg.Pool, tokens: string[], tokenIds: string[]
     await capture(
       'check',
       (index) =>
-        reserveCheck(db, {
+        reserveAttempt(db, {
           tokenId: tokenIds[index]!,
           purpose: 'AUTHENTICATION',
           schedule,
           attemptId: crypto.randomUUID(),
-          guesses,
+          limit,
         }),
       2_000,
     ),
@@ -283,7 +283,7 @@ async function rawStatements(pool: pg.Pool, tokens: string[], tokenIds: string[]
         }),
       sessionIds.length,
     ),
-    await capture('users', () => findUsersByAge(db, 21, null), 1),
+    await capture('users', () => listUsersByDateJoined(db, 21, null), 1),
   ];
 }
 

@@ -10,7 +10,7 @@ import { createApp } from '../src/app/app.js';
 import { readConfig } from '../src/config/load.js';
 import type { Database } from '../src/database/database.js';
 import { listUsers } from '../src/domain/accounts/directory.js';
-import type { Caller } from '../src/domain/caller.js';
+import type { Actor } from '../src/domain/actor.js';
 import { subscribers } from '../src/domain/events/subscribers.js';
 import { startPostgres } from '../tests/support/postgres.js';
 
@@ -93,7 +93,7 @@ async function measure(url: string): Promise<number> {
   const sent: Statement[] = [];
   const logger = { logQuery: (query: string, params: unknown[]) => void sent.push({ query, params }) };
   const recorded = { ...app, db: drizzle(pool, { logger }) as unknown as Database };
-  const staff = { viewer: { user: { isStaff: true } } } as Caller;
+  const staff = { viewer: { user: { isStaff: true } } } as Actor;
   const list = (args: { first?: number; after?: string | null; search?: string | null }) =>
     listUsers(recorded, staff, { first: 20, after: null, search: null, ...args });
 

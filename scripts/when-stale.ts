@@ -13,7 +13,7 @@ export async function whenStale(
   work: () => Promise<void>,
 ): Promise<void> {
   const files = inputs.flatMap((input) => filesIn(join(root, input))).filter((file) => dirname(file) !== ignored);
-  const digest = digestOf(root, files);
+  const digest = computeDigest(root, files);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   // Failed work may have removed the output, so the stamp must not outlive it.
   rmSync(stamp, { force: true });
@@ -24,7 +24,7 @@ export async function whenStale(
 }
 
 /** By content and not by modification time, which a clone or a copy changes. */
-function digestOf(root: string, files: readonly string[]): string {
+function computeDigest(root: string, files: readonly string[]): string {
   const hash = createHash('sha256').update(process.version);
   for (const file of files)
     hash

@@ -16,12 +16,12 @@ export function addCreateSuperuser(program: Command, run: Run): void {
       run(options, async (app) => {
         const { username, email, phone } = options;
         const named = username ?? email ?? phone;
-        const { makeSuperuser } = await import('../domain/accounts/superusers.js');
+        const { insertSuperuser } = await import('../domain/accounts/superusers.js');
         const asked =
           named === undefined && isInteractive()
             ? await prompt(({ input }) => input({ message: 'Username', required: true }))
             : username;
-        const user = await makeSuperuser(app, null, {
+        const user = await insertSuperuser(app, null, {
           username: asked ?? null,
           email: email ?? null,
           phone: phone ?? null,

@@ -1,7 +1,7 @@
 /** Runs a command on the configured database, and turns errors into messages and exit codes. */
 import { existsSync } from 'node:fs';
 import type { App } from '../app/app.js';
-import { Refusal } from '../domain/errors.js';
+import { ExpectedError } from '../domain/errors.js';
 import { misconfigured, StartupError } from '../startup-error.js';
 import { PromptLeftError } from './prompts.js';
 
@@ -63,7 +63,7 @@ function describe(error: unknown, { failed, refused }: ExitCodes, app: App | und
     const { exitCode, faults, message } = error;
     return { exitCode, error: { code: 'CONFIGURATION', faults }, message };
   }
-  if (error instanceof Refusal) {
+  if (error instanceof ExpectedError) {
     const { code, message } = error;
     return { exitCode: refused, error: { code, message }, message };
   }

@@ -11,8 +11,8 @@ export function addSetPassword(program: Command, run: Run): void {
     .option('--json', 'answer in JSON')
     .action((identifier: string, options: { passwordStdin?: boolean; json?: boolean }) =>
       run(options, async (app) => {
-        const { setPasswordOf } = await import('../domain/accounts/administration.js');
-        const { id } = await setPasswordOf(app, identifier, (await readPassword(options)) ?? '');
+        const { setPasswordFor } = await import('../domain/accounts/administration.js');
+        const { id } = await setPasswordFor(app, identifier, (await readPassword(options)) ?? '');
         return [{ id }, `User ${id} has a new password.`];
       }),
     );

@@ -11,8 +11,8 @@ export function addUnlock(program: Command, run: Run): void {
     .option('--json', 'answer in JSON')
     .action((identifier: string, options: { json?: boolean }) =>
       run(options, async (app) => {
-        const { unlockAddressesOf } = await import('../domain/accounts/administration.js');
-        const unlocked = (await unlockAddressesOf(app, identifier)).map(({ id, name }) => ({ id, name }));
+        const { clearAttemptsFor } = await import('../domain/accounts/administration.js');
+        const unlocked = (await clearAttemptsFor(app, identifier)).map(({ id, name }) => ({ id, name }));
         return [{ unlocked }, unlocked.map(({ name }) => `${name} is free.`).join('\n')];
       }),
     );

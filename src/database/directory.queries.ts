@@ -3,13 +3,13 @@ import { desc, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
 import { users } from './schema.js';
-import { keyColumns, type Prefix, type User, userColumns } from './users.queries.js';
+import { type IdentifierPrefix, keyColumns, type User, userColumns } from './users.queries.js';
 
 /** Where a page begins: behind that user. */
 export type UserPosition = { dateJoined: string; id: string };
 
 /** Users, the newest first, behind a position. `joined` is exact to what the database compares. */
-export async function findUsersByAge(db: Database, limit: number, after: UserPosition | null): Promise<User[]> {
+export async function listUsersByDateJoined(db: Database, limit: number, after: UserPosition | null): Promise<User[]> {
   const isBehind = sql`(${users.dateJoined}, ${users.id}) < (${sql.placeholder('dateJoined')}::timestamptz, ${sql.placeholder('id')}::uuid)`;
   const prepared = prepareCached(db, after === null ? 'find_newest_users' : 'find_older_users', (db) =>
     db
@@ -23,7 +23,7 @@ export async function findUsersByAge(db: Database, limit: number, after: UserPos
 }
 
 /** A user, and the first of the identifiers by which they were found. */
-export interface Match {
+export interface PrefixMatch {
   user: User;
   key: string;
 }
@@ -32,13 +32,13 @@ export interface Match {
  * Users of whom an identifier begins so, in the order of those identifiers, behind the key of `after`. Each prefix is followed along the index of its column,
  * whatever the planner thinks of how many there are; one who is found by several identifiers is passed over at all but the first.
  */
-export async function findUsersByPrefix(
+export async function listUsersByPrefix(
   db: Database,
-  prefixes: Prefix[],
+  prefixes: IdentifierPrefix[],
   limit: number,
   after: string,
-): Promise<Match[]> {
-  const found: Match[] = [];
+): Promise<PrefixMatch[]> {
+  const found: PrefixMatch[] = [];
   let [position, width] = [after, limit * prefixes.length];
   for (let more = prefixes.length > 0; more && found.length < limit; width *= 4) {
     const matches = await findMatches(db, prefixes, width, position);
@@ -52,12 +52,12 @@ export async function findUsersByPrefix(
 /** Identifiers that begin so, in their order; the user of each that is the first of the user's that do. */
 async function findMatches(
   db: Database,
-  prefixes: Prefix[],
+  prefixes: IdentifierPrefix[],
   limit: number,
   after: string,
 ): Promise<{ user: User | null; key: string }[]> {
   // Compared byte by byte, so everything that begins so lies below the same text with the last code point of all behind it.
-  const begins = ({ kind, key }: Prefix) =>
+  const begins = ({ kind, key }: IdentifierPrefix) =>
     sql`${keyColumns[kind]} >= ${key} and ${keyColumns[kind]} < ${`${key}\u{10FFFF}`}`;
   const first = sql.join(
     prefixes.map((prefix) => sql`case when ${begins(prefix)} then ${keyColumns[prefix.kind]} end`),

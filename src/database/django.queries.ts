@@ -121,7 +121,7 @@ async function select(client: pg.Client, table: string): Promise<string> {
   const present = new Set(rows.map(({ name }) => name));
   if (!present.has('id') || !present.has('password'))
     throw new NotDjangoError(`The table ${table} has no columns id and password: it is not one of Django's users.`);
-  const of = (name: keyof typeof columns) => {
+  const selectColumn = (name: keyof typeof columns) => {
     const { column, otherwise } = columns[name];
     return present.has(name) ? `u.${column}` : otherwise;
   };
@@ -131,14 +131,14 @@ async function select(client: pg.Client, table: string): Promise<string> {
     return name !== table && rows[0].found ? name : undefined;
   };
   const [email, phone] = [await tokenTable('email'), await tokenTable('phone')];
-  const ofToken = (alias: string, there: string | undefined, prefix: string) =>
+  const selectToken = (alias: string, there: string | undefined, prefix: string) =>
     there === undefined
       ? `null as "${prefix}Verified", null as "${prefix}FailureCount", null as "${prefix}Timeout"`
       : `${alias}.verified as "${prefix}Verified", ${alias}.failure_count as "${prefix}FailureCount", ${alias}.timeout::timestamptz as "${prefix}Timeout"`;
-  return `select u.id::text as id, ${of('username')} as username, ${of('email')} as email, ${of('phone')} as phone,
-      ${of('password')} as password, ${of('is_active')} as "isActive", ${of('is_staff')} as "isStaff",
-      ${of('is_superuser')} as "isSuperuser", ${of('date_joined')} as "dateJoined", ${of('last_login')} as "lastLogin",
-      ${ofToken('e', email, 'email')}, ${ofToken('p', phone, 'phone')}
+  return `select u.id::text as id, ${selectColumn('username')} as username, ${selectColumn('email')} as email, ${selectColumn('phone')} as phone,
+      ${selectColumn('password')} as password, ${selectColumn('is_active')} as "isActive", ${selectColumn('is_staff')} as "isStaff",
+      ${selectColumn('is_superuser')} as "isSuperuser", ${selectColumn('date_joined')} as "dateJoined", ${selectColumn('last_login')} as "lastLogin",
+      ${selectToken('e', email, 'email')}, ${selectToken('p', phone, 'phone')}
     from ${table} u
     ${email === undefined ? '' : `left join ${email} e on e.user_id = u.id`}
     ${phone === undefined ? '' : `left join ${phone} p on p.user_id = u.id`}

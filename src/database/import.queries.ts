@@ -44,7 +44,7 @@ export async function findImported(
   db: Database,
   importedIds: string[],
 ): Promise<Map<string, { userId: string; digests: Buffer }>> {
-  const rows = await rowsOf<{ id: string; imported_id: string; digests: string }>(
+  const rows = await queryRows<{ id: string; imported_id: string; digests: string }>(
     db,
     sql`select id, imported_id, encode(imported_digests, 'hex') as digests from users
       where imported_id in (select json_array_elements_text(${JSON.stringify(importedIds)}::json))`,
@@ -60,14 +60,14 @@ export async function findImported(
  */
 export async function insertImportedWherePossible(tx: Database, rows: ImportedRow[]): Promise<Set<string>> {
   if (rows.length === 0) return new Set();
-  const inserted = await rowsOf<{ id: string }>(tx, sql`${insertUsers(rows)} on conflict do nothing returning id`);
+  const inserted = await queryRows<{ id: string }>(tx, sql`${insertUsers(rows)} on conflict do nothing returning id`);
   const ids = new Set(inserted.map(({ id }) => id));
   const theirs = rows.filter(({ id }) => ids.has(id));
   const addresses = theirs.reduce((sum, row) => sum + row.addresses.length, 0);
   const tokens =
     addresses === 0
       ? []
-      : await rowsOf<{ id: string }>(tx, sql`${insertTokens(theirs)} on conflict do nothing returning id`);
+      : await queryRows<{ id: string }>(tx, sql`${insertTokens(theirs)} on conflict do nothing returning id`);
   if (tokens.length < addresses) {
     const there = new Set(tokens.map(({ id }) => id));
     const without = theirs.filter((row) => row.addresses.some(({ tokenId }) => !there.has(tokenId)));
@@ -131,7 +131,7 @@ export async function updateImportedLastLogins(
 }
 
 /** An identifier by what it is found: a username by its key, an address by its token. */
-export interface Claim {
+export interface IdentifierClaim {
   kind: 'username' | 'email' | 'phone';
   key: string;
 }
@@ -139,9 +139,14 @@ export interface Claim {
 /** The claims that somebody here has, and of whom that is, by the id there; null where they were not imported. */
 export async function findHolders(
   db: Database,
-  claims: Claim[],
-): Promise<(Claim & { userId: string; importedId: string | null })[]> {
-  const rows = await rowsOf<{ kind: Claim['kind']; key: string; user_id: string; imported_id: string | null }>(
+  claims: IdentifierClaim[],
+): Promise<(IdentifierClaim & { userId: string; importedId: string | null })[]> {
+  const rows = await queryRows<{
+    kind: IdentifierClaim['kind'];
+    key: string;
+    user_id: string;
+    imported_id: string | null;
+  }>(
     db,
     sql`
       with claims as (select kind, key from json_to_recordset(${JSON.stringify(claims)}::json) as r (kind text, key text))
@@ -156,7 +161,7 @@ export async function findHolders(
 }
 
 /** Makes room, until the transaction ends, to note who would get what; nobody else sees it or waits for it. */
-export async function openRehearsal(tx: Database): Promise<void> {
+export async function prepareDryRun(tx: Database): Promise<void> {
   await tx.execute(sql`set local idle_in_transaction_session_timeout = 0`);
   await tx.execute(
     sql`create temporary table import_claims (kind text, key text collate "C", imported_id text, primary key (kind, key)) on commit drop`,
@@ -164,16 +169,16 @@ export async function openRehearsal(tx: Database): Promise<void> {
 }
 
 /** Notes who would get the claims, of those that nobody would have got before. @returns the others, and who would have them */
-export async function rehearseClaims(
+export async function recordDryRunClaims(
   tx: Database,
-  claims: (Claim & { importedId: string })[],
-): Promise<(Claim & { importedId: string; holder: string })[]> {
+  claims: (IdentifierClaim & { importedId: string })[],
+): Promise<(IdentifierClaim & { importedId: string; holder: string })[]> {
   const json = JSON.stringify(claims.map(({ kind, key, importedId }) => ({ kind, key, imported_id: importedId })));
   const claimed = sql`json_to_recordset(${json}::json) as r (kind text, key text, imported_id text)`;
   await tx.execute(
     sql`insert into import_claims (kind, key, imported_id) select kind, key, imported_id from ${claimed} on conflict do nothing`,
   );
-  const rows = await rowsOf<{ kind: Claim['kind']; key: string; imported_id: string; holder: string }>(
+  const rows = await queryRows<{ kind: IdentifierClaim['kind']; key: string; imported_id: string; holder: string }>(
     tx,
     sql`select r.kind, r.key, r.imported_id, c.imported_id as holder from ${claimed}
       join import_claims c on c.kind = r.kind and c.key = r.key collate "C" where c.imported_id <> r.imported_id`,
@@ -222,7 +227,7 @@ function insertTokens(rows: ImportedRow[]): SQL {
       as r (id text, user_id uuid, kind text, address text, verified boolean)`;
 }
 
-async function rowsOf<T>(db: Database, query: SQL): Promise<T[]> {
+async function queryRows<T>(db: Database, query: SQL): Promise<T[]> {
   // Invariant: both drivers answer with `rows`, and the caller names the columns of its statement.
   return ((await db.execute(query)) as unknown as { rows: T[] }).rows;
 }

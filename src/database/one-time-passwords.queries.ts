@@ -1,11 +1,11 @@
 /** Statements about one-time passwords: made, checked, spent, void. */
 import { and, eq, gt, isNotNull, type SQL, sql } from 'drizzle-orm';
-import { reservation } from './attempts.js';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
-import { type GuessLimit, guessesReached } from './rate-limits.queries.js';
+import { type AttemptLimit, attemptLimitReached } from './rate-limits.queries.js';
 import { onlyRow, readAs } from './rows.js';
 import { now, type OneTimePasswordPurpose, oneTimePasswords, rateLimitEvents, storedNow } from './schema.js';
+import { reserveAttemptSql } from './throttle-sql.js';
 
 /** An attempt that was reserved, or when the next one may be. */
 export type OneTimePasswordAttempt =
@@ -15,7 +15,7 @@ export type OneTimePasswordAttempt =
       codeDigest: Buffer | null;
       userId: string | null;
       /** what to give back of the client's guesses where it was right */
-      guesses: bigint[];
+      attemptEventIds: bigint[];
     }
   | {
       reserved: false;
@@ -31,78 +31,80 @@ export type OneTimePasswordAttempt =
  * Longer than other functions: it is one statement.
  * @param schedule seconds to wait after the first, second … failure
  */
-export async function reserveCheck(
+export async function reserveAttempt(
   db: Database,
   attempt: {
     tokenId: string;
     purpose: OneTimePasswordPurpose;
     schedule: number[];
     attemptId: string;
-    guesses: GuessLimit;
+    limit: AttemptLimit;
   },
 ): Promise<OneTimePasswordAttempt> {
-  const prepared = prepareCached(db, 'reserve_check', (db) => {
+  const prepared = prepareCached(db, 'reserve_attempt', (db) => {
     const given = (name: string) => sql.placeholder(name);
-    const { first, further, returning } = reservation(
+    const { onInsert, onConflict, returning } = reserveAttemptSql(
       oneTimePasswords,
       sql`${given('schedule')}::int[]`,
       sql`${given('attemptId')}`,
     );
-    const guessKey = sql`${given('guessKey')}::bytea`;
-    const guessCount = sql`${given('guessCount')}::int`;
+    const limitKey = sql`${given('limitKey')}::bytea`;
+    const limitCount = sql`${given('limitCount')}::int`;
     const table = oneTimePasswords;
     // Whether the limit is reached is asked once, and the row is not touched where it is.
     const reached = db
-      .$with('guesses_reached', { retryAt: sql`retry_at`, retryAfterSeconds: sql`retry_after_seconds` })
-      .as(guessesReached({ key: guessKey, count: guessCount, seconds: sql`${given('guessSeconds')}` }));
+      .$with('attempt_limit_reached', { retryAt: sql`retry_at`, retryAfterSeconds: sql`retry_after_seconds` })
+      .as(attemptLimitReached({ key: limitKey, count: limitCount, seconds: sql`${given('limitSeconds')}` }));
     const reserved = db
       .$with('attempt', {})
       .as(sql`insert into ${table} (token_id, purpose, failure_count, retry_at, attempt_id)
-        select ${given('tokenId')}::text, ${given('purpose')}::text, 1, ${first.retryAt}, ${first.attemptId}
-        where not exists (select from guesses_reached)
-        on conflict (token_id, purpose) do update set failure_count = ${further.failureCount}, retry_at = ${further.retryAt},
-          attempt_id = ${further.attemptId}, updated_at = ${further.updatedAt}
+        select ${given('tokenId')}::text, ${given('purpose')}::text, 1, ${onInsert.retryAt}, ${onInsert.attemptId}
+        where not exists (select from attempt_limit_reached)
+        on conflict (token_id, purpose) do update set failure_count = ${onConflict.failureCount}, retry_at = ${onConflict.retryAt},
+          attempt_id = ${onConflict.attemptId}, updated_at = ${onConflict.updatedAt}
         returning ${returning.reserved} as reserved, ${table.failureCount} as failure_count, ${table.retryAt} as retry_at,
           ${returning.retryAfterSeconds} as retry_after_seconds, ${table.userId} as user_id,
           case when ${table.expiresAt} > ${now} then ${table.codeDigest} end as code_digest`);
-    const guess = db
-      .$with('guess', {})
-      .as(sql`insert into ${rateLimitEvents} (key, occurred_at) select ${guessKey}, ${storedNow} from attempt
-        where attempt.reserved and ${guessCount} > 0 returning ${rateLimitEvents.id} as id`);
+    const event = db
+      .$with('event', {})
+      .as(sql`insert into ${rateLimitEvents} (key, occurred_at) select ${limitKey}, ${storedNow} from attempt
+        where attempt.reserved and ${limitCount} > 0 returning ${rateLimitEvents.id} as id`);
     return db
-      .with(reached, reserved, guess)
+      .with(reached, reserved, event)
       .select({
         reserved: sql<boolean>`coalesce(attempt.reserved, false)`,
         failureCount: sql<number | null>`attempt.failure_count`,
-        retryAt: readAs<Date>(sql`coalesce(attempt.retry_at, guesses_reached.retry_at)`, table.retryAt),
-        retryAfterSeconds: sql<number>`coalesce(attempt.retry_after_seconds, guesses_reached.retry_after_seconds)`,
+        retryAt: readAs<Date>(sql`coalesce(attempt.retry_at, attempt_limit_reached.retry_at)`, table.retryAt),
+        retryAfterSeconds: sql<number>`coalesce(attempt.retry_after_seconds, attempt_limit_reached.retry_after_seconds)`,
         userId: sql<string | null>`attempt.user_id`,
         codeDigest: readAs<Buffer | null>(sql`attempt.code_digest`, table.codeDigest),
-        guess: readAs<bigint | null>(sql`guess.id`, rateLimitEvents.id),
+        attemptEventId: readAs<bigint | null>(sql`event.id`, rateLimitEvents.id),
       })
-      .from(sql`(select) as one left join attempt on true left join guess on true left join guesses_reached on true`);
+      .from(
+        sql`(select) as one left join attempt on true left join event on true left join attempt_limit_reached on true`,
+      );
   });
-  const { tokenId, purpose, attemptId, guesses } = attempt;
+  const { tokenId, purpose, attemptId, limit } = attempt;
   const rows = await prepared.execute({
     tokenId,
     purpose,
     attemptId,
     schedule: `{${attempt.schedule}}`,
-    guessKey: guesses.key,
-    guessCount: guesses.count,
-    guessSeconds: guesses.seconds,
+    limitKey: limit.key,
+    limitCount: limit.count,
+    limitSeconds: limit.seconds,
   });
-  const { guess, ...rest } = onlyRow(rows);
+  const { attemptEventId, ...rest } = onlyRow(rows);
   // Invariant: a reserved attempt has a row, and with it a count.
-  return { ...rest, guesses: guess === null ? [] : [guess] } as OneTimePasswordAttempt;
+  return { ...rest, attemptEventIds: attemptEventId === null ? [] : [attemptEventId] } as OneTimePasswordAttempt;
 }
 
 /** Spends the one-time password and clears its count, if it is still the live one. @returns whether it was */
-export async function spendOneTimePassword(
+export async function consumeOneTimePassword(
   db: Database,
   { tokenId, purpose, codeDigest }: { tokenId: string; purpose: OneTimePasswordPurpose; codeDigest: Buffer },
 ): Promise<boolean> {
-  const prepared = prepareCached(db, 'spend_one_time_password', (db) =>
+  const prepared = prepareCached(db, 'consume_one_time_password', (db) =>
     db
       .update(oneTimePasswords)
       .set({ codeDigest: null, expiresAt: null, failureCount: 0, retryAt: null, updatedAt: now })
@@ -123,7 +125,7 @@ export async function spendOneTimePassword(
  * Puts a one-time password in the place of the one before it; the failure count stays. Without a user the same is done and nothing is live after it.
  * @returns when it expires, or would
  */
-export async function putOneTimePassword(
+export async function replaceOneTimePassword(
   db: Database,
   password: {
     tokenId: string;
@@ -133,7 +135,7 @@ export async function putOneTimePassword(
   },
 ): Promise<Date> {
   const { live, ...rest } = password;
-  const prepared = prepareCached(db, 'put_one_time_password', (db) => {
+  const prepared = prepareCached(db, 'replace_one_time_password', (db) => {
     const expiresAt: SQL<Date> = sql<Date>`${now} + make_interval(secs => ${sql.placeholder('ttlSeconds')}::int)`;
     const userId = sql`${sql.placeholder('userId')}::uuid`;
     const values = {
@@ -161,7 +163,7 @@ export async function voidOneTimePasswords(tx: Database, userId: string): Promis
 }
 
 /** Takes back a reserved attempt that is not to count, unless another has been reserved since. */
-export async function returnAttempt(
+export async function refundAttempt(
   db: Database,
   { tokenId, purpose, attemptId }: { tokenId: string; purpose: OneTimePasswordPurpose; attemptId: string },
 ): Promise<void> {

@@ -24,7 +24,7 @@ export function violatedConstraint(error: unknown): string | undefined {
 /** Whether the database could not be asked or could not answer, so that the same request may succeed later. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
-    const code = codeOf(at);
+    const code = getErrorCode(at);
     if (code !== undefined && (network.has(code) || unavailable.test(code))) return true;
     if (pgMessages.test(at.message)) return true;
   }
@@ -34,13 +34,13 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 /** Drizzle wraps the driver's error, whose fields are those of PostgreSQL's protocol. */
 function databaseError(error: unknown): { code: string; constraint?: string } | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
-    const code = codeOf(at);
+    const code = getErrorCode(at);
     if (code === undefined) continue;
     return 'constraint' in at && typeof at.constraint === 'string' ? { code, constraint: at.constraint } : { code };
   }
   return undefined;
 }
 
-function codeOf(error: Error): string | undefined {
+function getErrorCode(error: Error): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -39,22 +39,22 @@ function createPool(url: string, { poolSize, pooler = false, onIdleError }: Data
   pool.on('connect', (client) => {
     // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
     client.on('error', onIdleError);
-    const socket = socketOf(client);
+    const socket = getSocket(client);
     socket.on('timeout', () => {
       // Nothing was asked: it is the transaction that does something else. Invariant: pg sets this field on every client.
       if ((client as ClientInternals).readyForQuery) return;
       socket.destroy(Object.assign(new Error('the database is silent'), { code: 'ETIMEDOUT' }));
     });
   });
-  pool.on('acquire', (client) => socketOf(client).setTimeout(socketTimeoutMs));
-  pool.on('release', (_error, client) => socketOf(client).setTimeout(0));
+  pool.on('acquire', (client) => getSocket(client).setTimeout(socketTimeoutMs));
+  pool.on('release', (_error, client) => getSocket(client).setTimeout(0));
   return pool;
 }
 
 /** The part of a client of `pg` that its types do not show. */
 type ClientInternals = pg.ClientBase & { readyForQuery?: boolean };
 
-function socketOf(client: pg.ClientBase): Socket {
+function getSocket(client: pg.ClientBase): Socket {
   // The clients of a pool are of the class Client, and without `stream` options the stream is a socket.
   return (client as pg.Client).connection.stream as Socket;
 }
@@ -73,12 +73,12 @@ function createPooledDatabase(pool: pg.Pool, pooler: boolean): Database {
   const databases = new WeakMap<pg.ClientBase, Database>();
   pool.on('connect', (client) => databases.set(client, prepared(client)));
   const db = prepared(pool);
-  const databaseOf = (client: pg.ClientBase) => {
+  const getDatabase = (client: pg.ClientBase) => {
     const own = databases.get(client);
     if (own === undefined) throw new Error('The pool lent a client that it had not announced.');
     return own;
   };
-  db.transaction = (work, config) => inTransaction(pool, databaseOf, work, config);
+  db.transaction = (work, config) => inTransaction(pool, getDatabase, work, config);
   return db;
 }
 
@@ -87,13 +87,13 @@ type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
 /** Runs a transaction and gives its connection back. Drizzle's own keeps a connection whose `begin` has failed. */
 async function inTransaction<T>(
   pool: pg.Pool,
-  databaseOf: (client: pg.ClientBase) => Database,
+  getDatabase: (client: pg.ClientBase) => Database,
   work: (tx: Transaction) => Promise<T>,
   config?: PgTransactionConfig,
 ): Promise<T> {
   const client = await pool.connect();
   try {
-    return await databaseOf(client).transaction(work, config);
+    return await getDatabase(client).transaction(work, config);
   } finally {
     client.release();
   }

@@ -25,7 +25,7 @@ export function effectiveLimits(limits: RateLimit[]): RateLimit[] {
  * Exact among any number of processes: whoever asks for the same key waits for the end of this transaction.
  * @returns the events counted, or when the next one would be
  */
-export async function takeRateLimits(
+export async function consumeRateLimits(
   tx: Database,
   limits: RateLimit[],
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
@@ -40,7 +40,7 @@ export async function takeRateLimits(
   );
   await lock.execute({ locks: `{${locks}}` });
   const windows = effective.flatMap(({ key, windows }) => windows.map((window) => ({ key, ...window })));
-  const take = prepareCached(tx, 'take_rate_limits', takeStatement);
+  const take = prepareCached(tx, 'consume_rate_limits', consumeStatement);
   const rows = await take.execute({
     keys: hexArray(effective),
     windowKeys: hexArray(windows),
@@ -53,7 +53,7 @@ export async function takeRateLimits(
 }
 
 /** Inserts an event for each key, unless a window is full: then it says when the last of those opens. */
-function takeStatement(db: Database) {
+function consumeStatement(db: Database) {
   const given = (name: 'keys' | 'windowKeys' | 'windowCounts' | 'windowSeconds') => sql.placeholder(name);
   const reached = sql`select e.occurred_at + make_interval(secs => w.seconds) as retry_at
       from unnest(${given('windowKeys')}::text[], ${given('windowCounts')}::int[], ${given('windowSeconds')}::int[]) as w(key, count, seconds)
@@ -79,7 +79,7 @@ function hexArray(keys: { key: Buffer }[]): string {
 }
 
 /** The limit of the guesses of a client, over all accounts. */
-export interface GuessLimit {
+export interface AttemptLimit {
   key: Buffer;
   /** 0: no limit */
   count: number;
@@ -88,10 +88,10 @@ export interface GuessLimit {
 }
 
 /**
- * Parts of a statement that counts a guess where it is made: `guesses_reached` has a row where no more are allowed, and that row says when the next one is.
+ * Parts of a statement that counts a guess where it is made: `attempt_limit_reached` has a row where no more are allowed, and that row says when the next one is.
  * What others count at the same instant is not seen, so as many more may get through as there are connections.
  */
-export function guessesReached({ key, count, seconds: length }: Record<keyof GuessLimit, SQL>): SQL {
+export function attemptLimitReached({ key, count, seconds: length }: Record<keyof AttemptLimit, SQL>): SQL {
   const retryAt = sql`${rateLimitEvents.occurredAt} + ${seconds(length)}`;
   return sql`select ${retryAt} as retry_at,
       greatest(1, ceil(extract(epoch from ${retryAt} - ${now})))::int as retry_after_seconds
@@ -101,25 +101,25 @@ export function guessesReached({ key, count, seconds: length }: Record<keyof Gue
 }
 
 /** Counts a guess. @returns what to give back where it was right, or when the next one is allowed */
-export async function takeGuess(
+export async function consumeAttempt(
   tx: Database,
-  limit: GuessLimit,
+  limit: AttemptLimit,
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
   if (limit.count === 0) return { events: [] };
-  const given = (name: keyof GuessLimit) => sql.placeholder(name);
-  const findReached = prepareCached(tx, 'find_guesses_reached', (tx) =>
+  const given = (name: keyof AttemptLimit) => sql.placeholder(name);
+  const findReached = prepareCached(tx, 'find_attempt_limit_reached', (tx) =>
     tx
       .select({
         retryAt: readAs<Date>(sql`retry_at`, rateLimitEvents.occurredAt),
         retryAfterSeconds: sql<number>`retry_after_seconds`,
       })
       .from(
-        sql`(${guessesReached({ key: sql`${given('key')}::bytea`, count: sql`${given('count')}::int`, seconds: sql`${given('seconds')}` })}) as guesses_reached`,
+        sql`(${attemptLimitReached({ key: sql`${given('key')}::bytea`, count: sql`${given('count')}::int`, seconds: sql`${given('seconds')}` })}) as attempt_limit_reached`,
       ),
   );
   const [reached] = await findReached.execute({ ...limit });
   if (reached !== undefined) return { limited: reached };
-  const insert = prepareCached(tx, 'insert_guess', (tx) =>
+  const insert = prepareCached(tx, 'insert_attempt', (tx) =>
     tx
       .insert(rateLimitEvents)
       .values({ key: sql.placeholder('key'), occurredAt: storedNow })
@@ -130,9 +130,9 @@ export async function takeGuess(
 }
 
 /** Gives back what was counted for something that did not take place. */
-export async function giveBackRateLimits(db: Database, events: bigint[]): Promise<void> {
+export async function refundRateLimits(db: Database, events: bigint[]): Promise<void> {
   if (events.length === 0) return;
-  const prepared = prepareCached(db, 'give_back_rate_limits', (db) =>
+  const prepared = prepareCached(db, 'refund_rate_limits', (db) =>
     db.delete(rateLimitEvents).where(sql`${rateLimitEvents.id} = any(${sql.placeholder('events')}::bigint[])`),
   );
   await prepared.execute({ events: `{${events}}` });

@@ -76,7 +76,7 @@ export async function getSecurityToken(tx: Database, id: string): Promise<Securi
  * Takes an unverified address from an account that has had a verified one beside it for some time.
  * @param claimSeconds for how long the account keeps the address
  */
-export async function releaseUnprovenAddress(tx: Database, tokenId: string, claimSeconds: number): Promise<void> {
+export async function releaseUnverifiedAddress(tx: Database, tokenId: string, claimSeconds: number): Promise<void> {
   const before = secondsAgo(claimSeconds);
   const isReleasable = and(
     eq(securityTokens.id, tokenId),

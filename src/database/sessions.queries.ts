@@ -64,9 +64,9 @@ export interface LiveSession {
   /** authenticated within `recentSeconds`, by whatever means */
   recentlyAuthenticated: boolean;
   /** likewise, by a one-time password */
-  recentlyProvedAddress: boolean;
+  recentOneTimePassword: boolean;
   /** last noted to be used more than `touchIntervalSeconds` ago */
-  useIsDue: boolean;
+  touchDue: boolean;
 }
 
 /**
@@ -84,8 +84,8 @@ export async function findLiveSession(
         user: userColumns,
         session: { id: sessions.id },
         recentlyAuthenticated: sql<boolean>`${sessions.authenticatedAt} > ${secondsAgo(sql.placeholder('recentSeconds'))}`,
-        recentlyProvedAddress: sql<boolean>`coalesce(${sessions.oneTimePasswordAt} > ${secondsAgo(sql.placeholder('recentSeconds'))}, false)`,
-        useIsDue: sql<boolean>`${sessions.lastUsedAt} <= ${secondsAgo(sql.placeholder('touchIntervalSeconds'))}`,
+        recentOneTimePassword: sql<boolean>`coalesce(${sessions.oneTimePasswordAt} > ${secondsAgo(sql.placeholder('recentSeconds'))}, false)`,
+        touchDue: sql<boolean>`${sessions.lastUsedAt} <= ${secondsAgo(sql.placeholder('touchIntervalSeconds'))}`,
       })
       .from(sessions)
       .innerJoin(users, eq(users.id, sessions.userId))
@@ -193,7 +193,7 @@ export async function rotateRefreshToken(
 }
 
 /** Ends the session, of one user where `userId` names them. @returns it, if it lived */
-export async function revokeSession(
+export async function markSessionRevoked(
   db: Database,
   id: string,
   userId: string | null = null,
@@ -207,7 +207,11 @@ export async function revokeSession(
 }
 
 /** Ends every session of the user, but for one where `exceptId` names it. @returns how many lived */
-export async function revokeSessionsOf(tx: Database, userId: string, exceptId: string | null = null): Promise<number> {
+export async function markSessionsRevoked(
+  tx: Database,
+  userId: string,
+  exceptId: string | null = null,
+): Promise<number> {
   const revoked = await tx
     .update(sessions)
     .set({ revokedAt: now })
@@ -217,7 +221,7 @@ export async function revokeSessionsOf(tx: Database, userId: string, exceptId: s
 }
 
 /** Removes every session of the user, and with them where and by what program they were opened. */
-export async function deleteSessionsOf(tx: Database, userId: string): Promise<void> {
+export async function deleteSessions(tx: Database, userId: string): Promise<void> {
   await tx.delete(sessions).where(eq(sessions.userId, userId));
 }
 

@@ -15,7 +15,7 @@ export interface User extends UserRow {
   pendingPhone: string | null;
 }
 
-const ofToken = <T>(kind: SecurityTokenKind, pending: boolean, column: string): SQL<T> =>
+const tokenColumn = <T>(kind: SecurityTokenKind, pending: boolean, column: string): SQL<T> =>
   sql<T>`${sql.raw(
     `(select ${column} from security_tokens t where t.user_id = users.id and t.kind = '${kind}' and t.pending = ${pending})`,
   )}`;
@@ -23,10 +23,10 @@ const ofToken = <T>(kind: SecurityTokenKind, pending: boolean, column: string): 
 /** To be selected from `users`, joined or not. */
 export const userColumns = {
   ...getTableColumns(users),
-  emailVerified: ofToken<boolean | null>('email', false, 't.verified_at is not null'),
-  phoneVerified: ofToken<boolean | null>('phone', false, 't.verified_at is not null'),
-  pendingEmail: ofToken<string | null>('email', true, 't.address'),
-  pendingPhone: ofToken<string | null>('phone', true, 't.address'),
+  emailVerified: tokenColumn<boolean | null>('email', false, 't.verified_at is not null'),
+  phoneVerified: tokenColumn<boolean | null>('phone', false, 't.verified_at is not null'),
+  pendingEmail: tokenColumn<string | null>('email', true, 't.address'),
+  pendingPhone: tokenColumn<string | null>('phone', true, 't.address'),
 };
 
 /** @throws the violated constraint where an identifier is taken */
@@ -35,7 +35,7 @@ export async function insertUser(db: Database, values: NewUserRow): Promise<User
 }
 
 /** Which of the identifiers somebody has, other than the user of `exceptId`. */
-export async function findTaken(
+export async function findTakenIdentifiers(
   db: Database,
   keys: { username: string | null; emailTokenId: string | null; phoneTokenId: string | null; exceptId: string },
 ): Promise<{ username: boolean; email: boolean; phone: boolean }> {
@@ -68,7 +68,7 @@ export async function findUser(db: Database, id: string): Promise<User | undefin
 }
 
 /** An id that no user has. */
-export const nobody = '00000000-0000-0000-0000-000000000000';
+export const nilUuid = '00000000-0000-0000-0000-000000000000';
 
 /**
  * The user, whom no other transaction that comes this way changes until this one has ended.
@@ -149,7 +149,7 @@ export async function hasOtherActiveSuperuser(tx: Database, id: string): Promise
 }
 
 /** How a key of comparison begins. */
-export interface Prefix {
+export interface IdentifierPrefix {
   kind: 'username' | 'email' | 'phone';
   key: string;
 }
@@ -157,7 +157,7 @@ export interface Prefix {
 export const keyColumns = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
 
 /** A user, and whether they have signed in from the network of the caller lately. */
-export interface FoundUser {
+export interface UserMatch {
   user: User;
   knownNetwork: boolean;
 }
@@ -165,9 +165,9 @@ export interface FoundUser {
 /** The users that the keys name: nobody, one, or several who are not the same; and whether each has signed in from that network lately. */
 export async function findUsersByKeys(
   db: Database,
-  keys: Prefix[],
+  keys: IdentifierPrefix[],
   { network, withinSeconds }: { network: string; withinSeconds: number },
-): Promise<FoundUser[]> {
+): Promise<UserMatch[]> {
   if (keys.length === 0) return [];
   const prepared = prepareCached(db, 'find_users_by_keys', (db) =>
     db

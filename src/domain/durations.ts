@@ -18,7 +18,7 @@ export const knownDeviceSeconds = 30 * day;
 export const unverifiedClaimSeconds = day;
 
 /** The window in which the attempts of a client over all accounts are counted. */
-export const guessWindowSeconds = 3_600;
+export const attemptWindowSeconds = 3_600;
 
 /** How long `prune` keeps rows. Audit events have a variable: `AUDIT_DAYS`. */
 export const retention = {

@@ -28,7 +28,7 @@ export interface ValidationIssue {
 }
 
 /** A request that was understood and declined: data in the answer, not a defect. */
-export abstract class Refusal extends Error {
+export abstract class ExpectedError extends Error {
   abstract readonly code: IdentityErrorCode;
   constructor(message: string) {
     // Nobody reads where a refusal was thrown, and to find out costs more than to refuse.
@@ -39,7 +39,7 @@ export abstract class Refusal extends Error {
   }
 }
 
-export class ValidationError extends Refusal {
+export class ValidationError extends ExpectedError {
   override readonly name = 'ValidationError';
   override readonly code = 'VALIDATION';
   constructor(readonly issues: ValidationIssue[]) {
@@ -52,12 +52,12 @@ export function identifierRequired(): ValidationIssue {
 }
 
 /** @throws {ValidationError} where there is an issue */
-export function refuseIssues(issues: ValidationIssue[]): void {
+export function throwIfInvalid(issues: ValidationIssue[]): void {
   if (issues.length > 0) throw new ValidationError(issues);
 }
 
 /** Alike for nobody of that name, a wrong password, no usable password, an inactive user, and identifiers of two users. */
-export class InvalidCredentialsError extends Refusal {
+export class InvalidCredentialsError extends ExpectedError {
   override readonly name = 'InvalidCredentialsError';
   override readonly code = 'INVALID_CREDENTIALS';
   constructor(message = 'No account has these identifiers and this password.') {
@@ -66,7 +66,7 @@ export class InvalidCredentialsError extends Refusal {
 }
 
 /** Alike for a one-time password that is wrong, spent, replaced or expired. */
-export class InvalidOneTimePasswordError extends Refusal {
+export class InvalidOneTimePasswordError extends ExpectedError {
   override readonly name = 'InvalidOneTimePasswordError';
   override readonly code = 'INVALID_ONE_TIME_PASSWORD';
   constructor() {
@@ -75,7 +75,7 @@ export class InvalidOneTimePasswordError extends Refusal {
 }
 
 /** Too much, too soon: until `retryAt` nothing is compared, sent or created. */
-export class TimeoutError extends Refusal {
+export class TimeoutError extends ExpectedError {
   override readonly name = 'TimeoutError';
   override readonly code = 'TIMEOUT';
   readonly retryAt: Date;
@@ -93,7 +93,7 @@ export class TimeoutError extends Refusal {
   }
 }
 
-export class TransmissionError extends Refusal {
+export class TransmissionError extends ExpectedError {
   override readonly name = 'TransmissionError';
   override readonly code = 'TRANSMISSION';
   constructor() {
@@ -102,7 +102,7 @@ export class TransmissionError extends Refusal {
 }
 
 /** Alike for a refresh token that is unknown, spent, revoked or expired. */
-export class InvalidSessionError extends Refusal {
+export class InvalidSessionError extends ExpectedError {
   override readonly name = 'InvalidSessionError';
   override readonly code = 'INVALID_SESSION';
   constructor() {
@@ -111,7 +111,7 @@ export class InvalidSessionError extends Refusal {
 }
 
 /** The thing is absent, or beyond what the caller may reach: it does not say which. */
-export class NotFoundError extends Refusal {
+export class NotFoundError extends ExpectedError {
   override readonly name = 'NotFoundError';
   override readonly code = 'NOT_FOUND';
   constructor() {

@@ -106,7 +106,7 @@ export function parseIdentifier(input: string, defaultRegion: CountryCode): Iden
 }
 
 /** The country calling code of a stored phone, without the plus: `44`. */
-export function callingCodeOf(phone: string): string {
+export function getCallingCode(phone: string): string {
   const number = parsePhoneNumberFromString(phone);
   if (number === undefined) throw new TypeError('not a phone number in E.164');
   return number.countryCallingCode;

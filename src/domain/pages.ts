@@ -23,15 +23,15 @@ export async function readPage<Node>(
   return { edges: found.slice(0, first), hasNextPage: found.length > first, hasPreviousPage: after !== null };
 }
 
-export function cursorOf(position: string): string {
+export function encodeCursor(position: string): string {
   return Buffer.from(position).toString('base64url');
 }
 
-/** What {@link cursorOf} was given; whatever a forged one holds. */
-export function readCursor(cursor: string): string {
+/** What {@link encodeCursor} was given; whatever a forged one holds. */
+export function decodeCursor(cursor: string): string {
   return Buffer.from(cursor, 'base64url').toString();
 }
 
-export function foreignCursor(): BadUserInputError {
+export function invalidCursor(): BadUserInputError {
   return new BadUserInputError('This is not a cursor of this list.');
 }

@@ -1,10 +1,15 @@
 /** The limits of a rate, by what they protect. Zero in the configuration lifts a limit. */
 import type { App } from '../app/app.js';
 import type { Database } from '../database/database.js';
-import { effectiveLimits, type GuessLimit, type RateLimit, takeRateLimits } from '../database/rate-limits.queries.js';
+import {
+  type AttemptLimit,
+  consumeRateLimits,
+  effectiveLimits,
+  type RateLimit,
+} from '../database/rate-limits.queries.js';
 import { hmac } from '../security/hmac.js';
-import type { Client } from './caller.js';
-import { guessWindowSeconds } from './durations.js';
+import type { ClientInfo } from './actor.js';
+import { attemptWindowSeconds } from './durations.js';
 import { TimeoutError } from './errors.js';
 
 /** @param windows of which those with a count or a length of zero do not limit */
@@ -16,13 +21,13 @@ function limit(app: App, name: string, subject: string, windows: { count: number
 }
 
 /** @throws {TimeoutError} over the sign-ups of a client */
-export async function limitSignUps(app: App, tx: Database, client: Client): Promise<void> {
+export async function limitSignUps(app: App, tx: Database, client: ClientInfo): Promise<void> {
   const windows = [{ count: app.config.signUpsPerHour, seconds: 3600 }];
   await takeIn(tx, [limit(app, 'sign-up', client.network, windows)]);
 }
 
 /** @throws {TimeoutError} over the changes of identifiers of a client: each tells whether somebody has the new one, as a sign-up does */
-export async function limitIdentifierChanges(app: App, client: Client): Promise<void> {
+export async function limitIdentifierChanges(app: App, client: ClientInfo): Promise<void> {
   const windows = [{ count: app.config.signUpsPerHour, seconds: 3600 }];
   await take(app, [limit(app, 'identifier-change', client.network, windows)]);
 }
@@ -33,7 +38,7 @@ export async function limitUnlocks(app: App, tokenId: string): Promise<void> {
 }
 
 /** @throws {TimeoutError} over the look-ups of a client */
-export async function limitLookUps(app: App, client: Client): Promise<void> {
+export async function limitLookUps(app: App, client: ClientInfo): Promise<void> {
   await take(app, [limit(app, 'look-up', client.network, [{ count: app.config.lookUpsPerMinute, seconds: 60 }])]);
 }
 
@@ -45,7 +50,7 @@ export async function limitLookUps(app: App, client: Client): Promise<void> {
  */
 export async function limitSends(
   app: App,
-  client: Client,
+  client: ClientInfo,
   { tokenId, by, more }: { tokenId: string; by: 'owner' | 'others'; more: RateLimit[] },
 ): Promise<bigint[]> {
   const { sendIntervalSeconds, sendsPerHour, sendsPerDay } = app.config.oneTimePassword;
@@ -64,7 +69,7 @@ export async function limitSends(
  * @param limits those of an authenticator for an address
  * @throws {TimeoutError} over one of them
  */
-export async function takeSendLimits(app: App, limits: RateLimit[]): Promise<void> {
+export async function consumeSendLimits(app: App, limits: RateLimit[]): Promise<void> {
   await take(app, limits);
 }
 
@@ -74,11 +79,11 @@ export function smsPrefixLimit(app: App, phone: string): RateLimit {
 }
 
 /** Wrong passwords and one-time passwords from one client, whosever they are: else one guess at each of many accounts is within every other limit. */
-export function guessLimit(app: App, client: Client): GuessLimit {
+export function attemptLimit(app: App, client: ClientInfo): AttemptLimit {
   return {
     key: hmac(app.keys.throttles, 'guess', client.network),
     count: app.config.guessesPerHour,
-    seconds: guessWindowSeconds,
+    seconds: attemptWindowSeconds,
   };
 }
 
@@ -88,7 +93,7 @@ async function take(app: App, limits: RateLimit[]): Promise<bigint[]> {
 }
 
 async function takeIn(tx: Database, limits: RateLimit[]): Promise<bigint[]> {
-  const taken = await takeRateLimits(tx, limits);
+  const taken = await consumeRateLimits(tx, limits);
   if (taken.limited !== undefined) throw new TimeoutError(taken.limited);
   return taken.events;
 }

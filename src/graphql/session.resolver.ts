@@ -1,6 +1,12 @@
 /** Operations on sessions. */
 import { Arg, Ctx, Field, FieldResolver, ID, Mutation, ObjectType, Resolver, Root } from 'type-graphql';
-import { endOtherSessions, endSession, endSessionsOf, refreshSession, signOut } from '../domain/sessions/sessions.js';
+import {
+  refreshSession,
+  revokeOtherSessions,
+  revokeSession,
+  revokeUserSessions,
+  signOut,
+} from '../domain/sessions/sessions.js';
 import { InvalidSessionErrorType } from './error.type.js';
 import { adoptSession, type Context } from './server/context.js';
 import { resultUnion } from './server/typed-errors.js';
@@ -72,14 +78,14 @@ export class SessionResolver {
     @Arg('id', () => ID, { description: 'Of the session.' }) id: string,
     @Ctx() context: Context,
   ): Promise<typeof RevokeSessionResult> {
-    return endSession(context.app, context, id);
+    return revokeSession(context.app, context, id);
   }
 
   @Mutation(() => RevokeOtherSessionsSuccessType, {
     description: "Ends all of the caller's sessions but the one that asks.",
   })
   async revokeOtherSessions(@Ctx() context: Context): Promise<RevokeOtherSessionsSuccessType> {
-    return endOtherSessions(context.app, context);
+    return revokeOtherSessions(context.app, context);
   }
 
   @Mutation(() => RevokeUserSessionsResult, { description: 'Ends every session of a user. Superusers only.' })
@@ -87,7 +93,7 @@ export class SessionResolver {
     @Arg('id', () => ID, { description: 'Of the user.' }) id: string,
     @Ctx() context: Context,
   ): Promise<typeof RevokeUserSessionsResult> {
-    return endSessionsOf(context.app, context, id);
+    return revokeUserSessions(context.app, context, id);
   }
 
   @FieldResolver(() => Boolean, { description: 'True for the session that asks.' })

@@ -1,6 +1,6 @@
 /** Where a request comes from. */
 import ipaddr from 'ipaddr.js';
-import type { Client } from '../domain/caller.js';
+import type { ClientInfo } from '../domain/actor.js';
 
 /** The network of a client whose address is unknown, in CIDR notation. */
 const unknownNetwork = '0.0.0.0/32';
@@ -12,7 +12,7 @@ const maxUserAgentLength = 512;
  * Reads the address and the program of a client.
  * @param address as the connection or a trusted proxy states it
  */
-export function readClientInfo(address: string, userAgent: string | undefined): Client {
+export function readClientInfo(address: string, userAgent: string | undefined): ClientInfo {
   const program = userAgent?.slice(0, maxUserAgentLength) ?? null;
   // A trusted proxy may state `unknown`, an address with its port, or one with a zone.
   const text = address

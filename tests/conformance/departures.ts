@@ -171,7 +171,7 @@ export const phone: Departure<string, PhoneVerdict, string>[] = [
   },
 ];
 
-export const obscureEmail: Departure<EmailToObscure, Obscured, string>[] = [
+export const maskEmail: Departure<EmailToObscure, Obscured, string>[] = [
   {
     name: 'obscured-as-stored',
     rule: 'A domain is obscured in the ASCII form it is stored in.',
@@ -190,7 +190,7 @@ export const obscureEmail: Departure<EmailToObscure, Obscured, string>[] = [
   },
 ];
 
-export const obscurePhone: Departure<PhoneToObscure, Obscured, string>[] = [
+export const maskPhone: Departure<PhoneToObscure, Obscured, string>[] = [
   {
     ...noExtension,
     applies: ({ phone }, expected) => expected.ok !== undefined && extensionOf.test(phone),

@@ -95,10 +95,10 @@ describe('the functions of the original', () => {
 
   replay<departures.EmailToObscure, departures.Obscured, string>({
     vectors: 'obscure_email',
-    departures: departures.obscureEmail,
+    departures: departures.maskEmail,
     answer: ({ email }) => {
       try {
-        return masking.obscureEmail(email ?? '');
+        return masking.maskEmail(email ?? '');
       } catch {
         return 'ERROR';
       }
@@ -108,12 +108,12 @@ describe('the functions of the original', () => {
 
   replay<departures.PhoneToObscure, departures.Obscured, string>({
     vectors: 'obscure_phone',
-    departures: departures.obscurePhone,
+    departures: departures.maskPhone,
     answer: ({ phone, format }, { ok }) => {
       const parsed = parsePhone(phone, 'US');
       if (typeof parsed === 'string') return 'ERROR';
-      if (format === 'E164' || ok === undefined) return masking.obscurePhone(parsed.value);
-      return masking.obscurePhone(formatLike(ok, parsed.value));
+      if (format === 'E164' || ok === undefined) return masking.maskPhone(parsed.value);
+      return masking.maskPhone(formatLike(ok, parsed.value));
     },
     original: ({ ok }) => ok ?? 'ERROR',
   });

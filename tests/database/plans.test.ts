@@ -3,15 +3,14 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
-import { clearSignInThrottles, reserveSignIn } from '../../src/database/credentials.queries.js';
 import type { Database } from '../../src/database/database.js';
-import { findUsersByAge } from '../../src/database/directory.queries.js';
+import { listUsersByDateJoined } from '../../src/database/directory.queries.js';
 import {
-  putOneTimePassword,
-  reserveCheck,
-  spendOneTimePassword,
+  consumeOneTimePassword,
+  replaceOneTimePassword,
+  reserveAttempt,
 } from '../../src/database/one-time-passwords.queries.js';
-import { giveBackRateLimits, takeGuess, takeRateLimits } from '../../src/database/rate-limits.queries.js';
+import { consumeAttempt, consumeRateLimits, refundRateLimits } from '../../src/database/rate-limits.queries.js';
 import { findSecurityTokens } from '../../src/database/security-tokens.queries.js';
 import {
   findLiveSession,
@@ -20,6 +19,7 @@ import {
   rotateRefreshToken,
   touchSession,
 } from '../../src/database/sessions.queries.js';
+import { clearSignInThrottles, reserveSignInAttempts } from '../../src/database/sign-in-throttles.queries.js';
 import { findUser, findUsersByKeys, lockUser } from '../../src/database/users.queries.js';
 import { createDatabase } from '../support/service.js';
 
@@ -91,24 +91,24 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
     'an attempt at a one-time password is reserved',
     1,
     () =>
-      reserveCheck(db, {
+      reserveAttempt(db, {
         tokenId,
         purpose: 'AUTHENTICATION',
         schedule,
         attemptId: crypto.randomUUID(),
-        guesses: { key: hash, count: 100, seconds: 3600 },
+        limit: { key: hash, count: 100, seconds: 3600 },
       }),
   ],
   [
     'a one-time password is spent',
     1,
-    () => spendOneTimePassword(db, { tokenId, purpose: 'AUTHENTICATION', codeDigest: hash }),
+    () => consumeOneTimePassword(db, { tokenId, purpose: 'AUTHENTICATION', codeDigest: hash }),
   ],
   [
     'a one-time password is made',
     1,
     () =>
-      putOneTimePassword(db, {
+      replaceOneTimePassword(db, {
         tokenId,
         purpose: 'AUTHENTICATION',
         ttlSeconds: 600,
@@ -136,7 +136,7 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
     'a sign-in is reserved',
     2,
     () =>
-      reserveSignIn(
+      reserveSignInAttempts(
         db,
         [hash, someone.hash].map((key) => ({ key, schedule })),
         crypto.randomUUID(),
@@ -147,7 +147,7 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
     'a limit of a rate is taken',
     2,
     () =>
-      takeRateLimits(db, [
+      consumeRateLimits(db, [
         {
           key: hash,
           windows: [
@@ -158,8 +158,8 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
       ]),
     12,
   ],
-  ['a guess is taken', 2, () => takeGuess(db, { key: hash, count: 100, seconds: 3600 })],
-  ['a limit of a rate is given back', 1, () => giveBackRateLimits(db, [1n])],
+  ['a guess is taken', 2, () => consumeAttempt(db, { key: hash, count: 100, seconds: 3600 })],
+  ['a limit of a rate is given back', 1, () => refundRateLimits(db, [1n])],
   [
     'a device is looked for',
     1,
@@ -171,7 +171,7 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
       ),
   ],
   ['the sessions of a user are listed', 1, () => findSessions(db, id)],
-  ['a page of users is listed', 1, () => findUsersByAge(db, 21, null), 21],
+  ['a page of users is listed', 1, () => listUsersByDateJoined(db, 21, null), 21],
 ];
 
 describe('where there are two thousand users', () => {

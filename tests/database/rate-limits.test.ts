@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
-import { type RateLimit, takeRateLimits } from '../../src/database/rate-limits.queries.js';
+import { consumeRateLimits, type RateLimit } from '../../src/database/rate-limits.queries.js';
 import { openTestDatabase } from '../support/database.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase } from '../support/service.js';
@@ -17,7 +17,7 @@ const limitOf = (...windows: RateLimit['windows']): RateLimit => ({ key: randomB
 const countOf = async ({ key }: RateLimit) =>
   (await query('select from rate_limit_events where key = $1', [key])).length;
 const limitedIn = async (database: typeof db, ...limits: RateLimit[]) =>
-  (await database.transaction((tx) => takeRateLimits(tx, limits))).limited;
+  (await database.transaction((tx) => consumeRateLimits(tx, limits))).limited;
 const limitedBy = (...limits: RateLimit[]) => limitedIn(db, ...limits);
 const isTaken = async (...limits: RateLimit[]) => (await limitedBy(...limits)) === undefined;
 

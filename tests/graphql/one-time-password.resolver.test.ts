@@ -9,8 +9,8 @@ import {
   idOfAddress,
   insertPeople,
   insertPerson,
+  issueOneTimePassword,
   lastMessage,
-  makeOneTimePassword,
   type Person,
   password,
   person,
@@ -48,10 +48,11 @@ beforeEach(async () => {
   await clear(service);
 });
 
-const tokenIdOf = (address: string) => idOfAddress(service, address);
-const makeCode = (address: string, purpose?: Purpose) => makeOneTimePassword(service, tokenIdOf(address), purpose);
+const computeTokenId = (address: string) => idOfAddress(service, address);
+const makeCode = (address: string, purpose?: Purpose) =>
+  issueOneTimePassword(service, computeTokenId(address), purpose);
 const check = (address: string, code: string, purpose?: Purpose) =>
-  anonymous.checkOneTimePassword(tokenIdOf(address), code, purpose);
+  anonymous.checkOneTimePassword(computeTokenId(address), code, purpose);
 
 async function expectWrong(address: string, code: string, purpose?: Purpose, what?: string): Promise<void> {
   expectMember(await check(address, code, purpose), 'InvalidOneTimePasswordError', what);
@@ -208,7 +209,7 @@ describe('securityTokens', () => {
       await replaced.stop();
     }
     assert.equal(new Set(ids).size, 1);
-    assert.notEqual(ids[0], tokenIdOf(email));
+    assert.notEqual(ids[0], computeTokenId(email));
   });
 
   test('is limited per client address, at the top level, with the status of HTTP for it', async () => {
@@ -270,7 +271,7 @@ describe('sendOneTimePassword', () => {
 
   test('says when the one-time password expires, after ten minutes', async () => {
     await insertPerson(service, { email });
-    const sent = await anonymous.sendOneTimePassword(tokenIdOf(email));
+    const sent = await anonymous.sendOneTimePassword(computeTokenId(email));
     assertInTenMinutes(expectMember(sent, 'SendOneTimePasswordSuccess').expiresAt);
   });
 
@@ -279,7 +280,7 @@ describe('sendOneTimePassword', () => {
     const seen: string[] = [];
     for (const purpose of asked)
       for (let round = 0; round < 3; round += 1) {
-        const sent = await anonymous.sendOneTimePassword(tokenIdOf(identifier), purpose);
+        const sent = await anonymous.sendOneTimePassword(computeTokenId(identifier), purpose);
         const { expiresAt, retryAt, retryAfterSeconds = 0, message, ...rest } = sent;
         seen.push(JSON.stringify([rest, typeof expiresAt, typeof retryAt, Math.round(retryAfterSeconds / 10)]));
         if (round > 0) await advance(service, 30);
@@ -306,7 +307,7 @@ describe('sendOneTimePassword', () => {
 
   test('for VERIFICATION is for the signed-in owner alone', async () => {
     const [alice, bob, root] = await insertPeople(service, [{ email, phone }, { email: 'bob@example.com' }, superuser]);
-    for (const tokenId of [alice.emailToken, alice.phoneToken, tokenIdOf(nobody)]) {
+    for (const tokenId of [alice.emailToken, alice.phoneToken, computeTokenId(nobody)]) {
       await expectError(anonymous.sendOneTimePassword(tokenId, 'VERIFICATION'), 'UNAUTHENTICATED');
       for (const other of [bob, root])
         await expectError(other.sendOneTimePassword(tokenId, 'VERIFICATION'), 'FORBIDDEN');
@@ -345,7 +346,7 @@ describe('sendOneTimePassword', () => {
 
   test('sends no more than one in 30 s, 5 an hour and 10 a day of one token', async () => {
     await insertPerson(service, { email });
-    const tokenId = tokenIdOf(email);
+    const tokenId = computeTokenId(email);
     const day = 24 * 60 * 60;
     let sinceStart = 0;
     const pass = async (seconds: number) => {
@@ -393,7 +394,7 @@ describe('sendOneTimePassword', () => {
   test('of the owner that sends nothing does not count', async () => {
     const alice = await insertPerson(service, { email, verified: true });
     await alice.updateUser({ phone });
-    const tokenId = tokenIdOf(phone);
+    const tokenId = computeTokenId(phone);
     const told = (await service.app.outbox()).length;
     // A pending or added address proves nobody yet.
     for (let nth = 0; nth < 3; nth += 1)
@@ -404,7 +405,7 @@ describe('sendOneTimePassword', () => {
 
   test('is limited per client address, whatever the token', async () => {
     const client = limitedFrom('203.0.113.1');
-    const [first, second, third, fourth] = ['a', 'b', 'c', 'd'].map((name) => tokenIdOf(`${name}@example.com`));
+    const [first, second, third, fourth] = ['a', 'b', 'c', 'd'].map((name) => computeTokenId(`${name}@example.com`));
     for (const tokenId of [first!, second!, third!]) await client.sendOneTimePassword(tokenId);
     const refused = expectMember(await client.sendOneTimePassword(fourth!), 'TimeoutError');
     assert.equal(refused.failureCount, null);
@@ -427,7 +428,7 @@ describe('sendOneTimePassword', () => {
       assert.equal((await outbox(sparing)).length, messages);
     };
     for (const number of ['+12025550104', '+12025550105', '+12025550106'])
-      await sent(anyone.sendOneTimePassword(tokenIdOf(number)), 0);
+      await sent(anyone.sendOneTimePassword(computeTokenId(number)), 0);
     await sent(anyone.sendOneTimePassword(first.phoneToken), 1);
     await sent(second.sendOneTimePassword(second.phoneToken, 'VERIFICATION'), 2);
     // To a stranger the limit on real messages would tell that the number is somebody's.
@@ -457,7 +458,7 @@ describe('checkOneTimePassword', () => {
     test(`for AUTHENTICATION signs in by ${kind}`, async () => {
       const { id } = await insertPerson(service, { [kind]: address });
       const { securityToken, user, tokens } = await expectRight(address, await makeCode(address));
-      const fresh = { id: tokenIdOf(address), verified: true, failureCount: 0, retryAt: null, expiresAt: null };
+      const fresh = { id: computeTokenId(address), verified: true, failureCount: 0, retryAt: null, expiresAt: null };
       assert.deepEqual(securityToken, { ...securityToken, ...fresh });
       assert.deepEqual(user, { ...user, id, [`${kind}Verified`]: true });
       assert.deepEqual(tokens!.session.authenticationMethods, [`${kind.toUpperCase()}_ONE_TIME_PASSWORD`]);
@@ -559,7 +560,7 @@ describe('checkOneTimePassword', () => {
 
   test('never takes one for PASSWORD_RESET, even for its purpose, and counts the attempt', async () => {
     await insertPerson(service, { email });
-    const oneTimePassword = await receive(tokenIdOf(email), 'PASSWORD_RESET');
+    const oneTimePassword = await receive(computeTokenId(email), 'PASSWORD_RESET');
     assert.equal((await lastMessage(service)).subject, 'Reset your password');
     await expectWrong(email, oneTimePassword, 'PASSWORD_RESET');
     expectWait(await check(email, oneTimePassword, 'PASSWORD_RESET'), 1);
@@ -581,7 +582,7 @@ describe('checkOneTimePassword', () => {
     const unknown = await attempts(nobody);
     assert.deepEqual([unknown[0]!.code, unknown[1]!.code], ['INVALID_ONE_TIME_PASSWORD', 'TIMEOUT']);
     await insertPerson(service, { email, phone });
-    await anonymous.sendOneTimePassword(tokenIdOf(email));
+    await anonymous.sendOneTimePassword(computeTokenId(email));
     assert.deepEqual(await attempts(email), unknown);
     for (const [what, prepare] of Object.entries(unproving)) {
       await clear(service);
@@ -600,7 +601,7 @@ describe('checkOneTimePassword', () => {
   });
 
   test("does not take a one-time password that was sent before the address was anybody's", async () => {
-    await anonymous.sendOneTimePassword(tokenIdOf(email));
+    await anonymous.sendOneTimePassword(computeTokenId(email));
     const alice = await signUp(service, { email });
     assert.equal((await alice.me()).securityTokens[0]!.expiresAt, null);
     assert.deepEqual(await service.app.outbox(), []);
@@ -623,7 +624,7 @@ describe('checkOneTimePassword', () => {
 
   test('signs staff and superusers in by a verified address', async () => {
     await insertPerson(service, { ...superuser, email, verified: true });
-    const { user, tokens } = await expectRight(email, await receive(tokenIdOf(email)));
+    const { user, tokens } = await expectRight(email, await receive(computeTokenId(email)));
     assert.deepEqual([user.isSuperuser, user.hasUsablePassword], [true, true]);
     assert.notEqual(tokens, null);
   });
@@ -662,7 +663,7 @@ describe('verification', () => {
     const [alice, bob] = await insertPeople(service, [{ email }, { username: 'bob' }]);
     const code = await makeCode(email, 'VERIFICATION');
     for (const guess of [code, 'wrong'])
-      for (const tokenId of [alice.emailToken, tokenIdOf(nobody)]) {
+      for (const tokenId of [alice.emailToken, computeTokenId(nobody)]) {
         await expectError(anonymous.checkOneTimePassword(tokenId, guess, 'VERIFICATION'), 'UNAUTHENTICATED');
         await expectError(bob.checkOneTimePassword(tokenId, guess, 'VERIFICATION'), 'FORBIDDEN');
       }
@@ -752,7 +753,7 @@ describe('after a failure', () => {
   test('the wait has the cap and the lock of the configuration', async () => {
     assert.deepEqual([config.oneTimePassword.maxWaitSeconds, config.oneTimePassword.maxFailures], [3600, 100]);
     const stranger = caller(limited);
-    const tokenId = tokenIdOf(email);
+    const tokenId = computeTokenId(email);
     for (const [index, wait] of [1, 2, 4, 8, 10, 10, 86_400, 86_400].entries()) {
       expectMember(await stranger.checkOneTimePassword(tokenId, 'wrong'), 'InvalidOneTimePasswordError');
       expectWait(await stranger.checkOneTimePassword(tokenId, 'wrong'), index + 1, wait);
@@ -775,9 +776,9 @@ describe('generateOneTimePassword', () => {
   });
 
   const generate = async (by: Person, address: string, purpose?: Purpose) =>
-    expectMember(await by.generateOneTimePassword(tokenIdOf(address), purpose), 'GenerateOneTimePasswordSuccess');
+    expectMember(await by.generateOneTimePassword(computeTokenId(address), purpose), 'GenerateOneTimePasswordSuccess');
   const expectNotFound = async (address: string, purpose?: Purpose) =>
-    expectMember(await root.generateOneTimePassword(tokenIdOf(address), purpose), 'NotFoundError');
+    expectMember(await root.generateOneTimePassword(computeTokenId(address), purpose), 'NotFoundError');
 
   test('tells a superuser a one-time password, which is sent to nobody', async () => {
     const alice = await insertPerson(service, { email, phone });
@@ -800,7 +801,7 @@ describe('generateOneTimePassword', () => {
 
   test('is for superusers only, whatever the id', async () => {
     const [alice, staff] = await insertPeople(service, [{ email }, { username: 'staff', role: 'staff' }]);
-    for (const tokenId of [alice.emailToken, tokenIdOf(nobody), 'made-up']) {
+    for (const tokenId of [alice.emailToken, computeTokenId(nobody), 'made-up']) {
       await expectError(anonymous.generateOneTimePassword(tokenId), 'UNAUTHENTICATED');
       for (const by of [alice, staff]) await expectError(by.generateOneTimePassword(tokenId), 'FORBIDDEN', tokenId);
     }
@@ -830,7 +831,7 @@ describe('generateOneTimePassword', () => {
     await root.updateUser({ email: 'root@a.test' });
     await generate(root, 'root@a.test', 'VERIFICATION');
     await advance(service, 601);
-    await expectError(root.generateOneTimePassword(tokenIdOf('root@a.test'), 'VERIFICATION'), 'FORBIDDEN');
+    await expectError(root.generateOneTimePassword(computeTokenId('root@a.test'), 'VERIFICATION'), 'FORBIDDEN');
     await generate(root, email, 'VERIFICATION');
   });
 });

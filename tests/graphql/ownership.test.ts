@@ -9,7 +9,7 @@ import {
   caller,
   idOfAddress,
   insertPerson,
-  makeOneTimePassword,
+  issueOneTimePassword,
   type Person,
   password,
   signUp,
@@ -40,7 +40,7 @@ const addressOf = (kind: 'email' | 'phone', whose: 'victims' | 'strangers') =>
 
 const tokenOf = (address: string) => idOfAddress(service, address);
 
-const makeCode = (address: string, purpose: Purpose) => makeOneTimePassword(service, tokenOf(address), purpose);
+const makeCode = (address: string, purpose: Purpose) => issueOneTimePassword(service, tokenOf(address), purpose);
 
 /** Whether anything arrives where somebody who is not signed in asks for it. */
 async function reaches(address: string, purpose: Purpose): Promise<boolean> {

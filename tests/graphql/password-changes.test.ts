@@ -7,7 +7,7 @@ import {
   caller,
   idOfAddress,
   insertPerson,
-  makeOneTimePassword,
+  issueOneTimePassword,
   type Person,
   password,
   signUp,
@@ -36,7 +36,7 @@ beforeEach(() => clear(service));
 
 const tokenOf = (address: string) => idOfAddress(service, address);
 
-const makeCode = (address: string, purpose: Purpose) => makeOneTimePassword(service, tokenOf(address), purpose);
+const makeCode = (address: string, purpose: Purpose) => issueOneTimePassword(service, tokenOf(address), purpose);
 
 async function reset(address: string, oneTimePassword: string, chosen = newPassword) {
   return anonymous.resetPassword({ tokenId: tokenOf(address), oneTimePassword, newPassword: chosen });

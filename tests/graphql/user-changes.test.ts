@@ -8,7 +8,7 @@ import {
   idOfAddress,
   insertPeople,
   insertPerson,
-  makeOneTimePassword,
+  issueOneTimePassword,
   makeSuperuser,
   type Person,
   password,
@@ -39,8 +39,8 @@ const tokenOf = (address: string) => idOfAddress(service, address);
 
 const verifyAddress = (owner: Person, address: string) => verifyUnsent(service, owner, tokenOf(address));
 
-const makeCode = (address: string, purpose: Parameters<typeof makeOneTimePassword>[2]) =>
-  makeOneTimePassword(service, tokenOf(address), purpose);
+const makeCode = (address: string, purpose: Parameters<typeof issueOneTimePassword>[2]) =>
+  issueOneTimePassword(service, tokenOf(address), purpose);
 
 async function countMessagesTo(address: string): Promise<number> {
   return (await outbox(service)).filter(({ to }) => to === address).length;

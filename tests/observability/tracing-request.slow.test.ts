@@ -63,7 +63,7 @@ test("a request is a trace, within the caller's: the operation, its statements, 
   );
   const viewer = one('find_live_session');
   assert.deepEqual([viewer.parentSpanId, viewer.kind], [request.spanId, 'client']);
-  for (const name of ['begin', 'commit', 'put_one_time_password', 'insert outbox_messages'])
+  for (const name of ['begin', 'commit', 'replace_one_time_password', 'insert outbox_messages'])
     assert.ok(
       spans.some((span) => span.name === name),
       `${name} among ${spans.map((span) => span.name).join(', ')}`,

@@ -9,7 +9,7 @@ import {
   idOfAddress,
   insertPeople,
   insertPerson,
-  makeOneTimePassword,
+  issueOneTimePassword,
   type Person,
   type PersonRow,
   signUp,
@@ -207,7 +207,7 @@ describe('one address, many who want it', () => {
     const mallory = await insertPerson(service, { phone: '+12025550101', verified: true });
     await mallory.updateUser({ email });
     const tokenId = idOfAddress(service, email);
-    return { mallory, tokenId, code: await makeOneTimePassword(service, tokenId, 'VERIFICATION') };
+    return { mallory, tokenId, code: await issueOneTimePassword(service, tokenId, 'VERIFICATION') };
   }
 
   /** Lets the one-time password live on although time has passed. */
@@ -223,7 +223,7 @@ describe('a reset', () => {
     await clear(service);
     const names = { username: 'alice', email: 'alice@a.test' };
     const alice = await insertPerson(service, { ...names, hasPassword: true, verified: true });
-    const oneTimePassword = await makeOneTimePassword(service, alice.emailToken, 'PASSWORD_RESET');
+    const oneTimePassword = await issueOneTimePassword(service, alice.emailToken, 'PASSWORD_RESET');
     const results = await Promise.all(
       Array.from({ length: 100 }, (_, index) =>
         at(index).resetPassword({
@@ -254,7 +254,7 @@ describe('a reset', () => {
       const [email, phone] = ['victim@a.test', '+12025550102'];
       const stranger = await insertPerson(service, { email, phone, hasPassword: true });
       const tokenIds = [stranger.emailToken, stranger.phoneToken];
-      const codes = await Promise.all(tokenIds.map((id) => makeOneTimePassword(service, id, 'AUTHENTICATION')));
+      const codes = await Promise.all(tokenIds.map((id) => issueOneTimePassword(service, id, 'AUTHENTICATION')));
       const answers = await Promise.all(
         tokenIds.map((tokenId, index) =>
           at(round + index).ask(documents.check, { tokenId, code: codes[index], purpose: 'AUTHENTICATION' }),
@@ -320,7 +320,7 @@ describe('an account that is deleted', () => {
     for (let round = 0; round < 20; round += 1) {
       await clear(service);
       const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', phone: '+12025550101' });
-      const code = await makeOneTimePassword(service, alice.emailToken, 'AUTHENTICATION');
+      const code = await issueOneTimePassword(service, alice.emailToken, 'AUTHENTICATION');
       const answers = await Promise.all([
         at(0, alice).ask(documents.updateUser, { input: { email: 'new@a.test' } }),
         at(1, alice).ask(documents.updateUser, { input: { phone: '+12025550102' } }),

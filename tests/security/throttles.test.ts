@@ -1,7 +1,7 @@
 /** Every text that the schema takes is a secret that is compared, a secret that is set, or none; and whatever compares a secret that people choose or read off slows guesses down. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { caller, insertPerson, makeOneTimePassword, makeSuperuser, type Person, password } from '../support/people.js';
+import { caller, insertPerson, issueOneTimePassword, makeSuperuser, type Person, password } from '../support/people.js';
 import { schemaOperations } from '../support/schema-operations.js';
 import { advance, clear, startService } from '../support/service.js';
 
@@ -72,7 +72,7 @@ const compared: Record<string, Throttled> = {
     wrong: 'InvalidOneTimePasswordError',
     async prepare() {
       const owner = await alice();
-      const right = await makeOneTimePassword(service, owner.emailToken, 'AUTHENTICATION');
+      const right = await issueOneTimePassword(service, owner.emailToken, 'AUTHENTICATION');
       return { guess: (secret) => anonymous.checkOneTimePassword(owner.emailToken, secret), right };
     },
   },
@@ -81,7 +81,7 @@ const compared: Record<string, Throttled> = {
     wrong: 'InvalidOneTimePasswordError',
     async prepare() {
       const owner = await alice();
-      const right = await makeOneTimePassword(service, owner.emailToken, 'PASSWORD_RESET');
+      const right = await issueOneTimePassword(service, owner.emailToken, 'PASSWORD_RESET');
       const guess = (secret: string) =>
         anonymous.resetPassword({ tokenId: owner.emailToken, oneTimePassword: secret, newPassword });
       return { guess, right };

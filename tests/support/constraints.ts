@@ -41,7 +41,7 @@ export function testConstraints(name: string, db: Database): void {
     };
     return (await insertInto(db, 'security_tokens', { ...token, ...row }))[0]!;
   };
-  const makeOneTimePassword = async (row: Row = {}) =>
+  const issueOneTimePassword = async (row: Row = {}) =>
     (await insertInto(db, 'one_time_passwords', { token_id: randomUUID(), purpose: 'AUTHENTICATION', ...row }))[0]!;
   const makeSession = async (user: Row) => {
     const tomorrow = new Date(Date.now() + 86_400_000).toISOString();
@@ -126,10 +126,10 @@ export function testConstraints(name: string, db: Database): void {
   });
 
   test(`${name}: a token and purpose has one count, which is never negative`, async () => {
-    const { token_id } = await makeOneTimePassword();
-    await makeOneTimePassword({ token_id, purpose: 'PASSWORD_RESET' });
-    await assertViolates('one_time_passwords_token_id_purpose_pk', () => makeOneTimePassword({ token_id }));
-    await assertViolates('one_time_passwords_count_not_negative', () => makeOneTimePassword({ failure_count: -1 }));
+    const { token_id } = await issueOneTimePassword();
+    await issueOneTimePassword({ token_id, purpose: 'PASSWORD_RESET' });
+    await assertViolates('one_time_passwords_token_id_purpose_pk', () => issueOneTimePassword({ token_id }));
+    await assertViolates('one_time_passwords_count_not_negative', () => issueOneTimePassword({ failure_count: -1 }));
     await assertViolates('one_time_passwords_count_not_negative', () =>
       rows(db, sql`update one_time_passwords set failure_count = failure_count - 1 where token_id = ${token_id}`),
     );
@@ -140,9 +140,9 @@ export function testConstraints(name: string, db: Database): void {
 
   test(`${name}: a live one-time password expires`, async () => {
     const expires_at = new Date(Date.now() + 600_000).toISOString();
-    await makeOneTimePassword({ code_digest: Buffer.alloc(32), expires_at });
+    await issueOneTimePassword({ code_digest: Buffer.alloc(32), expires_at });
     for (const half of [{ code_digest: Buffer.alloc(32) }, { expires_at }])
-      await assertViolates('one_time_passwords_digest_expires', () => makeOneTimePassword(half));
+      await assertViolates('one_time_passwords_digest_expires', () => issueOneTimePassword(half));
   });
 
   test(`${name}: there is one root key`, async () => {
@@ -160,7 +160,7 @@ export function testConstraints(name: string, db: Database): void {
     await makeSession(user);
     const keptSession = await makeSession(other);
     const count = { failure_count: 3, code_digest: Buffer.alloc(32), expires_at: new Date().toISOString() };
-    await makeOneTimePassword({ token_id: token.id, user_id: user.id, ...count });
+    await issueOneTimePassword({ token_id: token.id, user_id: user.id, ...count });
     await rows(db, sql`delete from users where id = ${user.id}`);
 
     const both = sql`(${user.id}, ${other.id})`;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { inTens } from './client.js';
-import { caller, idOfAddress, insertPerson, makeOneTimePassword } from './people.js';
+import { caller, idOfAddress, insertPerson, issueOneTimePassword } from './people.js';
 import { advance, clear, createDatabase, sharedSecrets, startService } from './service.js';
 
 /**
@@ -72,7 +72,7 @@ export async function testGuesses(limit: number, setting: string): Promise<void>
     test('keeps out the right one-time password too, from that client and from no other, until the time is up', async () => {
       const client = from('203.0.113.1');
       const alice = await insertPerson(service, { email: 'alice@example.com' });
-      const oneTimePassword = await makeOneTimePassword(service, alice.emailToken, 'AUTHENTICATION');
+      const oneTimePassword = await issueOneTimePassword(service, alice.emailToken, 'AUTHENTICATION');
       await inTens(tokenIds, (tokenId) => client.checkOneTimePassword(tokenId, 'BCDF2345'));
       const stopped = await client.checkOneTimePassword(alice.emailToken, oneTimePassword);
       assert.equal(stopped.__typename, 'TimeoutError');

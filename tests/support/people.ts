@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import type { App } from '../../src/app/app.js';
 import { type SecurityTokenKind, securityTokens, sessions, storedNow, users } from '../../src/database/schema.js';
+import type { Viewer } from '../../src/domain/actor.js';
 import { generateOneTimePassword } from '../../src/domain/authentication/generate-one-time-password.js';
-import { tokenIdOf } from '../../src/domain/authenticators/registry.js';
-import type { Viewer } from '../../src/domain/caller.js';
+import { computeTokenId } from '../../src/domain/authenticators/registry.js';
 import { comparisonKey } from '../../src/domain/identifiers.js';
 import { signAccessToken } from '../../src/security/access-tokens.js';
 import { formatRefreshToken, newRefreshToken, refreshTokenHash } from '../../src/security/refresh-tokens.js';
@@ -239,11 +239,11 @@ function hashOfPassword(app: App): Promise<string> {
 /** The id of the security token of an address, without a request. */
 export function idOfAddress({ app }: Service, address: string): string {
   const kind = address.includes('@') ? 'email' : 'phone';
-  return tokenIdOf(app, { kind, key: kind === 'email' ? comparisonKey(address) : address });
+  return computeTokenId(app, { kind, key: kind === 'email' ? comparisonKey(address) : address });
 }
 
 /** Makes a one-time password as a superuser does, without a request, a message or a count against a rate limit. */
-export async function makeOneTimePassword(
+export async function issueOneTimePassword(
   { app }: Service,
   tokenId: string,
   purpose: OneTimePasswordPurpose = 'AUTHENTICATION',
@@ -255,6 +255,6 @@ export async function makeOneTimePassword(
 
 /** Verifies an address of the signed-in owner, as {@link verify} does, without a message. */
 export async function verifyUnsent(service: Service, owner: Caller, tokenId: string): Promise<void> {
-  const code = await makeOneTimePassword(service, tokenId, 'VERIFICATION');
+  const code = await issueOneTimePassword(service, tokenId, 'VERIFICATION');
   expectMember(await owner.checkOneTimePassword(tokenId, code, 'VERIFICATION'), 'CheckOneTimePasswordSuccess');
 }

@@ -4,8 +4,8 @@ import { deleteExpired } from '../../database/prune.queries.js';
 import { findSecurityTokens } from '../../database/security-tokens.queries.js';
 import { findUsersByKeys, type User } from '../../database/users.queries.js';
 import { setPassword } from '../authentication/password-changes.js';
-import { freeSecurityToken, type SecurityTokenView } from '../authentication/security-tokens.js';
-import { tokenIdOf } from '../authenticators/registry.js';
+import { clearAttempts, type SecurityTokenView } from '../authentication/security-tokens.js';
+import { computeTokenId } from '../authenticators/registry.js';
 import { retention } from '../durations.js';
 import { NotFoundError } from '../errors.js';
 import { parseIdentifier } from '../identifiers.js';
@@ -15,7 +15,7 @@ import { parseIdentifier } from '../identifiers.js';
  * @throws {NotFoundError}
  * @throws {ValidationError}
  */
-export async function setPasswordOf(app: App, identifier: string, newPassword: string): Promise<User> {
+export async function setPasswordFor(app: App, identifier: string, newPassword: string): Promise<User> {
   const parsed = parseIdentifier(identifier, app.config.defaultRegion);
   if (typeof parsed === 'string') throw new NotFoundError();
   const [found] = await findUsersByKeys(app.db, [parsed], { network: '0.0.0.0/32', withinSeconds: 0 });
@@ -26,16 +26,16 @@ export async function setPasswordOf(app: App, identifier: string, newPassword: s
  * Frees the security token of an email or phone, or those of the user of a username, from their timeouts.
  * @throws {NotFoundError}
  */
-export async function unlockAddressesOf(app: App, identifier: string): Promise<SecurityTokenView[]> {
+export async function clearAttemptsFor(app: App, identifier: string): Promise<SecurityTokenView[]> {
   const parsed = parseIdentifier(identifier, app.config.defaultRegion);
   if (typeof parsed === 'string') throw new NotFoundError();
   const { kind, key } = parsed;
   const tokens = await findSecurityTokens(
     app.db,
-    kind === 'username' ? { usernameKey: key } : { id: tokenIdOf(app, { kind, key }) },
+    kind === 'username' ? { usernameKey: key } : { id: computeTokenId(app, { kind, key }) },
   );
   if (tokens.length === 0) throw new NotFoundError();
-  return Promise.all(tokens.map(({ id }) => freeSecurityToken(app, null, id)));
+  return Promise.all(tokens.map(({ id }) => clearAttempts(app, null, id)));
 }
 
 /** Removes what has expired. @returns how many rows, by table */

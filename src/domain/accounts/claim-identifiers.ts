@@ -2,12 +2,12 @@
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { violatedConstraint } from '../../database/postgres-errors.js';
-import { releaseUnprovenAddress } from '../../database/security-tokens.queries.js';
-import { findTaken, nobody } from '../../database/users.queries.js';
-import { tokenIdOf } from '../authenticators/registry.js';
-import type { Caller } from '../caller.js';
+import { releaseUnverifiedAddress } from '../../database/security-tokens.queries.js';
+import { findTakenIdentifiers, nilUuid } from '../../database/users.queries.js';
+import type { Actor } from '../actor.js';
+import { computeTokenId } from '../authenticators/registry.js';
 import { unverifiedClaimSeconds } from '../durations.js';
-import { refuseIssues, type ValidationIssue } from '../errors.js';
+import { throwIfInvalid, type ValidationIssue } from '../errors.js';
 import { transact } from '../events/events.js';
 import { type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
 
@@ -15,38 +15,38 @@ import { type Identifier, type IdentifierKind, identifierKinds } from '../identi
  * Runs a transaction that writes these identifiers; the constraint decides, and what is taken becomes the refusal.
  * An address that stands unproven beside a proven one is let go to who comes next: tried only when something was taken.
  * The transaction may run twice. Only the one that commits emits its events.
- * @param caller null on the command line
+ * @param actor null on the command line
  * @param claim `ownId`: the user who may have them already
  * @throws {ValidationError} `TAKEN` for each of the identifiers that somebody else has
  */
 export async function claimIdentifiers<T>(
   app: App,
-  caller: Caller | null,
-  { identifiers, ownId = nobody }: { identifiers: Identifier[]; ownId?: string },
+  actor: Actor | null,
+  { identifiers, ownId = nilUuid }: { identifiers: Identifier[]; ownId?: string },
   work: (tx: Database) => Promise<T>,
 ): Promise<T> {
   const addresses = identifiers.flatMap(({ kind, key }) =>
-    kind === 'username' ? [] : [{ kind, id: tokenIdOf(app, { kind, key }) }],
+    kind === 'username' ? [] : [{ kind, id: computeTokenId(app, { kind, key }) }],
   );
   try {
-    return await transact(app, caller, work);
+    return await transact(app, actor, work);
   } catch (error) {
     if (violatedConstraint(error) === undefined) throw error;
   }
   try {
-    return await transact(app, caller, async (tx) => {
-      for (const { id } of addresses) await releaseUnprovenAddress(tx, id, unverifiedClaimSeconds);
+    return await transact(app, actor, async (tx) => {
+      for (const { id } of addresses) await releaseUnverifiedAddress(tx, id, unverifiedClaimSeconds);
       return work(tx);
     });
   } catch (error) {
     if (violatedConstraint(error) === undefined) throw error;
-    const taken = await findTaken(app.db, {
+    const taken = await findTakenIdentifiers(app.db, {
       username: identifiers.find(({ kind }) => kind === 'username')?.key ?? null,
       emailTokenId: addresses.find(({ kind }) => kind === 'email')?.id ?? null,
       phoneTokenId: addresses.find(({ kind }) => kind === 'phone')?.id ?? null,
       exceptId: ownId,
     });
-    refuseIssues(identifierKinds.filter((field) => taken[field]).map(takenIssue));
+    throwIfInvalid(identifierKinds.filter((field) => taken[field]).map(takenIssue));
     throw error;
   }
 }

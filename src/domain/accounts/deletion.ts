@@ -2,14 +2,14 @@
 import type { App } from '../../app/app.js';
 import { acquireLock } from '../../database/locks.js';
 import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
-import { revokeSessionsOf } from '../../database/sessions.queries.js';
+import { markSessionsRevoked } from '../../database/sessions.queries.js';
 import { deleteUserRow, lockUser } from '../../database/users.queries.js';
+import type { Actor } from '../actor.js';
 import { requireProof } from '../authentication/password.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
-import type { Caller } from '../caller.js';
 import { NotFoundError } from '../errors.js';
 import { emit, emitRevocations, transact } from '../events/events.js';
-import { refuseLastSuperuser } from './superusers.js';
+import { requireOtherSuperuser } from './superusers.js';
 
 /**
  * Deletes oneself, or another by id.
@@ -21,23 +21,23 @@ import { refuseLastSuperuser } from './superusers.js';
  */
 export async function deleteUser(
   app: App,
-  caller: Caller,
+  actor: Actor,
   id: string | null,
   currentPassword: string | null,
 ): Promise<{ id: string }> {
-  const viewer = requireViewer(caller);
+  const viewer = requireViewer(actor);
   const self = id === null || id.toLowerCase() === viewer.user.id;
-  if (self) await requireProof(app, caller, currentPassword);
-  else requirePermission(caller, 'identity.delete_user');
+  if (self) await requireProof(app, actor, currentPassword);
+  else requirePermission(actor, 'identity.delete_user');
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
-  await transact(app, caller, async (tx) => {
+  await transact(app, actor, async (tx) => {
     await acquireLock(tx, 'superusers');
     const user = await lockUser(tx, targetId);
     if (user === undefined) throw new NotFoundError();
-    await refuseLastSuperuser(tx, user, null);
+    await requireOtherSuperuser(tx, user, null);
     await voidOneTimePasswords(tx, targetId);
-    const ended = await revokeSessionsOf(tx, targetId);
+    const ended = await markSessionsRevoked(tx, targetId);
     await deleteUserRow(tx, targetId);
     emit(tx, { type: 'user-deleted', user });
     emitRevocations(tx, { userId: targetId, count: ended, reason: 'user deleted' });

@@ -1,17 +1,17 @@
 /** The accounts as staff reads them. */
 import type { App } from '../../app/app.js';
-import { findUsersByAge, findUsersByPrefix, type UserPosition } from '../../database/directory.queries.js';
-import { findUser, type Prefix, type User } from '../../database/users.queries.js';
+import { listUsersByDateJoined, listUsersByPrefix, type UserPosition } from '../../database/directory.queries.js';
+import { findUser, type IdentifierPrefix, type User } from '../../database/users.queries.js';
+import type { Actor } from '../actor.js';
 import { isId, requirePermission } from '../authorization/authority.js';
-import type { Caller } from '../caller.js';
 import { comparisonKey } from '../identifiers.js';
-import { cursorOf, foreignCursor, type Page, readCursor, readPage } from '../pages.js';
+import { decodeCursor, encodeCursor, invalidCursor, type Page, readPage } from '../pages.js';
 
 export type { User } from '../../database/users.queries.js';
 
 /** @throws {ForbiddenError} for anyone but staff */
-export async function getUser(app: App, caller: Caller, id: string): Promise<User | null> {
-  requirePermission(caller, 'identity.view_user');
+export async function getUser(app: App, actor: Actor, id: string): Promise<User | null> {
+  requirePermission(actor, 'identity.view_user');
   return isId(id) ? ((await findUser(app.db, id)) ?? null) : null;
 }
 
@@ -22,19 +22,19 @@ export async function getUser(app: App, caller: Caller, id: string): Promise<Use
  */
 export async function listUsers(
   app: App,
-  caller: Caller,
+  actor: Actor,
   { first, after, search }: { first: number; after: string | null; search: string | null },
 ): Promise<Page<User>> {
-  requirePermission(caller, 'identity.view_user');
+  requirePermission(actor, 'identity.view_user');
   return readPage({ first, after }, (limit) =>
-    search ? searchUsers(app, search, limit, after) : listByAge(app, limit, after),
+    search ? searchUsers(app, search, limit, after) : listByDateJoined(app, limit, after),
   );
 }
 
-async function listByAge(app: App, limit: number, after: string | null): Promise<Page<User>['edges']> {
+async function listByDateJoined(app: App, limit: number, after: string | null): Promise<Page<User>['edges']> {
   const position = after === null ? null : readPosition(after);
-  const found = await findUsersByAge(app.db, limit, position);
-  return found.map((node) => ({ cursor: cursorOf(`${node.dateJoined.toISOString()} ${node.id}`), node }));
+  const found = await listUsersByDateJoined(app.db, limit, position);
+  return found.map((node) => ({ cursor: encodeCursor(`${node.dateJoined.toISOString()} ${node.id}`), node }));
 }
 
 async function searchUsers(
@@ -43,42 +43,45 @@ async function searchUsers(
   limit: number,
   after: string | null,
 ): Promise<Page<User>['edges']> {
-  const key = after === null ? '' : readKey(after);
-  const found = await findUsersByPrefix(app.db, searchPrefixes(search), limit, key);
-  return found.map(({ user, key }) => ({ cursor: cursorOf(`:${key}`), node: user }));
+  const key = after === null ? '' : readSearchCursor(after);
+  const found = await listUsersByPrefix(app.db, searchPrefixes(search), limit, key);
+  return found.map(({ user, key }) => ({ cursor: encodeCursor(`:${key}`), node: user }));
 }
 
 /** No identifier is longer, nor its key: a username has 150 code points, of two units at most, and a small letter may be two. */
 const longestKeyUnits = 600;
 
 /** What may be the beginning of a phone is looked for among phones and emails, anything else among usernames and emails. */
-function searchPrefixes(search: string): Prefix[] {
+function searchPrefixes(search: string): IdentifierPrefix[] {
   // None holds NUL, which PostgreSQL has no text for.
   if (search.length > longestKeyUnits || search.includes('\0')) return [];
   const digits = search.replace(/\D/g, '');
   if (/^[+\d\s().-]*[+\d][+\d\s().-]*$/.test(search))
-    return [{ kind: 'phone', key: `+${digits}` }, ...keysOf(search).map((key) => ({ kind: 'email' as const, key }))];
-  return keysOf(search).flatMap((key) => [
+    return [
+      { kind: 'phone', key: `+${digits}` },
+      ...toSearchKeys(search).map((key) => ({ kind: 'email' as const, key })),
+    ];
+  return toSearchKeys(search).flatMap((key) => [
     { kind: 'username' as const, key },
     { kind: 'email' as const, key },
   ]);
 }
 
 /** A Σ at the end is another small letter than one within a word, and where the rest of the identifier goes on is not known. */
-function keysOf(search: string): string[] {
+function toSearchKeys(search: string): string[] {
   const key = comparisonKey(search);
   return /[σς]$/.test(key) ? [`${key.slice(0, -1)}σ`, `${key.slice(0, -1)}ς`] : [key];
 }
 
 function readPosition(cursor: string): UserPosition {
-  const [dateJoined = '', id = ''] = readCursor(cursor).split(' ');
-  if (!isId(id) || !isInstant(dateJoined)) throw foreignCursor();
+  const [dateJoined = '', id = ''] = decodeCursor(cursor).split(' ');
+  if (!isId(id) || !isInstant(dateJoined)) throw invalidCursor();
   return { dateJoined, id };
 }
 
-function readKey(cursor: string): string {
-  const key = /^:([^\0]+)$/.exec(readCursor(cursor))?.[1];
-  if (key === undefined || key.length > longestKeyUnits) throw foreignCursor();
+function readSearchCursor(cursor: string): string {
+  const key = /^:([^\0]+)$/.exec(decodeCursor(cursor))?.[1];
+  if (key === undefined || key.length > longestKeyUnits) throw invalidCursor();
   return key;
 }
 

@@ -8,7 +8,7 @@ import {
   updateTokenAddress,
 } from '../../database/security-tokens.queries.js';
 import { addressColumns, type User, updateUserRow } from '../../database/users.queries.js';
-import { authenticators, tokenIdOf } from '../authenticators/registry.js';
+import { authenticators, computeTokenId } from '../authenticators/registry.js';
 import { identifierRequired, ValidationError } from '../errors.js';
 import { type AddressKind, comparisonKey, type Identifier } from '../identifiers.js';
 
@@ -49,13 +49,13 @@ async function changeAddress(
   user: User,
   { kind, address }: { kind: AddressKind; address: Identifier | null },
 ): Promise<AddressChange> {
-  const { address: current, pending, verified } = authenticators[kind].addressesOf(user);
+  const { address: current, pending, verified } = authenticators[kind].getAddresses(user);
   if (address === null) {
     await deleteSecurityTokens(tx, { userId: user.id, kind });
     return { columns: addressColumns(kind, null), changed: current !== null };
   }
   const isSame = (other: string | null) => other !== null && comparisonKey(other) === address.key;
-  const id = tokenIdOf(app, { kind, key: address.key });
+  const id = computeTokenId(app, { kind, key: address.key });
   if (isSame(pending)) {
     await updateTokenAddress(tx, id, address.value);
     return { columns: {}, changed: false };

@@ -4,8 +4,8 @@ import type { Database } from '../../database/database.js';
 import { insertSecurityTokens } from '../../database/security-tokens.queries.js';
 import { insertUser, type User } from '../../database/users.queries.js';
 import { passwordIssue } from '../authentication/password-policy.js';
-import { tokenIdOf } from '../authenticators/registry.js';
-import { identifierRequired, refuseIssues, type ValidationIssue } from '../errors.js';
+import { computeTokenId } from '../authenticators/registry.js';
+import { identifierRequired, throwIfInvalid, type ValidationIssue } from '../errors.js';
 import { type Identifier, identifierKinds } from '../identifiers.js';
 import { isIssue, readIdentifier } from './identifier-input.js';
 
@@ -39,7 +39,7 @@ export async function readAccount(app: App, input: NewAccountInput): Promise<New
     const issue = await passwordIssue(app, 'password', password, identifiers);
     if (issue !== undefined) issues.push(issue);
   }
-  refuseIssues(issues);
+  throwIfInvalid(issues);
   return { identifiers, password };
 }
 
@@ -65,7 +65,7 @@ export async function insertAccount(
         ? []
         : [
             {
-              id: tokenIdOf(app, { kind, key }),
+              id: computeTokenId(app, { kind, key }),
               userId: user.id,
               kind,
               address: value,

@@ -3,20 +3,20 @@ import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { acquireLock } from '../../database/locks.js';
 import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
-import { revokeSessionsOf } from '../../database/sessions.queries.js';
+import { markSessionsRevoked } from '../../database/sessions.queries.js';
 import { getUser, lockUser, type User, updateUserRow } from '../../database/users.queries.js';
+import type { Actor } from '../actor.js';
 import { requireProof } from '../authentication/password.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
 import { hasPermission, isWithinReach, type Permission } from '../authorization/permissions.js';
-import type { Caller } from '../caller.js';
-import { ForbiddenError, NotFoundError, refuseIssues, type ValidationIssue } from '../errors.js';
+import { ForbiddenError, NotFoundError, throwIfInvalid, type ValidationIssue } from '../errors.js';
 import { emit, emitRevocations } from '../events/events.js';
 import { identifierKinds } from '../identifiers.js';
 import { limitIdentifierChanges } from '../rate-limits.js';
 import { claimIdentifiers } from './claim-identifiers.js';
 import { isIssue, readIdentifier } from './identifier-input.js';
 import { applyIdentifiers, type IdentifierChanges } from './identifiers.js';
-import { refuseLastSuperuser } from './superusers.js';
+import { requireOtherSuperuser } from './superusers.js';
 
 /** An absent field is left as it is; null removes an identifier. */
 export interface UserChanges {
@@ -52,23 +52,23 @@ type Flags = Partial<Record<(typeof flagFields)[number], boolean>>;
  */
 export async function updateUser(
   app: App,
-  caller: Caller,
+  actor: Actor,
   { id, input, currentPassword }: { id: string | null; input: UserChanges; currentPassword: string | null },
 ): Promise<{ user: User }> {
-  const viewer = requireViewer(caller);
+  const viewer = requireViewer(actor);
   const self = id === null || id.toLowerCase() === viewer.user.id;
   const given = <Field extends keyof UserChanges>(fields: readonly Field[]) =>
     fields.filter((field) => input[field] !== undefined);
   if (self && given(flagFields).length > 0) throw new ForbiddenError('Nobody changes their own state or roles.');
-  if (!self) requirePermissionsFor(caller, given([...identifierKinds, ...flagFields]));
+  if (!self) requirePermissionsFor(actor, given([...identifierKinds, ...flagFields]));
   const { flags, identifiers } = readChanges(app, input);
-  if (self && identifiers.size > 0) await requireProof(app, caller, currentPassword);
+  if (self && identifiers.size > 0) await requireProof(app, actor, currentPassword);
 
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
   const claimed = [...identifiers.values()].filter((identifier) => identifier !== null);
   if (claimed.length > 0 && !hasPermission(viewer.user, 'identity.change_user'))
-    await limitIdentifierChanges(app, caller.client);
+    await limitIdentifierChanges(app, actor.client);
   const change = async (tx: Database) => {
     if (Object.keys(flags).length > 0) await acquireLock(tx, 'superusers');
     const before = await lockUser(tx, targetId);
@@ -80,7 +80,7 @@ export async function updateUser(
     emitRevocations(tx, { userId: user.id, count: ended, reason: 'deactivated' });
     return { user };
   };
-  return claimIdentifiers(app, caller, { identifiers: claimed, ownId: targetId }, change);
+  return claimIdentifiers(app, actor, { identifiers: claimed, ownId: targetId }, change);
 }
 
 /** Emits which identifiers and flags have changed. */
@@ -99,9 +99,9 @@ function emitChanges(tx: Database, before: User, user: User): void {
  * An empty change needs the right to see the user, because it answers with the user.
  * @throws {ForbiddenError}
  */
-function requirePermissionsFor(caller: Caller, fields: (keyof UserChanges)[]): void {
-  requirePermission(caller, 'identity.view_user');
-  for (const field of fields) requirePermission(caller, permissionByField[field]);
+function requirePermissionsFor(actor: Actor, fields: (keyof UserChanges)[]): void {
+  requirePermission(actor, 'identity.view_user');
+  for (const field of fields) requirePermission(actor, permissionByField[field]);
 }
 
 /** @throws {ValidationError} with every issue of every field */
@@ -121,7 +121,7 @@ function readChanges(app: App, input: UserChanges): { flags: Flags; identifiers:
     if (read !== null && isIssue(read)) issues.push(read);
     else identifiers.set(field, read);
   }
-  refuseIssues(issues);
+  throwIfInvalid(issues);
   return { flags, identifiers };
 }
 
@@ -131,8 +131,8 @@ export async function applyFlags(tx: Database, user: User, flags: Flags): Promis
   if (changed.length === 0) return 0;
   const after = { ...user, ...flags };
   if (!after.isActive || !after.isSuperuser)
-    await refuseLastSuperuser(tx, user, after.isActive ? 'isSuperuser' : 'isActive');
+    await requireOtherSuperuser(tx, user, after.isActive ? 'isSuperuser' : 'isActive');
   await updateUserRow(tx, user.id, flags);
   await voidOneTimePasswords(tx, user.id);
-  return after.isActive ? 0 : revokeSessionsOf(tx, user.id);
+  return after.isActive ? 0 : markSessionsRevoked(tx, user.id);
 }

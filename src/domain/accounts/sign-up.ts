@@ -2,9 +2,9 @@
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import type { User } from '../../database/users.queries.js';
+import type { Actor } from '../actor.js';
 import { completeSignIn } from '../authentication/complete-sign-in.js';
 import { countAndHash } from '../authentication/counted-hashing.js';
-import type { Caller } from '../caller.js';
 import { emit } from '../events/events.js';
 import { limitSignUps } from '../rate-limits.js';
 import type { SessionTokens } from '../sessions/sessions.js';
@@ -18,16 +18,16 @@ import { insertAccount, type NewAccountInput, readAccount } from './new-account.
  */
 export async function createUser(
   app: App,
-  caller: Caller,
+  actor: Actor,
   input: NewAccountInput,
 ): Promise<{ user: User; tokens: SessionTokens | null }> {
   const { identifiers, password } = await readAccount(app, input);
-  const passwordHash = await countSignUp(app, caller, password);
+  const passwordHash = await countSignUp(app, actor, password);
   const proofs = passwordHash === null ? [] : [{ method: 'PASSWORD' as const }];
-  return claimIdentifiers(app, caller, { identifiers }, async (tx) => {
+  return claimIdentifiers(app, actor, { identifiers }, async (tx) => {
     const user = await insertAccount(app, tx, identifiers, { passwordHash });
     const signedIn =
-      caller.viewer === null ? await completeSignIn(app, tx, caller, { user, proofs, occasion: 'sign-up' }) : null;
+      actor.viewer === null ? await completeSignIn(app, tx, actor, { user, proofs, occasion: 'sign-up' }) : null;
     const tokens = signedIn?.tokens ?? null;
     emit(tx, { type: 'signed-up', user, session: tokens?.session ?? null });
     return { user, tokens };
@@ -35,7 +35,7 @@ export async function createUser(
 }
 
 /** @returns the password's hash; null where there is no password */
-async function countSignUp(app: App, { client }: Caller, password: string | null): Promise<string | null> {
+async function countSignUp(app: App, { client }: Actor, password: string | null): Promise<string | null> {
   const count = (tx: Database) => limitSignUps(app, tx, client);
   if (password !== null) return countAndHash(app, count, ({ hash }) => hash(password));
   await app.db.transaction(count);

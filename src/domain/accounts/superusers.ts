@@ -4,9 +4,9 @@ import type { Database } from '../../database/database.js';
 import { acquireLock } from '../../database/locks.js';
 import { hasOtherActiveSuperuser, hasSuperuser, type User } from '../../database/users.queries.js';
 import { sameBytes, sha256 } from '../../security/hmac.js';
+import type { Actor } from '../actor.js';
 import { requirePermission } from '../authorization/authority.js';
 import { hasPermission } from '../authorization/permissions.js';
-import type { Caller } from '../caller.js';
 import { ForbiddenError, UnauthenticatedError, ValidationError } from '../errors.js';
 import { emit } from '../events/events.js';
 import { claimIdentifiers } from './claim-identifiers.js';
@@ -20,35 +20,35 @@ import { insertAccount, type NewAccountInput, readAccount } from './new-account.
  */
 export async function createSuperuser(
   app: App,
-  caller: Caller,
+  actor: Actor,
   bootstrapSecret: string | null,
   input: NewAccountInput,
 ): Promise<{ user: User }> {
   const holdsSecret = bootstrapSecret !== null && isBootstrapSecret(app, bootstrapSecret);
-  const bootstrap = holdsSecret && !hasPermission(caller.viewer?.user, 'identity.add_superuser');
+  const bootstrap = holdsSecret && !hasPermission(actor.viewer?.user, 'identity.add_superuser');
   if (!bootstrap) {
-    if (caller.viewer === null && bootstrapSecret !== null)
+    if (actor.viewer === null && bootstrapSecret !== null)
       throw new UnauthenticatedError('The bootstrap secret is not valid.');
-    requirePermission(caller, 'identity.add_superuser');
+    requirePermission(actor, 'identity.add_superuser');
   }
-  return { user: await makeSuperuser(app, caller, input, bootstrap) };
+  return { user: await insertSuperuser(app, actor, input, bootstrap) };
 }
 
 /**
  * Makes a superuser for whoever has the right to, which is not asked here.
- * @param caller null on the command line
+ * @param actor null on the command line
  * @param first whether there must be none yet
  */
-export async function makeSuperuser(
+export async function insertSuperuser(
   app: App,
-  caller: Caller | null,
+  actor: Actor | null,
   input: NewAccountInput,
   first = false,
 ): Promise<User> {
   const { identifiers, password } = await readAccount(app, input);
   const passwordHash = password === null ? null : await app.passwords.hash(password);
-  const by = caller === null ? 'command line' : first ? 'bootstrap secret' : 'by a superuser';
-  return claimIdentifiers(app, caller, { identifiers }, async (tx) => {
+  const by = actor === null ? 'command line' : first ? 'bootstrap secret' : 'by a superuser';
+  return claimIdentifiers(app, actor, { identifiers }, async (tx) => {
     await acquireLock(tx, 'superusers');
     if (first && (await hasSuperuser(tx)))
       throw new ForbiddenError('There is a superuser already: the bootstrap secret has served.');
@@ -72,7 +72,7 @@ function isBootstrapSecret({ bootstrapSecret }: App, given: string): boolean {
  * @param field that the issue names
  * @throws {ValidationError} `LAST_SUPERUSER`
  */
-export async function refuseLastSuperuser(tx: Database, user: User, field: string | null): Promise<void> {
+export async function requireOtherSuperuser(tx: Database, user: User, field: string | null): Promise<void> {
   if (!user.isSuperuser || !user.isActive || (await hasOtherActiveSuperuser(tx, user.id))) return;
   throw new ValidationError([{ field, code: 'LAST_SUPERUSER', message: 'This is the last active superuser.' }]);
 }

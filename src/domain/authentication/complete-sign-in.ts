@@ -3,7 +3,7 @@ import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import type { AuthenticationMethod, OneTimePasswordPurpose } from '../../database/schema.js';
 import { type User, updateLastLogin } from '../../database/users.queries.js';
-import type { Caller } from '../caller.js';
+import type { Actor } from '../actor.js';
 import { emit } from '../events/events.js';
 import { openSession, type SessionTokens } from '../sessions/sessions.js';
 
@@ -26,14 +26,14 @@ export interface SignIn {
 export async function completeSignIn(
   app: App,
   tx: Database,
-  caller: Caller,
+  actor: Actor,
   { user, proofs, occasion }: SignIn,
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const isSignUp = occasion === 'sign-up';
   const lastLogin = isSignUp ? user.lastLogin : await updateLastLogin(tx, user.id);
   const methods = proofs.map(({ method }) => method);
   // With the login before this one: whether there was any tells a new device from a first sign-in.
-  const { newDevice, ...tokens } = await openSession(app, tx, { user, methods, client: caller.client });
+  const { newDevice, ...tokens } = await openSession(app, tx, { user, methods, client: actor.client });
   const { session } = tokens;
   const signedIn = { ...user, lastLogin };
   const oneTimePasswords = proofs.flatMap(({ oneTimePassword }) => oneTimePassword ?? []);

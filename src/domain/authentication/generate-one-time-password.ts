@@ -2,13 +2,13 @@
 import type { App } from '../../app/app.js';
 import type { OneTimePasswordPurpose } from '../../database/schema.js';
 import { findSecurityTokens } from '../../database/security-tokens.queries.js';
+import type { Actor } from '../actor.js';
 import { requirePermission } from '../authorization/authority.js';
 import { mayObtainCredentials } from '../authorization/permissions.js';
-import type { Caller } from '../caller.js';
 import { ForbiddenError, NotFoundError } from '../errors.js';
 import { emit, transact } from '../events/events.js';
-import { isGoodFor, makeOneTimePassword } from './one-time-password.js';
-import { checkSecurityTokenId, inspect, type SecurityTokenView } from './security-tokens.js';
+import { issueOneTimePassword, isUsableFor } from './one-time-password.js';
+import { checkSecurityTokenId, type SecurityTokenView, toOwnerView } from './security-tokens.js';
 
 /**
  * Makes a one-time password and tells it to the superuser who asks, for delivery by a channel of one's own.
@@ -17,24 +17,24 @@ import { checkSecurityTokenId, inspect, type SecurityTokenView } from './securit
  */
 export async function generateOneTimePassword(
   app: App,
-  caller: Caller,
+  actor: Actor,
   tokenId: string,
   purpose: OneTimePasswordPurpose,
 ): Promise<{ securityToken: SecurityTokenView; oneTimePassword: string; expiresAt: Date }> {
-  const viewer = requirePermission(caller, 'identity.generate_one_time_password');
+  const viewer = requirePermission(actor, 'identity.generate_one_time_password');
   const kind = checkSecurityTokenId(app, tokenId);
   const [token] = await findSecurityTokens(app.db, { id: tokenId });
-  if (token === undefined || !isGoodFor(purpose, token, token.user)) throw new NotFoundError();
+  if (token === undefined || !isUsableFor(purpose, token, token.user)) throw new NotFoundError();
   const own = token.userId === viewer.user.id;
   if (!mayObtainCredentials(viewer.user, token.user)) throw new NotFoundError();
   // It would make of an old session one that has just proved who is there.
   if (own && !viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
-  const { oneTimePassword, expiresAt, live } = await transact(app, caller, async (tx) => {
-    const made = await makeOneTimePassword(app, tx, { tokenId, kind, purpose }, token);
+  const { oneTimePassword, expiresAt, live } = await transact(app, actor, async (tx) => {
+    const made = await issueOneTimePassword(app, tx, { tokenId, kind, purpose }, token);
     const { userId } = token;
     if (made.live) emit(tx, { type: 'one-time-password-generated', userId, securityTokenId: tokenId, purpose });
     return made;
   });
   if (!live) throw new NotFoundError();
-  return { securityToken: inspect({ ...token, expiresAt }), oneTimePassword, expiresAt };
+  return { securityToken: toOwnerView({ ...token, expiresAt }), oneTimePassword, expiresAt };
 }

@@ -24,7 +24,7 @@ export async function passwordIssue(
   };
   return (
     lengthIssue(field, password, policy) ??
-    strengthIssue(field, await app.passwords.score(password, contextOf(identifiers)), policy)
+    strengthIssue(field, await app.passwords.score(password, toContextWords(identifiers)), policy)
   );
 }
 
@@ -57,7 +57,7 @@ export function strengthIssue(
 }
 
 /** The words of a user that a password should not be made of. */
-export function contextOf(identifiers: Pick<Identifier, 'kind' | 'value'>[]): string[] {
+export function toContextWords(identifiers: Pick<Identifier, 'kind' | 'value'>[]): string[] {
   return identifiers.flatMap(({ kind, value }) => {
     if (kind === 'username') return [value];
     if (kind === 'phone') return [value, value.slice(1)];

@@ -1,25 +1,25 @@
 /** Proving who one is by a password: to sign in, or once more while one is. */
 import { randomUUID } from 'node:crypto';
 import type { App } from '../../app/app.js';
-import { clearSignInThrottles, reserveSignIn } from '../../database/credentials.queries.js';
 import type { Database } from '../../database/database.js';
-import { giveBackRateLimits, takeGuess } from '../../database/rate-limits.queries.js';
+import { consumeAttempt, refundRateLimits } from '../../database/rate-limits.queries.js';
+import { clearSignInThrottles, reserveSignInAttempts } from '../../database/sign-in-throttles.queries.js';
 import {
-  type FoundUser,
   findUsersByKeys,
   lockUser,
   type User,
+  type UserMatch,
   updatePasswordHash,
 } from '../../database/users.queries.js';
 import { hmac } from '../../security/hmac.js';
+import type { Actor, ClientInfo } from '../actor.js';
 import { requireViewer } from '../authorization/authority.js';
-import type { Caller, Client } from '../caller.js';
 import { knownDeviceSeconds } from '../durations.js';
 import { InvalidCredentialsError, TimeoutError, ValidationError } from '../errors.js';
 import { auditAttempt } from '../events/audit.js';
 import { transact } from '../events/events.js';
 import { type Identifier, identifierKinds, inferKind, parseAs } from '../identifiers.js';
-import { guessLimit } from '../rate-limits.js';
+import { attemptLimit } from '../rate-limits.js';
 import type { SessionTokens } from '../sessions/sessions.js';
 import { completeSignIn } from './complete-sign-in.js';
 import { countAndHash } from './counted-hashing.js';
@@ -50,21 +50,21 @@ interface Typed {
  */
 export async function authenticate(
   app: App,
-  caller: Caller,
+  actor: Actor,
   input: AuthenticateInput,
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const typed = readIdentifiers(app, input);
   const { match, passwordHash, attempt, right, upgradedHash } = await countAndHash(
     app,
     async (tx) => {
-      const match = await findMatch(tx, caller.client, typed);
+      const match = await findMatch(tx, actor.client, typed);
       const attempt = await reserve(app, tx, {
         typed,
-        client: caller.client,
+        client: actor.client,
         knownNetwork: match?.knownNetwork ?? false,
       }).catch((error) => {
         if (error instanceof TimeoutError)
-          auditAttempt(app, caller, { kind: 'SIGN_IN_TIMED_OUT', subjectId: match?.user.id ?? null });
+          auditAttempt(app, actor, { kind: 'SIGN_IN_TIMED_OUT', subjectId: match?.user.id ?? null });
         throw error;
       });
       return { match, attempt };
@@ -78,28 +78,28 @@ export async function authenticate(
     },
   );
   if (match === undefined || !right || !match.user.isActive) {
-    auditAttempt(app, caller, { kind: 'SIGN_IN_FAILED', subjectId: match?.user.id ?? null });
+    auditAttempt(app, actor, { kind: 'SIGN_IN_FAILED', subjectId: match?.user.id ?? null });
     throw new InvalidCredentialsError();
   }
 
-  return transact(app, caller, async (tx) => {
+  return transact(app, actor, async (tx) => {
     const user = await lockUser(tx, match.user.id);
     // Judged again now that nobody can change it: what was right while it was hashed may have been changed since.
     if (user === undefined || !user.isActive || user.passwordHash !== passwordHash) throw new InvalidCredentialsError();
     await clearSignInThrottles(tx, attempt.keys);
-    await giveBackRateLimits(tx, attempt.guesses);
+    await refundRateLimits(tx, attempt.attemptEventIds);
     if (upgradedHash !== undefined) await updatePasswordHash(tx, user.id, upgradedHash);
-    return completeSignIn(app, tx, caller, { user, proofs: [{ method: 'PASSWORD' }], occasion: 'sign-in' });
+    return completeSignIn(app, tx, actor, { user, proofs: [{ method: 'PASSWORD' }], occasion: 'sign-in' });
   });
 }
 
 /** The user whom everything that was typed names. */
-async function findMatch(tx: Database, { network }: Client, typed: Typed[]): Promise<FoundUser | undefined> {
+async function findMatch(tx: Database, { network }: ClientInfo, typed: Typed[]): Promise<UserMatch | undefined> {
   const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [{ kind, key }]));
   if (keys.length < typed.length) return undefined;
   const [found, ...others] = await findUsersByKeys(tx, keys, { network, withinSeconds: knownDeviceSeconds });
   if (found === undefined || others.length > 0) return undefined;
-  return keys.every(({ kind, key }) => keyOf(found.user, kind) === key) ? found : undefined;
+  return keys.every(({ kind, key }) => getKey(found.user, kind) === key) ? found : undefined;
 }
 
 /**
@@ -109,11 +109,11 @@ async function findMatch(tx: Database, { network }: Client, typed: Typed[]): Pro
  */
 export async function requireProof(
   app: App,
-  caller: Caller,
+  actor: Actor,
   currentPassword: string | null,
-  recent: boolean = requireViewer(caller).recentlyAuthenticated,
+  recent: boolean = requireViewer(actor).recentlyAuthenticated,
 ): Promise<void> {
-  const { user } = requireViewer(caller);
+  const { user } = requireViewer(actor);
   if (currentPassword === null) {
     if (!recent) throw new InvalidCredentialsError('Give the current password, or authenticate again first.');
     return;
@@ -126,7 +126,7 @@ export async function requireProof(
     ({ verify }) => verify(currentPassword, user.passwordHash),
   );
   if (!right) {
-    auditAttempt(app, caller, { kind: 'CURRENT_PASSWORD_REFUSED', subjectId: user.id });
+    auditAttempt(app, actor, { kind: 'CURRENT_PASSWORD_REFUSED', subjectId: user.id });
     throw new InvalidCredentialsError('The current password is not right.');
   }
   await clearSignInThrottles(app.db, [key]);
@@ -158,7 +158,7 @@ function readIdentifiers(app: App, { identifier, username, email, phone }: Authe
   });
 }
 
-function keyOf(user: User, kind: Identifier['kind']): string | null {
+function getKey(user: User, kind: Identifier['kind']): string | null {
   return { username: user.usernameKey, email: user.emailKey, phone: user.phone }[kind];
 }
 
@@ -170,12 +170,12 @@ function keyOf(user: User, kind: Identifier['kind']): string | null {
 async function reserve(
   app: App,
   tx: Database,
-  { typed, client, knownNetwork }: { typed: Typed[]; client: Client; knownNetwork: boolean },
-): Promise<{ keys: Buffer[]; guesses: bigint[] }> {
+  { typed, client, knownNetwork }: { typed: Typed[]; client: ClientInfo; knownNetwork: boolean },
+): Promise<{ keys: Buffer[]; attemptEventIds: bigint[] }> {
   const { throttles } = app.keys;
   const byClient = waitSchedule({ maxWaitSeconds: 3600, maxFailures: null });
   const byAll = waitSchedule({ maxWaitSeconds: 60, maxFailures: null });
-  const throttlesOf = typed.flatMap(({ kind, key, text }) => {
+  const throttlesByIdentifier = typed.flatMap(({ kind, key, text }) => {
     const subject = key === null ? hmac(throttles, 'no-identifier', text) : hmac(throttles, 'identifier', key);
     return [
       { key: hmac(throttles, 'sign-in-by-client', kind, subject, client.network), schedule: byClient, binding: true },
@@ -184,18 +184,18 @@ async function reserve(
     ];
   });
   // In one order for all, here and where they are cleared, so that no two transactions wait for each other.
-  const all = throttlesOf.sort((a, b) => a.key.compare(b.key));
+  const all = throttlesByIdentifier.sort((a, b) => a.key.compare(b.key));
   await reserveAll(
     tx,
     all.filter(({ binding }) => binding),
   );
-  const guess = knownNetwork ? { events: [] } : await takeGuess(tx, guessLimit(app, client));
-  if (guess.limited !== undefined) throw new TimeoutError(guess.limited);
-  return { keys: all.map(({ key }) => key), guesses: guess.events };
+  const counted = knownNetwork ? { events: [] } : await consumeAttempt(tx, attemptLimit(app, client));
+  if (counted.limited !== undefined) throw new TimeoutError(counted.limited);
+  return { keys: all.map(({ key }) => key), attemptEventIds: counted.events };
 }
 
 /** @throws {TimeoutError} which rolls back what the others have counted */
 async function reserveAll(tx: Database, throttles: { key: Buffer; schedule: number[] }[]): Promise<void> {
-  const refused = (await reserveSignIn(tx, throttles, randomUUID())).filter(({ reserved }) => !reserved);
+  const refused = (await reserveSignInAttempts(tx, throttles, randomUUID())).filter(({ reserved }) => !reserved);
   if (refused.length > 0) throw new TimeoutError(refused.reduce((a, b) => (b.retryAt > a.retryAt ? b : a)));
 }

@@ -3,10 +3,10 @@ import type { App } from '../../app/app.js';
 import { clearFailures } from '../../database/one-time-passwords.queries.js';
 import type { SecurityTokenKind } from '../../database/schema.js';
 import { findSecurityTokens, type SecurityToken } from '../../database/security-tokens.queries.js';
-import { authenticators, kindOfTokenId, tokenIdOf } from '../authenticators/registry.js';
-import { ownsSecurityToken, provesUser, requireViewer } from '../authorization/authority.js';
+import type { Actor } from '../actor.js';
+import { authenticators, computeTokenId, getTokenKind } from '../authenticators/registry.js';
+import { canSignInWith, ownsSecurityToken, requireViewer } from '../authorization/authority.js';
 import { hasPermission } from '../authorization/permissions.js';
-import type { Caller } from '../caller.js';
 import { BadUserInputError, ForbiddenError, NotFoundError } from '../errors.js';
 import { emit, transact } from '../events/events.js';
 import { parseIdentifier } from '../identifiers.js';
@@ -28,28 +28,30 @@ export interface SecurityTokenView {
  * The ways to prove the user of an identifier: by address that address alone, whoever has it or nobody; by username all of its user's.
  * @throws {TimeoutError} over the look-ups of this client
  */
-export async function lookUpSecurityTokens(app: App, caller: Caller, text: string): Promise<SecurityTokenView[]> {
-  await limitLookUps(app, caller.client);
+export async function lookUpSecurityTokens(app: App, actor: Actor, text: string): Promise<SecurityTokenView[]> {
+  await limitLookUps(app, actor.client);
   const identifier = parseIdentifier(text, app.config.defaultRegion);
   if (typeof identifier === 'string') return [];
   if (identifier.kind === 'username') {
     const tokens = await findSecurityTokens(app.db, { usernameKey: identifier.key });
     return tokens
-      .filter((token) => provesUser(token, token.user) || mayInspect(caller, token))
-      .map((token) => (mayInspect(caller, token) ? inspect(token) : conceal(token)));
+      .filter((token) => canSignInWith(token, token.user) || canSeeDetails(actor, token))
+      .map((token) => (canSeeDetails(actor, token) ? toOwnerView(token) : toPublicView(token)));
   }
   const { kind, key, value } = identifier;
-  const id = tokenIdOf(app, { kind, key });
+  const id = computeTokenId(app, { kind, key });
   const [token] = await findSecurityTokens(app.db, { id });
   // From what was typed, not from what is stored: the stored form would tell that there is one.
-  const concealed = conceal({ id, kind, address: value });
-  return [token !== undefined && mayInspect(caller, token) ? { ...inspect(token), name: concealed.name } : concealed];
+  const concealed = toPublicView({ id, kind, address: value });
+  return [
+    token !== undefined && canSeeDetails(actor, token) ? { ...toOwnerView(token), name: concealed.name } : concealed,
+  ];
 }
 
 /** The tokens of a user for whoever sees the user. */
-export async function listSecurityTokens(app: App, caller: Caller, userId: string): Promise<SecurityTokenView[]> {
+export async function listSecurityTokens(app: App, actor: Actor, userId: string): Promise<SecurityTokenView[]> {
   const tokens = await findSecurityTokens(app.db, { userId });
-  return tokens.map((token) => (mayInspect(caller, token) ? inspect(token) : conceal(token)));
+  return tokens.map((token) => (canSeeDetails(actor, token) ? toOwnerView(token) : toPublicView(token)));
 }
 
 /**
@@ -60,53 +62,61 @@ export async function listSecurityTokens(app: App, caller: Caller, userId: strin
  */
 export async function unlockSecurityToken(
   app: App,
-  caller: Caller,
+  actor: Actor,
   tokenId: string,
 ): Promise<{ securityToken: SecurityTokenView }> {
-  const viewer = requireViewer(caller);
+  const viewer = requireViewer(actor);
   checkSecurityTokenId(app, tokenId);
   if (!hasPermission(viewer.user, 'identity.unlock_security_token')) {
-    if (!ownsSecurityToken(app, caller, tokenId)) throw new ForbiddenError();
+    if (!ownsSecurityToken(app, actor, tokenId)) throw new ForbiddenError();
     if (!viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
     await limitUnlocks(app, tokenId);
   }
-  return { securityToken: await freeSecurityToken(app, caller, tokenId) };
+  return { securityToken: await clearAttempts(app, actor, tokenId) };
 }
 
 /**
  * Frees a security token for whoever has the right to, which is not asked here.
- * @param caller null on the command line
+ * @param actor null on the command line
  * @throws {NotFoundError} for an address that nobody has
  */
-export async function freeSecurityToken(app: App, caller: Caller | null, tokenId: string): Promise<SecurityTokenView> {
-  return transact(app, caller, async (tx) => {
+export async function clearAttempts(app: App, actor: Actor | null, tokenId: string): Promise<SecurityTokenView> {
+  return transact(app, actor, async (tx) => {
     await clearFailures(tx, tokenId);
     const [token] = await findSecurityTokens(tx, { id: tokenId });
     if (token === undefined) throw new NotFoundError();
     emit(tx, { type: 'security-token-unlocked', userId: token.userId, securityTokenId: tokenId });
-    return inspect(token);
+    return toOwnerView(token);
   });
 }
 
 /** @throws {BadUserInputError} for an id that was never given out; nothing is stored for it */
 export function checkSecurityTokenId(app: App, id: string): SecurityTokenKind {
-  const kind = kindOfTokenId(app, id);
+  const kind = getTokenKind(app, id);
   if (kind === undefined) throw new BadUserInputError('This is not the id of a security token.');
   return kind;
 }
 
 /** With what only the owner and staff see. */
-export function inspect(token: SecurityToken): SecurityTokenView {
+export function toOwnerView(token: SecurityToken): SecurityTokenView {
   const { verifiedAt, failureCount, retryAt, expiresAt } = token;
-  return { ...conceal(token), verified: verifiedAt !== null, failureCount, retryAt, expiresAt };
+  return { ...toPublicView(token), verified: verifiedAt !== null, failureCount, retryAt, expiresAt };
 }
 
-function mayInspect({ viewer }: Caller, token: SecurityToken): boolean {
+function canSeeDetails({ viewer }: Actor, token: SecurityToken): boolean {
   if (viewer === null) return false;
   return viewer.user.id === token.userId || hasPermission(viewer.user, 'identity.view_security_token');
 }
 
-function conceal({ id, kind, address }: { id: string; kind: SecurityTokenKind; address: string }): SecurityTokenView {
-  const name = authenticators[kind].obscure(address);
+function toPublicView({
+  id,
+  kind,
+  address,
+}: {
+  id: string;
+  kind: SecurityTokenKind;
+  address: string;
+}): SecurityTokenView {
+  const name = authenticators[kind].mask(address);
   return { id, kind, name, verified: null, failureCount: null, retryAt: null, expiresAt: null };
 }

@@ -32,9 +32,9 @@ export interface Authenticator {
   method: { name: AuthenticationMethod; description: string; reference: string };
   /** what users sign in by, where its addresses are that; null where they are not columns of `users` */
   identifies: AddressKind | null;
-  addressesOf(user: User): UserAddresses;
+  getAddresses(user: User): UserAddresses;
   /** @param address as stored */
-  obscure(address: string): string;
+  mask(address: string): string;
   /** Whether this service can send to the address. */
   isReachable(app: App, address: string): boolean;
   oneTimePasswordFormat(app: App): { length: number; alphabet: string };

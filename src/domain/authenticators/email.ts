@@ -1,6 +1,6 @@
 /** One-time passwords by email. */
 import type { Authenticator } from './authenticator.js';
-import { obscureEmail } from './masking.js';
+import { maskEmail } from './masking.js';
 
 export const email: Authenticator = {
   kind: 'email',
@@ -13,13 +13,13 @@ export const email: Authenticator = {
     reference: 'otp',
   },
   identifies: 'email',
-  addressesOf: ({ email, emailKey, emailVerified, pendingEmail }) => ({
+  getAddresses: ({ email, emailKey, emailVerified, pendingEmail }) => ({
     address: email,
     key: emailKey,
     verified: emailVerified,
     pending: pendingEmail,
   }),
-  obscure: obscureEmail,
+  mask: maskEmail,
   isReachable: (app) => app.channels.has('email'),
   oneTimePasswordFormat: (app) => app.config.oneTimePassword.email,
   sendLimits: () => [],

@@ -11,21 +11,21 @@ import { sms } from './sms.js';
 export const authenticators: Record<SecurityTokenKind, Authenticator> = { email, phone: sms };
 
 /** @param key the comparison key of the address */
-export function tokenIdOf(app: App, { kind, key }: { kind: SecurityTokenKind; key: string }): string {
+export function computeTokenId(app: App, { kind, key }: { kind: SecurityTokenKind; key: string }): string {
   return securityTokenId(app.keys.securityTokenIds, { kind, prefix: authenticators[kind].idPrefix }, key);
 }
 
 /** The kind of the security token of that id; undefined for an id that was never given out. */
-export function kindOfTokenId(app: App, id: string): SecurityTokenKind | undefined {
+export function getTokenKind(app: App, id: string): SecurityTokenKind | undefined {
   const prefix = securityTokenIdPrefix(app.keys.securityTokenIds, id);
   return Object.values(authenticators).find(({ idPrefix }) => idPrefix === prefix)?.kind;
 }
 
 /** Whether the token is of an address that the user has or has asked to have, told without asking the database. */
-export function isTokenOf(app: App, user: User, tokenId: string): boolean {
-  return Object.values(authenticators).some(({ kind, addressesOf }) => {
-    const { key, pending } = addressesOf(user);
+export function hasToken(app: App, user: User, tokenId: string): boolean {
+  return Object.values(authenticators).some(({ kind, getAddresses }) => {
+    const { key, pending } = getAddresses(user);
     const keys = [key, pending === null ? null : comparisonKey(pending)];
-    return keys.some((each) => each !== null && tokenId === tokenIdOf(app, { kind, key: each }));
+    return keys.some((each) => each !== null && tokenId === computeTokenId(app, { kind, key: each }));
   });
 }

@@ -1,8 +1,8 @@
 /** One-time passwords by SMS. */
-import { callingCodeOf } from '../identifiers.js';
+import { getCallingCode } from '../identifiers.js';
 import { smsPrefixLimit } from '../rate-limits.js';
 import type { Authenticator } from './authenticator.js';
-import { obscurePhone } from './masking.js';
+import { maskPhone } from './masking.js';
 
 export const sms: Authenticator = {
   kind: 'phone',
@@ -14,16 +14,16 @@ export const sms: Authenticator = {
     reference: 'sms',
   },
   identifies: 'phone',
-  addressesOf: ({ phone, phoneVerified, pendingPhone }) => ({
+  getAddresses: ({ phone, phoneVerified, pendingPhone }) => ({
     address: phone,
     // A number in E.164 is its own key.
     key: phone,
     verified: phoneVerified,
     pending: pendingPhone,
   }),
-  obscure: obscurePhone,
+  mask: maskPhone,
   isReachable: (app, phone) =>
-    app.channels.has('sms') && (app.config.smsDialCodes?.includes(callingCodeOf(phone)) ?? true),
+    app.channels.has('sms') && (app.config.smsDialCodes?.includes(getCallingCode(phone)) ?? true),
   oneTimePasswordFormat: (app) => app.config.oneTimePassword.phone,
   sendLimits: (app, phone) => [smsPrefixLimit(app, phone)],
   send: (app, to, content) => app.deliver({ kind: 'one-time-password', channel: 'sms', to, ...content }),

@@ -2,13 +2,13 @@
 import type { App } from '../../app/app.js';
 import type { SecurityTokenRow } from '../../database/schema.js';
 import type { User } from '../../database/users.queries.js';
-import { isTokenOf } from '../authenticators/registry.js';
-import type { Caller, Viewer } from '../caller.js';
+import type { Actor, Viewer } from '../actor.js';
+import { hasToken } from '../authenticators/registry.js';
 import { ForbiddenError, UnauthenticatedError } from '../errors.js';
 import { hasPermission, isPrivileged, type Permission } from './permissions.js';
 
 /** @throws {UnauthenticatedError} */
-export function requireViewer({ viewer }: Caller): Viewer {
+export function requireViewer({ viewer }: Actor): Viewer {
   if (viewer === null) throw new UnauthenticatedError();
   return viewer;
 }
@@ -17,8 +17,8 @@ export function requireViewer({ viewer }: Caller): Viewer {
  * @throws {UnauthenticatedError}
  * @throws {ForbiddenError}
  */
-export function requirePermission(caller: Caller, permission: Permission): Viewer {
-  const viewer = requireViewer(caller);
+export function requirePermission(actor: Actor, permission: Permission): Viewer {
+  const viewer = requireViewer(actor);
   if (!hasPermission(viewer.user, permission)) throw new ForbiddenError();
   return viewer;
 }
@@ -29,15 +29,15 @@ export function isId(text: string): boolean {
 }
 
 /** Whether the token is of an address of the caller's, told without asking the database. */
-export function ownsSecurityToken(app: App, { viewer }: Caller, tokenId: string): boolean {
-  return viewer !== null && isTokenOf(app, viewer.user, tokenId);
+export function ownsSecurityToken(app: App, { viewer }: Actor, tokenId: string): boolean {
+  return viewer !== null && hasToken(app, viewer.user, tokenId);
 }
 
 /**
  * Whether an address proves its user to somebody who is not signed in. Only a verified one does; or, as long as no address of the account
  * has ever been verified, the one given at sign-up: else nobody who signed up without a password could come back. Not for staff and superusers.
  */
-export function provesUser(token: SecurityTokenRow, user: User): boolean {
+export function canSignInWith(token: SecurityTokenRow, user: User): boolean {
   if (!user.isActive) return false;
   if (token.verifiedAt !== null) return true;
   return token.givenAtSignUp && user.firstVerifiedAt === null && !isPrivileged(user);

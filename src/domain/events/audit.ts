@@ -7,10 +7,10 @@ import {
   type NewAuditEvent,
 } from '../../database/audit-events.queries.js';
 import type { AuditEventKind, AuditEventRow } from '../../database/schema.js';
+import type { Actor } from '../actor.js';
 import { isId, requirePermission } from '../authorization/authority.js';
-import type { Caller } from '../caller.js';
 import { BadUserInputError } from '../errors.js';
-import { cursorOf, foreignCursor, type Page, readCursor, readPage } from '../pages.js';
+import { decodeCursor, encodeCursor, invalidCursor, type Page, readPage } from '../pages.js';
 import type { EventBatch, IdentityEvent } from './events.js';
 
 export type { AuditEventKind } from '../../database/schema.js';
@@ -48,24 +48,24 @@ type AttemptKind =
   | 'SIGN_IN_TIMED_OUT';
 
 /** Records an audit event in the background. The events of a crash's last moment are lost, and in a flood all but the first. */
-export function auditAttempt(app: App, caller: Caller, attempt: AuditFacts<AttemptKind>): void {
-  app.record(toRow(caller, attempt));
+export function auditAttempt(app: App, actor: Actor, attempt: AuditFacts<AttemptKind>): void {
+  app.record(toRow(actor, attempt));
 }
 
-function toRows({ caller, events }: EventBatch): NewAuditEvent[] {
-  return events.flatMap(toFacts).map((facts) => toRow(caller, facts));
+function toRows({ actor, events }: EventBatch): NewAuditEvent[] {
+  return events.flatMap(toFacts).map((facts) => toRow(actor, facts));
 }
 
-function toRow(caller: Caller | null, facts: AuditFacts): NewAuditEvent {
+function toRow(actor: Actor | null, facts: AuditFacts): NewAuditEvent {
   return {
     kind: facts.kind,
-    actorId: facts.actorId ?? caller?.viewer?.user.id ?? null,
+    actorId: facts.actorId ?? actor?.viewer?.user.id ?? null,
     subjectId: facts.subjectId,
     sessionId: facts.sessionId ?? null,
     securityTokenId: facts.securityTokenId ?? null,
     detail: facts.detail ?? null,
-    ipAddress: caller?.client.ipAddress ?? null,
-    userAgent: caller?.client.userAgent ?? null,
+    ipAddress: actor?.client.ipAddress ?? null,
+    userAgent: actor?.client.userAgent ?? null,
   };
 }
 
@@ -145,17 +145,17 @@ export interface AuditQuery extends AuditFilter {
  */
 export async function listAuditEvents(
   app: App,
-  caller: Caller,
+  actor: Actor,
   { first, after, ...filter }: AuditQuery,
 ): Promise<Page<AuditEventRow>> {
-  requirePermission(caller, 'identity.view_audit_event');
+  requirePermission(actor, 'identity.view_audit_event');
   for (const instant of [filter.since, filter.until])
     if (instant !== null && !hasYear(instant)) throw new BadUserInputError('The year must be from 1 to 9999.');
   return readPage({ first, after }, async (limit) => {
     const position = after === null ? null : readPosition(after);
     if (filter.userId !== null && !isId(filter.userId)) return [];
     const found = await findAuditEvents(app.db, filter, limit, position);
-    return found.map((node) => ({ cursor: cursorOf(`event ${node.id}`), node }));
+    return found.map((node) => ({ cursor: encodeCursor(`event ${node.id}`), node }));
   });
 }
 
@@ -166,7 +166,7 @@ function hasYear(instant: Date): boolean {
 }
 
 function readPosition(cursor: string): bigint {
-  const [, id] = /^event (\d{1,18})$/.exec(readCursor(cursor)) ?? [];
-  if (id === undefined) throw foreignCursor();
+  const [, id] = /^event (\d{1,18})$/.exec(decodeCursor(cursor)) ?? [];
+  if (id === undefined) throw invalidCursor();
   return BigInt(id);
 }

@@ -6,7 +6,7 @@ import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import type { OneTimePasswordPurpose, SessionRow } from '../../database/schema.js';
 import type { User } from '../../database/users.queries.js';
-import type { Caller } from '../caller.js';
+import type { Actor } from '../actor.js';
 import type { AddressKind } from '../identifiers.js';
 
 type Session = Pick<SessionRow, 'id' | 'userId'>;
@@ -61,7 +61,7 @@ export type IdentityEvent =
 /** The events of one transaction, in their order, and who caused them. */
 export interface EventBatch {
   /** null on the command line */
-  caller: Caller | null;
+  actor: Actor | null;
   events: readonly IdentityEvent[];
 }
 
@@ -70,11 +70,11 @@ const collectors = new WeakMap<Database, IdentityEvent[]>();
 /**
  * Runs a transaction in which {@link emit} works. Subscribers add their rows before the commit, and do the rest after it.
  * A transaction that rolls back has emitted nothing.
- * @param caller null on the command line
+ * @param actor null on the command line
  */
-export async function transact<T>(app: App, caller: Caller | null, work: (tx: Database) => Promise<T>): Promise<T> {
+export async function transact<T>(app: App, actor: Actor | null, work: (tx: Database) => Promise<T>): Promise<T> {
   const events: IdentityEvent[] = [];
-  const batch: EventBatch = { caller, events };
+  const batch: EventBatch = { actor, events };
   const result = await app.db.transaction(async (tx) => {
     collectors.set(tx, events);
     const result = await work(tx);

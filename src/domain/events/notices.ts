@@ -4,7 +4,7 @@ import type { User } from '../../database/users.queries.js';
 import type { NoticeEvent } from '../../delivery/message.js';
 import { authenticators } from '../authenticators/registry.js';
 import type { AddressKind } from '../identifiers.js';
-import { takeSendLimits } from '../rate-limits.js';
+import { consumeSendLimits } from '../rate-limits.js';
 import type { EventBatch, IdentityEvent } from './events.js';
 
 /** Verified addresses. */
@@ -76,5 +76,5 @@ function notify(app: App, event: NoticeEvent, recipient: Recipient): void {
   if (kind === undefined || to === null) return;
   const channel = kind === 'email' ? 'email' : 'sms';
   const limits = authenticators[kind].sendLimits(app, to);
-  app.inBackground(takeSendLimits(app, limits).then(() => app.deliver({ kind: 'notice', channel, to, event })));
+  app.inBackground(consumeSendLimits(app, limits).then(() => app.deliver({ kind: 'notice', channel, to, event })));
 }

@@ -9,33 +9,33 @@ import {
 import { acquireLock } from '../../database/locks.js';
 import { claimIdentifiers } from '../accounts/claim-identifiers.js';
 import type { IdentifierKind } from '../identifiers.js';
-import { describeTaken, fieldsOfOthers, takenFields } from './collisions.js';
-import { type Candidate, rowOf, withoutParts } from './imported-user.js';
-import { type Ids, type ImportRun, insistently, sortBatch, tell } from './run.js';
+import { describeTaken, findConflictingFields, takenFields } from './collisions.js';
+import { type Candidate, toImportedRow, withoutParts } from './imported-user.js';
+import { type Ids, type ImportRun, reportProblem, retryTransient, sortBatch } from './run.js';
 import { updateImported } from './updates.js';
 
 /** Takes a batch: first what has changed, so that a name that somebody has given up there is free. */
-export async function takeBatch(run: ImportRun, batch: Candidate[]): Promise<Ids> {
+export async function importBatch(run: ImportRun, batch: Candidate[]): Promise<Ids> {
   const { app, options, summary } = run;
-  const { fresh, changed, ids } = await insistently(app, () => sortBatch(app.db, batch));
-  summary.unchanged += batch.length - fresh.length - changed.length;
+  const { newUsers, changed, ids } = await retryTransient(app, () => sortBatch(app.db, batch));
+  summary.unchanged += batch.length - newUsers.length - changed.length;
   // Of these there may be many: everybody who has signed in there since.
   const signedIn = changed.filter(isSignInOnly);
-  for (const known of changed.filter((one) => !isSignInOnly(one))) {
-    const { updated, problems } = await insistently(app, () => updateImported(app, known, options.source));
-    for (const problem of problems) tell(run, problem);
+  for (const changedUser of changed.filter((one) => !isSignInOnly(one))) {
+    const { updated, problems } = await retryTransient(app, () => updateImported(app, changedUser, options.source));
+    for (const problem of problems) reportProblem(run, problem);
     summary[updated ? 'updated' : 'unchanged'] += 1;
   }
-  await insistently(app, () => updateImportedLastLogins(app.db, signedIn));
+  await retryTransient(app, () => updateImportedLastLogins(app.db, signedIn));
   summary.updated += signedIn.length;
-  return fresh.length === 0 ? ids : [...ids, ...(await takeFresh(run, fresh))];
+  return newUsers.length === 0 ? ids : [...ids, ...(await insertNew(run, newUsers))];
 }
 
-async function takeFresh(run: ImportRun, fresh: Candidate[]): Promise<Ids> {
+async function insertNew(run: ImportRun, newUsers: Candidate[]): Promise<Ids> {
   const { app, summary } = run;
-  const named = fresh.filter(({ identifiers }) => Object.keys(identifiers).length > 0);
-  const rows = named.map((candidate) => ({ candidate, row: rowOf(app, candidate) }));
-  const taken = await insistently(app, () =>
+  const named = newUsers.filter(({ identifiers }) => Object.keys(identifiers).length > 0);
+  const rows = named.map((candidate) => ({ candidate, row: toImportedRow(app, candidate) }));
+  const taken = await retryTransient(app, () =>
     app.db.transaction(async (tx) => {
       // Of two imports at once one waits, rather than that each waits for a row of the other.
       await acquireLock(tx, 'imports');
@@ -46,33 +46,37 @@ async function takeFresh(run: ImportRun, fresh: Candidate[]): Promise<Ids> {
     }),
   );
   summary.created += taken.size;
-  summary.notTaken += fresh.length - named.length;
+  summary.notTaken += newUsers.length - named.length;
   const ids: Ids = [];
   for (const {
     candidate,
     row: { id },
   } of rows) {
-    const newId = taken.has(id) ? id : await takeSingly(run, candidate);
+    const newId = taken.has(id) ? id : await insertOne(run, candidate);
     if (newId !== null) ids.push([candidate.user.id, newId]);
   }
   return ids;
 }
 
 /** Takes one of whom somebody has an identifier, without that one. @returns the new id; null where no identifier is left */
-async function takeSingly(run: ImportRun, candidate: Candidate): Promise<string | null> {
+async function insertOne(run: ImportRun, candidate: Candidate): Promise<string | null> {
   const { app, options, summary } = run;
   const left = { ...candidate.identifiers };
-  const lost: IdentifierKind[] = [];
-  const lose = async (fields: IdentifierKind[]) => {
+  const conflicting: IdentifierKind[] = [];
+  const recordConflicts = async (fields: IdentifierKind[]) => {
     for (const field of fields) {
-      tell(run, await describeTaken(app, candidate, field, options.source));
+      reportProblem(run, await describeTaken(app, candidate, field, options.source));
       delete left[field];
-      lost.push(field);
+      conflicting.push(field);
     }
   };
-  await lose(await fieldsOfOthers(app, candidate, options.source));
+  await recordConflicts(await findConflictingFields(app, candidate, options.source));
   while (Object.keys(left).length > 0) {
-    const row = rowOf(app, { ...candidate, identifiers: left, digests: withoutParts(candidate.digests, lost) });
+    const row = toImportedRow(app, {
+      ...candidate,
+      identifiers: left,
+      digests: withoutParts(candidate.digests, conflicting),
+    });
     const insert = async (tx: Database) => {
       await acquireLock(tx, 'imports');
       // Another import may have been quicker.
@@ -81,13 +85,13 @@ async function takeSingly(run: ImportRun, candidate: Candidate): Promise<string 
       return other;
     };
     try {
-      const other = await insistently(app, () =>
+      const other = await retryTransient(app, () =>
         claimIdentifiers(app, null, { identifiers: Object.values(left) }, insert),
       );
       summary[other === undefined ? 'created' : 'unchanged'] += 1;
       return other?.userId ?? row.id;
     } catch (error) {
-      await lose(takenFields(error));
+      await recordConflicts(takenFields(error));
     }
   }
   summary.notTaken += 1;

@@ -1,22 +1,22 @@
 /** Identifiers that somebody else has, who was there first: in the source, or here. */
 import type { App } from '../../app/app.js';
-import { type Claim, findHolders } from '../../database/import.queries.js';
-import { tokenIdOf } from '../authenticators/registry.js';
+import { findHolders, type IdentifierClaim } from '../../database/import.queries.js';
+import { computeTokenId } from '../authenticators/registry.js';
 import { ValidationError } from '../errors.js';
 import { type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
 import type { Candidate, ImportProblem } from './imported-user.js';
 
 /** The identifier, which the candidate must have. */
-function identifierOf({ identifiers }: Candidate, field: IdentifierKind): Identifier {
+function getIdentifier({ identifiers }: Candidate, field: IdentifierKind): Identifier {
   const identifier = identifiers[field];
   if (identifier === undefined) throw new Error(`The candidate has no ${field}.`);
   return identifier;
 }
 
 /** What an identifier of the candidate is found by. */
-export function claimOf(app: App, candidate: Candidate, field: IdentifierKind): Claim {
-  const { key } = identifierOf(candidate, field);
-  return { kind: field, key: field === 'username' ? key : tokenIdOf(app, { kind: field, key }) };
+export function toClaim(app: App, candidate: Candidate, field: IdentifierKind): IdentifierClaim {
+  const { key } = getIdentifier(candidate, field);
+  return { kind: field, key: field === 'username' ? key : computeTokenId(app, { kind: field, key }) };
 }
 
 /**
@@ -33,11 +33,11 @@ export function takenFields(error: unknown): IdentifierKind[] {
 }
 
 /** The identifiers that others of the same source have here: who comes first keeps it, also where a stranger would be given it. */
-export async function fieldsOfOthers(app: App, candidate: Candidate, source: string): Promise<IdentifierKind[]> {
+export async function findConflictingFields(app: App, candidate: Candidate, source: string): Promise<IdentifierKind[]> {
   const fields = identifierKinds.filter((field) => candidate.identifiers[field] !== undefined);
   const holders = await findHolders(
     app.db,
-    fields.map((field) => claimOf(app, candidate, field)),
+    fields.map((field) => toClaim(app, candidate, field)),
   );
   return fields.filter((field) =>
     holders.some(
@@ -53,7 +53,7 @@ export async function describeTaken(
   field: IdentifierKind,
   source: string,
 ): Promise<ImportProblem> {
-  const [holder] = await findHolders(app.db, [claimOf(app, candidate, field)]);
+  const [holder] = await findHolders(app.db, [toClaim(app, candidate, field)]);
   return takenProblem(candidate, field, { importedId: holder?.importedId ?? null }, source);
 }
 
@@ -68,7 +68,7 @@ export function takenProblem(
   const holderId = holder?.startsWith(prefix) ? holder.slice(prefix.length) : null;
   const whose = holderId === null ? 'an account here' : `user ${holderId} of the source`;
   const { user } = candidate;
-  const { value } = identifierOf(candidate, field);
+  const { value } = getIdentifier(candidate, field);
   const same = value === user[field] ? '' : `, which is ${value} here,`;
   return {
     id: user.id,

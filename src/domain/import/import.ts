@@ -3,18 +3,18 @@
  * Done again it takes what is new there and what has changed there since.
  */
 import type { App } from '../../app/app.js';
-import { openRehearsal } from '../../database/import.queries.js';
-import { takeBatch } from './batch.js';
+import { prepareDryRun } from '../../database/import.queries.js';
+import { importBatch } from './batch.js';
+import { dryRunBatch } from './dry-run.js';
 import { type Candidate, type ImportedUser, type ImportProblem, isProblem } from './imported-user.js';
-import { rehearseBatch } from './rehearsal.js';
 import {
   type Ids,
   type ImportOptions,
   type ImportRun,
   type ImportSummary,
   readCandidate,
+  reportProblem,
   startRun,
-  tell,
 } from './run.js';
 
 export type { ImportSummary } from './run.js';
@@ -28,11 +28,11 @@ export async function importUsers(
   options: ImportOptions,
 ): Promise<ImportSummary> {
   const run = startRun(app, options);
-  if (!options.dryRun) await inBatches(run, users, (batch) => takeBatch(run, batch));
+  if (!options.dryRun) await inBatches(run, users, (batch) => importBatch(run, batch));
   else
     await app.db.transaction(async (tx) => {
-      await openRehearsal(tx);
-      await inBatches(run, users, (batch) => rehearseBatch(run, tx, batch));
+      await prepareDryRun(tx);
+      await inBatches(run, users, (batch) => dryRunBatch(run, tx, batch));
     });
   return run.summary;
 }
@@ -57,7 +57,7 @@ async function inBatches(
     summary.rows += 1;
     rows += 1;
     if (isProblem(user)) {
-      tell(run, user);
+      reportProblem(run, user);
       summary.notTaken += 1;
     } else batch.set(user.id, readCandidate(run, user));
   }

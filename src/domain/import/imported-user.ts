@@ -6,7 +6,7 @@ import type { ImportedFailures, ImportedRow } from '../../database/import.querie
 import { hmac } from '../../security/hmac.js';
 import { foreignSchemeOf } from '../../security/imported-hashes.js';
 import { waitSeconds } from '../authentication/throttling.js';
-import { tokenIdOf } from '../authenticators/registry.js';
+import { computeTokenId } from '../authenticators/registry.js';
 import {
   type AddressKind,
   type Identifier,
@@ -67,8 +67,8 @@ export function isProblem(user: ImportedUser | ImportProblem): user is ImportPro
 /** Django's empty text is none, and what begins with `!` is no password. */
 export function readDjangoUser(user: DjangoUser): ImportedUser {
   const { id, username, email, phone, password, isActive, isStaff, isSuperuser } = user;
-  const throttleOf = (failureCount: number | null, timeout: Date | null) =>
-    failureCount === null ? null : { failureCount, retryAt: soundInstant(timeout) };
+  const toThrottle = (failureCount: number | null, timeout: Date | null) =>
+    failureCount === null ? null : { failureCount, retryAt: toValidDate(timeout) };
   return {
     id,
     username: username || null,
@@ -76,19 +76,19 @@ export function readDjangoUser(user: DjangoUser): ImportedUser {
     phone: phone || null,
     emailVerified: user.emailVerified ?? false,
     phoneVerified: user.phoneVerified ?? false,
-    emailThrottle: throttleOf(user.emailFailureCount, user.emailTimeout),
-    phoneThrottle: throttleOf(user.phoneFailureCount, user.phoneTimeout),
+    emailThrottle: toThrottle(user.emailFailureCount, user.emailTimeout),
+    phoneThrottle: toThrottle(user.phoneFailureCount, user.phoneTimeout),
     passwordHash: !password || password.startsWith('!') ? null : password,
     isActive,
     isStaff,
     isSuperuser,
-    dateJoined: soundInstant(user.dateJoined),
-    lastLogin: soundInstant(user.lastLogin),
+    dateJoined: toValidDate(user.dateJoined),
+    lastLogin: toValidDate(user.lastLogin),
   };
 }
 
 /** PostgreSQL has instants that JavaScript has not. */
-function soundInstant(date: Date | null): Date | null {
+function toValidDate(date: Date | null): Date | null {
   return date instanceof Date && date >= earliest ? date : null;
 }
 
@@ -107,7 +107,7 @@ const digestedParts = [
 export type DigestedPart = (typeof digestedParts)[number];
 const digestBytes = 8;
 /** Of what could not be had because somebody else has it: differs from every other, so that it is tried again. */
-const notHad = Buffer.alloc(digestBytes, 0xff);
+const unclaimed = Buffer.alloc(digestBytes, 0xff);
 
 /** A user as our rules have it. */
 export interface ReadUser {
@@ -127,7 +127,7 @@ export interface Candidate extends ReadUser {
 }
 
 /** One who was taken before and has changed there since. */
-export interface Known extends Candidate {
+export interface ChangedUser extends Candidate {
   userId: string;
   changed: DigestedPart[];
   /** the digests of the last import */
@@ -175,7 +175,7 @@ export function readUser(app: App, user: ImportedUser): ReadUser {
 }
 
 /** The row to insert. */
-export function rowOf(app: App, { importedId, user, identifiers, digests }: Candidate): ImportedRow {
+export function toImportedRow(app: App, { importedId, user, identifiers, digests }: Candidate): ImportedRow {
   const { username, email, phone } = identifiers;
   return {
     id: randomUUID(),
@@ -194,12 +194,12 @@ export function rowOf(app: App, { importedId, user, identifiers, digests }: Cand
     lastLogin: user.lastLogin,
     addresses: (['email', 'phone'] as const).flatMap((kind) => {
       const address = identifiers[kind];
-      return address === undefined ? [] : [addressOf(app, user, kind, address)];
+      return address === undefined ? [] : [toImportedAddress(app, user, kind, address)];
     }),
   };
 }
 
-export function addressOf(app: App, user: ImportedUser, kind: AddressKind, { key, value }: Identifier) {
+export function toImportedAddress(app: App, user: ImportedUser, kind: AddressKind, { key, value }: Identifier) {
   const given = user[`${kind}Throttle`];
   const { maxWaitSeconds, maxFailures } = app.config.oneTimePassword;
   const failures: ImportedFailures | null = given && {
@@ -208,7 +208,7 @@ export function addressOf(app: App, user: ImportedUser, kind: AddressKind, { key
     waitSeconds: waitSeconds(given.failureCount, { maxWaitSeconds, maxFailures }),
   };
   return {
-    tokenId: tokenIdOf(app, { kind, key }),
+    tokenId: computeTokenId(app, { kind, key }),
     kind,
     address: value,
     verified: user[`${kind}Verified`],
@@ -227,12 +227,12 @@ export function changedParts(before: Buffer, after: Buffer): DigestedPart[] {
 /** The digests, but of what could not be had. */
 export function withoutParts(digests: Buffer, parts: readonly DigestedPart[]): Buffer {
   const copy = Buffer.from(digests);
-  for (const part of parts) notHad.copy(copy, digestedParts.indexOf(part) * digestBytes);
+  for (const part of parts) unclaimed.copy(copy, digestedParts.indexOf(part) * digestBytes);
   return copy;
 }
 
 function digest(app: App, user: ImportedUser): Buffer {
-  const stateOf = (kind: AddressKind) => {
+  const describeState = (kind: AddressKind) => {
     const { failureCount = 0, retryAt = null } = user[`${kind}Throttle`] ?? {};
     return user[`${kind}Verified`] || failureCount > 0
       ? `${user[`${kind}Verified`]} ${failureCount} ${retryAt?.toISOString()}`
@@ -241,9 +241,9 @@ function digest(app: App, user: ImportedUser): Buffer {
   const values: Record<DigestedPart, string | null> = {
     username: user.username,
     email: user.email,
-    emailState: stateOf('email'),
+    emailState: describeState('email'),
     phone: user.phone,
-    phoneState: stateOf('phone'),
+    phoneState: describeState('phone'),
     password: user.passwordHash,
     flags: `${user.isActive} ${user.isStaff} ${user.isSuperuser}`,
     dateJoined: user.dateJoined?.toISOString() ?? null,

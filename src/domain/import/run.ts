@@ -5,10 +5,10 @@ import type { Database } from '../../database/database.js';
 import { findImported } from '../../database/import.queries.js';
 import {
   type Candidate,
+  type ChangedUser,
   changedParts,
   type ImportedUser,
   type ImportProblem,
-  type Known,
   type ReadUser,
   readUser,
 } from './imported-user.js';
@@ -89,11 +89,11 @@ export function readCandidate(run: ImportRun, user: ImportedUser): Candidate {
   summary.passwords[read.passwordScheme] = (summary.passwords[read.passwordScheme] ?? 0) + 1;
   summary.normalisedCount += read.normalised.length;
   for (const change of read.normalised) options.onNormalised(change);
-  for (const problem of read.problems) tell(run, problem);
+  for (const problem of read.problems) reportProblem(run, problem);
   return { ...read, importedId: `${options.source}:${user.id}` };
 }
 
-export function tell({ summary, options }: ImportRun, problem: ImportProblem): void {
+export function reportProblem({ summary, options }: ImportRun, problem: ImportProblem): void {
   summary.problemCount += 1;
   options.onProblem(problem);
 }
@@ -102,26 +102,26 @@ export function tell({ summary, options }: ImportRun, problem: ImportProblem): v
 export async function sortBatch(
   db: Database,
   batch: Candidate[],
-): Promise<{ fresh: Candidate[]; changed: Known[]; ids: Ids }> {
+): Promise<{ newUsers: Candidate[]; changed: ChangedUser[]; ids: Ids }> {
   const imported = await findImported(
     db,
     batch.map(({ importedId }) => importedId),
   );
-  const known = batch.flatMap((candidate) => {
+  const changedUser = batch.flatMap((candidate) => {
     const found = imported.get(candidate.importedId);
     if (found === undefined) return [];
     const { userId, digests } = found;
     return [{ ...candidate, userId, changed: changedParts(digests, candidate.digests), before: digests }];
   });
   return {
-    fresh: batch.filter(({ importedId }) => !imported.has(importedId)),
-    changed: known.filter(({ changed }) => changed.length > 0),
-    ids: known.map(({ user, userId }) => [user.id, userId]),
+    newUsers: batch.filter(({ importedId }) => !imported.has(importedId)),
+    changed: changedUser.filter(({ changed }) => changed.length > 0),
+    ids: changedUser.map(({ user, userId }) => [user.id, userId]),
   };
 }
 
 /** Does the work, again where the database has refused for a reason that passes. */
-export async function insistently<T>(app: App, work: () => Promise<T>): Promise<T> {
+export async function retryTransient<T>(app: App, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1)
     try {
       return await work();

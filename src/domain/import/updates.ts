@@ -13,49 +13,57 @@ import {
   markVerified,
   updateTokenAddress,
 } from '../../database/security-tokens.queries.js';
-import { revokeSessionsOf } from '../../database/sessions.queries.js';
+import { markSessionsRevoked } from '../../database/sessions.queries.js';
 import { addressColumns, lockUser, type User, updateUserRow } from '../../database/users.queries.js';
 import { claimIdentifiers } from '../accounts/claim-identifiers.js';
 import { applyFlags } from '../accounts/profile.js';
-import { authenticators, tokenIdOf } from '../authenticators/registry.js';
+import { authenticators, computeTokenId } from '../authenticators/registry.js';
 import { ValidationError } from '../errors.js';
 import { emitRevocations } from '../events/events.js';
 import { type AddressKind, type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
-import { describeTaken, fieldsOfOthers, takenFields } from './collisions.js';
-import { addressOf, changedParts, type ImportProblem, type Known, withoutParts } from './imported-user.js';
+import { describeTaken, findConflictingFields, takenFields } from './collisions.js';
+import {
+  type ChangedUser,
+  changedParts,
+  type ImportProblem,
+  toImportedAddress,
+  withoutParts,
+} from './imported-user.js';
 
 /** @returns whether anything is otherwise than before, and what could not be taken over */
 export async function updateImported(
   app: App,
-  known: Known,
+  changedUser: ChangedUser,
   source: string,
 ): Promise<{ updated: boolean; problems: ImportProblem[] }> {
   const problems: ImportProblem[] = [];
-  const lost: IdentifierKind[] = [];
-  const lose = async (fields: IdentifierKind[]) => {
+  const conflicting: IdentifierKind[] = [];
+  const recordConflicts = async (fields: IdentifierKind[]) => {
     for (const field of fields) {
-      problems.push(await describeTaken(app, known, field, source));
-      lost.push(field);
+      problems.push(await describeTaken(app, changedUser, field, source));
+      conflicting.push(field);
     }
   };
-  await lose((await fieldsOfOthers(app, known, source)).filter((field) => known.changed.includes(field)));
+  await recordConflicts(
+    (await findConflictingFields(app, changedUser, source)).filter((field) => changedUser.changed.includes(field)),
+  );
   for (;;) {
-    const digests = withoutParts(known.digests, lost);
-    const parts = new Set<string>(changedParts(known.before, digests));
+    const digests = withoutParts(changedUser.digests, conflicting);
+    const parts = new Set<string>(changedParts(changedUser.before, digests));
     if (parts.size === 0) return { updated: false, problems };
-    const wanted = identifierKinds.filter((field) => parts.has(field) && !lost.includes(field));
-    const claims = wanted.flatMap((field) => known.identifiers[field] ?? []);
+    const wanted = identifierKinds.filter((field) => parts.has(field) && !conflicting.includes(field));
+    const claims = wanted.flatMap((field) => changedUser.identifiers[field] ?? []);
     try {
-      const { userId } = known;
+      const { userId } = changedUser;
       const change = async (tx: Database) => {
-        const { problem, ended } = await applyChange(app, tx, known, { parts, wanted, digests });
+        const { problem, ended } = await applyChange(app, tx, changedUser, { parts, wanted, digests });
         emitRevocations(tx, { userId, count: ended, reason: 'changed where the account was imported from' });
         return problem;
       };
       const problem = await claimIdentifiers(app, null, { identifiers: claims, ownId: userId }, change);
       return { updated: true, problems: problem === null ? problems : [...problems, problem] };
     } catch (error) {
-      await lose(takenFields(error));
+      await recordConflicts(takenFields(error));
     }
   }
 }
@@ -63,17 +71,17 @@ export async function updateImported(
 async function applyChange(
   app: App,
   tx: Database,
-  known: Known,
+  changedUser: ChangedUser,
   { parts, wanted, digests }: { parts: Set<string>; wanted: IdentifierKind[]; digests: Buffer },
 ): Promise<{ problem: ImportProblem | null; ended: number }> {
-  const { user, userId, identifiers } = known;
+  const { user, userId, identifiers } = changedUser;
   if (parts.has('flags')) await acquireLock(tx, 'superusers');
   const before = await lockUser(tx, userId);
   // Deleted since it was looked for: the next import brings them along anew.
   if (before === undefined) return { problem: null, ended: 0 };
 
   const columns: Partial<User> = { importedDigests: digests };
-  for (const field of keepsOne(before, known, wanted) ? wanted : []) {
+  for (const field of keepsOne(before, changedUser, wanted) ? wanted : []) {
     const identifier = identifiers[field] ?? null;
     // What is no identifier here leaves what there was.
     if (identifier === null && user[field] !== null) continue;
@@ -88,15 +96,15 @@ async function applyChange(
   await updateUserRow(tx, userId, columns);
   for (const kind of ['email', 'phone'] as const)
     if (parts.has(kind) || parts.has(`${kind}State`))
-      await applyState(app, tx, known, { kind, after: { ...before, ...columns } });
+      await applyState(app, tx, changedUser, { kind, after: { ...before, ...columns } });
 
   let ended = 0;
   if (parts.has('password')) {
     await voidOneTimePasswords(tx, userId);
-    ended += await revokeSessionsOf(tx, userId);
+    ended += await markSessionsRevoked(tx, userId);
   }
   if (!parts.has('flags')) return { problem: null, ended };
-  const flags = await applyImportedFlags(tx, before, known);
+  const flags = await applyImportedFlags(tx, before, changedUser);
   return { problem: flags.problem, ended: ended + flags.ended };
 }
 
@@ -104,7 +112,7 @@ async function applyChange(
 async function applyImportedFlags(
   tx: Database,
   before: User,
-  { user }: Known,
+  { user }: ChangedUser,
 ): Promise<{ problem: ImportProblem | null; ended: number }> {
   const { id, isActive, isStaff, isSuperuser } = user;
   try {
@@ -119,7 +127,7 @@ async function applyImportedFlags(
 }
 
 /** Whether an identifier is left once these are changed. */
-function keepsOne(before: User, { user, identifiers }: Known, wanted: IdentifierKind[]): boolean {
+function keepsOne(before: User, { user, identifiers }: ChangedUser, wanted: IdentifierKind[]): boolean {
   return identifierKinds.some((field) =>
     wanted.includes(field) && (identifiers[field] !== undefined || user[field] === null)
       ? identifiers[field] !== undefined
@@ -135,15 +143,15 @@ async function replaceAddress(
   { kind, address }: { kind: AddressKind; address: Identifier | null },
 ): Promise<Partial<User>> {
   const columns = addressColumns(kind, address);
-  const { key: currentKey } = authenticators[kind].addressesOf(before);
+  const { key: currentKey } = authenticators[kind].getAddresses(before);
   if (address !== null && address.key === currentKey) {
-    await updateTokenAddress(tx, tokenIdOf(app, { kind, key: address.key }), address.value);
+    await updateTokenAddress(tx, computeTokenId(app, { kind, key: address.key }), address.value);
     return columns;
   }
   await deleteSecurityTokens(tx, { userId: before.id, kind });
   await voidOneTimePasswords(tx, before.id);
   if (address === null) return columns;
-  const id = tokenIdOf(app, { kind, key: address.key });
+  const id = computeTokenId(app, { kind, key: address.key });
   const { id: userId } = before;
   await insertSecurityTokens(tx, [{ id, userId, kind, address: address.value, givenAtSignUp: true, pending: false }]);
   return columns;
@@ -153,12 +161,12 @@ async function replaceAddress(
 async function applyState(
   app: App,
   tx: Database,
-  known: Known,
+  changedUser: ChangedUser,
   { kind, after }: { kind: AddressKind; after: User },
 ): Promise<void> {
-  const address = known.identifiers[kind];
-  if (address === undefined || address.key !== authenticators[kind].addressesOf(after).key) return;
-  const state = addressOf(app, known.user, kind, address);
+  const address = changedUser.identifiers[kind];
+  if (address === undefined || address.key !== authenticators[kind].getAddresses(after).key) return;
+  const state = toImportedAddress(app, changedUser.user, kind, address);
   if (state.verified) await markVerified(tx, state.tokenId, after.id);
   await addFailures(tx, [state]);
 }

@@ -8,8 +8,8 @@ import {
   findSessions,
   insertSession,
   isNewDevice,
-  revokeSession,
-  revokeSessionsOf,
+  markSessionRevoked,
+  markSessionsRevoked,
   rotateRefreshToken,
   touchSession,
 } from '../../database/sessions.queries.js';
@@ -23,10 +23,10 @@ import {
   refreshTokenHash,
   successorOf,
 } from '../../security/refresh-tokens.js';
+import type { Actor, ClientInfo, Viewer } from '../actor.js';
 import { authenticators } from '../authenticators/registry.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
 import { hasPermission } from '../authorization/permissions.js';
-import type { Caller, Client, Viewer } from '../caller.js';
 import {
   knownDeviceSeconds,
   recentAuthenticationSeconds,
@@ -61,7 +61,7 @@ export async function openSession(
     user,
     methods,
     client,
-  }: { user: SessionUser & Pick<User, 'lastLogin'>; methods: AuthenticationMethod[]; client: Client },
+  }: { user: SessionUser & Pick<User, 'lastLogin'>; methods: AuthenticationMethod[]; client: ClientInfo },
 ): Promise<SessionTokens & { newDevice: boolean }> {
   const newDevice = await isNewDevice(tx, user, { ...client, withinSeconds: knownDeviceSeconds });
   const refreshToken = newRefreshToken(randomUUID());
@@ -117,7 +117,7 @@ async function issueTokens(
  */
 export async function refreshSession(
   app: App,
-  caller: Caller,
+  actor: Actor,
   token: string | null,
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const refreshToken = token === null ? undefined : parseRefreshToken(app.keys.refreshTokens, token);
@@ -133,9 +133,9 @@ export async function refreshSession(
   if (rotation === undefined) throw new InvalidSessionError();
   const { session, user, issuedAt } = rotation;
   if (!rotation.rotated) {
-    await transact(app, caller, async (tx) => {
+    await transact(app, actor, async (tx) => {
       // Another request with a spent token may have been quicker.
-      if ((await revokeSession(tx, session.id)) !== undefined)
+      if ((await markSessionRevoked(tx, session.id)) !== undefined)
         emit(tx, { type: 'refresh-token-reused', user, session });
     });
     // Only now: the revocation must be committed.
@@ -154,7 +154,7 @@ export async function getViewer(app: App, accessToken: string): Promise<Viewer> 
     token &&
     (await findLiveSession(app.db, token, { recentSeconds: recentAuthenticationSeconds, touchIntervalSeconds }));
   if (viewer === undefined) throw new UnauthenticatedError('The access token is invalid, expired or revoked.');
-  if (viewer.useIsDue) {
+  if (viewer.touchDue) {
     const { sessionIdleTtlSeconds: idleTtlSeconds } = app.config;
     app.inBackground(
       touchSession(app.db, viewer.session.id, { idleTtlSeconds, intervalSeconds: touchIntervalSeconds }),
@@ -173,7 +173,7 @@ function readAccessToken(app: App, accessToken: string): Promise<VerifiedAccessT
  */
 export async function signOut(
   app: App,
-  caller: Caller,
+  actor: Actor,
   { refreshToken, accessToken }: { refreshToken: string | null; accessToken: string | null },
 ): Promise<boolean> {
   const named = [
@@ -182,9 +182,9 @@ export async function signOut(
   ];
   const sessionIds = named.flatMap((token) => token?.sessionId ?? []);
   if (sessionIds.length === 0) return false;
-  return transact(app, caller, async (tx) => {
+  return transact(app, actor, async (tx) => {
     for (const id of sessionIds) {
-      const session = await revokeSession(tx, id);
+      const session = await markSessionRevoked(tx, id);
       if (session === undefined) continue;
       emit(tx, { type: 'session-revoked', session, reason: 'signed out' });
       return true;
@@ -201,12 +201,12 @@ export async function listSessions(app: App, userId: string): Promise<SessionRow
  * Ends one session: one's own, or for superusers anybody's.
  * @throws {NotFoundError} for one that does not live, or is another's
  */
-export async function endSession(app: App, caller: Caller, id: string): Promise<{ session: SessionRow }> {
-  const { user } = requireViewer(caller);
+export async function revokeSession(app: App, actor: Actor, id: string): Promise<{ session: SessionRow }> {
+  const { user } = requireViewer(actor);
   if (!isId(id)) throw new NotFoundError();
   const owner = hasPermission(user, 'identity.revoke_session') ? null : user.id;
-  return transact(app, caller, async (tx) => {
-    const session = await revokeSession(tx, id, owner);
+  return transact(app, actor, async (tx) => {
+    const session = await markSessionRevoked(tx, id, owner);
     if (session === undefined) throw new NotFoundError();
     emit(tx, { type: 'session-revoked', session, reason: 'revoked' });
     return { session };
@@ -214,10 +214,10 @@ export async function endSession(app: App, caller: Caller, id: string): Promise<
 }
 
 /** Ends every session of the caller but the one that asks. */
-export async function endOtherSessions(app: App, caller: Caller): Promise<{ revokedCount: number }> {
-  const { user, session } = requireViewer(caller);
-  return transact(app, caller, async (tx) => {
-    const revokedCount = await revokeSessionsOf(tx, user.id, session.id);
+export async function revokeOtherSessions(app: App, actor: Actor): Promise<{ revokedCount: number }> {
+  const { user, session } = requireViewer(actor);
+  return transact(app, actor, async (tx) => {
+    const revokedCount = await markSessionsRevoked(tx, user.id, session.id);
     emitRevocations(tx, { userId: user.id, count: revokedCount, reason: 'revoked by another session' });
     return { revokedCount };
   });
@@ -228,11 +228,11 @@ export async function endOtherSessions(app: App, caller: Caller): Promise<{ revo
  * @throws {ForbiddenError} for anyone but superusers
  * @throws {NotFoundError}
  */
-export async function endSessionsOf(app: App, caller: Caller, userId: string): Promise<{ revokedCount: number }> {
-  requirePermission(caller, 'identity.revoke_session');
+export async function revokeUserSessions(app: App, actor: Actor, userId: string): Promise<{ revokedCount: number }> {
+  requirePermission(actor, 'identity.revoke_session');
   if (!isId(userId) || (await findUser(app.db, userId)) === undefined) throw new NotFoundError();
-  return transact(app, caller, async (tx) => {
-    const revokedCount = await revokeSessionsOf(tx, userId);
+  return transact(app, actor, async (tx) => {
+    const revokedCount = await markSessionsRevoked(tx, userId);
     emitRevocations(tx, { userId, count: revokedCount, reason: 'revoked by a superuser' });
     return { revokedCount };
   });

@@ -1,10 +1,10 @@
 /** What a request carries to the resolvers. */
 import type { App } from '../../app/app.js';
-import type { Caller, Client, Viewer } from '../../domain/caller.js';
+import type { Actor, ClientInfo, Viewer } from '../../domain/actor.js';
 import type { SessionTokens } from '../../domain/sessions/sessions.js';
 import { type CookieJar, createSessionCookie, type SessionCookie } from './session-cookie.js';
 
-export interface Context extends Caller {
+export interface Context extends Actor {
   app: App;
   /** as the bearer presents it; whether it is good is told by `viewer` */
   accessToken: string | null;
@@ -19,7 +19,7 @@ export interface Context extends Caller {
 }
 
 export interface RequestFacts extends CookieJar {
-  client: Client;
+  client: ClientInfo;
 }
 
 /** The context of a request. Nobody is signed in yet: `session-plugin.ts` asks for the session once the operation is known. */
@@ -50,7 +50,7 @@ export function adoptSession<T extends { user: Viewer['user']; tokens: SessionTo
   const { user, tokens } = result;
   if (tokens === null) return result;
   const { session } = tokens;
-  context.viewer = { user, session, recentlyAuthenticated: true, recentlyProvedAddress: false, useIsDue: false };
+  context.viewer = { user, session, recentlyAuthenticated: true, recentOneTimePassword: false, touchDue: false };
   return inCookie ? { ...result, tokens: context.cookie.keep(tokens) } : result;
 }
 

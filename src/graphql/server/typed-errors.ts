@@ -20,7 +20,7 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 import { type ClassType, createUnionType } from 'type-graphql';
-import { Refusal, TimeoutError } from '../../domain/errors.js';
+import { ExpectedError, TimeoutError } from '../../domain/errors.js';
 import type { Context } from './context.js';
 import { toGraphQLError } from './mask-errors.js';
 
@@ -37,7 +37,7 @@ export function resultUnion<Success extends ClassType>(success: Success, refusal
 }
 
 /** The facts of a refusal, as data: every field of it but what JavaScript adds to an error. */
-export function toErrorFields(refusal: Refusal): Record<string, unknown> & { message: string } {
+export function toErrorFields(refusal: ExpectedError): Record<string, unknown> & { message: string } {
   const { name: _, ...facts } = { ...refusal };
   return { ...facts, message: refusal.message };
 }
@@ -86,7 +86,7 @@ function withTypedErrors(resolve: GraphQLFieldResolver<unknown, Context>): Graph
         recordOutcome('ok');
         return answer;
       } catch (error) {
-        if (!(error instanceof Refusal)) {
+        if (!(error instanceof ExpectedError)) {
           const masked = toGraphQLError(context.app, error);
           recordOutcome(String(masked.extensions.code));
           throw masked;
@@ -102,13 +102,13 @@ function withTypedErrors(resolve: GraphQLFieldResolver<unknown, Context>): Graph
   };
 }
 
-function toTopLevelError(refusal: Refusal, http?: object): GraphQLError {
+function toTopLevelError(refusal: ExpectedError, http?: object): GraphQLError {
   const { message, ...facts } = toErrorFields(refusal);
   return new GraphQLError(message, { extensions: { ...facts, ...(http && { http }) } });
 }
 
 /** Of an operation that has no union to put it in. */
-function toHttpRateLimitError(refusal: Refusal): GraphQLError {
+function toHttpRateLimitError(refusal: ExpectedError): GraphQLError {
   if (!(refusal instanceof TimeoutError)) return toTopLevelError(refusal);
   return toTopLevelError(refusal, {
     status: 429,

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
-  contextOf,
   lengthIssue,
   type PasswordPolicy,
   strengthIssue,
+  toContextWords,
 } from '../../../src/domain/authentication/password-policy.js';
 import { type Identifier, parseEmail, parsePhone, parseUsername } from '../../../src/domain/identifiers.js';
 
@@ -100,7 +100,7 @@ describe('the words of a user', () => {
     all.map((each) => (typeof each === 'string' ? assert.fail(each) : each));
 
   test('are the username, and the email and phone with their parts', () => {
-    const words = contextOf(
+    const words = toContextWords(
       identifiers(
         parseUsername('Alice'),
         parseEmail('alice.liddell+news@mail.example.co.uk'),
@@ -113,7 +113,7 @@ describe('the words of a user', () => {
   });
 
   test('leave out what is so short that any password holds it', () => {
-    const words = contextOf(identifiers(parseEmail('a.b-cd@ef.example.com')));
+    const words = toContextWords(identifiers(parseEmail('a.b-cd@ef.example.com')));
     assert.deepEqual(
       words.filter((word) => word.length < 3),
       [],
@@ -121,7 +121,7 @@ describe('the words of a user', () => {
   });
 
   test('are none where nothing is known', () => {
-    assert.deepEqual(contextOf([]), []);
+    assert.deepEqual(toContextWords([]), []);
   });
 });
 

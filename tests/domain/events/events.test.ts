@@ -39,7 +39,7 @@ describe('transact', () => {
       return 'result';
     });
     assert.equal(result, 'result');
-    assert.deepEqual(committed, [{ caller: null, events: [unlocked, removed] }]);
+    assert.deepEqual(committed, [{ actor: null, events: [unlocked, removed] }]);
     assert.deepEqual(await storedKinds(), ['SECURITY_TOKEN_UNLOCKED', 'PASSWORD_REMOVED']);
   });
 
@@ -95,6 +95,6 @@ test('claimIdentifiers emits the events of the second run alone', async () => {
     if (runs === 1) await insertUser(tx, { username: 'Alice', usernameKey: 'alice' });
   });
   assert.equal(runs, 2);
-  assert.deepEqual(committed, [{ caller: null, events: [removed] }]);
+  assert.deepEqual(committed, [{ actor: null, events: [removed] }]);
   assert.deepEqual(await storedKinds(), ['PASSWORD_REMOVED']);
 });

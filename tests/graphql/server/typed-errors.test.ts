@@ -193,7 +193,7 @@ test('fragments that spread each other 2^25 times are looked at once', async () 
 describe('each refusal of the domain has a face in the schema', () => {
   const schema = buildSchema(emitSchema());
   /** One of each, with every fact given. */
-  const refusals: Record<string, errors.Refusal> = {
+  const refusals: Record<string, errors.ExpectedError> = {
     ValidationError: new errors.ValidationError([{ field: 'email', code: 'BLANK', message: 'Blank.' }]),
     InvalidCredentialsError: new errors.InvalidCredentialsError(),
     InvalidOneTimePasswordError: new errors.InvalidOneTimePasswordError(),
@@ -202,7 +202,7 @@ describe('each refusal of the domain has a face in the schema', () => {
     InvalidSessionError: new errors.InvalidSessionError(),
     NotFoundError: new errors.NotFoundError(),
   };
-  const classes = Object.entries(errors).filter(([, value]) => value.prototype instanceof errors.Refusal);
+  const classes = Object.entries(errors).filter(([, value]) => value.prototype instanceof errors.ExpectedError);
   const faces = Object.values(schema.getTypeMap())
     .filter(isObjectType)
     .filter((type) => type.getInterfaces().some(({ name }) => name === 'IdentityError'));

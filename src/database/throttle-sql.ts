@@ -23,13 +23,13 @@ export interface Reservation {
  * @param schedule seconds to wait after the first, second … failure; the last holds for all that follow
  * @param attemptId made for this attempt alone
  */
-export function reservation(table: ThrottledTable, schedule: SQL, attemptId: SQL | string) {
+export function reserveAttemptSql(table: ThrottledTable, schedule: SQL, attemptId: SQL | string) {
   const open = sql`coalesce(${table.retryAt} <= ${now}, true)`;
   const wait = (count: SQL) => sql`make_interval(secs => (${schedule})[least(${count}, cardinality(${schedule}))])`;
   const next = sql`${table.failureCount} + 1`;
   return {
-    first: { failureCount: 1, retryAt: sql`${storedNow} + ${wait(sql`1`)}`, attemptId: sql`${attemptId}::uuid` },
-    further: {
+    onInsert: { failureCount: 1, retryAt: sql`${storedNow} + ${wait(sql`1`)}`, attemptId: sql`${attemptId}::uuid` },
+    onConflict: {
       failureCount: sql`case when ${open} then ${next} else ${table.failureCount} end`,
       retryAt: sql`case when ${open} then ${storedNow} + ${wait(next)} else ${table.retryAt} end`,
       attemptId: sql`case when ${open} then excluded.attempt_id else ${table.attemptId} end`,

@@ -2,7 +2,7 @@
 import type { LiveSession } from '../database/sessions.queries.js';
 
 /** Where a request comes from. */
-export interface Client {
+export interface ClientInfo {
   /** null where a proxy does not tell it */
   ipAddress: string | null;
   /** what limits count: an IPv4 address or the /64 of an IPv6 one, in CIDR notation */
@@ -14,7 +14,7 @@ export interface Client {
 export type Viewer = LiveSession;
 
 /** Who asks. */
-export interface Caller {
+export interface Actor {
   viewer: Viewer | null;
-  client: Client;
+  client: ClientInfo;
 }

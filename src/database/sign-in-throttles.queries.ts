@@ -1,27 +1,31 @@
 /** Statements about the throttle of sign-ins. */
 import { eq, sql } from 'drizzle-orm';
-import { type Reservation, reservation } from './attempts.js';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
 import { onlyRow } from './rows.js';
 import { signInThrottles } from './schema.js';
+import { type Reservation, reserveAttemptSql } from './throttle-sql.js';
 
 /**
  * Reserves an attempt on each of the keys. To be rolled back unless every one is reserved.
  * @param throttles in an order that is the same for all, so that no two transactions wait for each other
  */
-export async function reserveSignIn(
+export async function reserveSignInAttempts(
   tx: Database,
   throttles: { key: Buffer; schedule: number[] }[],
   attemptId: string,
 ): Promise<Reservation[]> {
-  const prepared = prepareCached(tx, 'reserve_sign_in', (tx) => {
+  const prepared = prepareCached(tx, 'reserve_sign_in_attempts', (tx) => {
     const schedule = sql`${sql.placeholder('schedule')}::int[]`;
-    const { first, further, returning } = reservation(signInThrottles, schedule, sql`${sql.placeholder('attemptId')}`);
+    const { onInsert, onConflict, returning } = reserveAttemptSql(
+      signInThrottles,
+      schedule,
+      sql`${sql.placeholder('attemptId')}`,
+    );
     return tx
       .insert(signInThrottles)
-      .values({ key: sql.placeholder('key'), ...first })
-      .onConflictDoUpdate({ target: signInThrottles.key, set: further })
+      .values({ key: sql.placeholder('key'), ...onInsert })
+      .onConflictDoUpdate({ target: signInThrottles.key, set: onConflict })
       .returning(returning);
   });
   const reservations: Reservation[] = [];
@@ -31,7 +35,7 @@ export async function reserveSignIn(
   return reservations;
 }
 
-/** @param keys in the same order as for {@link reserveSignIn} */
+/** @param keys in the same order as for {@link reserveSignInAttempts} */
 export async function clearSignInThrottles(tx: Database, keys: Buffer[]): Promise<void> {
   const prepared = prepareCached(tx, 'clear_sign_in_throttle', (tx) =>
     tx.delete(signInThrottles).where(eq(signInThrottles.key, sql.placeholder('key'))),
