@@ -68,25 +68,46 @@ export const auditEventKinds = [
   'SUPERUSER_CREATED',
   'SIGNED_IN',
   'SIGN_IN_FAILED',
-  'SIGN_IN_TIMED_OUT',
+  'SIGN_IN_THROTTLED',
   'CURRENT_PASSWORD_REFUSED',
   'ONE_TIME_PASSWORD_SENT',
   'ONE_TIME_PASSWORD_GENERATED',
   'ONE_TIME_PASSWORD_ACCEPTED',
   'ONE_TIME_PASSWORD_REFUSED',
-  'ONE_TIME_PASSWORD_TIMED_OUT',
+  'ONE_TIME_PASSWORD_THROTTLED',
   'SECURITY_TOKEN_UNLOCKED',
   'PASSWORD_CHANGED',
   'PASSWORD_RESET',
   'PASSWORD_SET',
   'PASSWORD_REMOVED',
   'IDENTIFIERS_CHANGED',
-  'STATE_CHANGED',
+  'ACTIVATION_CHANGED',
   'ROLES_CHANGED',
   'USER_DELETED',
   'SESSION_ENDED',
-  'SESSION_COPIED',
+  'REFRESH_TOKEN_REUSED',
 ] as const;
+
+/** Maps former names, which old rows hold, to the current ones. Statements write current names only. */
+const formerAuditEventKinds = new Map<string, AuditEventKind>([
+  ['SIGN_IN_TIMED_OUT', 'SIGN_IN_THROTTLED'],
+  ['ONE_TIME_PASSWORD_TIMED_OUT', 'ONE_TIME_PASSWORD_THROTTLED'],
+  ['STATE_CHANGED', 'ACTIVATION_CHANGED'],
+  ['SESSION_COPIED', 'REFRESH_TOKEN_REUSED'],
+]);
+
+/** Returns every name under which events of these kinds may be stored. */
+export function storedAuditEventKinds(kinds: readonly AuditEventKind[]): string[] {
+  const former = [...formerAuditEventKinds].flatMap(([name, kind]) => (kinds.includes(kind) ? [name] : []));
+  return [...kinds, ...former];
+}
+
+/** Reads former names as the current ones. */
+const auditEventKind = customType<{ data: AuditEventKind; driverData: string }>({
+  dataType: () => 'text',
+  // Invariant: the statements select known kinds only.
+  fromDriver: (name) => formerAuditEventKinds.get(name) ?? (name as AuditEventKind),
+});
 
 export const users = pgTable(
   'users',
@@ -242,7 +263,7 @@ export const auditEvents = pgTable(
   'audit_events',
   {
     id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
-    kind: text('kind', { enum: auditEventKinds }).notNull(),
+    kind: auditEventKind('kind').notNull(),
     occurredAt: instant('occurred_at').notNull().default(now),
     actorId: uuid('actor_id'),
     subjectId: uuid('subject_id'),

@@ -32,6 +32,17 @@ test('an audit event of an unknown kind is left out, and the page is full withou
   assert.equal(pageInfo.hasNextPage, false);
 });
 
+test('reads an event that is stored under a former kind, and finds it by the current kind', async () => {
+  await db.execute(sql`delete from audit_events`);
+  await db.execute(
+    sql`insert into audit_events (kind) values ('SESSION_COPIED'), ('REFRESH_TOKEN_REUSED'), ('SIGNED_UP')`,
+  );
+  const kinds = async (kind: string | null) =>
+    (await root.auditEvents({ kind })).nodes.map((event: { kind: string }) => event.kind);
+  assert.deepEqual(await kinds('REFRESH_TOKEN_REUSED'), ['REFRESH_TOKEN_REUSED', 'REFRESH_TOKEN_REUSED']);
+  assert.deepEqual(await kinds(null), ['SIGNED_UP', 'REFRESH_TOKEN_REUSED', 'REFRESH_TOKEN_REUSED']);
+});
+
 test('an unknown authentication method is left out of the session and its tokens, and is kept', async () => {
   const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
   const stored = async () => {

@@ -61,7 +61,7 @@ test('a request has an id, its own or a new one, in the answer and in what is lo
         .find((each) => each.includes(`"requestId":"${id}"`));
     for (let tries = 0; line() === undefined && tries < 50; tries += 1)
       await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.match(line() ?? '', /SIGN_IN_(FAILED|TIMED_OUT)/);
+    assert.match(line() ?? '', /SIGN_IN_(FAILED|THROTTLED)/);
     return id;
   };
   assert.equal(await idOf({ 'x-request-id': 'from-the-proxy.1' }), 'from-the-proxy.1');

@@ -91,7 +91,7 @@ export async function attemptOneTimePassword(
   const attempt = await reserveAttempt(app.db, { tokenId, purpose, schedule, attemptId, limit });
   const told = { subjectId: attempt.userId, securityTokenId: tokenId, detail: purpose };
   if (!attempt.reserved) {
-    auditAttempt(app, actor, { kind: 'ONE_TIME_PASSWORD_TIMED_OUT', ...told });
+    auditAttempt(app, actor, { kind: 'ONE_TIME_PASSWORD_THROTTLED', ...told });
     throw new TimeoutError(attempt);
   }
   const { codeDigest, userId } = attempt;

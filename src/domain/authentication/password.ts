@@ -64,7 +64,7 @@ export async function authenticate(
         knownNetwork: match?.knownNetwork ?? false,
       }).catch((error) => {
         if (error instanceof TimeoutError)
-          auditAttempt(app, actor, { kind: 'SIGN_IN_TIMED_OUT', subjectId: match?.user.id ?? null });
+          auditAttempt(app, actor, { kind: 'SIGN_IN_THROTTLED', subjectId: match?.user.id ?? null });
         throw error;
       });
       return { match, attempt };

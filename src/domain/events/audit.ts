@@ -43,9 +43,9 @@ type AttemptKind =
   | 'CURRENT_PASSWORD_REFUSED'
   | 'ONE_TIME_PASSWORD_REFUSED'
   | 'ONE_TIME_PASSWORD_SENT'
-  | 'ONE_TIME_PASSWORD_TIMED_OUT'
+  | 'ONE_TIME_PASSWORD_THROTTLED'
   | 'SIGN_IN_FAILED'
-  | 'SIGN_IN_TIMED_OUT';
+  | 'SIGN_IN_THROTTLED';
 
 /** Records an audit event in the background. The events of a crash's last moment are lost, and in a flood all but the first. */
 export function auditAttempt(app: App, actor: Actor, attempt: AuditFacts<AttemptKind>): void {
@@ -116,7 +116,7 @@ function toFacts(event: IdentityEvent): AuditFacts[] {
       // The one-time password that was accepted tells of it.
       return [];
     case 'activation-changed':
-      return [{ kind: 'STATE_CHANGED', subjectId: event.userId, detail: `isActive: ${event.isActive}` }];
+      return [{ kind: 'ACTIVATION_CHANGED', subjectId: event.userId, detail: `isActive: ${event.isActive}` }];
     case 'role-changed':
       return [{ kind: 'ROLES_CHANGED', subjectId: event.userId, detail: `${event.role}: ${event.granted}` }];
     case 'user-deleted':
@@ -129,7 +129,7 @@ function toFacts(event: IdentityEvent): AuditFacts[] {
     case 'sessions-revoked':
       return [{ kind: 'SESSION_ENDED', subjectId: event.userId, detail: `${event.count}: ${event.reason}` }];
     case 'refresh-token-reused':
-      return [{ kind: 'SESSION_COPIED', subjectId: event.user.id, sessionId: event.session.id }];
+      return [{ kind: 'REFRESH_TOKEN_REUSED', subjectId: event.user.id, sessionId: event.session.id }];
   }
 }
 
