@@ -1,4 +1,4 @@
-/** Statements about security events. */
+/** Statements on audit events. */
 import { and, desc, eq, gte, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import {
@@ -12,7 +12,10 @@ import {
 
 export type NewAuditEvent = Omit<AuditEventRow, 'id' | 'occurredAt'>;
 
-/** As one parameter, however many they are: a statement with a value for each column of each row costs more to build and to parse than to run. */
+/**
+ * Inserts the events as one JSON parameter. A value per column and row costs more to build and
+ * parse than the insert itself.
+ */
 export async function insertAuditEvents(db: Database, events: NewAuditEvent[]): Promise<void> {
   const rows = JSON.stringify(
     events.map((event) => ({
@@ -32,16 +35,16 @@ export async function insertAuditEvents(db: Database, events: NewAuditEvent[]): 
   );
 }
 
-/** null: whatever it is */
+/** The filter of a list. null: no restriction. */
 export interface AuditFilter {
-  /** who did it, or whom it was done to */
+  /** the user who acted or who was affected */
   userId: string | null;
   kind: AuditEventKind | null;
   since: Date | null;
   until: Date | null;
 }
 
-/** The newest first, behind the one of an id. */
+/** Returns events, newest first, older than `afterId`. */
 export async function findAuditEvents(
   db: Database,
   { userId, kind, since, until }: AuditFilter,
@@ -64,7 +67,10 @@ export async function findAuditEvents(
     .limit(limit);
 }
 
-/** Skips kinds that only a newer version knows. A single name is compared by `=`, so that an index gives the order. */
+/**
+ * Matches the kind, or every kind that this version knows: a newer version may have stored others.
+ * A single name is compared by `=`, so that the index also gives the order.
+ */
 function hasKind(kind: AuditEventKind | null): SQL {
   const names = storedAuditEventKinds(kind === null ? auditEventKinds : [kind]);
   return names.length === 1

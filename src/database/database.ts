@@ -1,15 +1,15 @@
-/** The database as the other modules see it: one type for PostgreSQL, for PGlite and for an open transaction. */
+/** One database type for PostgreSQL, PGlite and open transactions. */
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
 
-/** The database or a transaction in it. */
+/** The database, or a transaction in it. */
 export type Database = PgDatabase<PgQueryResultHKT, Record<string, never>>;
 
 export interface OpenDatabase {
   db: Database;
-  /** Applies the migrations that are missing; safe for several at once. */
+  /** Applies missing migrations. Several processes may call it at once. */
   migrate(): Promise<void>;
   close(): Promise<void>;
-  /** the connections of the pool; null where there is none */
+  /** Returns the counts of the pool's connections; null without a pool. */
   connections(): { total: number; idle: number; waiting: number } | null;
 }
 
@@ -18,15 +18,21 @@ export interface DatabaseOptions {
   url: string | undefined;
   poolSize: number;
   dataDir: string;
-  /** holds the migrations, and the prepared cluster where the build has made one */
+  /** holds the migrations and, after a build, the prepared cluster */
   packageFolder: string;
-  /** A pooler in transaction mode stands before PostgreSQL: one connection to it is many to the server, so nothing is left behind in any. */
+  /**
+   * Whether a pooler in transaction mode stands before PostgreSQL. It shares each server
+   * connection between clients, so statements must leave no state in the connection.
+   */
   pooler?: boolean;
-  /** told of connections that break while no statement waits for them */
+  /** called when a connection fails while no statement waits for it */
   onIdleError: (error: Error) => void;
-  /** wraps each statement to PostgreSQL, the wait for a connection included */
+  /** wraps each PostgreSQL statement, including the wait for a connection */
   instrumentStatement?: InstrumentStatement;
 }
 
-/** Runs the statement, and may record how it ended. The name is the statement's own, or its verb and its table. */
+/**
+ * Runs the statement and may record its outcome.
+ * The name is that of the prepared statement, or its verb and table.
+ */
 export type InstrumentStatement = <T>(name: string, run: () => Promise<T>) => Promise<T>;

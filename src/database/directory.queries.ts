@@ -1,14 +1,14 @@
-/** Statements that list users: by age, and by the beginning of an identifier. */
+/** Statements that list users: by date joined, and by identifier prefix. */
 import { desc, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
 import { users } from './schema.js';
 import { type IdentifierPrefix, keyColumns, type User, userColumns } from './users.queries.js';
 
-/** Where a page begins: behind that user. */
+/** The last user of the previous page. */
 export type UserPosition = { dateJoined: string; id: string };
 
-/** Users, the newest first, behind a position. `joined` is exact to what the database compares. */
+/** Returns users, newest first, after a position. */
 export async function listUsersByDateJoined(db: Database, limit: number, after: UserPosition | null): Promise<User[]> {
   const isBehind = sql`(${users.dateJoined}, ${users.id}) < (${sql.placeholder('dateJoined')}::timestamptz, ${sql.placeholder('id')}::uuid)`;
   const prepared = prepareCached(db, after === null ? 'find_newest_users' : 'find_older_users', (db) =>
@@ -22,15 +22,16 @@ export async function listUsersByDateJoined(db: Database, limit: number, after: 
   return prepared.execute({ limit, ...after });
 }
 
-/** A user, and the first of the identifiers by which they were found. */
+/** A user, and the first of their identifiers that matches. */
 export interface PrefixMatch {
   user: User;
   key: string;
 }
 
 /**
- * Users of whom an identifier begins so, in the order of those identifiers, behind the key of `after`. Each prefix is followed along the index of its column,
- * whatever the planner thinks of how many there are; one who is found by several identifiers is passed over at all but the first.
+ * Returns users with a matching identifier, in the order of those identifiers, after `after`.
+ * Follows the index of each column, whatever the planner estimates.
+ * Returns each user once, at their first matching identifier.
  */
 export async function listUsersByPrefix(
   db: Database,
@@ -49,14 +50,17 @@ export async function listUsersByPrefix(
   return found.slice(0, limit);
 }
 
-/** Identifiers that begin so, in their order; the user of each that is the first of the user's that do. */
+/**
+ * Returns matching identifiers in order. `user` is null where an earlier identifier of the same
+ * user matches.
+ */
 async function findMatches(
   db: Database,
   prefixes: IdentifierPrefix[],
   limit: number,
   after: string,
 ): Promise<{ user: User | null; key: string }[]> {
-  // Compared byte by byte, so everything that begins so lies below the same text with the last code point of all behind it.
+  // The order is by bytes, so all matches sort below the prefix plus the last code point.
   const begins = ({ kind, key }: IdentifierPrefix) =>
     sql`${keyColumns[kind]} >= ${key} and ${keyColumns[kind]} < ${`${key}\u{10FFFF}`}`;
   const first = sql.join(
@@ -72,7 +76,7 @@ async function findMatches(
     db
       .select({ user: userColumns, key: sql<string>`matches.key` })
       .from(sql`(${sql.join(matches, sql` union all `)} order by key limit ${limit}) as matches`)
-      // Nothing more is read of those who are passed over.
+      // Reads no columns of skipped users.
       .leftJoin(users, sql`${users.id} = case when matches.is_first then matches.id end`)
       .orderBy(sql`matches.key`)
   );

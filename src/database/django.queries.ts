@@ -1,7 +1,7 @@
-/** Reading the users of a Django database: django-flex-user's tables, or Django's own. Nothing is ever written there. */
+/** Reads the users of a Django database: django-flex-user or plain Django. Never writes to it. */
 import pg from 'pg';
 
-/** A row as Django has it; an id of any type as text. */
+/** A user row of Django. An id of any type is read as text. */
 export interface DjangoUser {
   id: string;
   username: string | null;
@@ -24,21 +24,21 @@ export interface DjangoUser {
 export interface DjangoDatabase {
   table: string;
   count: number;
-  /** In the order of their ids, as they all were when it was opened. */
+  /** Yields users by id, from the snapshot taken at opening. */
   users(): AsyncIterable<DjangoUser>;
   close(): Promise<void>;
 }
 
-/** There are no users there, or none that may be read. */
+/** The database has no user table, or the role may not read it. */
 export class NotDjangoError extends Error {
   override readonly name = 'NotDjangoError';
 }
 
-/** SQLSTATE classes of a wrong password, an unknown database, and what may not be read. */
-const closed = /^(28|3D|42)/;
+/** SQLSTATE classes: wrong password, unknown database, missing privilege. */
+const unreadable = /^(28|3D|42)/;
 
-/** The first of them that is there. */
-const usualTables = ['django_flex_user_flexuser', 'auth_user'];
+/** Default table names. The first that exists is used. */
+const defaultTables = ['django_flex_user_flexuser', 'auth_user'];
 
 const columns = {
   username: { column: 'username::text', otherwise: 'null' },
@@ -52,12 +52,13 @@ const columns = {
   last_login: { column: 'last_login::timestamptz', otherwise: 'null::timestamptz' },
 };
 
-/** How many rows are fetched at a time. */
+/** Rows per fetch. */
 const fetchSize = 1_000;
 
 /**
- * Opens the database in one transaction that reads only and sees one state of it.
- * @param table of the users, with its schema where that is not the default one; absent: the usual one that is there
+ * Opens the database in one read-only transaction with one snapshot.
+ * @param table user table, with its schema if not the default one; default: the first of
+ * `defaultTables` that exists
  * @throws {NotDjangoError}
  */
 export async function openDjango(url: string, table?: string): Promise<DjangoDatabase> {
@@ -66,14 +67,14 @@ export async function openDjango(url: string, table?: string): Promise<DjangoDat
     application_name: 'flex-identity import',
     connectionTimeoutMillis: 10_000,
   });
-  // One that breaks while nothing is asked of it is told by the next statement.
+  // The next statement reports a connection that fails while idle.
   client.on('error', () => {});
   try {
     await client.connect();
     await client.query('begin transaction isolation level repeatable read read only');
-    // What Django has stored without a time zone is UTC.
+    // Django stores UTC in columns without a time zone.
     await client.query(`set local timezone to 'UTC'`);
-    // Whoever writes what is read here takes the time that it takes.
+    // The consumer may take any time between two fetches.
     await client.query('set local idle_in_transaction_session_timeout = 0');
     const found = await findTable(client, table);
     const selection = await select(client, found);
@@ -93,26 +94,26 @@ export async function openDjango(url: string, table?: string): Promise<DjangoDat
     };
   } catch (error) {
     await client.end();
-    const isClosed = error instanceof pg.DatabaseError && closed.test(error.code ?? '');
-    throw isClosed ? new NotDjangoError(`The source cannot be read: ${error.message}.`) : error;
+    const isUnreadable = error instanceof pg.DatabaseError && unreadable.test(error.code ?? '');
+    throw isUnreadable ? new NotDjangoError(`The source cannot be read: ${error.message}.`) : error;
   }
 }
 
-/** @returns its name as SQL writes it */
+/** @returns the quoted name of the table */
 async function findTable(client: pg.Client, table: string | undefined): Promise<string> {
-  for (const name of table === undefined ? usualTables : [table]) {
+  for (const name of table === undefined ? defaultTables : [table]) {
     const quoted = name.split('.').map(pg.escapeIdentifier).join('.');
     const { rows } = await client.query('select to_regclass($1)::text as found', [quoted]);
     if (rows[0].found !== null) return quoted;
   }
   throw new NotDjangoError(
     table === undefined
-      ? `There is neither of the tables ${usualTables.join(' and ')}. Name that of the users by --table.`
-      : `There is no table ${table}.`,
+      ? `Neither of the tables ${defaultTables.join(' and ')} exists. Name the user table by --table.`
+      : `The table ${table} does not exist.`,
   );
 }
 
-/** Whichever columns there are; verified marks and counts of failures where django-flex-user keeps them. */
+/** Builds the query from the columns that exist. */
 async function select(client: pg.Client, table: string): Promise<string> {
   const { rows } = await client.query<{ name: string }>(
     'select attname::text as name from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped',
@@ -120,7 +121,7 @@ async function select(client: pg.Client, table: string): Promise<string> {
   );
   const present = new Set(rows.map(({ name }) => name));
   if (!present.has('id') || !present.has('password'))
-    throw new NotDjangoError(`The table ${table} has no columns id and password: it is not one of Django's users.`);
+    throw new NotDjangoError(`The table ${table} has no columns id and password, so it is not a user table of Django.`);
   const selectColumn = (name: keyof typeof columns) => {
     const { column, otherwise } = columns[name];
     return present.has(name) ? `u.${column}` : otherwise;
@@ -131,8 +132,8 @@ async function select(client: pg.Client, table: string): Promise<string> {
     return name !== table && rows[0].found ? name : undefined;
   };
   const [email, phone] = [await tokenTable('email'), await tokenTable('phone')];
-  const selectToken = (alias: string, there: string | undefined, prefix: string) =>
-    there === undefined
+  const selectToken = (alias: string, table: string | undefined, prefix: string) =>
+    table === undefined
       ? `null as "${prefix}Verified", null as "${prefix}FailureCount", null as "${prefix}Timeout"`
       : `${alias}.verified as "${prefix}Verified", ${alias}.failure_count as "${prefix}FailureCount", ${alias}.timeout::timestamptz as "${prefix}Timeout"`;
   return `select u.id::text as id, ${selectColumn('username')} as username, ${selectColumn('email')} as email, ${selectColumn('phone')} as phone,

@@ -1,4 +1,4 @@
-/** Statements about the database itself: whether it answers, and what its role is allowed. */
+/** Statements on the database itself: reachability and settings. */
 import { sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { timeoutSettings } from './timeouts.js';

@@ -1,9 +1,9 @@
-/** Statements that bring users along from another system, many at a time: rows travel as one JSON text, whatever their number. */
+/** Statements that import users in batches. The rows of a batch are one JSON parameter. */
 import { type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { oneTimePasswordPurposes, pgArray } from './schema.js';
 
-/** A new user with everything that is kept; the id is made by who inserts. */
+/** A new user with all imported data. The caller generates `id`. */
 export interface ImportedRow {
   id: string;
   importedId: string;
@@ -31,15 +31,15 @@ export interface ImportedAddress {
   failures: ImportedFailures | null;
 }
 
-/** What an address has been guessed at elsewhere. */
+/** Failed attempts on an address in the source system. */
 export interface ImportedFailures {
   count: number;
   retryAt: Date | null;
-  /** how long the next attempt stays closed at most */
+  /** maximum wait before the next attempt */
   waitSeconds: number;
 }
 
-/** Who was imported before, by the id there. */
+/** Returns users imported before, by their source id. */
 export async function findImported(
   db: Database,
   importedIds: string[],
@@ -55,22 +55,22 @@ export async function findImported(
 }
 
 /**
- * Inserts those of whom nobody has an identifier or an address, and nothing of the others.
- * @returns the ids of those that are there now
+ * Inserts the rows whose identifiers and addresses are all free. Inserts nothing of other rows.
+ * @returns ids of the inserted rows
  */
 export async function insertImportedWherePossible(tx: Database, rows: ImportedRow[]): Promise<Set<string>> {
   if (rows.length === 0) return new Set();
   const inserted = await queryRows<{ id: string }>(tx, sql`${insertUsers(rows)} on conflict do nothing returning id`);
   const ids = new Set(inserted.map(({ id }) => id));
-  const theirs = rows.filter(({ id }) => ids.has(id));
-  const addresses = theirs.reduce((sum, row) => sum + row.addresses.length, 0);
+  const insertedRows = rows.filter(({ id }) => ids.has(id));
+  const addresses = insertedRows.reduce((sum, row) => sum + row.addresses.length, 0);
   const tokens =
     addresses === 0
       ? []
-      : await queryRows<{ id: string }>(tx, sql`${insertTokens(theirs)} on conflict do nothing returning id`);
+      : await queryRows<{ id: string }>(tx, sql`${insertTokens(insertedRows)} on conflict do nothing returning id`);
   if (tokens.length < addresses) {
-    const there = new Set(tokens.map(({ id }) => id));
-    const without = theirs.filter((row) => row.addresses.some(({ tokenId }) => !there.has(tokenId)));
+    const insertedTokens = new Set(tokens.map(({ id }) => id));
+    const without = insertedRows.filter((row) => row.addresses.some(({ tokenId }) => !insertedTokens.has(tokenId)));
     for (const { id } of without) ids.delete(id);
     await tx.execute(
       sql`delete from users where id in (select json_array_elements_text(${JSON.stringify(without.map(({ id }) => id))}::json)::uuid)`,
@@ -78,19 +78,22 @@ export async function insertImportedWherePossible(tx: Database, rows: ImportedRo
   }
   await addFailures(
     tx,
-    theirs.filter(({ id }) => ids.has(id)).flatMap((row) => row.addresses),
+    insertedRows.filter(({ id }) => ids.has(id)).flatMap((row) => row.addresses),
   );
   return ids;
 }
 
-/** @throws the violated constraint where somebody has an identifier or an address */
+/** @throws a constraint violation if an identifier or address is taken */
 export async function insertImported(tx: Database, row: ImportedRow): Promise<void> {
   await tx.execute(insertUsers([row]));
   if (row.addresses.length > 0) await tx.execute(insertTokens([row]));
   await addFailures(tx, row.addresses);
 }
 
-/** Counts what was guessed elsewhere too; never fewer than are counted here. One counter there is three here, one for each purpose. */
+/**
+ * Merges failure counts of the source system. A count never decreases.
+ * One counter of the source becomes three here, one per purpose.
+ */
 export async function addFailures(
   tx: Database,
   addresses: Pick<ImportedAddress, 'tokenId' | 'failures'>[],
@@ -113,7 +116,7 @@ export async function addFailures(
       updated_at = statement_timestamp()`);
 }
 
-/** Moves the last sign-in on, where it was later there, of those of whom nothing else has changed. */
+/** Updates the last login if the source has a later one. For users without other changes. */
 export async function updateImportedLastLogins(
   tx: Database,
   rows: { userId: string; user: { lastLogin: Date | null }; digests: Buffer }[],
@@ -130,13 +133,13 @@ export async function updateImportedLastLogins(
     where users.id = r.id`);
 }
 
-/** An identifier by what it is found: a username by its key, an address by its token. */
+/** An identifier to look up: a username by its comparison key, an address by its token id. */
 export interface IdentifierClaim {
   kind: 'username' | 'email' | 'phone';
   key: string;
 }
 
-/** The claims that somebody here has, and of whom that is, by the id there; null where they were not imported. */
+/** Returns the claims that accounts hold. `importedId` is null if the account was not imported. */
 export async function findHolders(
   db: Database,
   claims: IdentifierClaim[],
@@ -160,7 +163,7 @@ export async function findHolders(
   return rows.map(({ kind, key, user_id, imported_id }) => ({ kind, key, userId: user_id, importedId: imported_id }));
 }
 
-/** Makes room, until the transaction ends, to note who would get what; nobody else sees it or waits for it. */
+/** Creates a temporary table of claims, visible to this transaction only. */
 export async function prepareDryRun(tx: Database): Promise<void> {
   await tx.execute(sql`set local idle_in_transaction_session_timeout = 0`);
   await tx.execute(
@@ -168,7 +171,10 @@ export async function prepareDryRun(tx: Database): Promise<void> {
   );
 }
 
-/** Notes who would get the claims, of those that nobody would have got before. @returns the others, and who would have them */
+/**
+ * Records claims that no earlier row of the dry run made.
+ * @returns the other claims, with the row that holds each
+ */
 export async function recordDryRunClaims(
   tx: Database,
   claims: (IdentifierClaim & { importedId: string })[],
@@ -215,7 +221,10 @@ function insertUsers(rows: ImportedRow[]): SQL {
       date_joined timestamptz, last_login timestamptz, verified boolean, imported_id text, digests text)`;
 }
 
-/** As given at sign-up: who was not asked to verify an address there must be able to come by it here. */
+/**
+ * Marks imported addresses as given at sign-up.
+ * An unverified one must still let its user sign in by one-time password.
+ */
 function insertTokens(rows: ImportedRow[]): SQL {
   const values = rows.flatMap(({ id, addresses }) =>
     addresses.map(({ tokenId, kind, address, verified }) => ({ id: tokenId, user_id: id, kind, address, verified })),
@@ -228,6 +237,6 @@ function insertTokens(rows: ImportedRow[]): SQL {
 }
 
 async function queryRows<T>(db: Database, query: SQL): Promise<T[]> {
-  // Invariant: both drivers answer with `rows`, and the caller names the columns of its statement.
+  // Invariant: both drivers return `rows`, and the caller types the columns of its statement.
   return ((await db.execute(query)) as unknown as { rows: T[] }).rows;
 }

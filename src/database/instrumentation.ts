@@ -7,10 +7,11 @@ type Query = (...args: unknown[]) => unknown;
 /** Wraps `query` of the pool and of each of its connections. */
 export function instrumentPool(pool: pg.Pool, instrument: InstrumentStatement): void {
   const wrap = (queryable: { query: unknown }) => {
-    // Invariant: `query` of a pool and of a client is a function whose first argument is a text or its configuration. No type repeats its overloads.
+    // Invariant: `query` of a pool and of a client takes a text or a configuration first.
+    // Its overloads cannot be expressed as one type.
     const query = (queryable.query as Query).bind(queryable);
     queryable.query = (...args: unknown[]) =>
-      // A callback marks the pool's own call for a statement that the pool was given.
+      // With a callback, the pool runs a statement that was counted already.
       typeof args.at(-1) === 'function'
         ? query(...args)
         : instrument(statementName(args[0] as string | pg.QueryConfig), async () => query(...args));

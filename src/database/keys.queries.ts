@@ -1,4 +1,4 @@
-/** Statements about the encrypted keys. */
+/** Statements on the encrypted keys. */
 import { asc, eq, getTableColumns, inArray, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { keys, now } from './schema.js';
@@ -6,7 +6,7 @@ import { keys, now } from './schema.js';
 /** A key and its age by the database's clock. */
 export type KeyRow = typeof keys.$inferSelect & { ageSeconds: number };
 
-/** Every key, the oldest first. */
+/** Returns all keys, oldest first. */
 export async function findKeys(db: Database): Promise<KeyRow[]> {
   return db
     .select({

@@ -1,12 +1,12 @@
-/** Advisory locks, by which processes wait for each other. */
+/** Advisory locks, which serialize work across processes. */
 import { sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 
-/** The first number of each lock: other programs may lock the same second numbers. */
+/** Namespace of the locks: other programs may use the same second number. */
 const lockSpace = 7_213_550;
 const lockNumbers = { migration: 1, keys: 2, superusers: 3, imports: 4 } as const;
 
-/** Waits until no other transaction holds the lock, and holds it to the end of this one. */
+/** Acquires the lock until the transaction ends. Waits while another transaction holds it. */
 export async function acquireLock(tx: Database, lock: keyof typeof lockNumbers): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${lockSpace}::int, ${lockNumbers[lock]}::int)`);
 }

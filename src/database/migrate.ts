@@ -7,24 +7,24 @@ import type { Database } from './database.js';
 import { acquireLock } from './locks.js';
 import { timeoutSettings } from './timeouts.js';
 
-/** The database has been migrated by a newer program, and this one does not know what its tables mean. */
+/** A newer version migrated the database, so this version may misread its tables. */
 class DatabaseIsNewerError extends StartupError {
   override readonly name = 'DatabaseIsNewerError';
 }
 
-/** Where drizzle-kit looks for the migrations that were applied. */
+/** The table in which drizzle-kit records applied migrations. */
 const table = sql`drizzle.__drizzle_migrations`;
 
 /**
- * Applies the migrations that are missing, in one transaction that holds a lock. Other migrators wait for it.
- * A migrator that is killed leaves nothing behind.
+ * Applies missing migrations in one transaction that holds a lock. Other migrators wait.
+ * A killed migrator leaves no changes.
  * @throws {DatabaseIsNewerError}
  */
 export async function applyMigrations(db: Database, packageFolder: string): Promise<void> {
   const migrations = readMigrationFiles({ migrationsFolder: join(packageFolder, 'drizzle/migrations') });
   const newest = Math.max(...migrations.map(({ folderMillis }) => folderMillis));
   await db.transaction(async (tx) => {
-    // The role may have timeouts, which are meant for requests.
+    // Timeouts of the role are meant for requests.
     for (const setting of timeoutSettings) await tx.execute(sql.raw(`set local ${setting} = 0`));
     await acquireLock(tx, 'migration');
     await tx.execute(sql`create schema if not exists drizzle`);

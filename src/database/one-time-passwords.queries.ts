@@ -1,4 +1,4 @@
-/** Statements about one-time passwords: made, checked, spent, void. */
+/** Statements on one-time passwords and their attempt counters. */
 import { and, eq, gt, isNotNull, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
@@ -7,28 +7,28 @@ import { onlyRow, readAs } from './rows.js';
 import { now, type OneTimePasswordPurpose, oneTimePasswords, rateLimitEvents, storedNow } from './schema.js';
 import { reserveAttemptSql } from './throttle-sql.js';
 
-/** An attempt that was reserved, or when the next one may be. */
+/** A reserved attempt, or when the next attempt is allowed. */
 export type OneTimePasswordAttempt =
   | {
       reserved: true;
-      /** null where none is live */
+      /** null if no password is live */
       codeDigest: Buffer | null;
       userId: string | null;
-      /** what to give back of the client's guesses where it was right */
+      /** attempt events of the client, to refund if the password is correct */
       attemptEventIds: bigint[];
     }
   | {
       reserved: false;
       retryAt: Date;
       retryAfterSeconds: number;
-      /** null where it is the guesses of the client that are too many */
+      /** null if the limit of the client was reached */
       failureCount: number | null;
       userId: string | null;
     };
 
 /**
- * Reserves an attempt at the one-time password of a token and purpose, and counts a guess of the client, in one statement and before anything is compared.
- * Longer than other functions: it is one statement.
+ * Reserves an attempt and counts it for the client, in one statement and before any comparison.
+ * Exceeds the usual length because it is one statement.
  * @param schedule seconds to wait after the first, second … failure
  */
 export async function reserveAttempt(
@@ -51,7 +51,7 @@ export async function reserveAttempt(
     const limitKey = sql`${given('limitKey')}::bytea`;
     const limitCount = sql`${given('limitCount')}::int`;
     const table = oneTimePasswords;
-    // Whether the limit is reached is asked once, and the row is not touched where it is.
+    // If the limit is reached, the row stays untouched.
     const reached = db
       .$with('attempt_limit_reached', { retryAt: sql`retry_at`, retryAfterSeconds: sql`retry_after_seconds` })
       .as(attemptLimitReached({ key: limitKey, count: limitCount, seconds: sql`${given('limitSeconds')}` }));
@@ -95,11 +95,14 @@ export async function reserveAttempt(
     limitSeconds: limit.seconds,
   });
   const { attemptEventId, ...rest } = onlyRow(rows);
-  // Invariant: a reserved attempt has a row, and with it a count.
+  // Invariant: a reserved attempt has a row, hence a failure count.
   return { ...rest, attemptEventIds: attemptEventId === null ? [] : [attemptEventId] } as OneTimePasswordAttempt;
 }
 
-/** Spends the one-time password and clears its count, if it is still the live one. @returns whether it was */
+/**
+ * Consumes the one-time password if it is still live, and clears its failure count.
+ * @returns whether it was live
+ */
 export async function consumeOneTimePassword(
   db: Database,
   { tokenId, purpose, codeDigest }: { tokenId: string; purpose: OneTimePasswordPurpose; codeDigest: Buffer },
@@ -122,8 +125,9 @@ export async function consumeOneTimePassword(
 }
 
 /**
- * Puts a one-time password in the place of the one before it; the failure count stays. Without a user the same is done and nothing is live after it.
- * @returns when it expires, or would
+ * Replaces the one-time password and keeps the failure count.
+ * Without a user the same statement runs, and no password is live afterwards.
+ * @returns when the password expires, or would expire
  */
 export async function replaceOneTimePassword(
   db: Database,
@@ -154,7 +158,7 @@ export async function replaceOneTimePassword(
   return onlyRow(await prepared.execute({ ...rest, ...owner })).expiresAt;
 }
 
-/** Makes every other live one-time password of the user void. */
+/** Voids every live one-time password of the user. */
 export async function voidOneTimePasswords(tx: Database, userId: string): Promise<void> {
   await tx
     .update(oneTimePasswords)
@@ -162,7 +166,7 @@ export async function voidOneTimePasswords(tx: Database, userId: string): Promis
     .where(and(eq(oneTimePasswords.userId, userId), isNotNull(oneTimePasswords.codeDigest)));
 }
 
-/** Takes back a reserved attempt that is not to count, unless another has been reserved since. */
+/** Refunds a reserved attempt, unless a later attempt was reserved. */
 export async function refundAttempt(
   db: Database,
   { tokenId, purpose, attemptId }: { tokenId: string; purpose: OneTimePasswordPurpose; attemptId: string },
@@ -183,7 +187,7 @@ export async function refundAttempt(
     );
 }
 
-/** Makes a one-time password void that was never received, unless it has been replaced. */
+/** Voids a one-time password that was not delivered, unless it was replaced. */
 export async function voidOneTimePassword(
   db: Database,
   { tokenId, purpose, codeDigest }: { tokenId: string; purpose: OneTimePasswordPurpose; codeDigest: Buffer },
@@ -200,7 +204,7 @@ export async function voidOneTimePassword(
     );
 }
 
-/** Frees a security token from its timeout, for every purpose. What is live stays so. */
+/** Clears the failed attempts of a security token for every purpose. Live passwords stay live. */
 export async function clearFailures(db: Database, tokenId: string): Promise<void> {
   await db
     .update(oneTimePasswords)

@@ -1,4 +1,4 @@
-/** Statements about the messages that are kept in place of sending. */
+/** Statements on captured messages. */
 import { desc } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { outboxMessages } from './schema.js';
@@ -7,7 +7,7 @@ export async function insertOutboxMessage(db: Database, encryptedMessage: Buffer
   await db.insert(outboxMessages).values({ encryptedMessage });
 }
 
-/** The messages kept last, newest first. */
+/** Returns the latest messages, newest first. */
 export async function findOutboxMessages(
   db: Database,
   limit: number,

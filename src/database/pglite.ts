@@ -1,4 +1,4 @@
-/** The embedded database: PGlite in a folder that one process holds at a time, or in memory. */
+/** The embedded database: PGlite in a folder that one process locks, or in memory. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -7,7 +7,10 @@ import type { Database, DatabaseOptions, OpenDatabase } from './database.js';
 import { applyMigrations } from './migrate.js';
 import { acquireProcessLock } from './process-lock.js';
 
-/** Where the build writes a migrated cluster, relative to the package. PGlite loads it in a fifth of the time that `initdb` takes. */
+/**
+ * Migrated cluster that the build writes, relative to the package.
+ * PGlite loads it in a fifth of the time of `initdb`.
+ */
 export const preparedCluster = 'dist/embedded-cluster.tar.gz';
 
 export async function openPglite({ url, dataDir, packageFolder }: DatabaseOptions): Promise<OpenDatabase> {
@@ -15,7 +18,7 @@ export async function openPglite({ url, dataDir, packageFolder }: DatabaseOption
     openEmbedded(url === 'memory:' ? null : dataDir, packageFolder),
     import('drizzle-orm/pglite'),
   ]);
-  // Invariant: `Database` leaves out the driver's type of results, and nothing else.
+  // Invariant: `Database` omits only the driver's result type.
   const db = drizzle(client) as unknown as Database;
   return { db, migrate: () => applyMigrations(db, packageFolder), close, connections: () => null };
 }
@@ -27,7 +30,7 @@ interface Embedded {
 }
 
 /**
- * Opens the database in `dataDir`, and creates it where there is none.
+ * Opens the database in `dataDir`, and creates it if missing.
  * @param dataDir null for a database in memory
  * @throws {DatabaseInUseError}
  */
@@ -51,8 +54,9 @@ async function openEmbedded(dataDir: string | null, packageFolder: string): Prom
 }
 
 /**
- * A process that is killed while it creates the cluster leaves a part of it, which PGlite cannot open.
- * A mark stands beside the folder meanwhile, so the next start discards the part. Nothing can have been stored in it.
+ * Opens the cluster in the folder, and creates it if missing.
+ * PGlite cannot open the partial cluster that a process killed during creation leaves.
+ * A marker file exists during creation, so the next start discards the partial cluster.
  */
 async function openFolder(folder: string, cluster: string): Promise<PGlite> {
   const unfinished = `${folder}.unfinished`;
@@ -71,7 +75,7 @@ async function create(dataDir: string, cluster: string): Promise<PGlite> {
   return open(dataDir, existsSync(cluster) ? new Blob([gunzipSync(readFileSync(cluster))]) : undefined);
 }
 
-/** PGlite is large, and loaded only where it is used. */
+/** Imports PGlite at first use, because it is large. */
 async function open(dataDir: string, loadDataDir?: Blob): Promise<PGlite> {
   const { PGlite } = await import('@electric-sql/pglite');
   return PGlite.create({ dataDir, ...(loadDataDir && { loadDataDir }) });

@@ -1,6 +1,9 @@
-/** What a failed statement says: which constraint it violated, or that the database is away. */
+/** Classifies failed statements: violated constraint, or database unavailable. */
 
-/** SQLSTATE classes and codes in which a database that will be well again refuses. @see https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/**
+ * SQLSTATE classes and codes of temporary failures.
+ * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
 const unavailable = /^(08|53|57|58|25006|25P03|55P03|40001|40P01)/;
 const network = new Set([
   'ECONNREFUSED',
@@ -15,13 +18,13 @@ const network = new Set([
 const pgMessages =
   /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|timeout expired|PGlite is closed/;
 
-/** The name of the constraint that the statement violated; undefined for any other failure. */
+/** Returns the name of the violated constraint; undefined for other failures. */
 export function violatedConstraint(error: unknown): string | undefined {
   const cause = databaseError(error);
   return cause?.code.startsWith('23') ? cause.constraint : undefined;
 }
 
-/** Whether the database could not be asked or could not answer, so that the same request may succeed later. */
+/** Whether the database was unavailable, so that the same request may succeed later. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
     const code = getErrorCode(at);
@@ -31,7 +34,7 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   return false;
 }
 
-/** Drizzle wraps the driver's error, whose fields are those of PostgreSQL's protocol. */
+/** Returns the driver's error, which Drizzle wraps. */
 function databaseError(error: unknown): { code: string; constraint?: string } | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     const code = getErrorCode(at);

@@ -1,4 +1,4 @@
-/** PostgreSQL: a pool of connections whose waits all end. */
+/** PostgreSQL: a connection pool in which every wait has a timeout. */
 import type { Socket } from 'node:net';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import type { PgTransactionConfig } from 'drizzle-orm/pg-core';
@@ -24,11 +24,11 @@ function createPool(url: string, { poolSize, pooler = false, onIdleError }: Data
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
-    // pg drops idle connections after 10 s by default, and a new one costs more than it keeps.
+    // pg closes idle connections after 10 s by default; reconnecting costs more than keeping them.
     idleTimeoutMillis: 300_000,
     connectionTimeoutMillis: 2_000,
     application_name: 'flex-identity',
-    // A pooler refuses to be told: there they are settings of the role.
+    // Poolers reject these startup parameters; there, the role sets them.
     ...(!pooler && {
       statement_timeout: statementTimeoutMs,
       lock_timeout: statementTimeoutMs,
@@ -37,13 +37,15 @@ function createPool(url: string, { poolSize, pooler = false, onIdleError }: Data
   });
   pool.on('error', onIdleError);
   pool.on('connect', (client) => {
-    // While it is lent for a transaction the pool does not listen, and an error that nobody listens to ends the process.
+    // The pool does not listen while a client is checked out.
+    // An unhandled error event would end the process.
     client.on('error', onIdleError);
     const socket = getSocket(client);
     socket.on('timeout', () => {
-      // Nothing was asked: it is the transaction that does something else. Invariant: pg sets this field on every client.
+      // No statement is pending: the transaction waits for something else.
+      // Invariant: pg sets this field on every client.
       if ((client as ClientInternals).readyForQuery) return;
-      socket.destroy(Object.assign(new Error('the database is silent'), { code: 'ETIMEDOUT' }));
+      socket.destroy(Object.assign(new Error('the database did not respond'), { code: 'ETIMEDOUT' }));
     });
   });
   pool.on('acquire', (client) => getSocket(client).setTimeout(socketTimeoutMs));
@@ -55,12 +57,13 @@ function createPool(url: string, { poolSize, pooler = false, onIdleError }: Data
 type ClientInternals = pg.ClientBase & { readyForQuery?: boolean };
 
 function getSocket(client: pg.ClientBase): Socket {
-  // The clients of a pool are of the class Client, and without `stream` options the stream is a socket.
+  // Invariant: pool clients are of class Client, and without `stream` options use a socket.
   return (client as pg.Client).connection.stream as Socket;
 }
 
 function toDatabase(client: pg.Pool | pg.ClientBase): Database {
-  // Invariant: drizzle runs on a client as on a pool, though its overloads name the pool only. `Database` leaves out the driver's type of results.
+  // Invariant: drizzle accepts a client like a pool, though its overloads name the pool only.
+  // `Database` omits only the driver's result type.
   return drizzle(client as pg.Pool) as unknown as Database;
 }
 
@@ -75,7 +78,7 @@ function createPooledDatabase(pool: pg.Pool, pooler: boolean): Database {
   const db = prepared(pool);
   const getDatabase = (client: pg.ClientBase) => {
     const own = databases.get(client);
-    if (own === undefined) throw new Error('The pool lent a client that it had not announced.');
+    if (own === undefined) throw new Error('The pool returned a client without a connect event.');
     return own;
   };
   db.transaction = (work, config) => inTransaction(pool, getDatabase, work, config);
@@ -84,7 +87,7 @@ function createPooledDatabase(pool: pg.Pool, pooler: boolean): Database {
 
 type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
 
-/** Runs a transaction and gives its connection back. Drizzle's own keeps a connection whose `begin` has failed. */
+/** Runs a transaction on its own client, because Drizzle leaks the connection when BEGIN fails. */
 async function inTransaction<T>(
   pool: pg.Pool,
   getDatabase: (client: pg.ClientBase) => Database,
@@ -99,7 +102,7 @@ async function inTransaction<T>(
   }
 }
 
-/** Migrates by a connection of its own, which has no timeouts. */
+/** Migrates on a separate connection without timeouts. */
 async function migrate(url: string, { packageFolder, onIdleError }: DatabaseOptions): Promise<void> {
   const client = new pg.Client({
     connectionString: url,

@@ -1,32 +1,35 @@
-/** Prepared statements, built once. Drizzle builds a statement anew for each transaction, which costs more than to run it. */
+/**
+ * Prepared statements, built once. Drizzle rebuilds a statement per transaction, which costs more
+ * than running it.
+ */
 import type { Database } from './database.js';
 
-/** The parts of Drizzle's objects that its types do not show. */
+/** Fields of Drizzle's objects that its types hide. */
 interface DrizzleInternals {
-  /** the same for a database and the transactions in it */
+  /** shared by a database and its transactions */
   dialect: object;
-  /** its client is the pool, or the connection of a transaction */
+  /** `client` is the pool, or the connection of a transaction */
   session: { client: unknown };
 }
 
-// Drizzle's PgDatabase holds both at runtime; its version is pinned by the lock file, and every query runs through here.
+// Invariant: PgDatabase has both fields at runtime. The lock file pins its version.
 const drizzleInternals = (db: Database) => db as unknown as DrizzleInternals;
 
 const statementsByDialect = new WeakMap<object, Map<string, object>>();
 const unprepared = new WeakSet<object>();
 
 /**
- * Makes {@link prepareCached} build statements without a name. Behind a pooler a name is known to one connection of the server,
- * and the next statement may go to another.
+ * Makes {@link prepareCached} build unnamed statements. A transaction pooler may send the next
+ * statement to another server connection, where a prepared name does not exist.
  */
 export function disablePreparation(db: Database): void {
   unprepared.add(drizzleInternals(db).dialect);
 }
 
 /**
- * Returns the statement of that name. It is built at its first use and prepared on each connection that runs it.
- * Later calls reuse it with the connection of their own transaction. Hot paths use this.
- * @param name must belong to one text only
+ * Returns the statement of that name, built at first use and prepared per connection.
+ * Later calls run it on the connection of their own transaction.
+ * @param name identifies one SQL text
  */
 export function prepareCached<T extends object>(
   db: Database,
@@ -39,7 +42,7 @@ export function prepareCached<T extends object>(
     statements = new Map();
     statementsByDialect.set(dialect, statements);
   }
-  // A name belongs to one text, so what is stored under it is of the same type.
+  // Invariant: a name identifies one SQL text, so the stored statement has type T.
   let built = statements.get(name) as T | undefined;
   if (built === undefined) {
     built = build(db).prepare(unprepared.has(dialect) ? '' : name);

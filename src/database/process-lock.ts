@@ -1,4 +1,4 @@
-/** The embedded database belongs to one process: two would destroy it. */
+/** Locks the embedded database for one process. Two processes would corrupt it. */
 import { readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join, relative } from 'node:path';
@@ -9,15 +9,16 @@ class DatabaseInUseError extends StartupError {
   override readonly name = 'DatabaseInUseError';
 
   constructor(folder: string) {
-    super(`${folder} is open in another process. Stop that one first, or give DATABASE_URL.`);
+    super(`${folder} is open in another process. Stop that process, or set DATABASE_URL.`);
   }
 }
 
 /**
- * Takes the folder for this process by listening on a socket in it: the system lets it go with the process, however that ends.
- * A socket left behind by a process that was killed is not taken away first, or two who find it dead could each take away the other's:
- * the next number is taken, which the system gives to one of them.
- * @returns how to let it go
+ * Locks the folder by listening on a numbered socket in it. The operating system releases the
+ * socket when the process ends.
+ * Does not unlink a stale socket first: two starting processes could remove each other's.
+ * Binds the next number instead, which only one process can.
+ * @returns a function that releases the lock
  * @throws {DatabaseInUseError}
  */
 export async function acquireProcessLock(folder: string): Promise<() => Promise<void>> {
@@ -28,14 +29,14 @@ export async function acquireProcessLock(folder: string): Promise<() => Promise<
   });
   server.unref();
   const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
-  // Somebody may have come since the folder was read, by another number.
+  // Another process may have bound a different number since the folder was read.
   for (const number of await numbers(folder)) {
     if (number === last + 1) continue;
     if (await isAnswered(socketPath(folder, number))) {
       await close();
       throw new DatabaseInUseError(folder);
     }
-    // A greater one may be about to answer.
+    // A process with a greater number may be about to answer.
     if (number <= last) await unlink(socketPath(folder, number)).catch(() => {});
   }
   return close;
@@ -48,7 +49,7 @@ async function numbers(folder: string): Promise<number[]> {
 
 function socketPath(folder: string, number: number): string {
   const absolute = join(folder, `in-use-${number}.sock`);
-  // The name of a socket has about a hundred bytes at most: the shorter way of writing it.
+  // Socket paths are limited to about 100 bytes, so use the shorter form.
   const relativePath = relative(process.cwd(), absolute);
   return relativePath.length < absolute.length ? relativePath : absolute;
 }
@@ -61,7 +62,7 @@ function listen(path: string): Promise<Server> {
   });
 }
 
-/** Asked twice: one who has just bound the socket answers a moment later. */
+/** Connects twice: a process that has just bound the socket answers a moment later. */
 async function isAnswered(path: string): Promise<boolean> {
   if (await isConnectable(path)) return true;
   await new Promise((resolve) => setTimeout(resolve, 50));

@@ -1,4 +1,4 @@
-/** Statements that remove what has expired. */
+/** Statements that delete expired rows. */
 import { type SQL, sql } from 'drizzle-orm';
 import type { PgTable } from 'drizzle-orm/pg-core';
 import type { Database } from './database.js';
@@ -13,10 +13,10 @@ import {
   signInThrottles,
 } from './schema.js';
 
-/** How many rows one statement removes: none holds its locks for long. */
+/** Rows per statement. A small batch holds its locks briefly. */
 const batchSize = 5_000;
 
-/** How many seconds the rows are kept after their last use. */
+/** Seconds to keep rows after their last use. */
 export interface Retention {
   sessions: number;
   failureCounters: number;
@@ -25,7 +25,7 @@ export interface Retention {
   auditEvents: number;
 }
 
-/** The rows of each table that are deleted. */
+/** Conditions of expired rows, by table. */
 const expired = (kept: Retention): [name: string, table: PgTable, where: SQL][] => [
   [
     'sessions',
@@ -43,7 +43,7 @@ const expired = (kept: Retention): [name: string, table: PgTable, where: SQL][] 
   ['auditEvents', auditEvents, sql`occurred_at < ${secondsAgo(kept.auditEvents)}`],
 ];
 
-/** @returns how many rows were removed, by table */
+/** @returns the number of deleted rows, by table */
 export async function deleteExpired(db: Database, kept: Retention): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const [name, table, where] of expired(kept)) {

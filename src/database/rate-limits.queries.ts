@@ -1,4 +1,4 @@
-/** The limits of a rate: so many events of a key in so many seconds, in every window of that length. */
+/** Rate limits: at most N events of a key in any window of a given length. */
 import { type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
@@ -15,15 +15,15 @@ export interface RateLimited {
   retryAfterSeconds: number;
 }
 
-/** Those that limit something. */
+/** Returns the limits that have windows. */
 export function effectiveLimits(limits: RateLimit[]): RateLimit[] {
   return limits.filter(({ windows }) => windows.length > 0);
 }
 
 /**
- * Counts one event for each of the limits, unless one of them is reached: then none is counted.
- * Exact among any number of processes: whoever asks for the same key waits for the end of this transaction.
- * @returns the events counted, or when the next one would be
+ * Counts one event per limit. If any limit is reached, counts none.
+ * Exact across processes: transactions with the same key wait for each other.
+ * @returns ids of the counted events, or when the next event is allowed
  */
 export async function consumeRateLimits(
   tx: Database,
@@ -31,7 +31,8 @@ export async function consumeRateLimits(
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
   const effective = effectiveLimits(limits);
   if (effective.length === 0) return { events: [] };
-  // In the order of the numbers, so that no two wait for each other; and before the statement that counts, which sees what was there when it began.
+  // Locks in one global order, so that transactions cannot deadlock.
+  // A separate statement, because the counting statement's snapshot must follow the lock.
   const locks = effective.map(({ key }) => key.readBigInt64BE(0)).sort((a, b) => (a < b ? -1 : 1));
   const lock = prepareCached(tx, 'lock_rate_limits', (tx) =>
     tx
@@ -52,7 +53,7 @@ export async function consumeRateLimits(
   return { events: rows.flatMap(({ id }) => id ?? []) };
 }
 
-/** Inserts an event for each key, unless a window is full: then it says when the last of those opens. */
+/** Inserts an event per key. If a window is full, returns when the last full window opens. */
 function consumeStatement(db: Database) {
   const given = (name: 'keys' | 'windowKeys' | 'windowCounts' | 'windowSeconds') => sql.placeholder(name);
   const reached = sql`select e.occurred_at + make_interval(secs => w.seconds) as retry_at
@@ -78,7 +79,7 @@ function hexArray(keys: { key: Buffer }[]): string {
   return `{${keys.map(({ key }) => key.toString('hex'))}}`;
 }
 
-/** The limit of the guesses of a client, over all accounts. */
+/** The limit of failed attempts of a client, over all accounts. */
 export interface AttemptLimit {
   key: Buffer;
   /** 0: no limit */
@@ -88,8 +89,8 @@ export interface AttemptLimit {
 }
 
 /**
- * Parts of a statement that counts a guess where it is made: `attempt_limit_reached` has a row where no more are allowed, and that row says when the next one is.
- * What others count at the same instant is not seen, so as many more may get through as there are connections.
+ * Returns SQL for `attempt_limit_reached`: one row with the retry time if the limit is reached.
+ * Not serialised: concurrent attempts may exceed the limit by the number of connections.
  */
 export function attemptLimitReached({ key, count, seconds: length }: Record<keyof AttemptLimit, SQL>): SQL {
   const retryAt = sql`${rateLimitEvents.occurredAt} + ${seconds(length)}`;
@@ -100,7 +101,10 @@ export function attemptLimitReached({ key, count, seconds: length }: Record<keyo
     order by ${rateLimitEvents.occurredAt} desc offset greatest(${count} - 1, 0) limit 1`;
 }
 
-/** Counts a guess. @returns what to give back where it was right, or when the next one is allowed */
+/**
+ * Counts an attempt of a client.
+ * @returns the event to refund on success, or when the next attempt is allowed
+ */
 export async function consumeAttempt(
   tx: Database,
   limit: AttemptLimit,
@@ -129,7 +133,7 @@ export async function consumeAttempt(
   return { events: events.map(({ id }) => id) };
 }
 
-/** Gives back what was counted for something that did not take place. */
+/** Refunds counted events, for an operation that failed or an attempt that was correct. */
 export async function refundRateLimits(db: Database, events: bigint[]): Promise<void> {
   if (events.length === 0) return;
   const prepared = prepareCached(db, 'refund_rate_limits', (db) =>

@@ -1,4 +1,7 @@
-/** The tables, their constraints and the types of their rows. Instants have millisecond precision, so that what an answer says is what is stored. */
+/**
+ * The tables, their constraints and row types.
+ * Timestamps have millisecond precision, like those in responses.
+ */
 import { type Placeholder, type SQL, sql } from 'drizzle-orm';
 import {
   bigint,
@@ -16,13 +19,13 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 
-/** Bytes as a Buffer from either driver: pg gives Buffers, PGlite Uint8Arrays. */
+/** Bytes as a Buffer from both drivers: pg returns Buffers, PGlite Uint8Arrays. */
 const bytes = customType<{ data: Buffer; driverData: Uint8Array }>({
   dataType: () => 'bytea',
   fromDriver: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength),
 });
 
-/** Compared byte by byte, the same in every database and locale. */
+/** Text compared by bytes, alike in every database and locale. */
 const comparedByBytes = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' });
 
 const ipAddress = customType<{ data: string }>({ dataType: () => 'inet' });
@@ -30,8 +33,8 @@ const ipAddress = customType<{ data: string }>({ dataType: () => 'inet' });
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
 
 /**
- * The methods of a session. A newer version may have stored a method that this one does not know: it is left out on reading.
- * The statements that add a method keep it.
+ * Methods of a session. Skips methods that only a newer version knows.
+ * Statements that add a method keep them.
  */
 const authenticationMethodList = customType<{ data: AuthenticationMethod[]; driverData: string[] }>({
   dataType: () => 'text[]',
@@ -46,15 +49,15 @@ function isOneOf<Value extends string>(values: readonly Value[], text: string): 
 /** The values as one parameter. */
 export const pgArray = (values: readonly string[]): SQL => sql`${`{${values}}`}::text[]`;
 
-/** The values in SQL, for a check constraint. A check holds no parameters, and the values are constants of this file. */
+/** Formats constants for a check constraint, which cannot hold parameters. */
 const literals = (values: readonly string[]): SQL => sql.raw(values.map((value) => `'${value}'`).join(', '));
 
 export const now: SQL<Date> = sql<Date>`statement_timestamp()`;
 
-/** The same as an instant is stored, never later: what is so many seconds from it is no more than that from now. */
+/** now(), truncated to the stored precision so that waits never exceed the stated seconds. */
 export const storedNow: SQL<Date> = sql<Date>`date_trunc('milliseconds', statement_timestamp())`;
 
-/** An interval. The statements take durations as parameters, because a duration is policy. */
+/** Returns an interval. Statements take durations as parameters, because durations are policy. */
 export const seconds = (count: Placeholder | SQL | number): SQL => sql`make_interval(secs => ${count}::float8)`;
 
 export const secondsAgo = (count: Placeholder | SQL | number): SQL => sql`${now} - ${seconds(count)}`;
@@ -105,7 +108,7 @@ export function storedAuditEventKinds(kinds: readonly AuditEventKind[]): string[
 /** Reads former names as the current ones. */
 const auditEventKind = customType<{ data: AuditEventKind; driverData: string }>({
   dataType: () => 'text',
-  // Invariant: the statements select known kinds only.
+  // Invariant: statements select known kinds only.
   fromDriver: (name) => formerAuditEventKinds.get(name) ?? (name as AuditEventKind),
 });
 
@@ -117,7 +120,7 @@ export const users = pgTable(
     usernameKey: comparedByBytes('username_key'),
     email: text('email'),
     emailKey: comparedByBytes('email_key'),
-    /** E.164, which is its own key. */
+    /** E.164, which is also the comparison key. */
     phone: comparedByBytes('phone'),
     passwordHash: text('password_hash'),
     isActive: boolean('is_active').notNull().default(true),
@@ -125,11 +128,11 @@ export const users = pgTable(
     isSuperuser: boolean('is_superuser').notNull().default(false),
     dateJoined: instant('date_joined').notNull().default(now),
     lastLogin: instant('last_login'),
-    /** When an address of this account was verified for the first time: from then on it has an owner. */
+    /** When the account's first address was verified. Since then the account is owned. */
     firstVerifiedAt: instant('first_verified_at'),
-    /** `<source>:<id there>` of one who was brought along from another system. */
+    /** `<source>:<source id>` of an imported user. */
     importedId: comparedByBytes('imported_id'),
-    /** Keyed digests of what the last import read there, field by field: what differs has been changed there since. */
+    /** Keyed digest per field of the last import. A different digest means a changed source. */
     importedDigests: bytes('imported_digests'),
   },
   (t) => [
@@ -146,7 +149,7 @@ export const users = pgTable(
   ],
 );
 
-/** An address that somebody has. Made with the user, or with the change that adds it, and removed with the address. */
+/** An address of a user. */
 export const securityTokens = pgTable(
   'security_tokens',
   {
@@ -155,10 +158,10 @@ export const securityTokens = pgTable(
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
     kind: text('kind', { enum: securityTokenKinds }).notNull(),
-    /** Where the message goes: the address as stored, never as typed in a request. */
+    /** Destination of messages, as stored and never as typed in a request. */
     address: text('address').notNull(),
     givenAtSignUp: boolean('given_at_sign_up').notNull(),
-    /** Will take the place of the verified address of its kind as soon as it is verified itself. */
+    /** Replaces the verified address of its kind once it is verified. */
     pending: boolean('pending').notNull().default(false),
     createdAt: instant('created_at').notNull().default(now),
     verifiedAt: instant('verified_at'),
@@ -170,21 +173,22 @@ export const securityTokens = pgTable(
 );
 
 /**
- * The live password and the throttle of one security token and purpose. The throttle belongs to the address, whether a user has it or not:
- * hence no foreign key to `security_tokens`, and `user_id` null where nobody has the address.
+ * The live password and the attempt counter of a security token and purpose.
+ * The counter also exists for addresses without a user. Therefore `token_id` has no foreign key,
+ * and `user_id` may be null.
  */
 export const oneTimePasswords = pgTable(
   'one_time_passwords',
   {
     tokenId: comparedByBytes('token_id').notNull(),
     purpose: text('purpose', { enum: oneTimePasswordPurposes }).notNull(),
-    /** Whom the live password proves; it is void as soon as the address is not theirs. */
+    /** The user whom the live password signs in. */
     userId: uuid('user_id').references(() => users.id, { onDelete: 'set null' }),
     codeDigest: bytes('code_digest'),
     expiresAt: instant('expires_at'),
     failureCount: integer('failure_count').notNull().default(0),
     retryAt: instant('retry_at'),
-    /** The attempt that was reserved last: tells a statement whether the reservation is its own. */
+    /** The last reserved attempt. A statement compares it to its own id. */
     attemptId: uuid('attempt_id'),
     updatedAt: instant('updated_at').notNull().default(now),
   },
@@ -197,7 +201,7 @@ export const oneTimePasswords = pgTable(
   ],
 );
 
-/** Failed sign-ins by a keyed digest of the identifier, alone or with the client's network. */
+/** Failed sign-ins, by keyed digest of the identifier alone or with the client's network. */
 export const signInThrottles = pgTable(
   'sign_in_throttles',
   {
@@ -210,7 +214,7 @@ export const signInThrottles = pgTable(
   (t) => [check('sign_in_throttles_count_not_negative', sql`${t.failureCount} >= 0`)],
 );
 
-/** What the limits of a rate count: one row an event, so that a limit holds in every window of its length. */
+/** Events that rate limits count, one row per event, so that a limit holds in every window. */
 export const rateLimitEvents = pgTable(
   'rate_limit_events',
   {
@@ -232,7 +236,7 @@ export const sessions = pgTable(
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
     refreshTokenHash: bytes('refresh_token_hash').notNull(),
-    /** Of the token that the current one was derived from, with the instant it was spent. */
+    /** Hash of the previous refresh token. `refreshed_at` says when it was consumed. */
     previousRefreshTokenHash: bytes('previous_refresh_token_hash'),
     refreshedAt: instant('refreshed_at'),
     createdAt: instant('created_at').notNull().default(now),
@@ -240,9 +244,9 @@ export const sessions = pgTable(
     idleExpiresAt: instant('idle_expires_at').notNull(),
     expiresAt: instant('expires_at').notNull(),
     revokedAt: instant('revoked_at'),
-    /** The last proof of who is there: by password, one-time password or sign-up. */
+    /** The last authentication: by password, one-time password or sign-up. */
     authenticatedAt: instant('authenticated_at').notNull().default(now),
-    /** The last of those proofs that was a one-time password. */
+    /** The last authentication by one-time password. */
     oneTimePasswordAt: instant('one_time_password_at'),
     authenticationMethods: authenticationMethodList('authentication_methods').notNull(),
     userAgent: text('user_agent'),
@@ -258,7 +262,7 @@ export const sessions = pgTable(
   ],
 );
 
-/** What has happened that matters for safety. Without foreign keys: what is deleted is told of still. */
+/** Security events. No foreign keys, so they outlive the rows that they mention. */
 export const auditEvents = pgTable(
   'audit_events',
   {
@@ -281,21 +285,21 @@ export const auditEvents = pgTable(
   ],
 );
 
-/** Keys that must outlive a replacement of `SECRET_KEY`, encrypted with it. */
+/** Keys that outlive a change of `SECRET_KEY`, encrypted with it. */
 export const keys = pgTable(
   'keys',
   {
     id: text('id').primaryKey(),
     purpose: text('purpose', { enum: ['root', 'access-token'] }).notNull(),
     encryptedKey: bytes('sealed_key').notNull(),
-    /** What `/.well-known/jwks.json` publishes; null for a key that nobody else verifies with. */
+    /** Published by `/.well-known/jwks.json`; null for keys that only this service uses. */
     publicJwk: jsonb('public_jwk').$type<Record<string, string>>(),
     createdAt: instant('created_at').notNull().default(now),
   },
   (t) => [uniqueIndex('keys_one_root').on(t.purpose).where(sql`${t.purpose} = 'root'`)],
 );
 
-/** Messages kept in place of sending, encrypted: the body holds a one-time password. */
+/** Captured messages. Encrypted, because the body holds a one-time password. */
 export const outboxMessages = pgTable(
   'outbox_messages',
   {

@@ -1,4 +1,4 @@
-/** Statements about security tokens: the addresses of users. */
+/** Statements on security tokens: the addresses of users. */
 import { and, eq, getTableColumns, isNull, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
@@ -16,7 +16,7 @@ import {
 } from './schema.js';
 import { addressColumns, lockUser, type User, updateUserRow, userColumns } from './users.queries.js';
 
-/** A security token, whose it is, and the greatest of what its purposes count. */
+/** A security token with its user and the maximum of its counters over all purposes. */
 export interface SecurityToken extends SecurityTokenRow {
   user: User;
   failureCount: number;
@@ -24,7 +24,7 @@ export interface SecurityToken extends SecurityTokenRow {
   expiresAt: Date | null;
 }
 
-/** @throws the violated constraint where somebody has the address */
+/** @throws a constraint violation if an address is taken */
 export async function insertSecurityTokens(
   db: Database,
   rows: Pick<SecurityTokenRow, 'id' | 'userId' | 'kind' | 'address' | 'givenAtSignUp' | 'pending'>[],
@@ -32,7 +32,7 @@ export async function insertSecurityTokens(
   if (rows.length > 0) await db.insert(securityTokens).values(rows);
 }
 
-/** The tokens of a user, by the user's id or username, or the one of that id; email first. */
+/** Returns tokens by user id, username or token id. Email comes first. */
 export async function findSecurityTokens(
   db: Database,
   of: { userId: string } | { usernameKey: string } | { id: string },
@@ -57,7 +57,7 @@ export async function findSecurityTokens(
       .where(
         and(
           eq(column, sql.placeholder('value')),
-          // A newer version may have stored a kind that this one cannot send to: the token is left out.
+          // Skips kinds that only a newer version knows: this one cannot send to them.
           sql`${securityTokens.kind} = any(${pgArray(securityTokenKinds)})`,
         ),
       )
@@ -67,14 +67,14 @@ export async function findSecurityTokens(
   return rows.map(({ token, ...rest }) => ({ ...token, ...rest }));
 }
 
-/** The token of that id, which is there: the caller has locked its user. */
+/** Returns the token. The caller has locked its user, so the token exists. */
 export async function getSecurityToken(tx: Database, id: string): Promise<SecurityToken> {
   return onlyRow(await findSecurityTokens(tx, { id }));
 }
 
 /**
- * Takes an unverified address from an account that has had a verified one beside it for some time.
- * @param claimSeconds for how long the account keeps the address
+ * Releases an unverified address if its account has had another verified address for long enough.
+ * @param claimSeconds how long the account keeps the unverified address
  */
 export async function releaseUnverifiedAddress(tx: Database, tokenId: string, claimSeconds: number): Promise<void> {
   const before = secondsAgo(claimSeconds);
@@ -86,7 +86,7 @@ export async function releaseUnverifiedAddress(tx: Database, tokenId: string, cl
   );
   const [token] = await tx.select().from(securityTokens).where(isReleasable);
   if (token === undefined) return;
-  // The user before the token, as everybody locks them who is about to verify it; then judged again.
+  // Lock the user before the token, like every verification does. Then check again.
   await lockUser(tx, token.userId);
   const [released] = await tx
     .delete(securityTokens)
@@ -97,7 +97,7 @@ export async function releaseUnverifiedAddress(tx: Database, tokenId: string, cl
   }
 }
 
-/** Removes the tokens of an address of the user: the one in use, the pending one, or both. */
+/** Deletes the user's tokens of a kind: the current one, the pending one, or both. */
 export async function deleteSecurityTokens(
   tx: Database,
   { userId, kind, pending }: { userId: string; kind: SecurityTokenKind; pending?: boolean },
@@ -113,12 +113,12 @@ export async function deleteSecurityTokens(
     );
 }
 
-/** Writes the same address in another spelling. */
+/** Stores another spelling of the same address. */
 export async function updateTokenAddress(tx: Database, id: string, address: string): Promise<void> {
   await tx.update(securityTokens).set({ address }).where(eq(securityTokens.id, id));
 }
 
-/** Marks the address verified and, where it was pending, in use; the first time, the account has an owner from now on. */
+/** Marks the address verified and current. The first verified address makes the account owned. */
 export async function markVerified(tx: Database, tokenId: string, userId: string): Promise<void> {
   await tx
     .update(securityTokens)

@@ -1,4 +1,4 @@
-/** Statements about sessions. */
+/** Statements on sessions. */
 import { and, desc, eq, getTableColumns, gt, isNull, ne, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
@@ -61,17 +61,17 @@ export async function insertSession(
 export interface LiveSession {
   user: User;
   session: Pick<SessionRow, 'id'>;
-  /** authenticated within `recentSeconds`, by whatever means */
+  /** the last authentication is at most `recentSeconds` old */
   recentlyAuthenticated: boolean;
-  /** likewise, by a one-time password */
+  /** the last authentication by one-time password is at most `recentSeconds` old */
   recentOneTimePassword: boolean;
-  /** last noted to be used more than `touchIntervalSeconds` ago */
+  /** the stored last use is more than `touchIntervalSeconds` old */
   touchDue: boolean;
 }
 
 /**
- * The session and its user, as long as it lives and the access token has not expired.
- * @param token what its signature vouches for
+ * Returns the session and its user if the session is live and the access token has not expired.
+ * @param token verified claims of the access token
  */
 export async function findLiveSession(
   db: Database,
@@ -108,7 +108,7 @@ export async function findLiveSession(
   return row;
 }
 
-/** The live sessions of a user, the one used last first. */
+/** Returns the live sessions of a user, most recently used first. */
 export async function findSessions(db: Database, userId: string): Promise<SessionRow[]> {
   return db
     .select()
@@ -117,7 +117,7 @@ export async function findSessions(db: Database, userId: string): Promise<Sessio
     .orderBy(desc(sessions.lastUsedAt), sessions.id);
 }
 
-/** Notes that the session is used, at most once in the interval, and so puts off its end by idleness. */
+/** Records the use of the session, at most once per interval, and extends its idle expiry. */
 export async function touchSession(
   db: Database,
   id: string,
@@ -125,28 +125,32 @@ export async function touchSession(
 ): Promise<void> {
   await db
     .update(sessions)
-    .set({ lastUsedAt: now, idleExpiresAt: idleEnd(idleTtlSeconds) })
+    .set({ lastUsedAt: now, idleExpiresAt: toIdleExpiry(idleTtlSeconds) })
     .where(and(eq(sessions.id, id), isLive, sql`${sessions.lastUsedAt} <= ${secondsAgo(intervalSeconds)}`));
 }
 
-/** Never behind the end in all. */
-function idleEnd(idleTtlSeconds: number) {
+/** Returns the idle expiry, capped at the absolute expiry. */
+function toIdleExpiry(idleTtlSeconds: number) {
   return sql`least(${sessions.expiresAt}, ${now} + make_interval(secs => ${idleTtlSeconds}))`;
 }
 
 export interface Rotation {
   session: SessionRow;
   user: User;
-  /** false where the token was spent before: nothing is changed, and the session is to be revoked */
+  /** false if the token was already consumed: nothing changed, and the caller must revoke */
   rotated: boolean;
   issuedAt: Date;
 }
 
 /**
- * Spends a refresh token for its successor, in one statement. The current one is spent; the previous one gives the same successor once more as long as
- * that is unused, for `retrySeconds`, because its answer may have been lost; any other is a copy.
- * Longer than other functions: it is one statement.
- * @returns undefined where the session does not live
+ * Exchanges a refresh token for its successor in one statement.
+ * - The current token is consumed.
+ * - The previous token returns the same successor for `retrySeconds` while that is unused,
+ *   because the client may not have received the response.
+ * - Any other token is reuse.
+ *
+ * Exceeds the usual length because it is one statement.
+ * @returns undefined if the session is not live
  */
 export async function rotateRefreshToken(
   db: Database,
@@ -183,7 +187,7 @@ export async function rotateRefreshToken(
       .returning({
         session: getTableColumns(sessions),
         user: userColumns,
-        // Judged by the row as it is now: the current token has become the previous one.
+        // RETURNING sees the updated row, in which the current token has become the previous one.
         rotated: sql<boolean>`${isPrevious}`,
         issuedAt: sql<Date>`${now}`.mapWith(sessions.createdAt),
       });
@@ -192,7 +196,11 @@ export async function rotateRefreshToken(
   return row;
 }
 
-/** Ends the session, of one user where `userId` names them. @returns it, if it lived */
+/**
+ * Revokes a live session.
+ * @param userId if given, only a session of this user
+ * @returns the session; undefined if none was live
+ */
 export async function markSessionRevoked(
   db: Database,
   id: string,
@@ -206,7 +214,10 @@ export async function markSessionRevoked(
   return revoked;
 }
 
-/** Ends every session of the user, but for one where `exceptId` names it. @returns how many lived */
+/**
+ * Revokes the live sessions of a user, except `exceptId`.
+ * @returns how many were live
+ */
 export async function markSessionsRevoked(
   tx: Database,
   userId: string,
@@ -220,12 +231,12 @@ export async function markSessionsRevoked(
   return revoked.length;
 }
 
-/** Removes every session of the user, and with them where and by what program they were opened. */
+/** Deletes all sessions of the user, and thereby the known devices and networks. */
 export async function deleteSessions(tx: Database, userId: string): Promise<void> {
   await tx.delete(sessions).where(eq(sessions.userId, userId));
 }
 
-/** Notes in a session that its user has proved to be there once more, by a one-time password. */
+/** Records an authentication by one-time password in a live session. */
 export async function markAuthenticated(tx: Database, id: string, method: AuthenticationMethod): Promise<void> {
   await tx
     .update(sessions)
@@ -239,7 +250,7 @@ export async function markAuthenticated(tx: Database, id: string, method: Authen
     .where(eq(sessions.id, id));
 }
 
-/** Whether the user has signed in before, and never within `withinSeconds` by this program from this network. */
+/** Whether a user who has signed in before never used this user agent and network lately. */
 export async function isNewDevice(
   tx: Database,
   user: { id: string; lastLogin: Date | null },

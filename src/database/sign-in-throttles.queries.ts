@@ -1,4 +1,4 @@
-/** Statements about the throttle of sign-ins. */
+/** Statements on the attempt counters of password sign-ins. */
 import { eq, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
@@ -7,8 +7,8 @@ import { signInThrottles } from './schema.js';
 import { type Reservation, reserveAttemptSql } from './throttle-sql.js';
 
 /**
- * Reserves an attempt on each of the keys. To be rolled back unless every one is reserved.
- * @param throttles in an order that is the same for all, so that no two transactions wait for each other
+ * Reserves an attempt on each key. The caller rolls back unless all are reserved.
+ * @param throttles in one global order, so that transactions cannot deadlock
  */
 export async function reserveSignInAttempts(
   tx: Database,
@@ -35,7 +35,10 @@ export async function reserveSignInAttempts(
   return reservations;
 }
 
-/** @param keys in the same order as for {@link reserveSignInAttempts} */
+/**
+ * Deletes the counters.
+ * @param keys in the order of {@link reserveSignInAttempts}
+ */
 export async function clearSignInThrottles(tx: Database, keys: Buffer[]): Promise<void> {
   const prepared = prepareCached(tx, 'clear_sign_in_throttle', (tx) =>
     tx.delete(signInThrottles).where(eq(signInThrottles.key, sql.placeholder('key'))),

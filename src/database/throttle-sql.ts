@@ -1,4 +1,4 @@
-/** The reservation of an attempt on something throttled, as the `set` of an upsert; one-time passwords and sign-ins share it. */
+/** SQL that reserves a throttled attempt. One-time passwords and password sign-ins share it. */
 import { type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import { readAs } from './rows.js';
@@ -10,7 +10,7 @@ interface ThrottledTable {
   attemptId: PgColumn;
 }
 
-/** The outcome of an attempt to reserve. Where it was not reserved, nothing was counted. */
+/** The outcome of a reservation. If `reserved` is false, nothing was counted. */
 export interface Reservation {
   reserved: boolean;
   failureCount: number;
@@ -19,20 +19,22 @@ export interface Reservation {
 }
 
 /**
- * The values of a first failure, and what a further one sets: counted in advance, so that of any number of attempts at once one is evaluated.
- * @param schedule seconds to wait after the first, second … failure; the last holds for all that follow
- * @param attemptId made for this attempt alone
+ * Returns the values that reserve an attempt by an upsert: `onInsert` for the first failure,
+ * `onConflict` for later ones. Counts before comparing, so only one of N concurrent attempts is
+ * evaluated.
+ * @param schedule seconds to wait after the first, second … failure; the last value repeats
+ * @param attemptId unique to this attempt
  */
 export function reserveAttemptSql(table: ThrottledTable, schedule: SQL, attemptId: SQL | string) {
-  const open = sql`coalesce(${table.retryAt} <= ${now}, true)`;
+  const isOpen = sql`coalesce(${table.retryAt} <= ${now}, true)`;
   const wait = (count: SQL) => sql`make_interval(secs => (${schedule})[least(${count}, cardinality(${schedule}))])`;
   const next = sql`${table.failureCount} + 1`;
   return {
     onInsert: { failureCount: 1, retryAt: sql`${storedNow} + ${wait(sql`1`)}`, attemptId: sql`${attemptId}::uuid` },
     onConflict: {
-      failureCount: sql`case when ${open} then ${next} else ${table.failureCount} end`,
-      retryAt: sql`case when ${open} then ${storedNow} + ${wait(next)} else ${table.retryAt} end`,
-      attemptId: sql`case when ${open} then excluded.attempt_id else ${table.attemptId} end`,
+      failureCount: sql`case when ${isOpen} then ${next} else ${table.failureCount} end`,
+      retryAt: sql`case when ${isOpen} then ${storedNow} + ${wait(next)} else ${table.retryAt} end`,
+      attemptId: sql`case when ${isOpen} then excluded.attempt_id else ${table.attemptId} end`,
       updatedAt: now,
     },
     returning: {

@@ -1,10 +1,10 @@
-/** How long the database may take, and who enforces it. */
+/** Timeouts of the database, and who enforces them. */
 
-/** The settings of PostgreSQL that end a statement, a wait for a lock and an idle transaction. */
+/** PostgreSQL settings that end statements, lock waits and idle transactions. */
 export const timeoutSettings = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'] as const;
 
-/** How long a statement, and a wait for a lock, may take. PostgreSQL ends it. */
+/** Maximum time of a statement or lock wait. PostgreSQL enforces it. */
 export const statementTimeoutMs = 5_000;
 
-/** How long a connection may be silent while a statement runs. PostgreSQL answers earlier, so the server or the network is gone. */
+/** Maximum silence during a statement. Longer than PostgreSQL's own limit, so the peer is gone. */
 export const socketTimeoutMs = 6_000;

@@ -1,16 +1,16 @@
-/** Statements about users. */
+/** Statements on users. */
 import { and, eq, getTableColumns, ne, or, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
 import { onlyRow } from './rows.js';
 import { type NewUserRow, now, type SecurityTokenKind, secondsAgo, type UserRow, users } from './schema.js';
 
-/** A user with what the tokens of the addresses say. */
+/** A user with the state of their addresses. */
 export interface User extends UserRow {
-  /** null where there is no such address */
+  /** null without an address of this kind */
   emailVerified: boolean | null;
   phoneVerified: boolean | null;
-  /** null where no address waits to take the place of the verified one */
+  /** null if no address is pending */
   pendingEmail: string | null;
   pendingPhone: string | null;
 }
@@ -20,7 +20,7 @@ const tokenColumn = <T>(kind: SecurityTokenKind, pending: boolean, column: strin
     `(select ${column} from security_tokens t where t.user_id = users.id and t.kind = '${kind}' and t.pending = ${pending})`,
   )}`;
 
-/** To be selected from `users`, joined or not. */
+/** Columns to select from `users`, joined or not. */
 export const userColumns = {
   ...getTableColumns(users),
   emailVerified: tokenColumn<boolean | null>('email', false, 't.verified_at is not null'),
@@ -29,12 +29,12 @@ export const userColumns = {
   pendingPhone: tokenColumn<string | null>('phone', true, 't.address'),
 };
 
-/** @throws the violated constraint where an identifier is taken */
+/** @throws a constraint violation if an identifier is taken */
 export async function insertUser(db: Database, values: NewUserRow): Promise<UserRow> {
   return onlyRow(await db.insert(users).values(values).returning());
 }
 
-/** Which of the identifiers somebody has, other than the user of `exceptId`. */
+/** Returns which identifiers another user than `exceptId` holds. */
 export async function findTakenIdentifiers(
   db: Database,
   keys: { username: string | null; emailTokenId: string | null; phoneTokenId: string | null; exceptId: string },
@@ -49,10 +49,10 @@ export async function findTakenIdentifiers(
   return onlyRow(rows);
 }
 
-/** The user of that id, who is there: the caller has locked them. */
+/** Returns the user. The caller has locked the row, so the user exists. */
 export async function getUser(tx: Database, id: string): Promise<User> {
   const user = await findUser(tx, id);
-  if (user === undefined) throw new Error('There is no such user.');
+  if (user === undefined) throw new Error('The locked user does not exist.');
   return user;
 }
 
@@ -67,12 +67,13 @@ export async function findUser(db: Database, id: string): Promise<User | undefin
   return row;
 }
 
-/** An id that no user has. */
+/** The nil UUID, which no user has. */
 export const nilUuid = '00000000-0000-0000-0000-000000000000';
 
 /**
- * The user, whom no other transaction that comes this way changes until this one has ended.
- * Rows that refer to the user are still written meanwhile (hence "no key"): else a one-time password being made and one being spent could wait for each other.
+ * Locks the user until the transaction ends, and returns them.
+ * Uses NO KEY UPDATE, so that rows that reference the user can still be written. Otherwise the
+ * issue and the consumption of a one-time password could deadlock.
  */
 export async function lockUser(tx: Database, id: string): Promise<User | undefined> {
   const prepared = prepareCached(tx, 'lock_user', (tx) =>
@@ -83,7 +84,7 @@ export async function lockUser(tx: Database, id: string): Promise<User | undefin
       .for('no key update'),
   );
   await prepared.execute({ id });
-  // Only now: a statement that has waited sees the row as it is by then, and the tokens as they were when it began.
+  // Re-read after locking: the waiting statement's snapshot predates the lock.
   return findUser(tx, id);
 }
 
@@ -92,7 +93,10 @@ export async function hasSuperuser(db: Database): Promise<boolean> {
   return row !== undefined;
 }
 
-/** Notes that the user has signed in. @returns when */
+/**
+ * Sets the last login to now.
+ * @returns the last login
+ */
 export async function updateLastLogin(tx: Database, id: string): Promise<Date> {
   const prepared = prepareCached(tx, 'update_last_login', (tx) =>
     tx
@@ -110,7 +114,7 @@ export async function updatePasswordHash(tx: Database, id: string, passwordHash:
   await tx.update(users).set({ passwordHash }).where(eq(users.id, id));
 }
 
-/** What is written to `users` for an address that is shown and signed in by, or by null for none. Its token is the business of who writes. */
+/** Returns the columns of `users` for an address; null clears them. The caller writes the token. */
 export function addressColumns(
   kind: SecurityTokenKind,
   address: { value: string; key: string } | null,
@@ -120,7 +124,7 @@ export function addressColumns(
 
 type AddressColumns = Partial<Pick<UserRow, 'email' | 'emailKey' | 'phone'>>;
 
-/** The addresses of other kinds are in `security_tokens` alone. */
+/** Addresses of other kinds are stored in `security_tokens` only. */
 const columnsByKind: Partial<
   Record<SecurityTokenKind, (address: { value: string; key: string } | null) => AddressColumns>
 > = {
@@ -128,17 +132,17 @@ const columnsByKind: Partial<
   phone: (address) => ({ phone: address?.value ?? null }),
 };
 
-/** Sets columns of the user, all at once: in between an account might be left without an identifier. */
+/** Sets columns in one statement: an intermediate state could lack an identifier. */
 export async function updateUserRow(tx: Database, id: string, values: Partial<Omit<UserRow, 'id'>>): Promise<void> {
   if (Object.keys(values).length > 0) await tx.update(users).set(values).where(eq(users.id, id));
 }
 
-/** Removes the user and, by cascade, the tokens of the addresses and the sessions. */
+/** Deletes the user and, by cascade, their tokens and sessions. */
 export async function deleteUserRow(tx: Database, id: string): Promise<void> {
   await tx.delete(users).where(eq(users.id, id));
 }
 
-/** Whether an active superuser is left without that one. */
+/** Whether another active superuser exists. */
 export async function hasOtherActiveSuperuser(tx: Database, id: string): Promise<boolean> {
   const [row] = await tx
     .select({ id: users.id })
@@ -148,7 +152,7 @@ export async function hasOtherActiveSuperuser(tx: Database, id: string): Promise
   return row !== undefined;
 }
 
-/** How a key of comparison begins. */
+/** The kind and beginning of a comparison key. */
 export interface IdentifierPrefix {
   kind: 'username' | 'email' | 'phone';
   key: string;
@@ -156,13 +160,13 @@ export interface IdentifierPrefix {
 
 export const keyColumns = { username: users.usernameKey, email: users.emailKey, phone: users.phone };
 
-/** A user, and whether they have signed in from the network of the caller lately. */
+/** A user, and whether they recently signed in from the caller's network. */
 export interface UserMatch {
   user: User;
   knownNetwork: boolean;
 }
 
-/** The users that the keys name: nobody, one, or several who are not the same; and whether each has signed in from that network lately. */
+/** Returns the users that hold one of the keys. Several keys may name different users. */
 export async function findUsersByKeys(
   db: Database,
   keys: IdentifierPrefix[],
