@@ -1,19 +1,22 @@
-/** Who asks, and from where. */
+/** The caller of an operation, and the client that sent the request. */
 import type { LiveSession } from '../database/sessions.queries.js';
 
-/** Where a request comes from. */
+/** Network of clients whose address is unknown. */
+export const unknownNetwork = '0.0.0.0/32';
+
+/** The client of a request. */
 export interface ClientInfo {
-  /** null where a proxy does not tell it */
+  /** null if the proxy does not pass it on */
   ipAddress: string | null;
-  /** what limits count: an IPv4 address or the /64 of an IPv6 one, in CIDR notation */
+  /** rate-limit key: an IPv4 address or an IPv6 /64, in CIDR notation */
   network: string;
   userAgent: string | null;
 }
 
-/** Who is signed in, in which session. */
+/** The signed-in user and their session. */
 export type Viewer = LiveSession;
 
-/** Who asks. */
+/** The caller; `viewer` is null for an anonymous one. */
 export interface Actor {
   viewer: Viewer | null;
   client: ClientInfo;

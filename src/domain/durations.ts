@@ -1,30 +1,30 @@
-/** Durations of the policy that no variable configures. Statements receive them as parameters. */
+/** Durations that no variable configures. Statements receive them as parameters. */
 
 const day = 86_400;
 
-/** How long a proof of identity counts as recent. */
+/** How long an authentication counts as recent. */
 export const recentAuthenticationSeconds = 600;
 
-/** How long the answer to the last refresh can be had again: the client may not have received it. */
+/** How long the last refresh can be repeated: the client may have missed the response. */
 export const refreshRetrySeconds = 10;
 
-/** The use of a session is stored at most once in this time. */
+/** Minimum time between two stored uses of a session. */
 export const touchIntervalSeconds = 60;
 
-/** How long a device, and a network, stays known after a sign-in from it. */
+/** How long a device and a network stay known after a sign-in. */
 export const knownDeviceSeconds = 30 * day;
 
-/** How long an unverified address beside a verified one keeps others from claiming it. */
+/** How long an unverified address beside a verified one stays reserved for its account. */
 export const unverifiedClaimSeconds = day;
 
-/** The window in which the attempts of a client over all accounts are counted. */
+/** Window of the failed attempts of a client over all accounts. */
 export const attemptWindowSeconds = 3_600;
 
-/** How long `prune` keeps rows. Audit events have a variable: `AUDIT_DAYS`. */
+/** How long `prune` keeps rows. `AUDIT_DAYS` configures audit events. */
 export const retention = {
-  /** Ended sessions tell which devices are known. */
+  /** Revoked sessions tell known devices. */
   sessions: knownDeviceSeconds,
-  /** Far longer than the longest wait after failures. */
+  /** Far longer than the maximum wait after failures. */
   failureCounters: 30 * day,
   /** The longest window of a rate limit. */
   rateLimitEvents: day,

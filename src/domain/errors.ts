@@ -1,4 +1,4 @@
-/** Every refusal, and the few other things that a request is told. Facts are fields; the message is for people. */
+/** Expected errors and protocol errors. Fields carry the facts; messages are for people. */
 
 export type IdentityErrorCode =
   | 'VALIDATION'
@@ -21,17 +21,17 @@ export type ValidationIssueCode =
   | 'LAST_SUPERUSER';
 
 export interface ValidationIssue {
-  /** as the input names it; null when the fault is of the input as a whole */
+  /** the input field; null if the issue concerns the whole input */
   field: string | null;
   code: ValidationIssueCode;
   message: string;
 }
 
-/** A request that was understood and declined: data in the answer, not a defect. */
+/** An expected error: part of the result type, never logged as an internal error. */
 export abstract class ExpectedError extends Error {
   abstract readonly code: IdentityErrorCode;
   constructor(message: string) {
-    // Nobody reads where a refusal was thrown, and to find out costs more than to refuse.
+    // A stack trace is never read and costs more than the error itself.
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
     super(message);
@@ -48,40 +48,43 @@ export class ValidationError extends ExpectedError {
 }
 
 export function identifierRequired(): ValidationIssue {
-  return { field: null, code: 'IDENTIFIER_REQUIRED', message: 'Give a username, an email address or a phone number.' };
+  return { field: null, code: 'IDENTIFIER_REQUIRED', message: 'Enter a username, an email address or a phone number.' };
 }
 
-/** @throws {ValidationError} where there is an issue */
+/** @throws {ValidationError} if there is an issue */
 export function throwIfInvalid(issues: ValidationIssue[]): void {
   if (issues.length > 0) throw new ValidationError(issues);
 }
 
-/** Alike for nobody of that name, a wrong password, no usable password, an inactive user, and identifiers of two users. */
+/**
+ * The same for an unknown identifier, a wrong or missing password, an inactive user, and
+ * identifiers of different users.
+ */
 export class InvalidCredentialsError extends ExpectedError {
   override readonly name = 'InvalidCredentialsError';
   override readonly code = 'INVALID_CREDENTIALS';
-  constructor(message = 'No account has these identifiers and this password.') {
+  constructor(message = 'Incorrect identifier or password.') {
     super(message);
   }
 }
 
-/** Alike for a one-time password that is wrong, spent, replaced or expired. */
+/** The same for a wrong, consumed, replaced or expired one-time password. */
 export class InvalidOneTimePasswordError extends ExpectedError {
   override readonly name = 'InvalidOneTimePasswordError';
   override readonly code = 'INVALID_ONE_TIME_PASSWORD';
   constructor() {
-    super('This one-time password is not valid. It may be wrong, used, replaced or expired.');
+    super('This one-time password is wrong or expired. Request a new one.');
   }
 }
 
-/** Too much, too soon: until `retryAt` nothing is compared, sent or created. */
+/** A rate limit was exceeded. Until `retryAt` nothing is compared, sent or created. */
 export class TimeoutError extends ExpectedError {
   override readonly name = 'TimeoutError';
   override readonly code = 'TIMEOUT';
   readonly retryAt: Date;
   /** whole seconds, rounded up, at least 1 */
   readonly retryAfterSeconds: number;
-  /** null where the limit is not one of failures */
+  /** null if the limit does not count failures */
   readonly failureCount: number | null;
   constructor(limit: { retryAt: Date; retryAfterSeconds: number; failureCount?: number | null }) {
     super(
@@ -101,7 +104,7 @@ export class TransmissionError extends ExpectedError {
   }
 }
 
-/** Alike for a refresh token that is unknown, spent, revoked or expired. */
+/** The same for an unknown, consumed, revoked or expired refresh token. */
 export class InvalidSessionError extends ExpectedError {
   override readonly name = 'InvalidSessionError';
   override readonly code = 'INVALID_SESSION';
@@ -110,16 +113,16 @@ export class InvalidSessionError extends ExpectedError {
   }
 }
 
-/** The thing is absent, or beyond what the caller may reach: it does not say which. */
+/** The object is absent or not accessible to the caller. */
 export class NotFoundError extends ExpectedError {
   override readonly name = 'NotFoundError';
   override readonly code = 'NOT_FOUND';
   constructor() {
-    super('There is no such thing.');
+    super('Not found.');
   }
 }
 
-/** What is told at the top level of an answer, because no data can be. */
+/** A top-level error of the response, used where no result type applies. */
 export abstract class ProtocolError extends Error {
   abstract readonly code: string;
 }
@@ -135,12 +138,12 @@ export class UnauthenticatedError extends ProtocolError {
 export class ForbiddenError extends ProtocolError {
   override readonly name = 'ForbiddenError';
   override readonly code = 'FORBIDDEN';
-  constructor(message = 'Your role may not do this.') {
+  constructor(message = "You don't have permission to do this.") {
     super(message);
   }
 }
 
-/** An argument that no honest client sends. */
+/** A malformed argument, such as an invalid id or cursor. */
 export class BadUserInputError extends ProtocolError {
   override readonly name = 'BadUserInputError';
   override readonly code = 'BAD_USER_INPUT';

@@ -1,6 +1,6 @@
 /**
- * What counts as a username, an email or a phone number: how each is parsed, stored, compared and told from the others.
- * Nothing here knows who has which.
+ * Usernames, emails and phone numbers: how they are parsed, stored, compared and distinguished.
+ * Does not read the database.
  */
 import { domainToASCII } from 'node:url';
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/max';
@@ -8,10 +8,10 @@ import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/
 export const identifierKinds = ['username', 'email', 'phone'] as const;
 export type IdentifierKind = (typeof identifierKinds)[number];
 
-/** The identifiers that a message can be sent to. */
+/** Identifiers that can receive messages. */
 export type AddressKind = Exclude<IdentifierKind, 'username'>;
 
-/** An accepted identifier: `value` is what is stored and shown, `key` what uniqueness is decided by. */
+/** A valid identifier. `value` is stored and displayed; `key` decides uniqueness. */
 export interface Identifier {
   kind: IdentifierKind;
   value: string;
@@ -21,26 +21,26 @@ export interface Identifier {
 export type IdentifierFault = 'BLANK' | 'INVALID' | 'TOO_LONG';
 
 const usernameCodePoints = 150;
-/** Every longer text is still too long after NFKC, which makes one code point of at most four, each of at most two units. */
+/** Longer texts stay too long: NFKC merges at most four code points of at most two units. */
 const usernameInputUnits = 4 * 2 * usernameCodePoints;
 const usernamePattern = /^[\p{L}\p{Mn}\p{Mc}\p{Nl}\p{No}][\p{L}\p{Mn}\p{Mc}\p{N}._-]*$/u;
 
-/** @see RFC 5321 §4.5.3.1.3, less the angle brackets */
+/** @see RFC 5321 §4.5.3.1.3, without the angle brackets */
 const emailBytes = 254;
 const localPartPattern = /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*$/;
 const typedDomainPattern = /^[-.A-Za-z0-9\u{80}-\u{10FFFF}]+$/u;
 const hostnamePattern = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{1,62}[a-z0-9]$/;
 const numbersPattern = /^(?:0x[\da-f]*|\d+)(?:\.(?:0x[\da-f]*|\d+))*$/;
 
-/** libphonenumber's own bound. */
+/** The maximum length that libphonenumber accepts. */
 const phoneUnits = 250;
-/** What libphonenumber lets stand between digits, less `x` and `~`, which also announce an extension. */
+/** Punctuation of libphonenumber, without `x` and `~`, which also start an extension. */
 const phonePunctuation = String.raw`\-\u2010-\u2015\u2212\u30FC\uFF0D-\uFF0F \u00A0\u00AD\u200B\u2060\u3000()\uFF08\uFF09\uFF3B\uFF3D.\[\]\/\u2053\u223C*`;
-/** Around the number also white space and the invisible marks that pasting brings along. */
+/** Also allows white space and invisible characters around the number, as after pasting. */
 const phoneEdge = String.raw`[\s\p{Cf}${phonePunctuation}]*`;
 const phonePattern = new RegExp(`^${phoneEdge}([+\\uFF0B]*)([${phonePunctuation}\\p{Nd}]*)${phoneEdge}$`, 'u');
 
-/** Parses a username: 1 to 150 code points after NFKC, shown as typed but for that. */
+/** Parses a username of 1 to 150 code points after NFKC. Keeps the case as typed. */
 export function parseUsername(input: string): Identifier | IdentifierFault {
   if (input === '') return 'BLANK';
   if (input.length > usernameInputUnits) return 'TOO_LONG';
@@ -50,7 +50,7 @@ export function parseUsername(input: string): Identifier | IdentifierFault {
   return { kind: 'username', value, key: comparisonKey(value) };
 }
 
-/** Parses a single address, of at most 254 bytes as stored: local part as typed, domain in lower-case ASCII. */
+/** Parses one address of at most 254 bytes. Keeps the local part, stores the domain in ASCII. */
 export function parseEmail(input: string): Identifier | IdentifierFault {
   if (input === '') return 'BLANK';
   if (input.length > emailBytes) return 'INVALID';
@@ -65,8 +65,8 @@ export function parseEmail(input: string): Identifier | IdentifierFault {
 }
 
 /**
- * Parses a text that is one phone number and nothing else into E.164.
- * No words around it, no letters for digits, no extension: a guess at a number is a message to a stranger.
+ * Parses a text that consists of one phone number, into E.164.
+ * Rejects words, letters for digits and extensions: a wrong guess messages a stranger.
  */
 export function parsePhone(input: string, defaultRegion: CountryCode): Identifier | IdentifierFault {
   if (input === '') return 'BLANK';
@@ -80,8 +80,8 @@ export function parsePhone(input: string, defaultRegion: CountryCode): Identifie
 }
 
 /**
- * Tells which kind an identifier is by looking at it, whether or not it would be accepted.
- * A username holds no `@` and starts with neither `+` nor a decimal digit, so no string is accepted as two kinds.
+ * Returns the kind of an identifier, valid or not.
+ * A username contains no `@` and starts with neither `+` nor a digit, so kinds never overlap.
  */
 export function inferKind(input: string): IdentifierKind {
   if (input.includes('@')) return 'email';
@@ -105,7 +105,7 @@ export function parseIdentifier(input: string, defaultRegion: CountryCode): Iden
   return parseAs(inferKind(input), input, defaultRegion);
 }
 
-/** The country calling code of a stored phone, without the plus: `44`. */
+/** Returns the country calling code of a stored phone, without the plus: `44`. */
 export function getCallingCode(phone: string): string {
   const number = parsePhoneNumberFromString(phone);
   if (number === undefined) throw new TypeError('not a phone number in E.164');
@@ -113,21 +113,21 @@ export function getCallingCode(phone: string): string {
 }
 
 /**
- * What two texts have in common when they differ in nothing but case, width or composition. A key is its own key.
- * Done here and not by `lower()` or `citext`, which answer differently from one database to the next.
- * Parse first: the length of the text is not bounded here.
+ * Returns the text without differences of case, width and composition. Idempotent.
+ * Computed here, because `lower()` and `citext` differ between databases.
+ * Does not limit the length, so parse first.
  */
 export function comparisonKey(text: string): string {
   return text.normalize('NFKC').toLowerCase().normalize('NFC');
 }
 
-/** The domain in lower-case ASCII by UTS 46, where it is a hostname; no IP address in any notation. */
+/** Returns the hostname in lower-case ASCII (UTS 46); undefined for every IP notation. */
 function parseHostname(domain: string): string | undefined {
   if (domain === 'localhost') return domain;
-  // domainToASCII reads its argument like the host of a URL: it cuts at `/`, `:` and the like, and decodes `%41`.
+  // domainToASCII parses a URL host: it cuts at `/` and `:` and decodes `%41`.
   if (!typedDomainPattern.test(domain)) return undefined;
-  // It also rewrites what ends in a number to an IPv4 address, or gives up on it; the label put behind prevents that.
-  // Versions of Node disagree on punycode that decodes to nothing: a domain in ASCII is left as it is.
+  // It turns a trailing number into an IPv4 address. The appended label prevents that.
+  // Node versions disagree on punycode that decodes to nothing, so ASCII stays unchanged.
   const hostname = /\P{ASCII}/u.test(domain)
     ? domainToASCII(`${domain}.x`).slice(0, -'.x'.length)
     : domain.toLowerCase();
@@ -135,7 +135,7 @@ function parseHostname(domain: string): string | undefined {
   return hostname;
 }
 
-/** Unicode's decimal digits stand in runs of ten, zero first. */
+/** Converts any decimal digit to ASCII. Unicode orders them in runs of ten that start at zero. */
 function asciiDigit(digit: string): string {
   const codePoint = Number(digit.codePointAt(0));
   let first = codePoint;

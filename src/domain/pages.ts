@@ -1,4 +1,4 @@
-/** Pages of a list: how many at a time, and where the next one begins. */
+/** Cursor pagination. */
 import { BadUserInputError } from './errors.js';
 
 export interface Page<Node> {
@@ -10,15 +10,15 @@ export interface Page<Node> {
 const maxPageSize = 100;
 
 /**
- * The page of a list that is read behind a cursor, with one more than it holds, which tells whether something follows.
- * @param after as it was given out; null: from the beginning
- * @throws {BadUserInputError} for a size out of 1–100
+ * Returns a page. Reads one more node than the page holds, to compute `hasNextPage`.
+ * @param after cursor of an earlier page; null for the first page
+ * @throws {BadUserInputError} if `first` is not between 1 and 100
  */
 export async function readPage<Node>(
   { first, after }: { first: number; after: string | null },
   read: (limit: number) => Promise<Page<Node>['edges']>,
 ): Promise<Page<Node>> {
-  if (first < 1 || first > maxPageSize) throw new BadUserInputError(`first must be from 1 to ${maxPageSize}.`);
+  if (first < 1 || first > maxPageSize) throw new BadUserInputError(`first must be between 1 and ${maxPageSize}.`);
   const found = await read(first + 1);
   return { edges: found.slice(0, first), hasNextPage: found.length > first, hasPreviousPage: after !== null };
 }
@@ -27,11 +27,11 @@ export function encodeCursor(position: string): string {
   return Buffer.from(position).toString('base64url');
 }
 
-/** What {@link encodeCursor} was given; whatever a forged one holds. */
+/** Decodes a cursor, which the client may have forged. */
 export function decodeCursor(cursor: string): string {
   return Buffer.from(cursor, 'base64url').toString();
 }
 
 export function invalidCursor(): BadUserInputError {
-  return new BadUserInputError('This is not a cursor of this list.');
+  return new BadUserInputError('The cursor does not belong to this list.');
 }

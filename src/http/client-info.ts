@@ -1,9 +1,6 @@
 /** Where a request comes from. */
 import ipaddr from 'ipaddr.js';
-import type { ClientInfo } from '../domain/actor.js';
-
-/** The network of a client whose address is unknown, in CIDR notation. */
-const unknownNetwork = '0.0.0.0/32';
+import { type ClientInfo, unknownNetwork } from '../domain/actor.js';
 
 /** The rest is dropped, because sessions store the text. */
 const maxUserAgentLength = 512;

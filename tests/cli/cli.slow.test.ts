@@ -100,9 +100,9 @@ describe('flex-identity', { concurrency: 2 }, () => {
     });
 
     const refusals: Record<string, { args: string[]; input?: string; told: RegExp }> = {
-      'a name that somebody has': { args: ['--username', 'taken'], told: /exists already/ },
+      'a name that somebody has': { args: ['--username', 'taken'], told: /already in use/ },
       'a common password': { args: ['--username', 'a', '--password-stdin'], input: 'password1', told: /too easy/ },
-      'no identifier': { args: [], told: /Give a username, an email address or a phone number/ },
+      'no identifier': { args: [], told: /Enter a username, an email address or a phone number/ },
     };
     for (const [what, { args, input, told }] of Object.entries(refusals))
       test(`exits with 65 for ${what}`, async () => {
@@ -176,7 +176,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
     assert.deepEqual(await failureCounts(), [0, 0]);
     for (const identifier of ['nobody@a.test', 'no identifier!']) {
       const { code, stderr } = await run(['unlock', identifier]);
-      assert.deepEqual([code, stderr], [65, 'There is no such thing.\n']);
+      assert.deepEqual([code, stderr], [65, 'Not found.\n']);
     }
   });
 
@@ -266,7 +266,7 @@ test('a command uses the embedded database, and is refused while another process
   const { code, stdout, stderr } = await run(['migrate', '--json'], embedded);
   assert.deepEqual([code, stdout], [1, '']);
   assert.match(stderr, /is open in another process/);
-  assert.match(stderr, /Stop that one first, or give DATABASE_URL/);
+  assert.match(stderr, /Stop that process, or set DATABASE_URL/);
   await release();
   const made = await run(['create-superuser', '--username', 'root', '--password-stdin'], embedded, password);
   assert.deepEqual([made.code, made.stderr], [0, '']);

@@ -52,10 +52,7 @@ experiment(12, `embedded database: kill -9 while writing, ${kills} times`, [], a
     also: { opened: recoveredAfterMilliseconds.length },
   });
   assert.deepEqual([...lost], []);
-  assert.deepEqual(
-    [...refusals],
-    ['1: DATA_DIR is open in another process. Stop that one first, or give DATABASE_URL.'],
-  );
+  assert.deepEqual([...refusals], ['1: DATA_DIR is open in another process. Stop that process, or set DATABASE_URL.']);
   assert.equal(await service.kill('SIGTERM'), 0);
 });
 

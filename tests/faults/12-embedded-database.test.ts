@@ -12,7 +12,7 @@ test('the embedded database belongs to one process, and the start after a kill h
   assert.equal((await operations(first).createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
   const { code, stderr } = await runToExit({ DATA_DIR });
   assert.equal(code, 1);
-  assert.equal(stderr, `${DATA_DIR} is open in another process. Stop that one first, or give DATABASE_URL.\n`);
+  assert.equal(stderr, `${DATA_DIR} is open in another process. Stop that process, or set DATABASE_URL.\n`);
   await first.kill('SIGKILL');
 
   const second = await spawnService({ DATA_DIR });

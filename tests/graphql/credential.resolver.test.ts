@@ -189,7 +189,7 @@ describe('authenticate answers alike', () => {
         authenticate: {
           __typename: 'InvalidCredentialsError',
           code: 'INVALID_CREDENTIALS',
-          message: 'No account has these identifiers and this password.',
+          message: 'Incorrect identifier or password.',
         },
       },
     };

@@ -212,7 +212,7 @@ test('an import says in a word what is in its way', async () => {
   await withClient(source, (client) => client.query(`create role ${role} login password 'canary'`));
   Object.assign(closed, { username: role, password: 'canary' });
   const cases: [args: string[], code: number, told: RegExp][] = [
-    [[empty], 65, /neither of the tables django_flex_user_flexuser and auth_user/],
+    [[empty], 65, /Neither of the tables django_flex_user_flexuser and auth_user/],
     [[empty, '--table', 'people'], 65, /no table people/],
     [[source, '--table', 'django_session'], 65, /no columns id and password/],
     [[`postgres://flex:canary@127.0.0.1:${await freePort()}/none`], 1, /could not be used/],

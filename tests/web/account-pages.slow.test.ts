@@ -214,7 +214,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByText('Signed in as ada').waitFor();
       assert.equal(await page.getByRole('link', { name: 'Users' }).count(), 0);
       await page.goto('/users');
-      await page.getByText('Your role may not do this.').waitFor();
+      await page.getByText("You don't have permission to do this.").waitFor();
     });
   });
 });

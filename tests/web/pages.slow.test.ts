@@ -207,7 +207,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
         await identifierField(page).fill(name);
         await passwordField(page).fill('wrong');
         await page.getByRole('button', { name: 'Sign in' }).click();
-        await page.getByText('No account has these identifiers and this password.').waitFor();
+        await page.getByText('Incorrect identifier or password.').waitFor();
       }
     });
 

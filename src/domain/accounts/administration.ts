@@ -1,8 +1,9 @@
-/** What an operator does from the command line, whose right to it is the access to the database and its secrets. */
+/** Commands of operators. Access to the database and its secrets authorizes them. */
 import type { App } from '../../app/app.js';
 import { deleteExpired } from '../../database/prune.queries.js';
 import { findSecurityTokens } from '../../database/security-tokens.queries.js';
 import { findUsersByKeys, type User } from '../../database/users.queries.js';
+import { unknownNetwork } from '../actor.js';
 import { setPassword } from '../authentication/password-changes.js';
 import { clearAttempts, type SecurityTokenView } from '../authentication/security-tokens.js';
 import { computeTokenId } from '../authenticators/registry.js';
@@ -11,19 +12,19 @@ import { NotFoundError } from '../errors.js';
 import { parseIdentifier } from '../identifiers.js';
 
 /**
- * Sets the password of the user of that username, email or phone, and ends their sessions.
+ * Sets the password of the user with that username, email or phone. Revokes their sessions.
  * @throws {NotFoundError}
  * @throws {ValidationError}
  */
 export async function setPasswordFor(app: App, identifier: string, newPassword: string): Promise<User> {
   const parsed = parseIdentifier(identifier, app.config.defaultRegion);
   if (typeof parsed === 'string') throw new NotFoundError();
-  const [found] = await findUsersByKeys(app.db, [parsed], { network: '0.0.0.0/32', withinSeconds: 0 });
+  const [found] = await findUsersByKeys(app.db, [parsed], { network: unknownNetwork, withinSeconds: 0 });
   return setPassword(app, null, found?.user, newPassword);
 }
 
 /**
- * Frees the security token of an email or phone, or those of the user of a username, from their timeouts.
+ * Clears failed attempts: of an email or phone, or of all addresses of a username.
  * @throws {NotFoundError}
  */
 export async function clearAttemptsFor(app: App, identifier: string): Promise<SecurityTokenView[]> {
@@ -38,7 +39,10 @@ export async function clearAttemptsFor(app: App, identifier: string): Promise<Se
   return Promise.all(tokens.map(({ id }) => clearAttempts(app, null, id)));
 }
 
-/** Removes what has expired. @returns how many rows, by table */
+/**
+ * Deletes expired rows.
+ * @returns the number of deleted rows, by table
+ */
 export async function prune(app: App): Promise<Record<string, number>> {
   return deleteExpired(app.db, { ...retention, auditEvents: app.config.auditDays * 86_400 });
 }

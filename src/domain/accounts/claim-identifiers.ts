@@ -1,4 +1,4 @@
-/** Gives identifiers to a user, where nobody else has them. */
+/** Assigns identifiers to a user if no other user has them. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { violatedConstraint } from '../../database/postgres-errors.js';
@@ -12,12 +12,12 @@ import { transact } from '../events/events.js';
 import { type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
 
 /**
- * Runs a transaction that writes these identifiers; the constraint decides, and what is taken becomes the refusal.
- * An address that stands unproven beside a proven one is let go to who comes next: tried only when something was taken.
- * The transaction may run twice. Only the one that commits emits its events.
+ * Runs a transaction that writes identifiers. A violated unique constraint becomes `TAKEN`.
+ * On a violation, releases addresses that other accounts hold unverified, and runs it once more.
+ * Only the run that commits emits its events.
  * @param actor null on the command line
- * @param claim `ownId`: the user who may have them already
- * @throws {ValidationError} `TAKEN` for each of the identifiers that somebody else has
+ * @param claim `ownId`: the user who may hold the identifiers already
+ * @throws {ValidationError} `TAKEN` for each identifier of another user
  */
 export async function claimIdentifiers<T>(
   app: App,
@@ -52,6 +52,6 @@ export async function claimIdentifiers<T>(
 }
 
 function takenIssue(field: IdentifierKind): ValidationIssue {
-  const thing = { username: 'username', email: 'email address', phone: 'phone number' }[field];
-  return { field, code: 'TAKEN', message: `An account with this ${thing} exists already.` };
+  const noun = { username: 'username', email: 'email address', phone: 'phone number' }[field];
+  return { field, code: 'TAKEN', message: `This ${noun} is already in use.` };
 }

@@ -12,12 +12,12 @@ import { emit, emitRevocations, transact } from '../events/events.js';
 import { requireOtherSuperuser } from './superusers.js';
 
 /**
- * Deletes oneself, or another by id.
+ * Deletes the caller, or another user by id.
  * @throws {ValidationError} `LAST_SUPERUSER`
- * @throws {InvalidCredentialsError} {@link requireProof}
- * @throws {TimeoutError} likewise
+ * @throws {InvalidCredentialsError} see {@link requireProof}
+ * @throws {TimeoutError} see {@link requireProof}
  * @throws {NotFoundError}
- * @throws {ForbiddenError} for another, for anyone but superusers
+ * @throws {ForbiddenError} if a caller who is not a superuser deletes another user
  */
 export async function deleteUser(
   app: App,
@@ -37,10 +37,10 @@ export async function deleteUser(
     if (user === undefined) throw new NotFoundError();
     await requireOtherSuperuser(tx, user, null);
     await voidOneTimePasswords(tx, targetId);
-    const ended = await markSessionsRevoked(tx, targetId);
+    const revokedCount = await markSessionsRevoked(tx, targetId);
     await deleteUserRow(tx, targetId);
     emit(tx, { type: 'user-deleted', user });
-    emitRevocations(tx, { userId: targetId, count: ended, reason: 'user deleted' });
+    emitRevocations(tx, { userId: targetId, count: revokedCount, reason: 'user deleted' });
   });
   return { id: targetId };
 }

@@ -1,4 +1,4 @@
-/** The accounts as staff reads them. */
+/** Lists accounts for staff. */
 import type { App } from '../../app/app.js';
 import { listUsersByDateJoined, listUsersByPrefix, type UserPosition } from '../../database/directory.queries.js';
 import { findUser, type IdentifierPrefix, type User } from '../../database/users.queries.js';
@@ -9,16 +9,17 @@ import { decodeCursor, encodeCursor, invalidCursor, type Page, readPage } from '
 
 export type { User } from '../../database/users.queries.js';
 
-/** @throws {ForbiddenError} for anyone but staff */
+/** @throws {ForbiddenError} if the caller is not staff */
 export async function getUser(app: App, actor: Actor, id: string): Promise<User | null> {
   requirePermission(actor, 'identity.view_user');
   return isId(id) ? ((await findUser(app.db, id)) ?? null) : null;
 }
 
 /**
- * A page of users: the newest first, or those of whom an identifier begins like `search`, in the order of those identifiers.
- * @throws {ForbiddenError} for anyone but staff
- * @throws {BadUserInputError} for a page size out of 1–100, and for a cursor that was not given out for this list
+ * Returns a page of users, newest first. With `search`, returns users with an identifier that
+ * starts with it, in the order of those identifiers.
+ * @throws {ForbiddenError} if the caller is not staff
+ * @throws {BadUserInputError} for an invalid page size or cursor
  */
 export async function listUsers(
   app: App,
@@ -48,13 +49,13 @@ async function searchUsers(
   return found.map(({ user, key }) => ({ cursor: encodeCursor(`:${key}`), node: user }));
 }
 
-/** No identifier is longer, nor its key: a username has 150 code points, of two units at most, and a small letter may be two. */
-const longestKeyUnits = 600;
+/** Maximum key length: 150 code points of two units, and lower case may double the units. */
+const maxKeyUnits = 600;
 
-/** What may be the beginning of a phone is looked for among phones and emails, anything else among usernames and emails. */
+/** Searches phones and emails if the text may start a phone, otherwise usernames and emails. */
 function searchPrefixes(search: string): IdentifierPrefix[] {
-  // None holds NUL, which PostgreSQL has no text for.
-  if (search.length > longestKeyUnits || search.includes('\0')) return [];
+  // No identifier contains NUL, which PostgreSQL text cannot hold.
+  if (search.length > maxKeyUnits || search.includes('\0')) return [];
   const digits = search.replace(/\D/g, '');
   if (/^[+\d\s().-]*[+\d][+\d\s().-]*$/.test(search))
     return [
@@ -67,7 +68,7 @@ function searchPrefixes(search: string): IdentifierPrefix[] {
   ]);
 }
 
-/** A Σ at the end is another small letter than one within a word, and where the rest of the identifier goes on is not known. */
+/** A final Σ has another lower case than one within a word, and the word may continue. */
 function toSearchKeys(search: string): string[] {
   const key = comparisonKey(search);
   return /[σς]$/.test(key) ? [`${key.slice(0, -1)}σ`, `${key.slice(0, -1)}ς`] : [key];
@@ -81,11 +82,11 @@ function readPosition(cursor: string): UserPosition {
 
 function readSearchCursor(cursor: string): string {
   const key = /^:([^\0]+)$/.exec(decodeCursor(cursor))?.[1];
-  if (key === undefined || key.length > longestKeyUnits) throw invalidCursor();
+  if (key === undefined || key.length > maxKeyUnits) throw invalidCursor();
   return key;
 }
 
-/** Whether it is the text of an instant that a user can have joined at: not of the 31st of February. */
+/** Whether the text is a valid timestamp: not the 31st of February. */
 function isInstant(text: string): boolean {
   const instant = new Date(text);
   return /^[12]\d{3}-/.test(text) && !Number.isNaN(instant.getTime()) && instant.toISOString() === text;

@@ -1,10 +1,10 @@
-/** Reads the identifiers of an input and collects the issues of every field. */
+/** Parses identifiers of an input into values or issues. */
 import type { App } from '../../app/app.js';
 import { authenticators } from '../authenticators/registry.js';
 import type { ValidationIssue } from '../errors.js';
 import { type Identifier, type IdentifierFault, type IdentifierKind, parseAs } from '../identifiers.js';
 
-/** An identifier or the issue that keeps it from being one. Addresses that no message can reach are issues too. */
+/** Returns the identifier or its issue. An address that cannot receive messages is an issue. */
 export function readIdentifier(app: App, field: IdentifierKind, text: string): Identifier | ValidationIssue {
   const parsed = parseAs(field, text, app.config.defaultRegion);
   if (typeof parsed === 'string') return { field, code: parsed, message: messages[field][parsed] };
@@ -21,7 +21,7 @@ export function isIssue(read: Identifier | ValidationIssue): read is ValidationI
   return 'code' in read;
 }
 
-const unreachable = { email: 'Email is not available here.', phone: 'SMS to this number is not available here.' };
+const unreachable = { email: 'Email is not available.', phone: 'SMS to this number is not available.' };
 
 const messages: Record<IdentifierKind, Record<IdentifierFault, string>> = {
   username: {

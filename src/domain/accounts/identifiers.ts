@@ -12,10 +12,10 @@ import { authenticators, computeTokenId } from '../authenticators/registry.js';
 import { identifierRequired, ValidationError } from '../errors.js';
 import { type AddressKind, comparisonKey, type Identifier } from '../identifiers.js';
 
-/** null removes */
+/** null removes the identifier */
 export type IdentifierChanges = Map<Identifier['kind'], Identifier | null>;
 
-/** @throws {ValidationError} `IDENTIFIER_REQUIRED` where none is left */
+/** @throws {ValidationError} `IDENTIFIER_REQUIRED` if no identifier would remain */
 export async function applyIdentifiers(app: App, tx: Database, user: User, changes: IdentifierChanges): Promise<void> {
   const columns: Partial<User> = {};
   let addressChanged = false;
@@ -36,13 +36,13 @@ export async function applyIdentifiers(app: App, tx: Database, user: User, chang
 }
 
 interface AddressChange {
-  /** what is to be written to the user */
+  /** columns to write to the user */
   columns: Partial<User>;
-  /** whether another address is the user's now, or waits to be */
+  /** whether the current or pending address changed */
   changed: boolean;
 }
 
-/** Changes the tokens of an address; null removes it. */
+/** Changes the tokens of an address; null removes them. */
 async function changeAddress(
   app: App,
   tx: Database,
@@ -62,13 +62,13 @@ async function changeAddress(
   }
   await deleteSecurityTokens(tx, { userId: user.id, kind, pending: true });
   if (isSame(current)) {
-    // The same mailbox in another spelling: nothing is to be proved again. What was waiting to take its place is not wanted any more.
+    // Another spelling of the same mailbox needs no verification, and cancels the pending address.
     await updateTokenAddress(tx, id, address.value);
     return { columns: addressColumns(kind, address), changed: pending !== null };
   }
-  const waits = verified === true;
-  if (!waits) await deleteSecurityTokens(tx, { userId: user.id, kind });
-  const token = { id, userId: user.id, kind, address: address.value, givenAtSignUp: false, pending: waits };
+  const isPending = verified === true;
+  if (!isPending) await deleteSecurityTokens(tx, { userId: user.id, kind });
+  const token = { id, userId: user.id, kind, address: address.value, givenAtSignUp: false, pending: isPending };
   await insertSecurityTokens(tx, [token]);
-  return { columns: waits ? {} : addressColumns(kind, address), changed: true };
+  return { columns: isPending ? {} : addressColumns(kind, address), changed: true };
 }

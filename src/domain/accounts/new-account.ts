@@ -1,4 +1,4 @@
-/** What signing up and making a superuser have in common: the input, and the rows of an account. */
+/** Input and rows of a new account, for sign-up and for superusers. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { insertSecurityTokens } from '../../database/security-tokens.queries.js';
@@ -9,7 +9,7 @@ import { identifierRequired, throwIfInvalid, type ValidationIssue } from '../err
 import { type Identifier, identifierKinds } from '../identifiers.js';
 import { isIssue, readIdentifier } from './identifier-input.js';
 
-/** Null is the same as absent. */
+/** Null and absent are equivalent. */
 export interface NewAccountInput {
   username?: string | null;
   email?: string | null;
@@ -22,7 +22,7 @@ interface NewAccount {
   password: string | null;
 }
 
-/** @throws {ValidationError} with every issue of every field */
+/** @throws {ValidationError} with the issues of all fields */
 export async function readAccount(app: App, input: NewAccountInput): Promise<NewAccount> {
   const issues: ValidationIssue[] = [];
   const identifiers: Identifier[] = [];

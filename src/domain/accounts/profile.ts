@@ -1,4 +1,4 @@
-/** Changes of an account: its identifiers, its state and its roles. */
+/** Changes identifiers, activation and roles of an account. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { acquireLock } from '../../database/locks.js';
@@ -18,7 +18,7 @@ import { isIssue, readIdentifier } from './identifier-input.js';
 import { applyIdentifiers, type IdentifierChanges } from './identifiers.js';
 import { requireOtherSuperuser } from './superusers.js';
 
-/** An absent field is left as it is; null removes an identifier. */
+/** An absent field stays unchanged; null removes an identifier. */
 export interface UserChanges {
   username?: string | null | undefined;
   email?: string | null | undefined;
@@ -28,7 +28,7 @@ export interface UserChanges {
   isSuperuser?: boolean | null | undefined;
 }
 
-/** What a change of another user's field needs. */
+/** Permission to change a field of another user. */
 const permissionByField: Record<keyof UserChanges, Permission> = {
   username: 'identity.change_user',
   email: 'identity.change_user',
@@ -43,12 +43,13 @@ const flagFields = ['isActive', 'isStaff', 'isSuperuser'] as const;
 type Flags = Partial<Record<(typeof flagFields)[number], boolean>>;
 
 /**
- * Changes oneself, or another by id. A verified address stays until the new one is verified; one that is not is replaced at once.
- * @throws {ValidationError} with every issue at once
- * @throws {InvalidCredentialsError} {@link requireProof}
- * @throws {TimeoutError} likewise; over the changes of identifiers of this client
- * @throws {NotFoundError} for an id that is absent or beyond one's role
- * @throws {ForbiddenError} for what one's role may never do
+ * Changes the caller, or another user by id. A new address stays pending while the current one
+ * is verified; it replaces an unverified one at once.
+ * @throws {ValidationError} with the issues of all fields
+ * @throws {InvalidCredentialsError} see {@link requireProof}
+ * @throws {TimeoutError} see {@link requireProof}; also over the identifier changes of a client
+ * @throws {NotFoundError} if the user is absent or out of the caller's reach
+ * @throws {ForbiddenError} if the caller's role never allows the change
  */
 export async function updateUser(
   app: App,
@@ -59,7 +60,7 @@ export async function updateUser(
   const self = id === null || id.toLowerCase() === viewer.user.id;
   const given = <Field extends keyof UserChanges>(fields: readonly Field[]) =>
     fields.filter((field) => input[field] !== undefined);
-  if (self && given(flagFields).length > 0) throw new ForbiddenError('Nobody changes their own state or roles.');
+  if (self && given(flagFields).length > 0) throw new ForbiddenError("You can't change your own status or roles.");
   if (!self) requirePermissionsFor(actor, given([...identifierKinds, ...flagFields]));
   const { flags, identifiers } = readChanges(app, input);
   if (self && identifiers.size > 0) await requireProof(app, actor, currentPassword);
@@ -73,17 +74,17 @@ export async function updateUser(
     if (Object.keys(flags).length > 0) await acquireLock(tx, 'superusers');
     const before = await lockUser(tx, targetId);
     if (before === undefined || (!self && !isWithinReach(viewer.user, before))) throw new NotFoundError();
-    const ended = await applyFlags(tx, before, flags);
+    const revokedCount = await applyFlags(tx, before, flags);
     await applyIdentifiers(app, tx, before, identifiers);
     const user = await getUser(tx, targetId);
     emitChanges(tx, before, user);
-    emitRevocations(tx, { userId: user.id, count: ended, reason: 'deactivated' });
+    emitRevocations(tx, { userId: user.id, count: revokedCount, reason: 'deactivated' });
     return { user };
   };
   return claimIdentifiers(app, actor, { identifiers: claimed, ownId: targetId }, change);
 }
 
-/** Emits which identifiers and flags have changed. */
+/** Emits the changes of identifiers and flags. */
 function emitChanges(tx: Database, before: User, user: User): void {
   const { id: userId } = user;
   const fields = (['username', 'email', 'phone', 'pendingEmail', 'pendingPhone'] as const).filter(
@@ -96,7 +97,7 @@ function emitChanges(tx: Database, before: User, user: User): void {
 }
 
 /**
- * An empty change needs the right to see the user, because it answers with the user.
+ * An empty change requires permission to view the user, because the response contains them.
  * @throws {ForbiddenError}
  */
 function requirePermissionsFor(actor: Actor, fields: (keyof UserChanges)[]): void {
@@ -104,13 +105,13 @@ function requirePermissionsFor(actor: Actor, fields: (keyof UserChanges)[]): voi
   for (const field of fields) requirePermission(actor, permissionByField[field]);
 }
 
-/** @throws {ValidationError} with every issue of every field */
+/** @throws {ValidationError} with the issues of all fields */
 function readChanges(app: App, input: UserChanges): { flags: Flags; identifiers: IdentifierChanges } {
   const issues: ValidationIssue[] = [];
   const flags: Flags = {};
   for (const field of flagFields) {
     const value = input[field];
-    if (value === null) issues.push({ field, code: 'INVALID', message: `${field} is true or false.` });
+    if (value === null) issues.push({ field, code: 'INVALID', message: `${field} must be true or false.` });
     else if (value !== undefined) flags[field] = value;
   }
   const identifiers: IdentifierChanges = new Map();
@@ -125,7 +126,10 @@ function readChanges(app: App, input: UserChanges): { flags: Flags; identifiers:
   return { flags, identifiers };
 }
 
-/** Under the lock `superusers`. @returns how many sessions have ended by it */
+/**
+ * Writes changed flags. The caller holds the lock `superusers`.
+ * @returns how many sessions were revoked
+ */
 export async function applyFlags(tx: Database, user: User, flags: Flags): Promise<number> {
   const changed = flagFields.filter((field) => flags[field] !== undefined && flags[field] !== user[field]);
   if (changed.length === 0) return 0;

@@ -1,4 +1,4 @@
-/** Signing up. */
+/** Sign-up. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import type { User } from '../../database/users.queries.js';
@@ -12,9 +12,9 @@ import { claimIdentifiers } from './claim-identifiers.js';
 import { insertAccount, type NewAccountInput, readAccount } from './new-account.js';
 
 /**
- * Makes an account and, for somebody who is not signed in, opens its first session.
- * @throws {ValidationError} with every issue at once; `TAKEN` where somebody has the identifier
- * @throws {TimeoutError} over the sign-ups of this client
+ * Creates an account. If the caller is not signed in, opens its first session.
+ * @throws {ValidationError} with the issues of all fields; `TAKEN` for identifiers of other users
+ * @throws {TimeoutError} over the sign-ups of the client
  */
 export async function createUser(
   app: App,
@@ -34,7 +34,10 @@ export async function createUser(
   });
 }
 
-/** @returns the password's hash; null where there is no password */
+/**
+ * Counts the sign-up, together with a hashing slot if there is a password.
+ * @returns the password hash; null without a password
+ */
 async function countSignUp(app: App, { client }: Actor, password: string | null): Promise<string | null> {
   const count = (tx: Database) => limitSignUps(app, tx, client);
   if (password !== null) return countAndHash(app, count, ({ hash }) => hash(password));

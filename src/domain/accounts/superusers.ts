@@ -1,4 +1,4 @@
-/** Making superusers. */
+/** Creation and protection of superusers. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { acquireLock } from '../../database/locks.js';
@@ -13,10 +13,10 @@ import { claimIdentifiers } from './claim-identifiers.js';
 import { insertAccount, type NewAccountInput, readAccount } from './new-account.js';
 
 /**
- * Makes a superuser: asked by another, or by the holder of the bootstrap secret while there is none.
- * @throws {ValidationError} with every issue at once
- * @throws {UnauthenticatedError} without either
- * @throws {ForbiddenError} for anyone else, and for the bootstrap secret once there is a superuser
+ * Creates a superuser, for a superuser or for the holder of the bootstrap secret.
+ * @throws {ValidationError} with the issues of all fields
+ * @throws {UnauthenticatedError} if the caller is not signed in and the secret is wrong or absent
+ * @throws {ForbiddenError} for other callers, and for the secret if a superuser exists
  */
 export async function createSuperuser(
   app: App,
@@ -35,9 +35,9 @@ export async function createSuperuser(
 }
 
 /**
- * Makes a superuser for whoever has the right to, which is not asked here.
+ * Inserts a superuser. The caller checks the permission.
  * @param actor null on the command line
- * @param first whether there must be none yet
+ * @param first whether no superuser may exist yet
  */
 export async function insertSuperuser(
   app: App,
@@ -51,14 +51,14 @@ export async function insertSuperuser(
   return claimIdentifiers(app, actor, { identifiers }, async (tx) => {
     await acquireLock(tx, 'superusers');
     if (first && (await hasSuperuser(tx)))
-      throw new ForbiddenError('There is a superuser already: the bootstrap secret has served.');
+      throw new ForbiddenError('The bootstrap secret has already been used: a superuser exists.');
     const user = await insertAccount(app, tx, identifiers, { passwordHash, isStaff: true, isSuperuser: true });
     emit(tx, { type: 'superuser-created', user, by });
     return user;
   });
 }
 
-/** Whether the bootstrap secret still opens anything. */
+/** Whether the bootstrap secret can still create a superuser. */
 export async function needsBootstrap(app: App): Promise<boolean> {
   return app.bootstrapSecret !== null && !(await hasSuperuser(app.db));
 }
@@ -68,8 +68,9 @@ function isBootstrapSecret({ bootstrapSecret }: App, given: string): boolean {
 }
 
 /**
- * Asked under the lock `superusers`, so that of two who demote each other at once one stays.
- * @param field that the issue names
+ * Rejects a change that would leave no active superuser. The caller holds the lock `superusers`,
+ * so that two superusers cannot demote each other.
+ * @param field named by the issue
  * @throws {ValidationError} `LAST_SUPERUSER`
  */
 export async function requireOtherSuperuser(tx: Database, user: User, field: string | null): Promise<void> {

@@ -59,7 +59,7 @@ export async function checkOneTimePassword(
         ? await completeSignIn(app, tx, actor, { user: verified.user, proofs: [proof], occasion: 'sign-in' })
         : await reauthenticate(tx, verified.user, session.id, proof);
     if (isFirstProof && before.passwordHash !== null) emit(tx, { type: 'password-removed', userId });
-    emitRevocations(tx, { userId, count: ended, reason: 'address proved by its owner' });
+    emitRevocations(tx, { userId, count: ended, reason: 'address verified by its owner' });
     if (replaced !== null) emit(tx, { type: 'address-replaced', ...replaced, user });
     return { securityToken: toOwnerView(verified), user, tokens };
   });

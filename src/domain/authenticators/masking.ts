@@ -1,9 +1,10 @@
-/** How an address is shown to those who may not see it: enough to recognise one's own, too little to learn another's. */
+/** Masks addresses for callers who may not see them. */
 import { parse } from 'tldts';
 
 /**
- * An email of which each part keeps its first two characters at most, and never more than half: `al***@ma**.ex*****.***`.
- * Of a public suffix only the dots are left. A domain stays in the ASCII it is stored in.
+ * Masks an email: `al***@ma**.ex*****.***`.
+ * Keeps two characters of each part, but at most half. Keeps only the dots of a public suffix.
+ * The domain stays in ASCII, as stored.
  */
 export function maskEmail(email: string): string {
   const [local, domain, ...others] = email.split('@');
@@ -11,7 +12,7 @@ export function maskEmail(email: string): string {
   return `${mask(local)}@${maskDomain(domain)}`;
 }
 
-/** A phone number in any format of which only the last two digits are left: `+*********34`. */
+/** Masks all but the last two digits of a phone number: `+*********34`. */
 export function maskPhone(phone: string): string {
   return phone.replace(/\d(?=\D*\d\D*\d)/g, '*');
 }
@@ -24,7 +25,7 @@ function maskDomain(domain: string): string {
   return [mask(subdomain), mask(registered), ...suffix.map(starAll)].filter((part) => part !== '').join('.');
 }
 
-/** How many labels the registries of the DNS own; none where the top-level domain is unknown. */
+/** Returns how many labels the public suffix has; 0 for an unknown top-level domain. */
 function countSuffixLabels(domain: string): number {
   const { publicSuffix, isIcann } = parse(domain.toLowerCase(), {
     allowPrivateDomains: false,

@@ -1,4 +1,7 @@
-/** Every kind of security token. To add one: its module, its value of `securityTokenKinds` in the schema, and its line here. */
+/**
+ * All kinds of security tokens. To add a kind: add its module, its value of `securityTokenKinds`
+ * in the schema, and its entry here.
+ */
 import type { App } from '../../app/app.js';
 import type { SecurityTokenKind } from '../../database/schema.js';
 import type { User } from '../../database/users.queries.js';
@@ -15,13 +18,13 @@ export function computeTokenId(app: App, { kind, key }: { kind: SecurityTokenKin
   return securityTokenId(app.keys.securityTokenIds, { kind, prefix: authenticators[kind].idPrefix }, key);
 }
 
-/** The kind of the security token of that id; undefined for an id that was never given out. */
+/** Returns the kind of a token id; undefined if the service did not issue the id. */
 export function getTokenKind(app: App, id: string): SecurityTokenKind | undefined {
   const prefix = securityTokenIdPrefix(app.keys.securityTokenIds, id);
   return Object.values(authenticators).find(({ idPrefix }) => idPrefix === prefix)?.kind;
 }
 
-/** Whether the token is of an address that the user has or has asked to have, told without asking the database. */
+/** Whether the token belongs to a current or pending address. Does not read the database. */
 export function hasToken(app: App, user: User, tokenId: string): boolean {
   return Object.values(authenticators).some(({ kind, getAddresses }) => {
     const { key, pending } = getAddresses(user);

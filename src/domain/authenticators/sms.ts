@@ -16,7 +16,7 @@ export const sms: Authenticator = {
   identifies: 'phone',
   getAddresses: ({ phone, phoneVerified, pendingPhone }) => ({
     address: phone,
-    // A number in E.164 is its own key.
+    // A phone in E.164 is also the comparison key.
     key: phone,
     verified: phoneVerified,
     pending: pendingPhone,

@@ -1,4 +1,4 @@
-/** Who may do what. The order is always the same: signed in, then the role, then the thing. */
+/** Access checks. The order is always: authentication, role, object. */
 import type { App } from '../../app/app.js';
 import type { SecurityTokenRow } from '../../database/schema.js';
 import type { User } from '../../database/users.queries.js';
@@ -14,8 +14,9 @@ export function requireViewer({ viewer }: Actor): Viewer {
 }
 
 /**
- * @throws {UnauthenticatedError}
- * @throws {ForbiddenError}
+ * Whether a one-time password to this address signs its user in.
+ * True for verified addresses. Until the account has one, also true for the address given at
+ * sign-up: users without a password could not return otherwise. False for staff and superusers.
  */
 export function requirePermission(actor: Actor, permission: Permission): Viewer {
   const viewer = requireViewer(actor);
@@ -23,12 +24,12 @@ export function requirePermission(actor: Actor, permission: Permission): Viewer 
   return viewer;
 }
 
-/** Whether the text has the form of an id; of any other form there is nothing to be found. */
+/** Whether the text is a UUID. No other id can exist. */
 export function isId(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
 
-/** Whether the token is of an address of the caller's, told without asking the database. */
+/** Whether the token belongs to an address of the caller. Does not read the database. */
 export function ownsSecurityToken(app: App, { viewer }: Actor, tokenId: string): boolean {
   return viewer !== null && hasToken(app, viewer.user, tokenId);
 }

@@ -1,10 +1,10 @@
-/** Every privilege by name, and who has it. The names are in Django's manner. */
+/** Every privilege by name, and the role that has it. Names follow Django's convention. */
 import type { User } from '../../database/users.queries.js';
 
-/** As the database has them now. The claim `roles` of an access token decides nothing here. */
+/** Current roles of the database. The claim `roles` of access tokens decides nothing here. */
 type Roles = Pick<User, 'isStaff' | 'isSuperuser'>;
 
-/** The role that each privilege is for. Superusers have every privilege. */
+/** The role that has each privilege. Superusers have every privilege. */
 const roleByPermission = {
   'identity.view_user': 'staff',
   'identity.view_session': 'staff',
@@ -23,7 +23,7 @@ const roleByPermission = {
 
 export type Permission = keyof typeof roleByPermission;
 
-/** @param user undefined where the caller is not signed in */
+/** @param user undefined if the caller is not signed in */
 export function hasPermission(user: Roles | undefined, permission: Permission): boolean {
   if (user === undefined) return false;
   return user.isSuperuser || (user.isStaff && roleByPermission[permission] === 'staff');
@@ -34,12 +34,12 @@ export function isPrivileged({ isStaff, isSuperuser }: Roles): boolean {
   return isStaff || isSuperuser;
 }
 
-/** Whether privileges of the actor extend to the target. Superusers reach all users, others reach users without privileges. */
+/** Whether the actor may act on the target. Only superusers act on staff and superusers. */
 export function isWithinReach(actor: Roles, target: Roles): boolean {
   return actor.isSuperuser || !isPrivileged(target);
 }
 
-/** Whether the actor may obtain what signs the target in. Nobody else obtains it of a superuser. */
+/** Whether the actor may obtain a credential of the target. Those of a superuser are never given to others. */
 export function mayObtainCredentials(actor: Pick<User, 'id'>, target: Pick<User, 'id' | 'isSuperuser'>): boolean {
   return actor.id === target.id || !target.isSuperuser;
 }

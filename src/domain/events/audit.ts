@@ -1,4 +1,4 @@
-/** The audit log: what has happened to the accounts, for those who look after them. It holds no secret, and nothing that was typed. */
+/** The audit log: events of accounts. It holds neither secrets nor user input. */
 import type { App, Subscriber } from '../../app/app.js';
 import {
   type AuditFilter,
@@ -15,19 +15,19 @@ import type { EventBatch, IdentityEvent } from './events.js';
 
 export type { AuditEventKind } from '../../database/schema.js';
 
-/** An audit event, before it is known where the request came from. */
+/** An audit event without the data of the request. */
 interface AuditFacts<Kind = AuditEventKind> {
   kind: Kind;
-  /** the user whom it concerns; null where it is no user, as at a sign-in by an unknown name */
+  /** the affected user; null if there is none, as for a sign-in with an unknown identifier */
   subjectId: string | null;
-  /** absent: the caller, where signed in */
+  /** default: the signed-in caller */
   actorId?: string;
   sessionId?: string | undefined;
   securityTokenId?: string;
   detail?: string;
 }
 
-/** Inserts the audit events of a transaction as its last statement, and logs them once they are committed. */
+/** Inserts audit events as the last statement of a transaction. Logs them after the commit. */
 export const auditSubscriber: Subscriber<EventBatch> = {
   async beforeCommit(tx, batch) {
     const rows = toRows(batch);
@@ -38,7 +38,7 @@ export const auditSubscriber: Subscriber<EventBatch> = {
   },
 };
 
-/** Changes nothing, so that no transaction records it: an attempt that was rejected, or a message that a provider has accepted. */
+/** Events without a transaction: rejected attempts, and messages that a provider accepted. */
 type AttemptKind =
   | 'CURRENT_PASSWORD_REFUSED'
   | 'ONE_TIME_PASSWORD_REFUSED'
@@ -47,7 +47,7 @@ type AttemptKind =
   | 'SIGN_IN_FAILED'
   | 'SIGN_IN_THROTTLED';
 
-/** Records an audit event in the background. The events of a crash's last moment are lost, and in a flood all but the first. */
+/** Records an event in the background. A crash loses the latest, a flood all but the first. */
 export function auditAttempt(app: App, actor: Actor, attempt: AuditFacts<AttemptKind>): void {
   app.record(toRow(actor, attempt));
 }
@@ -69,7 +69,7 @@ function toRow(actor: Actor | null, facts: AuditFacts): NewAuditEvent {
   };
 }
 
-/** Longer than other functions: it has a case for each type of event. */
+/** Exceeds the usual length because it has a case per type of event. */
 function toFacts(event: IdentityEvent): AuditFacts[] {
   const { type } = event;
   switch (type) {
@@ -91,7 +91,7 @@ function toFacts(event: IdentityEvent): AuditFacts[] {
     }
     case 'one-time-password-accepted': {
       const { userId, securityTokenId, sessionId, purpose: detail } = event;
-      // PASSWORD_RESET tells of it.
+      // PASSWORD_RESET records it.
       if (detail === 'PASSWORD_RESET') return [];
       const own = { subjectId: userId, actorId: userId };
       return [{ kind: 'ONE_TIME_PASSWORD_ACCEPTED', ...own, securityTokenId, sessionId, detail }];
@@ -113,7 +113,7 @@ function toFacts(event: IdentityEvent): AuditFacts[] {
     case 'identifiers-changed':
       return [{ kind: 'IDENTIFIERS_CHANGED', subjectId: event.user.id, detail: event.fields.join(', ') }];
     case 'address-replaced':
-      // The one-time password that was accepted tells of it.
+      // ONE_TIME_PASSWORD_ACCEPTED records it.
       return [];
     case 'activation-changed':
       return [{ kind: 'ACTIVATION_CHANGED', subjectId: event.userId, detail: `isActive: ${event.isActive}` }];
@@ -139,9 +139,9 @@ export interface AuditQuery extends AuditFilter {
 }
 
 /**
- * A page of security events, the newest first.
- * @throws {ForbiddenError} for anyone but superusers
- * @throws {BadUserInputError} for a page size out of 1–100, a year out of 1–9999, and a cursor that was not given out for this list
+ * Returns a page of audit events, newest first.
+ * @throws {ForbiddenError} if the caller is not a superuser
+ * @throws {BadUserInputError} for an invalid page size or cursor, or a year outside 1–9999
  */
 export async function listAuditEvents(
   app: App,
@@ -150,7 +150,7 @@ export async function listAuditEvents(
 ): Promise<Page<AuditEventRow>> {
   requirePermission(actor, 'identity.view_audit_event');
   for (const instant of [filter.since, filter.until])
-    if (instant !== null && !hasYear(instant)) throw new BadUserInputError('The year must be from 1 to 9999.');
+    if (instant !== null && !hasValidYear(instant)) throw new BadUserInputError('The year must be between 1 and 9999.');
   return readPage({ first, after }, async (limit) => {
     const position = after === null ? null : readPosition(after);
     if (filter.userId !== null && !isId(filter.userId)) return [];
@@ -159,8 +159,8 @@ export async function listAuditEvents(
   });
 }
 
-/** As PostgreSQL reads it in ISO 8601. */
-function hasYear(instant: Date): boolean {
+/** Whether PostgreSQL accepts the year in ISO 8601. */
+function hasValidYear(instant: Date): boolean {
   const year = instant.getUTCFullYear();
   return year >= 1 && year <= 9999;
 }

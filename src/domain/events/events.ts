@@ -1,6 +1,6 @@
 /**
- * Events: one typed fact for each thing that happened to an account.
- * The transaction that makes it true emits it, so neither is ever stored without the other.
+ * Domain events: one typed fact per change of an account.
+ * The transaction that makes the change emits the event, so both commit or neither.
  */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
@@ -12,8 +12,8 @@ import type { AddressKind } from '../identifiers.js';
 type Session = Pick<SessionRow, 'id' | 'userId'>;
 
 export type RevocationReason =
-  | 'address proved by its owner'
-  | 'changed where the account was imported from'
+  | 'address verified by its owner'
+  | 'changed by an import'
   | 'deactivated'
   | 'password changed'
   | 'password reset'
@@ -22,12 +22,15 @@ export type RevocationReason =
   | 'revoked by another session'
   | 'user deleted';
 
-/** A `user` is as the transaction leaves it, and a deleted one as it was before. */
+/** `user` is the state after the transaction; for a deleted user, the state before. */
 export type IdentityEvent =
-  /** `session`: null where a signed-in caller made the account */
+  /** `session`: null if a signed-in caller created the account */
   | { type: 'signed-up'; user: User; session: Session | null }
   | { type: 'superuser-created'; user: User; by: 'bootstrap secret' | 'by a superuser' | 'command line' }
-  /** `newDevice`: the user has signed in before, but not from this device. `byReset`: the sign-in completes a password reset. */
+  /**
+   * `newDevice`: the user has signed in before, but not with this device.
+   * `byReset`: the sign-in completes a password reset.
+   */
   | { type: 'signed-in'; user: User; session: SessionRow; newDevice: boolean; byReset: boolean }
   | {
       type: 'one-time-password-generated';
@@ -49,7 +52,7 @@ export type IdentityEvent =
   | { type: 'password-reset'; user: User; securityTokenId: string }
   | { type: 'password-removed'; userId: string }
   | { type: 'identifiers-changed'; fields: readonly string[]; before: User; user: User }
-  /** A verified address has taken the place of the previous one. */
+  /** A verified address replaced the previous one. */
   | { type: 'address-replaced'; kind: AddressKind; previous: string | null; user: User }
   | { type: 'activation-changed'; userId: string; isActive: boolean }
   | { type: 'role-changed'; userId: string; role: 'isStaff' | 'isSuperuser'; granted: boolean }
@@ -58,7 +61,7 @@ export type IdentityEvent =
   | { type: 'sessions-revoked'; userId: string; count: number; reason: RevocationReason }
   | { type: 'refresh-token-reused'; user: User; session: SessionRow };
 
-/** The events of one transaction, in their order, and who caused them. */
+/** The events of one transaction, in order, and their caller. */
 export interface EventBatch {
   /** null on the command line */
   actor: Actor | null;
@@ -68,8 +71,8 @@ export interface EventBatch {
 const collectors = new WeakMap<Database, IdentityEvent[]>();
 
 /**
- * Runs a transaction in which {@link emit} works. Subscribers add their rows before the commit, and do the rest after it.
- * A transaction that rolls back has emitted nothing.
+ * Runs a transaction in which {@link emit} works. Subscribers add rows before the commit, and do
+ * the rest after it. A transaction that rolls back emits nothing.
  * @param actor null on the command line
  */
 export async function transact<T>(app: App, actor: Actor | null, work: (tx: Database) => Promise<T>): Promise<T> {
@@ -78,7 +81,7 @@ export async function transact<T>(app: App, actor: Actor | null, work: (tx: Data
   const result = await app.db.transaction(async (tx) => {
     collectors.set(tx, events);
     const result = await work(tx);
-    // An event that comes later would be lost, so it throws.
+    // Later events would be lost, so emit() throws.
     collectors.delete(tx);
     if (events.length > 0) for (const subscriber of app.subscribers) await subscriber.beforeCommit?.(tx, batch);
     return result;
@@ -88,8 +91,8 @@ export async function transact<T>(app: App, actor: Actor | null, work: (tx: Data
 }
 
 /**
- * Notes an event, for the subscribers to handle.
- * @param tx the transaction that makes it true, opened by {@link transact}
+ * Emits an event for the subscribers.
+ * @param tx the transaction that makes the change, opened by {@link transact}
  */
 export function emit(tx: Database, event: IdentityEvent): void {
   const events = collectors.get(tx);
@@ -97,7 +100,7 @@ export function emit(tx: Database, event: IdentityEvent): void {
   events.push(event);
 }
 
-/** Emits that sessions of a user were revoked, if there were any. */
+/** Emits the revocation of a user's sessions, if any were live. */
 export function emitRevocations(
   tx: Database,
   { userId, count, reason }: { userId: string; count: number; reason: RevocationReason },

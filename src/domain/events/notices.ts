@@ -1,4 +1,4 @@
-/** Notices: what an owner is told of what was done to the account, so that what was not their doing does not go unseen. */
+/** Notices: messages that tell owners about changes of their account. */
 import type { App, Subscriber } from '../../app/app.js';
 import type { User } from '../../database/users.queries.js';
 import type { NoticeEvent } from '../../delivery/message.js';
@@ -13,7 +13,7 @@ interface Recipient {
   phone: string | null;
 }
 
-/** Sends the notices of a transaction once it is committed. No answer waits for them. */
+/** Sends notices after the commit, in the background. */
 export const noticeSubscriber: Subscriber<EventBatch> = {
   afterCommit(app, { events }) {
     for (const event of events) for (const [notice, recipient] of toNotices(event)) notify(app, notice, recipient);
@@ -28,14 +28,14 @@ function toNotices(event: IdentityEvent): [NoticeEvent, Recipient][] {
       return [[{ type: 'password-changed' }, verifiedAddresses(event.user)]];
     case 'identifiers-changed':
       return (['email', 'phone'] as const).flatMap((field) => {
-        const lost = event.user[field] === null ? verifiedAddresses(event.before)[field] : null;
-        return lost === null ? [] : addressChanged(field, lost, event.user);
+        const removed = event.user[field] === null ? verifiedAddresses(event.before)[field] : null;
+        return removed === null ? [] : addressChanged(field, removed, event.user);
       });
     case 'address-replaced':
       return addressChanged(event.kind, event.previous, event.user);
     case 'signed-in': {
       const { userAgent, ipAddress } = event.session;
-      // The notice of a reset says enough.
+      // The notice of a reset covers it.
       if (!event.newDevice || event.byReset) return [];
       return [[{ type: 'new-device', userAgent, ipAddress }, verifiedAddresses(event.user)]];
     }
@@ -50,7 +50,7 @@ function toNotices(event: IdentityEvent): [NoticeEvent, Recipient][] {
   }
 }
 
-/** To the previous address, and to what the account has now: either may be the only one that is still the owner's. */
+/** Notifies the previous address and the current ones: the owner may control only one of them. */
 function addressChanged(field: AddressKind, previous: string | null, user: User): [NoticeEvent, Recipient][] {
   const notice = { type: 'address-changed', field } as const;
   return [
@@ -64,8 +64,8 @@ function verifiedAddresses(user: User): Recipient {
 }
 
 /**
- * Sends a notice to the email address, and by SMS only where there is none.
- * Addresses that nobody has proved are told nothing: they may be somebody else's.
+ * Sends a notice by email, or by SMS if there is no email.
+ * Skips unverified addresses, because they may belong to another person.
  */
 function notify(app: App, event: NoticeEvent, recipient: Recipient): void {
   const kind = (['email', 'phone'] as const).find((kind) => {

@@ -1,4 +1,4 @@
-/** What follows an event. The entry points pass this list to `createApp`. */
+/** Subscribers of events. Entry points pass this list to `createApp`. */
 import type { Subscriber } from '../../app/app.js';
 import { auditSubscriber } from './audit.js';
 import { noticeSubscriber } from './notices.js';

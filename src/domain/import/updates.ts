@@ -57,7 +57,7 @@ export async function updateImported(
       const { userId } = changedUser;
       const change = async (tx: Database) => {
         const { problem, ended } = await applyChange(app, tx, changedUser, { parts, wanted, digests });
-        emitRevocations(tx, { userId, count: ended, reason: 'changed where the account was imported from' });
+        emitRevocations(tx, { userId, count: ended, reason: 'changed by an import' });
         return problem;
       };
       const problem = await claimIdentifiers(app, null, { identifiers: claims, ownId: userId }, change);
