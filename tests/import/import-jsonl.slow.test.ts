@@ -56,7 +56,7 @@ describe('a file of lines', () => {
       ['{"id":1,"emailThrottle":{"failureCount":-1}}', 'emailThrottle.failureCount', /./],
       [`{"id":1,"username":"${'x'.repeat(70_000)}"}`, null, /more than 65536 bytes/],
       [Buffer.from([0x22, 0xff, 0x22]), null, /not UTF-8/],
-      ['{"id":"nobody"}', null, /neither a username/],
+      ['{"id":"nobody"}', null, /no username, email/],
       ['{"id":"lone","username":"\\ud800"}', 'username', /not a valid username/],
       ['{"id":"nul","email":"a\\u0000@example.com"}', 'email', /not a valid email/],
     ];
@@ -79,7 +79,7 @@ describe('a file of lines', () => {
     assert.match(steering.stdout, /Unrecognized key/);
     assert.doesNotMatch(steering.stdout, /[\x1b\x9b]/);
     const { stdout } = await importer.run([...jsonl, '-', '--dry-run', '--source', 'bad'], '{\n');
-    assert.match(stdout, /^1 problem:\n {2}line 1: as a whole: This line is not JSON\.$/m);
+    assert.match(stdout, /^1 problem:\n {2}line 1: as a whole: The line is not valid JSON\.$/m);
   });
 
   test('takes the later of two lines of one id, and of two lines with one identifier the former', async () => {

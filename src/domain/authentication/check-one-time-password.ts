@@ -1,4 +1,4 @@
-/** Checking a one-time password: it verifies its address, and signs its user in. */
+/** Checks one-time passwords: verifies the address and signs the user in. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { consumeOneTimePassword } from '../../database/one-time-passwords.queries.js';
@@ -23,10 +23,11 @@ import {
 import { checkSecurityTokenId, type SecurityTokenView, toOwnerView } from './security-tokens.js';
 
 /**
- * Checks a one-time password and spends it: verifies the address and signs its user in, or notes the proof in the session of who is signed in.
- * One for `PASSWORD_RESET` is good for `resetPassword` alone and never valid here.
- * @throws {InvalidOneTimePasswordError} counted
- * @throws {TimeoutError} before `retryAt`; nothing is compared and nothing counted
+ * Checks and consumes a one-time password, and verifies its address.
+ * Opens a session, or records the authentication in the caller's session.
+ * Never accepts a password for `PASSWORD_RESET`; `resetPassword` does.
+ * @throws {InvalidOneTimePasswordError} counted as a failure
+ * @throws {TimeoutError} before `retryAt`; nothing is compared or counted
  */
 export async function checkOneTimePassword(
   app: App,
@@ -35,7 +36,7 @@ export async function checkOneTimePassword(
 ): Promise<{ securityToken: SecurityTokenView; user: User; tokens: SessionTokens | null }> {
   checkSecurityTokenId(app, tokenId);
   if (purpose === 'VERIFICATION') requireOwner(actor, ownsSecurityToken(app, actor, tokenId));
-  // The empty text is never right: an attempt at the purpose that is not checked here is counted like any other.
+  // The empty text is always wrong, so an attempt with this purpose counts like any other.
   const typed = purpose === 'PASSWORD_RESET' ? '' : oneTimePassword;
   const attempt = await attemptOneTimePassword(app, actor, { tokenId, oneTimePassword: typed, purpose });
   if (!(await consumeOneTimePassword(app.db, attempt))) throw new InvalidOneTimePasswordError();
@@ -45,9 +46,9 @@ export async function checkOneTimePassword(
     const { id: userId } = before;
     await refundRateLimits(tx, attempt.attemptEventIds);
     const session = actor.viewer?.user.id === userId ? actor.viewer.session : null;
-    // Until now nobody had proved to be the owner: whoever came before may have signed up with somebody else's address.
-    const isFirstProof = session === null && before.firstVerifiedAt === null;
-    const ended = isFirstProof ? await dropUnverifiedCredentials(tx, userId) : 0;
+    // The account is not owned yet: its creator may have signed up with another person's address.
+    const isFirstVerification = session === null && before.firstVerifiedAt === null;
+    const revokedCount = isFirstVerification ? await dropUnverifiedCredentials(tx, userId) : 0;
     const replaced = await verifyAddress(tx, before, token);
     const verified = await getSecurityToken(tx, tokenId);
     const proof = {
@@ -58,22 +59,25 @@ export async function checkOneTimePassword(
       session === null
         ? await completeSignIn(app, tx, actor, { user: verified.user, proofs: [proof], occasion: 'sign-in' })
         : await reauthenticate(tx, verified.user, session.id, proof);
-    if (isFirstProof && before.passwordHash !== null) emit(tx, { type: 'password-removed', userId });
-    emitRevocations(tx, { userId, count: ended, reason: 'address verified by its owner' });
+    if (isFirstVerification && before.passwordHash !== null) emit(tx, { type: 'password-removed', userId });
+    emitRevocations(tx, { userId, count: revokedCount, reason: 'address verified by its owner' });
     if (replaced !== null) emit(tx, { type: 'address-replaced', ...replaced, user });
     return { securityToken: toOwnerView(verified), user, tokens };
   });
 }
 
-/** Takes away what came before the first proof: password, sessions, and the places that the user would be known by. @returns how many sessions were live */
+/**
+ * Drops what existed before the account was owned: password, sessions and known devices.
+ * @returns how many sessions were live
+ */
 async function dropUnverifiedCredentials(tx: Database, userId: string): Promise<number> {
   await updatePasswordHash(tx, userId, null);
-  const ended = await markSessionsRevoked(tx, userId);
+  const revokedCount = await markSessionsRevoked(tx, userId);
   await deleteSessions(tx, userId);
-  return ended;
+  return revokedCount;
 }
 
-/** Notes the proof in the session of a user who is signed in. */
+/** Records the authentication in the caller's session. */
 async function reauthenticate(
   tx: Database,
   user: User,

@@ -1,4 +1,4 @@
-/** The one way to a session: each way to prove who the user is ends here. */
+/** Completes every kind of sign-in. Nothing else opens sessions. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import type { AuthenticationMethod, OneTimePasswordPurpose } from '../../database/schema.js';
@@ -7,22 +7,22 @@ import type { Actor } from '../actor.js';
 import { emit } from '../events/events.js';
 import { openSession, type SessionTokens } from '../sessions/sessions.js';
 
-/** What proves that the user is there. */
+/** A proof of the user's identity. */
 export interface Proof {
   method: AuthenticationMethod;
-  /** of the one-time password, where the method is one */
+  /** set if the method is a one-time password */
   oneTimePassword?: { securityTokenId: string; purpose: OneTimePasswordPurpose };
 }
 
 export interface SignIn {
-  /** locked, and as this transaction has changed it */
+  /** locked, with the changes of this transaction */
   user: User;
   proofs: readonly Proof[];
-  /** A sign-up opens the first session of the account. It is no login: it sets no `lastLogin`, and its event is `signed-up`. */
+  /** A sign-up opens the first session. It sets no `lastLogin`, and its event is `signed-up`. */
   occasion: 'sign-in' | 'sign-up';
 }
 
-/** Opens a session for the user whom the proofs prove, and emits what that means. Must run in `transact`. */
+/** Opens a session and emits the events. The proofs are valid. Must run in `transact`. */
 export async function completeSignIn(
   app: App,
   tx: Database,
@@ -32,7 +32,7 @@ export async function completeSignIn(
   const isSignUp = occasion === 'sign-up';
   const lastLogin = isSignUp ? user.lastLogin : await updateLastLogin(tx, user.id);
   const methods = proofs.map(({ method }) => method);
-  // With the login before this one: whether there was any tells a new device from a first sign-in.
+  // Takes `user` with the previous login, which distinguishes a new device from a first sign-in.
   const { newDevice, ...tokens } = await openSession(app, tx, { user, methods, client: actor.client });
   const { session } = tokens;
   const signedIn = { ...user, lastLogin };

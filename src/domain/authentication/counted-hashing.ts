@@ -1,13 +1,14 @@
-/** Hashing for an attempt that counts. */
+/** Password hashing for attempts that count. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import type { Hashing } from '../../security/passwords.js';
 
 /**
- * Counts an attempt, enters the hashing queue and hashes. Either the attempt is counted and admitted to the queue, or neither:
- * a full queue rolls the count back, and an attempt over a limit takes no place in the queue.
- * @param count throws where the attempt is over a limit
- * @throws {PasswordPoolBusyError} where the queue is full
+ * Counts an attempt, acquires a hashing slot and hashes.
+ * Count and slot go together: a full queue rolls the count back, and an attempt over a limit
+ * acquires no slot.
+ * @param count throws if the attempt is over a limit
+ * @throws {PasswordPoolBusyError} if the queue is full
  */
 export async function countAndHash<Counted, T>(
   app: App,

@@ -1,4 +1,4 @@
-/** Generating a one-time password that a superuser delivers. */
+/** Generates one-time passwords that a superuser delivers. */
 import type { App } from '../../app/app.js';
 import type { OneTimePasswordPurpose } from '../../database/schema.js';
 import { findSecurityTokens } from '../../database/security-tokens.queries.js';
@@ -11,9 +11,9 @@ import { issueOneTimePassword, isUsableFor } from './one-time-password.js';
 import { checkSecurityTokenId, type SecurityTokenView, toOwnerView } from './security-tokens.js';
 
 /**
- * Makes a one-time password and tells it to the superuser who asks, for delivery by a channel of one's own.
- * @throws {NotFoundError} for an address that nobody has, another superuser's, or one that does not prove its user
- * @throws {ForbiddenError} for anyone else; for one's own without having authenticated lately
+ * Generates a one-time password and returns it to the superuser, who delivers it.
+ * @throws {NotFoundError} if no user can be signed in by this address, or for another superuser
+ * @throws {ForbiddenError} for other callers; for an own address without recent authentication
  */
 export async function generateOneTimePassword(
   app: App,
@@ -27,13 +27,13 @@ export async function generateOneTimePassword(
   if (token === undefined || !isUsableFor(purpose, token, token.user)) throw new NotFoundError();
   const own = token.userId === viewer.user.id;
   if (!mayObtainCredentials(viewer.user, token.user)) throw new NotFoundError();
-  // It would make of an old session one that has just proved who is there.
+  // Otherwise an old session could turn itself into a recently authenticated one.
   if (own && !viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
   const { oneTimePassword, expiresAt, live } = await transact(app, actor, async (tx) => {
-    const made = await issueOneTimePassword(app, tx, { tokenId, kind, purpose }, token);
+    const issued = await issueOneTimePassword(app, tx, { tokenId, kind, purpose }, token);
     const { userId } = token;
-    if (made.live) emit(tx, { type: 'one-time-password-generated', userId, securityTokenId: tokenId, purpose });
-    return made;
+    if (issued.live) emit(tx, { type: 'one-time-password-generated', userId, securityTokenId: tokenId, purpose });
+    return issued;
   });
   if (!live) throw new NotFoundError();
   return { securityToken: toOwnerView({ ...token, expiresAt }), oneTimePassword, expiresAt };

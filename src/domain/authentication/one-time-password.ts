@@ -1,4 +1,4 @@
-/** One-time passwords: made for a security token and a purpose, valid for a while, checked once. */
+/** One-time passwords: issued per security token and purpose, single-use, and expiring. */
 import { randomUUID } from 'node:crypto';
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
@@ -29,8 +29,8 @@ import { waitSchedule } from './throttling.js';
 export type { OneTimePasswordPurpose } from '../../database/schema.js';
 
 /**
- * Makes one in the place of the one before it. For an address that nobody has or that is not good for the purpose the same is done,
- * statement by statement, and nothing can be right.
+ * Issues a one-time password that replaces the previous one.
+ * Runs the same statements for unknown and unusable addresses, without a valid password.
  */
 export async function issueOneTimePassword(
   app: App,
@@ -42,7 +42,7 @@ export async function issueOneTimePassword(
   const format = authenticators[kind].oneTimePasswordFormat(app);
   const oneTimePassword = randomText(format.length, format.alphabet);
   const codeDigest = computeDigest(app, tokenId, purpose, oneTimePassword);
-  // Judged under the lock that every change of the user takes, so that none can make void what is not there yet.
+  // Check under the user's lock, so that no concurrent change misses the new password.
   const user = await lockUser(tx, token?.userId ?? nilUuid);
   const [current] = await findSecurityTokens(tx, { id: tokenId });
   const live = user !== undefined && current?.userId === user.id && isUsableFor(purpose, current, user);
@@ -55,29 +55,29 @@ export async function issueOneTimePassword(
   return { oneTimePassword, codeDigest, expiresAt, live };
 }
 
-/** A one-time password as somebody typed it. */
+/** A one-time password as typed. */
 export interface TypedOneTimePassword {
   tokenId: string;
   oneTimePassword: string;
   purpose: OneTimePasswordPurpose;
 }
 
-/** An attempt that was right, and is counted as a failure until it is spent. */
+/** A correct attempt. It counts as a failure until the password is consumed. */
 export interface CorrectAttempt {
   tokenId: string;
   purpose: OneTimePasswordPurpose;
   attemptId: string;
   codeDigest: Buffer;
-  /** whom the one-time password was made for */
+  /** the user for whom the password was issued */
   userId: string;
-  /** to be given back, since it was none */
+  /** events to refund, because the attempt was correct */
   attemptEventIds: bigint[];
 }
 
 /**
- * Reserves an attempt and compares.
- * @throws {InvalidOneTimePasswordError} counted
- * @throws {TimeoutError} before `retryAt`; nothing is compared and nothing counted
+ * Reserves an attempt, then compares.
+ * @throws {InvalidOneTimePasswordError} counted as a failure
+ * @throws {TimeoutError} before `retryAt`; nothing is compared or counted
  */
 export async function attemptOneTimePassword(
   app: App,
@@ -89,23 +89,24 @@ export async function attemptOneTimePassword(
   const schedule = waitSchedule({ maxWaitSeconds, maxFailures });
   const limit = attemptLimit(app, actor.client);
   const attempt = await reserveAttempt(app.db, { tokenId, purpose, schedule, attemptId, limit });
-  const told = { subjectId: attempt.userId, securityTokenId: tokenId, detail: purpose };
+  const facts = { subjectId: attempt.userId, securityTokenId: tokenId, detail: purpose };
   if (!attempt.reserved) {
-    auditAttempt(app, actor, { kind: 'ONE_TIME_PASSWORD_THROTTLED', ...told });
+    auditAttempt(app, actor, { kind: 'ONE_TIME_PASSWORD_THROTTLED', ...facts });
     throw new TimeoutError(attempt);
   }
   const { codeDigest, userId } = attempt;
-  const right = codeDigest !== null && sameBytes(codeDigest, computeDigest(app, tokenId, purpose, oneTimePassword));
-  if (!right || userId === null) {
-    auditAttempt(app, actor, { kind: 'ONE_TIME_PASSWORD_REFUSED', ...told });
+  const isCorrect = codeDigest !== null && sameBytes(codeDigest, computeDigest(app, tokenId, purpose, oneTimePassword));
+  if (!isCorrect || userId === null) {
+    auditAttempt(app, actor, { kind: 'ONE_TIME_PASSWORD_REFUSED', ...facts });
     throw new InvalidOneTimePasswordError();
   }
   return { tokenId, purpose, attemptId, codeDigest, userId, attemptEventIds: attempt.attemptEventIds };
 }
 
 /**
- * The user whom a one-time password proved, locked, and judged again now that nobody can change it.
- * @throws {InvalidOneTimePasswordError} where the address is not theirs any more, or does not prove them
+ * Locks the user of a correct one-time password and checks the address again.
+ * @throws {InvalidOneTimePasswordError} if the address no longer belongs to the user or is
+ * unusable
  */
 export async function lockVerifiedUser(
   tx: Database,
@@ -119,8 +120,8 @@ export async function lockVerifiedUser(
 }
 
 /**
- * Marks the address of the token verified; one that was pending takes the place of the verified one.
- * @returns the address that was replaced; null where none was
+ * Marks the address verified. A pending address replaces the verified one.
+ * @returns the replaced address; null if none was replaced
  */
 export async function verifyAddress(
   tx: Database,
@@ -138,21 +139,21 @@ export async function verifyAddress(
   return pending && identifies !== null ? { kind: identifies, previous: getAddresses(user).address } : null;
 }
 
-/** Bound to token and purpose. Case, spaces and dashes do not count. */
+/** Returns the HMAC over token, purpose and password. Ignores case, spaces and dashes. */
 function computeDigest(app: App, tokenId: string, purpose: OneTimePasswordPurpose, oneTimePassword: string): Buffer {
   return hmac(app.keys.oneTimePasswords, tokenId, purpose, oneTimePassword.replace(/[\s-]/g, '').toUpperCase());
 }
 
-/** The signed-in owner's own verification asks for no proof but the one-time password itself. */
+/** Whether a password for this purpose may be used. Verification needs an active user only. */
 export function isUsableFor(purpose: OneTimePasswordPurpose, token: SecurityToken, user: User): boolean {
   return purpose === 'VERIFICATION' ? user.isActive : canSignInWith(token, user);
 }
 
 /**
  * @throws {UnauthenticatedError}
- * @throws {ForbiddenError} alike for another's address and for one that nobody has
+ * @throws {ForbiddenError} the same for another user's address and for an unknown one
  */
 export function requireOwner(actor: Actor, own: boolean): void {
   requireViewer(actor);
-  if (!own) throw new ForbiddenError('Only its signed-in owner verifies an address.');
+  if (!own) throw new ForbiddenError('Only the signed-in owner can verify an address.');
 }

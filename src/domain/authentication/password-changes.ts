@@ -1,4 +1,4 @@
-/** New passwords: chosen by the owner, set by a superuser, or after a reset. Each ends sessions and makes live one-time passwords void. */
+/** New passwords: change, set by a superuser, and reset. Each revokes sessions and voids codes. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import {
@@ -28,10 +28,10 @@ import { passwordIssue } from './password-policy.js';
 import { checkSecurityTokenId } from './security-tokens.js';
 
 /**
- * Changes the caller's password and ends all their sessions but the one that asks.
- * Without the current password the caller must have authenticated by a one-time password in this session within ten minutes.
+ * Changes the caller's password and revokes their other sessions.
+ * Without the current password, requires a one-time password in this session within ten minutes.
  * @throws {ValidationError} for the new password
- * @throws {InvalidCredentialsError} counted
+ * @throws {InvalidCredentialsError} counted as a failure
  * @throws {TimeoutError}
  */
 export async function changePassword(
@@ -45,19 +45,19 @@ export async function changePassword(
   const passwordHash = await app.passwords.hash(input.newPassword);
   return transact(app, actor, async (tx) => {
     const locked = await lockUser(tx, viewer.user.id);
-    // Changed by somebody else since it was compared.
+    // Another request changed it since the comparison.
     if (locked?.passwordHash !== viewer.user.passwordHash) throw new InvalidCredentialsError();
     const user = { ...locked, passwordHash };
-    const ended = await replacePassword(tx, user.id, passwordHash, viewer.session.id);
+    const revokedCount = await replacePassword(tx, user.id, passwordHash, viewer.session.id);
     emit(tx, { type: 'password-changed', user });
-    emitRevocations(tx, { userId: user.id, count: ended, reason: 'password changed' });
+    emitRevocations(tx, { userId: user.id, count: revokedCount, reason: 'password changed' });
     return { user };
   });
 }
 
 /**
- * Sets another's password and ends all their sessions.
- * @throws {ForbiddenError} for anyone but superusers, and for oneself
+ * Sets another user's password and revokes their sessions.
+ * @throws {ForbiddenError} if the caller is not a superuser, or is the user
  * @throws {NotFoundError}
  * @throws {ValidationError}
  */
@@ -67,14 +67,14 @@ export async function setUserPassword(
   { id, newPassword }: { id: string; newPassword: string },
 ): Promise<{ user: User }> {
   const viewer = requirePermission(actor, 'identity.set_user_password');
-  if (id.toLowerCase() === viewer.user.id) throw new ForbiddenError('Change your own password by changePassword.');
+  if (id.toLowerCase() === viewer.user.id) throw new ForbiddenError('Use changePassword to change your own password.');
   return { user: await setPassword(app, actor, isId(id) ? await findUser(app.db, id) : undefined, newPassword) };
 }
 
 /**
- * Sets a password for whoever has the right to, which is not asked here.
+ * Sets a password. The caller checks the permission.
  * @param actor null on the command line
- * @throws {NotFoundError} where there is no such user
+ * @throws {NotFoundError} if the user does not exist
  * @throws {ValidationError}
  */
 export async function setPassword(
@@ -90,18 +90,18 @@ export async function setPassword(
     const locked = await lockUser(tx, target.id);
     if (locked === undefined) throw new NotFoundError();
     const user = { ...locked, passwordHash };
-    const ended = await replacePassword(tx, user.id, passwordHash);
+    const revokedCount = await replacePassword(tx, user.id, passwordHash);
     emit(tx, { type: 'password-set', user });
-    emitRevocations(tx, { userId: user.id, count: ended, reason: 'password set' });
+    emitRevocations(tx, { userId: user.id, count: revokedCount, reason: 'password set' });
     return user;
   });
 }
 
 /**
- * Sets a new password by a one-time password, ends every session and opens one.
- * A new password that the rules refuse neither counts as a failure nor spends the one-time password.
+ * Sets a new password by a one-time password, revokes all sessions and opens one.
+ * An invalid new password neither counts as a failure nor consumes the one-time password.
  * @throws {ValidationError}
- * @throws {InvalidOneTimePasswordError} counted
+ * @throws {InvalidOneTimePasswordError} counted as a failure
  * @throws {TimeoutError}
  */
 export async function resetPassword(
@@ -110,7 +110,7 @@ export async function resetPassword(
   { tokenId, oneTimePassword, newPassword }: { tokenId: string; oneTimePassword: string; newPassword: string },
 ): Promise<{ user: User; tokens: SessionTokens }> {
   checkSecurityTokenId(app, tokenId);
-  // First what can be said without knowing the user: the rest would tell whether somebody has the address.
+  // Check user-independent rules first: the others would reveal whether the address is known.
   await validateNewPassword(app, newPassword, null);
   const purpose = 'PASSWORD_RESET';
   const attempt = await attemptOneTimePassword(app, actor, { tokenId, oneTimePassword, purpose });
@@ -130,8 +130,8 @@ export async function resetPassword(
     if (!(await consumeOneTimePassword(tx, attempt))) throw new InvalidOneTimePasswordError();
     await refundRateLimits(tx, attempt.attemptEventIds);
     await verifyAddress(tx, before, token);
-    const ended = await replacePassword(tx, before.id, passwordHash);
-    // Where whoever came before the first proof signed in from is no place that the owner is known by.
+    const revokedCount = await replacePassword(tx, before.id, passwordHash);
+    // Devices of the time before the account was owned are not known devices.
     if (before.firstVerifiedAt === null) await deleteSessions(tx, before.id);
     const user = await getUser(tx, before.id);
     emit(tx, { type: 'password-reset', user, securityTokenId: tokenId });
@@ -140,12 +140,15 @@ export async function resetPassword(
       oneTimePassword: { securityTokenId: tokenId, purpose },
     } as const;
     const signedIn = await completeSignIn(app, tx, actor, { user, proofs: [proof], occasion: 'sign-in' });
-    emitRevocations(tx, { userId: user.id, count: ended, reason: 'password reset' });
+    emitRevocations(tx, { userId: user.id, count: revokedCount, reason: 'password reset' });
     return signedIn;
   });
 }
 
-/** @param user whose identifiers the password must not be made of; null where that is not to be asked yet */
+/**
+ * @param user whose identifiers the password must not resemble; null to skip that rule
+ * @throws {ValidationError}
+ */
 async function validateNewPassword(app: App, password: string, user: User | null): Promise<void> {
   const identifiers = (['username', 'email', 'phone'] as const).flatMap((kind) => {
     const value = user?.[kind] ?? null;
@@ -155,7 +158,7 @@ async function validateNewPassword(app: App, password: string, user: User | null
   if (issue !== undefined) throwIfInvalid([issue]);
 }
 
-/** @returns how many sessions have ended by it */
+/** @returns how many sessions were revoked */
 async function replacePassword(
   tx: Database,
   userId: string,

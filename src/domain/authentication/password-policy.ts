@@ -1,4 +1,4 @@
-/** What is wrong with a password. */
+/** Rules for new passwords. */
 import type { App } from '../../app/app.js';
 import type { ValidationIssue } from '../errors.js';
 import type { Identifier, IdentifierKind } from '../identifiers.js';
@@ -6,11 +6,11 @@ import type { Identifier, IdentifierKind } from '../identifiers.js';
 export interface PasswordPolicy {
   minLength: number;
   maxLength: number;
-  /** zxcvbn's 0–4 */
+  /** zxcvbn score, 0–4 */
   minScore: number;
 }
 
-/** What is wrong with the password of somebody who has these identifiers; scored in a worker thread. */
+/** Returns the first issue of a password for these identifiers. Scores in a worker thread. */
 export async function passwordIssue(
   app: App,
   field: string,
@@ -28,22 +28,22 @@ export async function passwordIssue(
   );
 }
 
-/** What can be said without knowing the user. Lengths are in code points after NFC, as the hash reads it. */
+/** Checks the rules that do not depend on the user. Counts code points after NFC, like the hash. */
 export function lengthIssue(field: string, password: string, policy: PasswordPolicy): ValidationIssue | undefined {
   if (password === '') return { field, code: 'BLANK', message: 'The password must not be empty.' };
-  // A code point takes at most two units before NFC, and NFC makes three of one at most: no need to count a megabyte.
+  // A code point has at most two units, and NFC merges at most three: skip counting long texts.
   const length =
     password.length > policy.maxLength * 6 ? Number.POSITIVE_INFINITY : [...password.normalize('NFC')].length;
   if (length < policy.minLength)
     return { field, code: 'TOO_SHORT', message: `The password must have at least ${policy.minLength} characters.` };
   if (length > policy.maxLength)
     return { field, code: 'TOO_LONG', message: `The password must have at most ${policy.maxLength} characters.` };
-  // Half of a surrogate pair has no bytes of its own: two passwords that differ in nothing else would be the same.
+  // Lone surrogates have no UTF-8 form, so different passwords would hash alike.
   if (/\p{Surrogate}/u.test(password)) return { field, code: 'INVALID', message: 'The password is not valid Unicode.' };
   return undefined;
 }
 
-/** What the scores say: too common by itself, or only in the light of the user's own words. */
+/** Distinguishes common passwords from passwords that resemble the user's identifiers. */
 export function strengthIssue(
   field: string,
   scores: { score: number; scoreWithoutContext: number },
@@ -56,7 +56,7 @@ export function strengthIssue(
   return undefined;
 }
 
-/** The words of a user that a password should not be made of. */
+/** Returns words of the identifiers that a password should not contain. */
 export function toContextWords(identifiers: Pick<Identifier, 'kind' | 'value'>[]): string[] {
   return identifiers.flatMap(({ kind, value }) => {
     if (kind === 'username') return [value];

@@ -1,4 +1,4 @@
-/** Proving who one is by a password: to sign in, or once more while one is. */
+/** Password authentication: sign-in, and re-authentication of a signed-in user. */
 import { randomUUID } from 'node:crypto';
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
@@ -25,7 +25,7 @@ import { completeSignIn } from './complete-sign-in.js';
 import { countAndHash } from './counted-hashing.js';
 import { waitSchedule } from './throttling.js';
 
-/** Either `identifier`, or any of the others, which must all name the same user. Null is the same as absent. */
+/** Either `identifier`, or other fields that all name one user. Null and absent are equivalent. */
 export interface AuthenticateInput {
   identifier?: string | null;
   username?: string | null;
@@ -34,7 +34,7 @@ export interface AuthenticateInput {
   password: string;
 }
 
-/** What an attempt to sign in is counted by, for what was typed: an identifier's kind and key, or the text that is none. */
+/** An identifier as typed: kind, comparison key and text. `key` is null if the text is invalid. */
 interface Typed {
   kind: Identifier['kind'];
   key: string | null;
@@ -42,11 +42,13 @@ interface Typed {
 }
 
 /**
- * Signs in by password. Nobody of that name, a wrong password, no password, an inactive user, and identifiers of two users are answered alike and take as long.
- * Longer than other functions: a security flow is read as one page.
- * @throws {ValidationError} `IDENTIFIER_REQUIRED` without an identifier, `INVALID` with both forms of naming a user
- * @throws {InvalidCredentialsError} counted by identifier
- * @throws {TimeoutError} before the next attempt is due; nothing is compared and nothing counted
+ * Signs in by password. Responds alike, and in the same time, for an unknown identifier, a wrong
+ * or missing password, an inactive user, and identifiers of different users.
+ * Exceeds the usual length so that the flow reads as one page.
+ * @throws {ValidationError} `IDENTIFIER_REQUIRED` without an identifier; `INVALID` if
+ * `identifier` is combined with other fields
+ * @throws {InvalidCredentialsError} counted as a failure
+ * @throws {TimeoutError} before the next attempt is allowed; nothing is compared or counted
  */
 export async function authenticate(
   app: App,
@@ -54,7 +56,7 @@ export async function authenticate(
   input: AuthenticateInput,
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const typed = readIdentifiers(app, input);
-  const { match, passwordHash, attempt, right, upgradedHash } = await countAndHash(
+  const { match, passwordHash, attempt, isCorrect, upgradedHash } = await countAndHash(
     app,
     async (tx) => {
       const match = await findMatch(tx, actor.client, typed);
@@ -71,20 +73,27 @@ export async function authenticate(
     },
     async ({ verify, hash }, { match, attempt }) => {
       const passwordHash = match?.user.passwordHash ?? null;
-      // The empty password is nobody's, not even where a hash of it was brought along; it takes its time all the same.
-      const right = (await verify(input.password, passwordHash)) && input.password !== '';
-      const outdated = right && match?.user.isActive && passwordHash !== null && app.passwords.isOutdated(passwordHash);
-      return { match, passwordHash, attempt, right, upgradedHash: outdated ? await hash(input.password) : undefined };
+      // Imported hashes may accept the empty password. Reject it after the usual time.
+      const isCorrect = (await verify(input.password, passwordHash)) && input.password !== '';
+      const isOutdated =
+        isCorrect && match?.user.isActive && passwordHash !== null && app.passwords.isOutdated(passwordHash);
+      return {
+        match,
+        passwordHash,
+        attempt,
+        isCorrect,
+        upgradedHash: isOutdated ? await hash(input.password) : undefined,
+      };
     },
   );
-  if (match === undefined || !right || !match.user.isActive) {
+  if (match === undefined || !isCorrect || !match.user.isActive) {
     auditAttempt(app, actor, { kind: 'SIGN_IN_FAILED', subjectId: match?.user.id ?? null });
     throw new InvalidCredentialsError();
   }
 
   return transact(app, actor, async (tx) => {
     const user = await lockUser(tx, match.user.id);
-    // Judged again now that nobody can change it: what was right while it was hashed may have been changed since.
+    // Check again under the lock: the user may have changed during the hashing.
     if (user === undefined || !user.isActive || user.passwordHash !== passwordHash) throw new InvalidCredentialsError();
     await clearSignInThrottles(tx, attempt.keys);
     await refundRateLimits(tx, attempt.attemptEventIds);
@@ -93,7 +102,7 @@ export async function authenticate(
   });
 }
 
-/** The user whom everything that was typed names. */
+/** Returns the user that every typed identifier names. */
 async function findMatch(tx: Database, { network }: ClientInfo, typed: Typed[]): Promise<UserMatch | undefined> {
   const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [{ kind, key }]));
   if (keys.length < typed.length) return undefined;
@@ -103,9 +112,10 @@ async function findMatch(tx: Database, { network }: ClientInfo, typed: Typed[]):
 }
 
 /**
- * Asks a signed-in caller for a proof that it is still them: the current password, or else an authentication within the last ten minutes.
- * @throws {InvalidCredentialsError} counted, where the password is wrong; or where there is neither
- * @throws {TimeoutError} before the next attempt is due
+ * Requires a proof from a signed-in caller: the current password, or an authentication within
+ * the last ten minutes.
+ * @throws {InvalidCredentialsError} for a wrong password, which is counted; or without a proof
+ * @throws {TimeoutError} before the next attempt is allowed
  */
 export async function requireProof(
   app: App,
@@ -115,19 +125,19 @@ export async function requireProof(
 ): Promise<void> {
   const { user } = requireViewer(actor);
   if (currentPassword === null) {
-    if (!recent) throw new InvalidCredentialsError('Give the current password, or authenticate again first.');
+    if (!recent) throw new InvalidCredentialsError('Enter the current password, or authenticate again first.');
     return;
   }
   const key = hmac(app.keys.throttles, 'current-password', user.id);
   const throttle = { key, schedule: waitSchedule({ maxWaitSeconds: 3600, maxFailures: null }) };
-  const right = await countAndHash(
+  const isCorrect = await countAndHash(
     app,
     (tx) => reserveAll(tx, [throttle]),
     ({ verify }) => verify(currentPassword, user.passwordHash),
   );
-  if (!right) {
+  if (!isCorrect) {
     auditAttempt(app, actor, { kind: 'CURRENT_PASSWORD_REFUSED', subjectId: user.id });
-    throw new InvalidCredentialsError('The current password is not right.');
+    throw new InvalidCredentialsError('The current password is incorrect.');
   }
   await clearSignInThrottles(app.db, [key]);
 }
@@ -140,7 +150,7 @@ function readIdentifiers(app: App, { identifier, username, email, phone }: Authe
       {
         field: 'identifier',
         code: 'INVALID',
-        message: 'Give either the identifier alone, or any of username, email and phone.',
+        message: 'Pass either identifier alone, or any of username, email and phone.',
       },
     ]);
   if (identifier != null) named.push({ kind: inferKind(identifier), text: identifier });
@@ -149,7 +159,7 @@ function readIdentifiers(app: App, { identifier, username, email, phone }: Authe
       {
         field: null,
         code: 'IDENTIFIER_REQUIRED',
-        message: 'Give an identifier, a username, an email address or a phone number.',
+        message: 'Enter a username, an email address or a phone number.',
       },
     ]);
   return named.map(({ kind, text }) => {
@@ -163,9 +173,9 @@ function getKey(user: User, kind: Identifier['kind']): string | null {
 }
 
 /**
- * Counts the attempt in advance, by identifier and client, by identifier alone, and as a guess of the client.
- * @returns what to clear and give back when the attempt succeeds
- * @throws {TimeoutError} before the next attempt is due
+ * Counts the attempt in advance: per identifier and network, per identifier, and per client.
+ * @returns counters to clear and events to refund when the attempt succeeds
+ * @throws {TimeoutError} before the next attempt is allowed
  */
 async function reserve(
   app: App,
@@ -179,22 +189,22 @@ async function reserve(
     const subject = key === null ? hmac(throttles, 'no-identifier', text) : hmac(throttles, 'identifier', key);
     return [
       { key: hmac(throttles, 'sign-in-by-client', kind, subject, client.network), schedule: byClient, binding: true },
-      // Strangers shut nobody out who comes from where they have signed in before.
+      // Failures of other clients do not lock out the user's known networks.
       { key: hmac(throttles, 'sign-in', kind, subject), schedule: byAll, binding: !knownNetwork },
     ];
   });
-  // In one order for all, here and where they are cleared, so that no two transactions wait for each other.
-  const all = throttlesByIdentifier.sort((a, b) => a.key.compare(b.key));
+  // Lock in one global order, also when clearing, so that transactions cannot deadlock.
+  const sorted = throttlesByIdentifier.sort((a, b) => a.key.compare(b.key));
   await reserveAll(
     tx,
-    all.filter(({ binding }) => binding),
+    sorted.filter(({ binding }) => binding),
   );
   const counted = knownNetwork ? { events: [] } : await consumeAttempt(tx, attemptLimit(app, client));
   if (counted.limited !== undefined) throw new TimeoutError(counted.limited);
-  return { keys: all.map(({ key }) => key), attemptEventIds: counted.events };
+  return { keys: sorted.map(({ key }) => key), attemptEventIds: counted.events };
 }
 
-/** @throws {TimeoutError} which rolls back what the others have counted */
+/** @throws {TimeoutError} and thereby rolls back the other counts */
 async function reserveAll(tx: Database, throttles: { key: Buffer; schedule: number[] }[]): Promise<void> {
   const refused = (await reserveSignInAttempts(tx, throttles, randomUUID())).filter(({ reserved }) => !reserved);
   if (refused.length > 0) throw new TimeoutError(refused.reduce((a, b) => (b.retryAt > a.retryAt ? b : a)));

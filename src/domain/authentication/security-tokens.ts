@@ -1,4 +1,4 @@
-/** Security tokens as people see them: found by identifier, obscured, and alike whether anybody has the address or not. */
+/** Security tokens as callers see them: masked, and alike for known and unknown addresses. */
 import type { App } from '../../app/app.js';
 import { clearFailures } from '../../database/one-time-passwords.queries.js';
 import type { SecurityTokenKind } from '../../database/schema.js';
@@ -15,9 +15,9 @@ import { limitLookUps, limitUnlocks } from '../rate-limits.js';
 export interface SecurityTokenView {
   id: string;
   kind: SecurityTokenKind;
-  /** the obscured address */
+  /** the masked address */
   name: string;
-  /** these four are null to anyone but the owner and staff */
+  /** null for callers other than the owner and staff, like the next three fields */
   verified: boolean | null;
   failureCount: number | null;
   retryAt: Date | null;
@@ -25,8 +25,9 @@ export interface SecurityTokenView {
 }
 
 /**
- * The ways to prove the user of an identifier: by address that address alone, whoever has it or nobody; by username all of its user's.
- * @throws {TimeoutError} over the look-ups of this client
+ * Returns where one-time passwords can be sent. For an address: that address, known or unknown.
+ * For a username: the addresses of its user.
+ * @throws {TimeoutError} over the look-ups of the client
  */
 export async function lookUpSecurityTokens(app: App, actor: Actor, text: string): Promise<SecurityTokenView[]> {
   await limitLookUps(app, actor.client);
@@ -41,24 +42,25 @@ export async function lookUpSecurityTokens(app: App, actor: Actor, text: string)
   const { kind, key, value } = identifier;
   const id = computeTokenId(app, { kind, key });
   const [token] = await findSecurityTokens(app.db, { id });
-  // From what was typed, not from what is stored: the stored form would tell that there is one.
-  const concealed = toPublicView({ id, kind, address: value });
+  // Mask the typed form: the stored form would reveal that the address is known.
+  const publicView = toPublicView({ id, kind, address: value });
   return [
-    token !== undefined && canSeeDetails(actor, token) ? { ...toOwnerView(token), name: concealed.name } : concealed,
+    token !== undefined && canSeeDetails(actor, token) ? { ...toOwnerView(token), name: publicView.name } : publicView,
   ];
 }
 
-/** The tokens of a user for whoever sees the user. */
+/** Returns the tokens of a user. The caller may see the user. */
 export async function listSecurityTokens(app: App, actor: Actor, userId: string): Promise<SecurityTokenView[]> {
   const tokens = await findSecurityTokens(app.db, { userId });
   return tokens.map((token) => (canSeeDetails(actor, token) ? toOwnerView(token) : toPublicView(token)));
 }
 
 /**
- * Frees a security token from its timeout: for its owner, recently authenticated, or a superuser.
- * @throws {ForbiddenError} for anyone else, alike for every id; for the owner who has not authenticated lately
- * @throws {NotFoundError} for an address that nobody has
- * @throws {TimeoutError} for the owner, from the fourth time in a day on
+ * Clears the failed attempts of a security token, for its owner or a superuser.
+ * @throws {ForbiddenError} for other callers, whatever the id; for the owner without recent
+ * authentication
+ * @throws {NotFoundError} for an unknown address
+ * @throws {TimeoutError} for the owner, from the fourth time a day on
  */
 export async function unlockSecurityToken(
   app: App,
@@ -76,9 +78,9 @@ export async function unlockSecurityToken(
 }
 
 /**
- * Frees a security token for whoever has the right to, which is not asked here.
+ * Clears the failed attempts of a security token. The caller checks the permission.
  * @param actor null on the command line
- * @throws {NotFoundError} for an address that nobody has
+ * @throws {NotFoundError} for an unknown address
  */
 export async function clearAttempts(app: App, actor: Actor | null, tokenId: string): Promise<SecurityTokenView> {
   return transact(app, actor, async (tx) => {
@@ -90,14 +92,14 @@ export async function clearAttempts(app: App, actor: Actor | null, tokenId: stri
   });
 }
 
-/** @throws {BadUserInputError} for an id that was never given out; nothing is stored for it */
+/** @throws {BadUserInputError} for an id that the service did not issue, before it stores anything */
 export function checkSecurityTokenId(app: App, id: string): SecurityTokenKind {
   const kind = getTokenKind(app, id);
-  if (kind === undefined) throw new BadUserInputError('This is not the id of a security token.');
+  if (kind === undefined) throw new BadUserInputError('The id is not that of a security token.');
   return kind;
 }
 
-/** With what only the owner and staff see. */
+/** Returns the view for the owner and staff. */
 export function toOwnerView(token: SecurityToken): SecurityTokenView {
   const { verifiedAt, failureCount, retryAt, expiresAt } = token;
   return { ...toPublicView(token), verified: verifiedAt !== null, failureCount, retryAt, expiresAt };

@@ -1,4 +1,4 @@
-/** Sending a one-time password. */
+/** Sends one-time passwords. */
 import type { App } from '../../app/app.js';
 import { voidOneTimePassword } from '../../database/one-time-passwords.queries.js';
 import { refundRateLimits } from '../../database/rate-limits.queries.js';
@@ -14,11 +14,12 @@ import { issueOneTimePassword, requireOwner } from './one-time-password.js';
 import { checkSecurityTokenId } from './security-tokens.js';
 
 /**
- * Sends a one-time password to the address. To anyone but its signed-in owner the answer is the same whether anybody has the address or not.
- * Longer than other functions: a security flow is read as one page.
- * @returns when it expires
- * @throws {TimeoutError} over a limit of sends; nothing is made
- * @throws {TransmissionError} to the owner alone; what was made is void, and does not count
+ * Sends a one-time password. Callers other than the signed-in owner get the same response for
+ * known and unknown addresses.
+ * Exceeds the usual length so that the flow reads as one page.
+ * @returns when the password expires
+ * @throws {TimeoutError} over a limit of sends; nothing is issued
+ * @throws {TransmissionError} to the owner only; the password is void and the limit refunded
  */
 export async function sendOneTimePassword(
   app: App,
@@ -37,25 +38,25 @@ export async function sendOneTimePassword(
   const by = own ? 'owner' : 'others';
   const counted = await limitSends(app, actor.client, { tokenId, by, more: own ? limits : [] });
 
-  const made = await app.db.transaction((tx) =>
+  const issued = await app.db.transaction((tx) =>
     issueOneTimePassword(app, tx, { tokenId, kind, purpose }, reachable ? token : undefined),
   );
-  const { codeDigest, expiresAt } = made;
-  if (!made.live || token === undefined) {
-    // To a stranger it would tell that nobody has the address.
+  const { codeDigest, expiresAt } = issued;
+  if (!issued.live || token === undefined) {
+    // For other callers, a refund would reveal that the address is unknown.
     if (own) await refundRateLimits(app.db, counted);
     return { expiresAt };
   }
-  const deliver = () => deliverOneTimePassword(app, actor, token, { purpose, oneTimePassword: made.oneTimePassword });
+  const deliver = () => deliverOneTimePassword(app, actor, token, { purpose, oneTimePassword: issued.oneTimePassword });
   if (!own) {
-    // Waiting for the provider, or saying that a limit on real messages is reached, would tell a stranger that somebody has the address.
+    // Waiting for the provider, or an error of its limits, would reveal that the address is known.
     app.inBackground(consumeSendLimits(app, limits).then(deliver));
     return { expiresAt };
   }
   try {
     await app.waitForProvider(deliver());
   } catch {
-    // Why is in the log.
+    // The log has the cause.
     await voidOneTimePassword(app.db, { tokenId, purpose, codeDigest });
     await refundRateLimits(app.db, counted);
     throw new TransmissionError();
@@ -63,7 +64,7 @@ export async function sendOneTimePassword(
   return { expiresAt };
 }
 
-/** Resolves when the provider has accepted the message, which the audit log then tells. */
+/** Resolves when the provider has accepted the message, and records it in the audit log. */
 async function deliverOneTimePassword(
   app: App,
   actor: Actor,

@@ -1,4 +1,4 @@
-/** Taking a batch of users: those who have changed, those who are new, and singly those who collide. */
+/** Imports batches: changed users first, then new users, then users with conflicts one by one. */
 import type { Database } from '../../database/database.js';
 import {
   findImported,
@@ -14,14 +14,14 @@ import { type Candidate, toImportedRow, withoutParts } from './imported-user.js'
 import { type Ids, type ImportRun, reportProblem, retryTransient, sortBatch } from './run.js';
 import { updateImported } from './updates.js';
 
-/** Takes a batch: first what has changed, so that a name that somebody has given up there is free. */
+/** Imports a batch. Updates changed users first, so that identifiers they gave up are free. */
 export async function importBatch(run: ImportRun, batch: Candidate[]): Promise<Ids> {
   const { app, options, summary } = run;
   const { newUsers, changed, ids } = await retryTransient(app, () => sortBatch(app.db, batch));
   summary.unchanged += batch.length - newUsers.length - changed.length;
-  // Of these there may be many: everybody who has signed in there since.
+  // Often many: every user who has signed in to the source since.
   const signedIn = changed.filter(isSignInOnly);
-  for (const changedUser of changed.filter((one) => !isSignInOnly(one))) {
+  for (const changedUser of changed.filter((user) => !isSignInOnly(user))) {
     const { updated, problems } = await retryTransient(app, () => updateImported(app, changedUser, options.source));
     for (const problem of problems) reportProblem(run, problem);
     summary[updated ? 'updated' : 'unchanged'] += 1;
@@ -35,9 +35,9 @@ async function insertNew(run: ImportRun, newUsers: Candidate[]): Promise<Ids> {
   const { app, summary } = run;
   const named = newUsers.filter(({ identifiers }) => Object.keys(identifiers).length > 0);
   const rows = named.map((candidate) => ({ candidate, row: toImportedRow(app, candidate) }));
-  const taken = await retryTransient(app, () =>
+  const inserted = await retryTransient(app, () =>
     app.db.transaction(async (tx) => {
-      // Of two imports at once one waits, rather than that each waits for a row of the other.
+      // Concurrent imports wait here instead of deadlocking on rows.
       await acquireLock(tx, 'imports');
       return insertImportedWherePossible(
         tx,
@@ -45,51 +45,54 @@ async function insertNew(run: ImportRun, newUsers: Candidate[]): Promise<Ids> {
       );
     }),
   );
-  summary.created += taken.size;
+  summary.created += inserted.size;
   summary.notTaken += newUsers.length - named.length;
   const ids: Ids = [];
   for (const {
     candidate,
     row: { id },
   } of rows) {
-    const newId = taken.has(id) ? id : await insertOne(run, candidate);
+    const newId = inserted.has(id) ? id : await insertOne(run, candidate);
     if (newId !== null) ids.push([candidate.user.id, newId]);
   }
   return ids;
 }
 
-/** Takes one of whom somebody has an identifier, without that one. @returns the new id; null where no identifier is left */
+/**
+ * Inserts a user without the identifiers that other users hold.
+ * @returns the new id; null if no identifier remains
+ */
 async function insertOne(run: ImportRun, candidate: Candidate): Promise<string | null> {
   const { app, options, summary } = run;
-  const left = { ...candidate.identifiers };
+  const remaining = { ...candidate.identifiers };
   const conflicting: IdentifierKind[] = [];
   const recordConflicts = async (fields: IdentifierKind[]) => {
     for (const field of fields) {
       reportProblem(run, await describeTaken(app, candidate, field, options.source));
-      delete left[field];
+      delete remaining[field];
       conflicting.push(field);
     }
   };
   await recordConflicts(await findConflictingFields(app, candidate, options.source));
-  while (Object.keys(left).length > 0) {
+  while (Object.keys(remaining).length > 0) {
     const row = toImportedRow(app, {
       ...candidate,
-      identifiers: left,
+      identifiers: remaining,
       digests: withoutParts(candidate.digests, conflicting),
     });
     const insert = async (tx: Database) => {
       await acquireLock(tx, 'imports');
-      // Another import may have been quicker.
-      const other = (await findImported(tx, [row.importedId])).get(row.importedId);
-      if (other === undefined) await insertImported(tx, row);
-      return other;
+      // A concurrent import may have inserted this user.
+      const existing = (await findImported(tx, [row.importedId])).get(row.importedId);
+      if (existing === undefined) await insertImported(tx, row);
+      return existing;
     };
     try {
-      const other = await retryTransient(app, () =>
-        claimIdentifiers(app, null, { identifiers: Object.values(left) }, insert),
+      const existing = await retryTransient(app, () =>
+        claimIdentifiers(app, null, { identifiers: Object.values(remaining) }, insert),
       );
-      summary[other === undefined ? 'created' : 'unchanged'] += 1;
-      return other?.userId ?? row.id;
+      summary[existing === undefined ? 'created' : 'unchanged'] += 1;
+      return existing?.userId ?? row.id;
     } catch (error) {
       await recordConflicts(takenFields(error));
     }

@@ -1,4 +1,4 @@
-/** Identifiers that somebody else has, who was there first: in the source, or here. */
+/** Identifiers that another user of the source, or an account here, already holds. */
 import type { App } from '../../app/app.js';
 import { findHolders, type IdentifierClaim } from '../../database/import.queries.js';
 import { computeTokenId } from '../authenticators/registry.js';
@@ -6,22 +6,22 @@ import { ValidationError } from '../errors.js';
 import { type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
 import type { Candidate, ImportProblem } from './imported-user.js';
 
-/** The identifier, which the candidate must have. */
+/** Returns an identifier that the candidate must have. */
 function getIdentifier({ identifiers }: Candidate, field: IdentifierKind): Identifier {
   const identifier = identifiers[field];
   if (identifier === undefined) throw new Error(`The candidate has no ${field}.`);
   return identifier;
 }
 
-/** What an identifier of the candidate is found by. */
+/** Returns the claim by which an identifier of the candidate is looked up. */
 export function toClaim(app: App, candidate: Candidate, field: IdentifierKind): IdentifierClaim {
   const { key } = getIdentifier(candidate, field);
   return { kind: field, key: field === 'username' ? key : computeTokenId(app, { kind: field, key }) };
 }
 
 /**
- * The identifiers that a refusal says are taken.
- * @throws what is no such refusal
+ * Returns the identifiers that a validation error reports as taken.
+ * @throws {unknown} any other error
  */
 export function takenFields(error: unknown): IdentifierKind[] {
   const fields =
@@ -32,7 +32,10 @@ export function takenFields(error: unknown): IdentifierKind[] {
   return fields;
 }
 
-/** The identifiers that others of the same source have here: who comes first keeps it, also where a stranger would be given it. */
+/**
+ * Returns identifiers that other users of the same source hold here.
+ * The first keeps it, even where a new account would be allowed to claim it.
+ */
 export async function findConflictingFields(app: App, candidate: Candidate, source: string): Promise<IdentifierKind[]> {
   const fields = identifierKinds.filter((field) => candidate.identifiers[field] !== undefined);
   const holders = await findHolders(
@@ -57,7 +60,7 @@ export async function describeTaken(
   return takenProblem(candidate, field, { importedId: holder?.importedId ?? null }, source);
 }
 
-/** @param holder who has it; of null for an account that was not imported */
+/** @param holder the account with the identifier; `importedId` is null if it was not imported */
 export function takenProblem(
   candidate: Candidate,
   field: IdentifierKind,
@@ -66,16 +69,16 @@ export function takenProblem(
 ): ImportProblem {
   const prefix = `${source}:`;
   const holderId = holder?.startsWith(prefix) ? holder.slice(prefix.length) : null;
-  const whose = holderId === null ? 'an account here' : `user ${holderId} of the source`;
+  const whose = holderId === null ? 'an account of this service' : `user ${holderId} of the source`;
   const { user } = candidate;
   const { value } = getIdentifier(candidate, field);
-  const same = value === user[field] ? '' : `, which is ${value} here,`;
+  const normalised = value === user[field] ? '' : `, normalised to ${value},`;
   return {
     id: user.id,
     field,
     code: 'TAKEN',
     value: user[field] ?? value,
     holder: holderId,
-    message: `This ${field}${same} is the same as that of ${whose}, without regard to case and form.`,
+    message: `This ${field}${normalised} is already in use by ${whose}.`,
   };
 }

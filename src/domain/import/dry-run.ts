@@ -1,4 +1,4 @@
-/** What would become of a batch: the same as {@link importBatch} would tell, of users whom nobody takes. */
+/** Dry run: reports what {@link importBatch} would do, without writing. */
 import type { Database } from '../../database/database.js';
 import { findHolders, type IdentifierClaim, recordDryRunClaims } from '../../database/import.queries.js';
 import { type IdentifierKind, identifierKinds } from '../identifiers.js';
@@ -9,11 +9,11 @@ import { type Ids, type ImportRun, reportProblem, sortBatch } from './run.js';
 interface DryRunEntry {
   candidate: Candidate;
   fields: IdentifierKind[];
-  /** what has changed; null for one who is new */
+  /** changed parts; null for a new user */
   changed: readonly string[] | null;
 }
 
-/** Tells what would be; what the batches before this one would have got is taken. Nothing is written that anybody else sees. */
+/** Reports what would happen to a batch. Identifiers of earlier batches count as taken. */
 export async function dryRunBatch(run: ImportRun, tx: Database, batch: Candidate[]): Promise<Ids> {
   const { app, options, summary } = run;
   const sorted = await sortBatch(tx, batch);
@@ -45,7 +45,7 @@ export async function dryRunBatch(run: ImportRun, tx: Database, batch: Candidate
   return [];
 }
 
-/** Who has or would have what is claimed, other than the claimant; null for an account that was not imported. */
+/** Returns the other holder of each claim, or the earlier row that would hold it. */
 async function findOthers(
   { app }: ImportRun,
   tx: Database,
@@ -57,9 +57,9 @@ async function findOthers(
   const holders = new Map<string, { importedId: string | null }>();
   for (const { importedId, holder, ...claim } of await recordDryRunClaims(tx, claims))
     holders.set(toClaimKey(importedId, claim), { importedId: holder });
-  const here = new Map((await findHolders(tx, claims)).map((held) => [toClaimKey('', held), held]));
+  const current = new Map((await findHolders(tx, claims)).map((held) => [toClaimKey('', held), held]));
   for (const { importedId, ...claim } of claims) {
-    const held = here.get(toClaimKey('', claim));
+    const held = current.get(toClaimKey('', claim));
     if (held !== undefined && held.importedId !== importedId) holders.set(toClaimKey(importedId, claim), held);
   }
   return holders;

@@ -1,6 +1,6 @@
 /**
- * Bringing users along from another system, in batches that are each taken whole: after a crash the same import goes on where it was.
- * Done again it takes what is new there and what has changed there since.
+ * Imports users from another system in atomic batches, so that an import resumes after a crash.
+ * A repeated import adds new users and applies changes of the source.
  */
 import type { App } from '../../app/app.js';
 import { prepareDryRun } from '../../database/import.queries.js';
@@ -21,7 +21,7 @@ export type { ImportSummary } from './run.js';
 
 const batchSize = 500;
 
-/** Takes all users of the source. What cannot be taken as it is is told and does not stop the others. */
+/** Imports all users of the source. Reports rows it cannot import and continues. */
 export async function importUsers(
   app: App,
   users: AsyncIterable<ImportedUser | ImportProblem>,
@@ -52,7 +52,7 @@ async function inBatches(
     await options.onBatch(summary.rows, ids);
   };
   for await (const user of users) {
-    // The second of one id is a change of the first, which must be there by then.
+    // A second row with the same id changes the first, which must be stored by then.
     if (rows === batchSize || (!isProblem(user) && batch.has(user.id))) await finish();
     summary.rows += 1;
     rows += 1;

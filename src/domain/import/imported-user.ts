@@ -1,4 +1,4 @@
-/** What is brought along of a user of another system, and what our rules make of it. */
+/** Users of another system, as read from the source and as validated here. */
 import { randomUUID } from 'node:crypto';
 import type { App } from '../../app/app.js';
 import type { DjangoUser } from '../../database/django.queries.js';
@@ -16,26 +16,26 @@ import {
   parseAs,
 } from '../identifiers.js';
 
-/** What is earlier is no instant of a user. */
+/** Dates before this are treated as invalid. */
 export const earliest = new Date('1900-01-01');
 
-/** A user of another system, with what is kept of them. */
+/** A user of the source system. */
 export interface ImportedUser {
-  /** there */
+  /** id in the source */
   id: string;
   username: string | null;
   email: string | null;
   phone: string | null;
   emailVerified: boolean;
   phoneVerified: boolean;
-  /** wrong one-time passwords in a row */
+  /** consecutive wrong one-time passwords */
   emailThrottle: ImportedThrottle | null;
   phoneThrottle: ImportedThrottle | null;
   passwordHash: string | null;
   isActive: boolean;
   isStaff: boolean;
   isSuperuser: boolean;
-  /** null: when they are imported */
+  /** null: the time of the import */
   dateJoined: Date | null;
   lastLogin: Date | null;
 }
@@ -45,17 +45,17 @@ interface ImportedThrottle {
   retryAt: Date | null;
 }
 
-/** What is wrong with a user, or with a line that is none. */
+/** A problem of a user, or of an unreadable line. */
 export interface ImportProblem {
-  /** there; null where it cannot be told */
+  /** id in the source; null if unreadable */
   id: string | null;
-  /** of a file */
+  /** line number in a file */
   line?: number;
-  /** null: the whole */
+  /** null: the whole row */
   field: string | null;
   code: string;
   value?: string;
-  /** who has the identifier: the id there; null for an account that was not brought along */
+  /** source id of the user who holds the identifier; null for accounts that were not imported */
   holder?: string | null;
   message: string;
 }
@@ -64,7 +64,7 @@ export function isProblem(user: ImportedUser | ImportProblem): user is ImportPro
   return 'code' in user;
 }
 
-/** Django's empty text is none, and what begins with `!` is no password. */
+/** Reads an empty text as null, and a hash that begins with `!` as no password. */
 export function readDjangoUser(user: DjangoUser): ImportedUser {
   const { id, username, email, phone, password, isActive, isStaff, isSuperuser } = user;
   const toThrottle = (failureCount: number | null, timeout: Date | null) =>
@@ -87,12 +87,12 @@ export function readDjangoUser(user: DjangoUser): ImportedUser {
   };
 }
 
-/** PostgreSQL has instants that JavaScript has not. */
+/** Returns null for dates that are invalid here, such as PostgreSQL's infinity. */
 function toValidDate(date: Date | null): Date | null {
   return date instanceof Date && date >= earliest ? date : null;
 }
 
-/** What a change is looked for in, each with a digest of its own. */
+/** Parts of a user with one digest each, to detect changes in the source. */
 const digestedParts = [
   'username',
   'email',
@@ -106,27 +106,27 @@ const digestedParts = [
 ] as const;
 export type DigestedPart = (typeof digestedParts)[number];
 const digestBytes = 8;
-/** Of what could not be had because somebody else has it: differs from every other, so that it is tried again. */
+/** Marks a field lost to a conflict; never matches, so the next import retries it. */
 const unclaimed = Buffer.alloc(digestBytes, 0xff);
 
-/** A user as our rules have it. */
+/** A user after validation. */
 export interface ReadUser {
   user: ImportedUser;
   identifiers: Partial<Record<IdentifierKind, Identifier>>;
   problems: ImportProblem[];
-  /** identifiers that are written otherwise here */
+  /** identifiers whose stored form differs from the source */
   normalised: { id: string; field: IdentifierKind; from: string; to: string }[];
   /** `none`, or the scheme of the hash */
   passwordScheme: string;
   digests: Buffer;
 }
 
-/** One who is to be taken. */
+/** A user to import. */
 export interface Candidate extends ReadUser {
   importedId: string;
 }
 
-/** One who was taken before and has changed there since. */
+/** An imported user who has changed in the source since. */
 export interface ChangedUser extends Candidate {
   userId: string;
   changed: DigestedPart[];
@@ -154,14 +154,15 @@ export function readUser(app: App, user: ImportedUser): ReadUser {
       id: user.id,
       field: null,
       code: 'IDENTIFIER_REQUIRED',
-      message: 'There is neither a username nor an email address nor a phone number.',
+      message: 'The user has no username, email address or phone number.',
     });
   const { passwordHash } = user;
   let hash = passwordHash;
   if (hash !== null) {
     const isText = /^[\x20-\x7e]{1,1024}$/.test(hash);
-    const fault = isText ? app.passwords.faultOf(hash) : 'MALFORMED';
-    if (fault !== null) problems.push({ id: user.id, field: 'passwordHash', code: fault, message: hashReasons[fault] });
+    const defect = isText ? app.passwords.faultOf(hash) : 'MALFORMED';
+    if (defect !== null)
+      problems.push({ id: user.id, field: 'passwordHash', code: defect, message: hashReasons[defect] });
     if (!isText) hash = null;
   }
   return {
@@ -174,7 +175,7 @@ export function readUser(app: App, user: ImportedUser): ReadUser {
   };
 }
 
-/** The row to insert. */
+/** Returns the row to insert. */
 export function toImportedRow(app: App, { importedId, user, identifiers, digests }: Candidate): ImportedRow {
   const { username, email, phone } = identifiers;
   return {
@@ -200,12 +201,12 @@ export function toImportedRow(app: App, { importedId, user, identifiers, digests
 }
 
 export function toImportedAddress(app: App, user: ImportedUser, kind: AddressKind, { key, value }: Identifier) {
-  const given = user[`${kind}Throttle`];
+  const throttle = user[`${kind}Throttle`];
   const { maxWaitSeconds, maxFailures } = app.config.oneTimePassword;
-  const failures: ImportedFailures | null = given && {
-    count: given.failureCount,
-    retryAt: given.retryAt,
-    waitSeconds: waitSeconds(given.failureCount, { maxWaitSeconds, maxFailures }),
+  const failures: ImportedFailures | null = throttle && {
+    count: throttle.failureCount,
+    retryAt: throttle.retryAt,
+    waitSeconds: waitSeconds(throttle.failureCount, { maxWaitSeconds, maxFailures }),
   };
   return {
     tokenId: computeTokenId(app, { kind, key }),
@@ -216,7 +217,7 @@ export function toImportedAddress(app: App, user: ImportedUser, kind: AddressKin
   };
 }
 
-/** Which parts differ in the source from what the digests were made of. */
+/** Returns the parts whose digests differ. */
 export function changedParts(before: Buffer, after: Buffer): DigestedPart[] {
   return digestedParts.filter((_, index) => {
     const [start, end] = [index * digestBytes, (index + 1) * digestBytes];
@@ -224,7 +225,7 @@ export function changedParts(before: Buffer, after: Buffer): DigestedPart[] {
   });
 }
 
-/** The digests, but of what could not be had. */
+/** Returns a copy of the digests in which these parts are marked as unclaimed. */
 export function withoutParts(digests: Buffer, parts: readonly DigestedPart[]): Buffer {
   const copy = Buffer.from(digests);
   for (const part of parts) unclaimed.copy(copy, digestedParts.indexOf(part) * digestBytes);
@@ -249,22 +250,22 @@ function digest(app: App, user: ImportedUser): Buffer {
     dateJoined: user.dateJoined?.toISOString() ?? null,
     lastLogin: user.lastLogin?.toISOString() ?? null,
   };
-  const nothing = Buffer.alloc(digestBytes);
+  const noDigest = Buffer.alloc(digestBytes);
   return Buffer.concat(
     digestedParts.map((part) =>
-      values[part] === null ? nothing : hmac(app.keys.imports, part, values[part]).subarray(0, digestBytes),
+      values[part] === null ? noDigest : hmac(app.keys.imports, part, values[part]).subarray(0, digestBytes),
     ),
   );
 }
 
 const reasons: Record<IdentifierFault, (field: IdentifierKind) => string> = {
   BLANK: (field) => `The ${field} is empty.`,
-  INVALID: (field) => `This is not a valid ${field} here.`,
+  INVALID: (field) => `This is not a valid ${field}.`,
   TOO_LONG: (field) => `The ${field} is too long.`,
 };
 
 const hashReasons = {
-  UNKNOWN_SCHEME: 'The scheme of the password hash is not known here: the user needs a new password.',
-  MALFORMED: 'The password hash is damaged: the user needs a new password.',
-  TOO_COSTLY: 'The password hash asks for more work than is done for one here: the user needs a new password.',
+  UNKNOWN_SCHEME: 'The scheme of the password hash is unknown. The user must set a new password.',
+  MALFORMED: 'The password hash is malformed. The user must set a new password.',
+  TOO_COSTLY: 'The password hash exceeds the cost limit. The user must set a new password.',
 };

@@ -1,22 +1,22 @@
-/** The lines of `import --format jsonl`: what one may hold, and how they are told apart in a stream of bytes. */
+/** Reads JSON Lines for `import --format jsonl`. */
 import { z } from 'zod';
 import { earliest, type ImportedUser, type ImportProblem } from './imported-user.js';
 
-/** No honest line is longer. */
+/** Maximum bytes per line. */
 const lineBytes = 65_536;
 
 const instant = z.iso
   .datetime({ offset: true })
   .transform((text) => new Date(text))
-  .refine((date) => date >= earliest, 'is not of this age');
+  .refine((date) => date >= earliest, 'must be a date from 1900 on');
 const throttle = z.strictObject({
   failureCount: z.int().min(0).max(2_147_483_647),
   retryAt: instant.nullable().default(null),
 });
-/** Longer than any identifier that is accepted, in any spelling: what is longer is no slip. */
+/** Longer than any valid identifier in any spelling. */
 const identifier = z.string().max(1_200).nullable().default(null);
 
-/** A line of `import --format jsonl`. Everything but the id may be left out. */
+/** The schema of a line. Every field except `id` is optional. */
 const lineSchema = z.strictObject({
   id: z
     .union([z.string(), z.int().transform(String)])
@@ -40,13 +40,13 @@ const lineSchema = z.strictObject({
   lastLogin: instant.nullable().default(null),
 });
 
-/** @returns the user, or why it is none */
+/** @returns the user, or the problem of the line */
 export function readLine(text: string, line: number): ImportedUser | ImportProblem {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    return malformed(line, 'This line is not JSON.');
+    return malformed(line, 'The line is not valid JSON.');
   }
   const parsed = lineSchema.safeParse(json);
   if (parsed.success) return parsed.data;
@@ -61,23 +61,23 @@ export function readLine(text: string, line: number): ImportedUser | ImportProbl
   };
 }
 
-/** Users by line; what is longer than a line may be is passed over and told. */
+/** Yields users, or problems of malformed lines. Skips the content of lines over the limit. */
 export async function* readLines(chunks: AsyncIterable<Buffer>): AsyncIterable<ImportedUser | ImportProblem> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let number = 0;
   let parts: Buffer[] = [];
   let length = 0;
-  const take = () => {
+  const finishLine = () => {
     const [bytes, tooLong] = [Buffer.concat(parts), length > lineBytes];
     parts = [];
     length = 0;
     number += 1;
-    if (tooLong) return malformed(number, `This line has more than ${lineBytes} bytes.`);
+    if (tooLong) return malformed(number, `The line has more than ${lineBytes} bytes.`);
     let text: string;
     try {
       text = decoder.decode(bytes).trim();
     } catch {
-      return malformed(number, 'This line is not UTF-8.');
+      return malformed(number, 'The line is not valid UTF-8.');
     }
     return text === '' ? undefined : readLine(text, number);
   };
@@ -90,12 +90,12 @@ export async function* readLines(chunks: AsyncIterable<Buffer>): AsyncIterable<I
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
       add(chunk.subarray(start, end));
       start = end + 1;
-      const read = take();
+      const read = finishLine();
       if (read !== undefined) yield read;
     }
     add(chunk.subarray(start));
   }
-  const last = length > 0 ? take() : undefined;
+  const last = length > 0 ? finishLine() : undefined;
   if (last !== undefined) yield last;
 }
 

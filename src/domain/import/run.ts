@@ -1,4 +1,4 @@
-/** An import under way: what it was asked for, what it counts, and how it stands up to a database that refuses. */
+/** State of an import, and retries. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
@@ -14,17 +14,17 @@ import {
 } from './imported-user.js';
 
 export interface ImportOptions {
-  /** names the other system: ids of two do not collide */
+  /** name of the source system; ids are unique per source */
   source: string;
-  /** says what would happen, and writes nothing */
+  /** reports what would happen, without writing */
   dryRun: boolean;
   onProblem(problem: ImportProblem): void;
   onNormalised(change: ReadUser['normalised'][number]): void;
-  /** told of each batch: how many rows are done, and old and new ids of those who are here; waited for */
+  /** called and awaited after each batch, with the rows processed so far and the imported ids */
   onBatch(rows: number, ids: Ids): Promise<void>;
 }
 
-/** Of those who are here: there, and here. */
+/** Source id and id here of each imported user. */
 export type Ids = [oldId: string, newId: string][];
 
 export interface ImportSummary {
@@ -32,11 +32,11 @@ export interface ImportSummary {
   created: number;
   updated: number;
   unchanged: number;
-  /** rows that could not be taken at all */
+  /** skipped rows; the name is part of the JSON output */
   notTaken: number;
-  /** how many have it, as they are in the source */
+  /** users with each property, counted in the source */
   with: Record<keyof typeof kinds, number>;
-  /** how many by scheme of the password's hash; `none` for those without a password */
+  /** users per password scheme; `none`: without a password */
   passwords: Record<string, number>;
   normalisedCount: number;
   problemCount: number;
@@ -59,11 +59,11 @@ const kinds = {
   staff: (user: ImportedUser) => user.isStaff,
   superuser: (user: ImportedUser) => user.isSuperuser,
 };
-// Invariant: `kinds` is written here and has no other keys.
+// Invariant: `kinds` is a literal without other keys.
 const kindNames = Object.keys(kinds) as (keyof typeof kinds)[];
 
-/** How often something is tried that the database refuses for a reason that passes, such as a deadlock. */
-const tries = 5;
+/** Maximum attempts when the database fails temporarily, such as by a deadlock. */
+const maxAttempts = 5;
 
 export function startRun(app: App, options: ImportOptions): ImportRun {
   const summary: ImportSummary = {
@@ -72,7 +72,7 @@ export function startRun(app: App, options: ImportOptions): ImportRun {
     updated: 0,
     unchanged: 0,
     notTaken: 0,
-    // Invariant: every kind has its count.
+    // Invariant: the entries contain every kind.
     with: Object.fromEntries(kindNames.map((kind) => [kind, 0])) as ImportSummary['with'],
     passwords: {},
     normalisedCount: 0,
@@ -81,7 +81,7 @@ export function startRun(app: App, options: ImportOptions): ImportRun {
   return { app, options, summary };
 }
 
-/** Reads a user by our rules, counts, and tells what is to be told. */
+/** Validates a user, counts it and reports its problems. */
 export function readCandidate(run: ImportRun, user: ImportedUser): Candidate {
   const { summary, options } = run;
   const read = readUser(run.app, user);
@@ -98,7 +98,7 @@ export function reportProblem({ summary, options }: ImportRun, problem: ImportPr
   options.onProblem(problem);
 }
 
-/** Tells those who are new from those who have changed; the others are as they were. */
+/** Separates new and changed users. The others are unchanged. */
 export async function sortBatch(
   db: Database,
   batch: Candidate[],
@@ -107,7 +107,7 @@ export async function sortBatch(
     db,
     batch.map(({ importedId }) => importedId),
   );
-  const changedUser = batch.flatMap((candidate) => {
+  const knownUsers = batch.flatMap((candidate) => {
     const found = imported.get(candidate.importedId);
     if (found === undefined) return [];
     const { userId, digests } = found;
@@ -115,25 +115,27 @@ export async function sortBatch(
   });
   return {
     newUsers: batch.filter(({ importedId }) => !imported.has(importedId)),
-    changed: changedUser.filter(({ changed }) => changed.length > 0),
-    ids: changedUser.map(({ user, userId }) => [user.id, userId]),
+    changed: knownUsers.filter(({ changed }) => changed.length > 0),
+    ids: knownUsers.map(({ user, userId }) => [user.id, userId]),
   };
 }
 
-/** Does the work, again where the database has refused for a reason that passes. */
+/** Retries the work while the database is temporarily unavailable. */
 export async function retryTransient<T>(app: App, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1)
     try {
       return await work();
     } catch (error) {
       if (!app.isUnavailable(error)) throw withoutRows(error);
-      if (attempt === tries) throw error;
+      if (attempt === maxAttempts) throw error;
       await sleep(100 * 2 ** attempt);
     }
 }
 
-/** A failed statement's error quotes its rows, among them addresses and hashes. */
+/** Removes the rows of a failed statement from its error: they contain addresses and hashes. */
 function withoutRows(error: unknown): unknown {
   if (!(error instanceof Error && 'params' in error)) return error;
-  return new Error(`A batch could not be written: ${error.cause instanceof Error ? error.cause.message : error.name}`);
+  return new Error(
+    `The batch could not be written: ${error.cause instanceof Error ? error.cause.message : error.name}`,
+  );
 }

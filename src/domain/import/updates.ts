@@ -1,7 +1,4 @@
-/**
- * One who was brought along before and has changed there since. What has changed there is taken over, what has not stays as it is here;
- * whoever changes both loses what is here.
- */
+/** Re-imports a changed user. The source wins where both sides changed. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { addFailures } from '../../database/import.queries.js';
@@ -30,7 +27,7 @@ import {
   withoutParts,
 } from './imported-user.js';
 
-/** @returns whether anything is otherwise than before, and what could not be taken over */
+/** @returns whether the user changed, and the problems */
 export async function updateImported(
   app: App,
   changedUser: ChangedUser,
@@ -56,8 +53,8 @@ export async function updateImported(
     try {
       const { userId } = changedUser;
       const change = async (tx: Database) => {
-        const { problem, ended } = await applyChange(app, tx, changedUser, { parts, wanted, digests });
-        emitRevocations(tx, { userId, count: ended, reason: 'changed by an import' });
+        const { problem, revokedCount } = await applyChange(app, tx, changedUser, { parts, wanted, digests });
+        emitRevocations(tx, { userId, count: revokedCount, reason: 'changed by an import' });
         return problem;
       };
       const problem = await claimIdentifiers(app, null, { identifiers: claims, ownId: userId }, change);
@@ -73,17 +70,17 @@ async function applyChange(
   tx: Database,
   changedUser: ChangedUser,
   { parts, wanted, digests }: { parts: Set<string>; wanted: IdentifierKind[]; digests: Buffer },
-): Promise<{ problem: ImportProblem | null; ended: number }> {
+): Promise<{ problem: ImportProblem | null; revokedCount: number }> {
   const { user, userId, identifiers } = changedUser;
   if (parts.has('flags')) await acquireLock(tx, 'superusers');
   const before = await lockUser(tx, userId);
-  // Deleted since it was looked for: the next import brings them along anew.
-  if (before === undefined) return { problem: null, ended: 0 };
+  // Deleted since the look-up: the next import inserts the user again.
+  if (before === undefined) return { problem: null, revokedCount: 0 };
 
   const columns: Partial<User> = { importedDigests: digests };
-  for (const field of keepsOne(before, changedUser, wanted) ? wanted : []) {
+  for (const field of keepsIdentifier(before, changedUser, wanted) ? wanted : []) {
     const identifier = identifiers[field] ?? null;
-    // What is no identifier here leaves what there was.
+    // An identifier that is invalid here leaves the current one.
     if (identifier === null && user[field] !== null) continue;
     if (field === 'username')
       Object.assign(columns, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
@@ -98,36 +95,36 @@ async function applyChange(
     if (parts.has(kind) || parts.has(`${kind}State`))
       await applyState(app, tx, changedUser, { kind, after: { ...before, ...columns } });
 
-  let ended = 0;
+  let revokedCount = 0;
   if (parts.has('password')) {
     await voidOneTimePasswords(tx, userId);
-    ended += await markSessionsRevoked(tx, userId);
+    revokedCount += await markSessionsRevoked(tx, userId);
   }
-  if (!parts.has('flags')) return { problem: null, ended };
+  if (!parts.has('flags')) return { problem: null, revokedCount };
   const flags = await applyImportedFlags(tx, before, changedUser);
-  return { problem: flags.problem, ended: ended + flags.ended };
+  return { problem: flags.problem, revokedCount: revokedCount + flags.revokedCount };
 }
 
-/** @returns how many sessions have ended by it; the problem of the last superuser */
+/** @returns the number of revoked sessions; the problem if this is the last superuser */
 async function applyImportedFlags(
   tx: Database,
   before: User,
   { user }: ChangedUser,
-): Promise<{ problem: ImportProblem | null; ended: number }> {
+): Promise<{ problem: ImportProblem | null; revokedCount: number }> {
   const { id, isActive, isStaff, isSuperuser } = user;
   try {
-    return { problem: null, ended: await applyFlags(tx, before, { isActive, isStaff, isSuperuser }) };
+    return { problem: null, revokedCount: await applyFlags(tx, before, { isActive, isStaff, isSuperuser }) };
   } catch (error) {
-    // It is thrown before anything is written.
+    // Thrown before anything is written.
     const [issue] = error instanceof ValidationError ? error.issues : [];
     if (issue === undefined) throw error;
     const { field, code, message } = issue;
-    return { problem: { id, field, code, message }, ended: 0 };
+    return { problem: { id, field, code, message }, revokedCount: 0 };
   }
 }
 
-/** Whether an identifier is left once these are changed. */
-function keepsOne(before: User, { user, identifiers }: ChangedUser, wanted: IdentifierKind[]): boolean {
+/** Whether the user keeps an identifier after the change. */
+function keepsIdentifier(before: User, { user, identifiers }: ChangedUser, wanted: IdentifierKind[]): boolean {
   return identifierKinds.some((field) =>
     wanted.includes(field) && (identifiers[field] !== undefined || user[field] === null)
       ? identifiers[field] !== undefined
@@ -135,7 +132,7 @@ function keepsOne(before: User, { user, identifiers }: ChangedUser, wanted: Iden
   );
 }
 
-/** @returns what is to be written to the user */
+/** @returns columns to write to the user */
 async function replaceAddress(
   app: App,
   tx: Database,
@@ -157,7 +154,7 @@ async function replaceAddress(
   return columns;
 }
 
-/** The verified mark and the failures of an address that is the same here as there. A mark is never taken away. */
+/** Applies verification and failures to an unchanged address. Never removes a verification. */
 async function applyState(
   app: App,
   tx: Database,

@@ -1,4 +1,4 @@
-/** Sessions: opened where somebody has proved who they are, ended by signing out. */
+/** Sessions: open, refresh, list and revoke. */
 import { randomUUID } from 'node:crypto';
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
@@ -42,18 +42,21 @@ export interface SessionTokens {
   session: SessionRow;
   accessToken: string;
   accessTokenExpiresAt: Date;
-  /** null where it travels in a cookie */
+  /** null if a cookie carries it */
   refreshToken: string | null;
   refreshTokenExpiresAt: Date;
 }
 
-/** @see RFC 8176 and, for the names that it lacks, what others have registered by use */
+/** Values of the claim `amr`. @see RFC 8176; names that it lacks follow common use */
 const methodReferences = new Map<AuthenticationMethod, string>([
   ['PASSWORD', 'pwd'],
   ...Object.values(authenticators).map(({ method }) => [method.name, method.reference] as const),
 ]);
 
-/** Opens a session, for `completeSignIn` alone. Nobody is asked for a proof here: that is the caller's business. `newDevice`: its user has signed in before, but not from such a device. */
+/**
+ * Opens a session. Only `completeSignIn` calls it, and checks the proofs.
+ * @returns tokens; `newDevice`: the user has signed in before, but not with this device
+ */
 export async function openSession(
   app: App,
   tx: Database,
@@ -80,7 +83,7 @@ export async function openSession(
 
 type SessionUser = Pick<User, 'id' | 'isStaff' | 'isSuperuser'>;
 
-/** @param now the database's */
+/** @param now time of the database */
 async function issueTokens(
   app: App,
   {
@@ -90,7 +93,7 @@ async function issueTokens(
     now,
   }: { user: SessionUser; session: SessionRow; refreshToken: RefreshToken; now: Date },
 ): Promise<SessionTokens> {
-  // Whole seconds, as in the token.
+  // JWT timestamps are whole seconds.
   const issuedAt = new Date(Math.floor(now.getTime() / 1000) * 1000);
   const accessTokenExpiresAt = new Date(issuedAt.getTime() + app.config.accessTokenTtlSeconds * 1000);
   return {
@@ -111,8 +114,9 @@ async function issueTokens(
 }
 
 /**
- * Gives new tokens for a refresh token, which is spent by that. The answer to the one spent last can be had once more within 10 s; any other that was
- * spent before is a copy in somebody's hands: it ends the session, and the owner is told.
+ * Exchanges a refresh token for new tokens. The token is single-use.
+ * For 10 s the last exchange can be repeated. Any other reuse revokes the session, and the owner
+ * is notified.
  * @throws {InvalidSessionError}
  */
 export async function refreshSession(
@@ -134,19 +138,19 @@ export async function refreshSession(
   const { session, user, issuedAt } = rotation;
   if (!rotation.rotated) {
     await transact(app, actor, async (tx) => {
-      // Another request with a spent token may have been quicker.
+      // A concurrent reuse may have revoked the session already.
       if ((await markSessionRevoked(tx, session.id)) !== undefined)
         emit(tx, { type: 'refresh-token-reused', user, session });
     });
-    // Only now: the revocation must be committed.
+    // Throw after the commit, so that the revocation persists.
     throw new InvalidSessionError();
   }
   return { user, tokens: await issueTokens(app, { user, session, refreshToken: successor, now: issuedAt }) };
 }
 
 /**
- * The session that an access token stands for, as long as it lives.
- * @throws {UnauthenticatedError} for a token that is invalid, expired or revoked
+ * Returns the live session of an access token.
+ * @throws {UnauthenticatedError} if the token is invalid, expired or revoked
  */
 export async function getViewer(app: App, accessToken: string): Promise<Viewer> {
   const token = await readAccessToken(app, accessToken);
@@ -168,8 +172,9 @@ function readAccessToken(app: App, accessToken: string): Promise<VerifiedAccessT
 }
 
 /**
- * Ends the session of the refresh token, also of a spent one; or else, where that ends none, of the access token, also of one that has expired.
- * @returns whether there was one to end
+ * Revokes the session of the refresh token, consumed or not. If that revokes none, revokes the
+ * session of the access token, expired or not.
+ * @returns whether a session was live
  */
 export async function signOut(
   app: App,
@@ -198,8 +203,8 @@ export async function listSessions(app: App, userId: string): Promise<SessionRow
 }
 
 /**
- * Ends one session: one's own, or for superusers anybody's.
- * @throws {NotFoundError} for one that does not live, or is another's
+ * Revokes a session of the caller. Superusers may revoke the session of any user.
+ * @throws {NotFoundError} if the session is not live or belongs to another user
  */
 export async function revokeSession(app: App, actor: Actor, id: string): Promise<{ session: SessionRow }> {
   const { user } = requireViewer(actor);
@@ -213,7 +218,7 @@ export async function revokeSession(app: App, actor: Actor, id: string): Promise
   });
 }
 
-/** Ends every session of the caller but the one that asks. */
+/** Revokes all sessions of the caller except the current one. */
 export async function revokeOtherSessions(app: App, actor: Actor): Promise<{ revokedCount: number }> {
   const { user, session } = requireViewer(actor);
   return transact(app, actor, async (tx) => {
@@ -224,8 +229,8 @@ export async function revokeOtherSessions(app: App, actor: Actor): Promise<{ rev
 }
 
 /**
- * Ends every session of a user.
- * @throws {ForbiddenError} for anyone but superusers
+ * Revokes all sessions of a user.
+ * @throws {ForbiddenError} if the caller is not a superuser
  * @throws {NotFoundError}
  */
 export async function revokeUserSessions(app: App, actor: Actor, userId: string): Promise<{ revokedCount: number }> {

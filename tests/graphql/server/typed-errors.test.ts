@@ -26,7 +26,7 @@ const facts: Record<string, object> = {
       {
         field: null,
         code: 'IDENTIFIER_REQUIRED',
-        message: 'Give an identifier, a username, an email address or a phone number.',
+        message: 'Enter a username, an email address or a phone number.',
       },
     ],
   },
