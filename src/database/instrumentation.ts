@@ -20,7 +20,7 @@ export function instrumentPool(pool: pg.Pool, instrument: InstrumentStatement): 
   pool.on('connect', wrap);
 }
 
-/** Returns the name of a prepared statement. For any other, returns the first word and the first table of its text. */
+/** Returns the name of a prepared statement, or the verb and first table of another. */
 function statementName(query: string | pg.QueryConfig): string {
   const { name, text } = typeof query === 'string' ? { name: undefined, text: query } : query;
   if (name) return name;

@@ -91,7 +91,7 @@ export const auditEventKinds = [
   'REFRESH_TOKEN_REUSED',
 ] as const;
 
-/** Maps former names, which old rows hold, to the current ones. Statements write current names only. */
+/** Maps former names in old rows to the current ones. Statements write current names only. */
 const formerAuditEventKinds = new Map<string, AuditEventKind>([
   ['SIGN_IN_TIMED_OUT', 'SIGN_IN_THROTTLED'],
   ['ONE_TIME_PASSWORD_TIMED_OUT', 'ONE_TIME_PASSWORD_THROTTLED'],
@@ -182,7 +182,7 @@ export const oneTimePasswords = pgTable(
   {
     tokenId: comparedByBytes('token_id').notNull(),
     purpose: text('purpose', { enum: oneTimePasswordPurposes }).notNull(),
-    /** The user whom the live password signs in. */
+    /** The user that the live password signs in. */
     userId: uuid('user_id').references(() => users.id, { onDelete: 'set null' }),
     codeDigest: bytes('code_digest'),
     expiresAt: instant('expires_at'),

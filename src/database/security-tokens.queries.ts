@@ -73,7 +73,7 @@ export async function getSecurityToken(tx: Database, id: string): Promise<Securi
 }
 
 /**
- * Releases an unverified address if its account has had another verified address for long enough.
+ * Releases an unverified address if its account verified another address long enough ago.
  * @param claimSeconds how long the account keeps the unverified address
  */
 export async function releaseUnverifiedAddress(tx: Database, tokenId: string, claimSeconds: number): Promise<void> {

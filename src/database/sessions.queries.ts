@@ -145,8 +145,8 @@ export interface Rotation {
 /**
  * Exchanges a refresh token for its successor in one statement.
  * - The current token is consumed.
- * - The previous token returns the same successor for `retrySeconds` while that is unused,
- *   because the client may not have received the response.
+ * - The previous token returns the same successor for `retrySeconds` while that is unused.
+ *   The client may have missed the response.
  * - Any other token is reuse.
  *
  * Exceeds the usual length because it is one statement.
@@ -250,7 +250,7 @@ export async function markAuthenticated(tx: Database, id: string, method: Authen
     .where(eq(sessions.id, id));
 }
 
-/** Whether a user who has signed in before never used this user agent and network lately. */
+/** Whether a user with earlier sign-ins has not used this user agent and network recently. */
 export async function isNewDevice(
   tx: Database,
   user: { id: string; lastLogin: Date | null },

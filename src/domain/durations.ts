@@ -14,7 +14,7 @@ export const touchIntervalSeconds = 60;
 /** How long a device and a network stay known after a sign-in. */
 export const knownDeviceSeconds = 30 * day;
 
-/** How long an unverified address beside a verified one stays reserved for its account. */
+/** How long an account with a verified address keeps an unverified one reserved. */
 export const unverifiedClaimSeconds = day;
 
 /** Window of the failed attempts of a client over all accounts. */
@@ -22,7 +22,7 @@ export const attemptWindowSeconds = 3_600;
 
 /** How long `prune` keeps rows. `AUDIT_DAYS` configures audit events. */
 export const retention = {
-  /** Revoked sessions tell known devices. */
+  /** Old sessions identify known devices. */
   sessions: knownDeviceSeconds,
   /** Far longer than the maximum wait after failures. */
   failureCounters: 30 * day,

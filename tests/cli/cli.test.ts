@@ -53,7 +53,7 @@ test('a database that cannot be reached exits with 1, and its password is not to
 test('an identifier without a user exits with 65', async () => {
   const { code, stdout, stderr } = await run(['set-password', 'nobody', '--password-stdin'], environment, newPassword);
   assert.deepEqual([code, stdout], [65, '']);
-  assert.match(stderr, /no such/);
+  assert.match(stderr, /Not found/);
 });
 
 test('migrate makes an empty database ready', async () => {

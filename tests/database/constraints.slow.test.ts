@@ -1,4 +1,4 @@
-/** What the tables of the embedded database refuse by themselves, whoever writes to them. */
+/** Constraints of the tables in the embedded database. */
 import { after } from 'node:test';
 import { testConstraints } from '../support/constraints.js';
 import { openTestDatabase } from '../support/database.js';

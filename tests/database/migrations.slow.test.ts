@@ -1,4 +1,4 @@
-/** The migrations of a database that holds data. */
+/** Migrations of a database with data. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ for (const [name, open] of [
     },
   ],
 ] as const)
-  test(`${name} keeps its rows when enums become text, and takes no other value`, async () => {
+  test(`${name} keeps its rows when enums become text, and rejects other values`, async () => {
     const database = await open();
     const { db } = database;
     const read = async (query: string) => ((await db.execute(sql.raw(query))) as unknown as { rows: unknown[] }).rows;
@@ -75,10 +75,10 @@ for (const [name, open] of [
     }
   });
 
-test('a migration that stops older processes is announced in the changelog', () => {
+test('the changelog announces each migration that stops older processes', () => {
   const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
   for (const tag of Object.keys(migrationsThatStopOlderProcesses)) {
-    assert.ok(migrationTags.includes(tag), `${tag} is no migration`);
+    assert.ok(migrationTags.includes(tag), `${tag} is not a migration`);
     assert.match(changelog, new RegExp(`Stop every process.*\`${tag}\``), tag);
   }
 });

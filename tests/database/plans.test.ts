@@ -1,4 +1,4 @@
-/** That no hot statement grows with the tables: how PostgreSQL runs each of them among two thousand users. */
+/** Query plans: the cost of frequent statements does not grow with the tables. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { drizzle } from 'drizzle-orm/node-postgres';
@@ -48,7 +48,7 @@ await pool.query('vacuum analyze');
 const { rows } = await pool.query(
   `select u.id, 'e' || u.email as "tokenId", s.id as "sessionId", sha256(u.email::bytea) as hash from users u join sessions s on s.user_id = u.id where u.username_key = 'user777'`,
 );
-const someone = rows[0] as { id: string; tokenId: string; sessionId: string; hash: Buffer };
+const sample = rows[0] as { id: string; tokenId: string; sessionId: string; hash: Buffer };
 
 interface Plan {
   'Node Type': string;
@@ -63,32 +63,32 @@ function nodesOf(plan: Plan): Plan[] {
   return [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
 }
 
-const { tokenId, sessionId, id } = someone;
+const { tokenId, sessionId, id } = sample;
 const schedule = [1, 2, 4];
 const day = new Date(Date.now() + 86_400_000);
-/** What each does, how many round trips it makes, and how many rows a plan may touch where one is not enough. */
+/** Frequent operations, their number of statements, and the maximum of rows per plan node. */
 const hot: [about: string, statements: number, run: () => Promise<unknown>, rows?: number][] = [
   [
-    'a session is found',
+    'finds a session',
     1,
     () =>
       findLiveSession(db, { sessionId, userId: id, expiresAt: day }, { recentSeconds: 600, touchIntervalSeconds: 60 }),
   ],
-  ['a session is touched', 1, () => touchSession(db, sessionId, { idleTtlSeconds: 3600, intervalSeconds: 60 })],
+  ['touches a session', 1, () => touchSession(db, sessionId, { idleTtlSeconds: 3600, intervalSeconds: 60 })],
   [
-    'a refresh token is spent',
+    'rotates a refresh token',
     1,
     () =>
       rotateRefreshToken(db, {
         sessionId,
-        hash: someone.hash,
-        successorHash: someone.hash,
+        hash: sample.hash,
+        successorHash: sample.hash,
         idleTtlSeconds: 3600,
         retrySeconds: 10,
       }),
   ],
   [
-    'an attempt at a one-time password is reserved',
+    'reserves an attempt at a one-time password',
     1,
     () =>
       reserveAttempt(db, {
@@ -100,12 +100,12 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
       }),
   ],
   [
-    'a one-time password is spent',
+    'consumes a one-time password',
     1,
     () => consumeOneTimePassword(db, { tokenId, purpose: 'AUTHENTICATION', codeDigest: hash }),
   ],
   [
-    'a one-time password is made',
+    'replaces a one-time password',
     1,
     () =>
       replaceOneTimePassword(db, {
@@ -115,10 +115,10 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
         live: { userId: id, codeDigest: hash },
       }),
   ],
-  ['a security token is found', 1, () => findSecurityTokens(db, { id: tokenId })],
-  ['the security tokens of a user are found', 1, () => findSecurityTokens(db, { userId: id })],
+  ['finds a security token', 1, () => findSecurityTokens(db, { id: tokenId })],
+  ['finds the security tokens of a user', 1, () => findSecurityTokens(db, { userId: id })],
   [
-    'users are found by what was typed',
+    'finds users by identifiers',
     1,
     () =>
       findUsersByKeys(
@@ -130,21 +130,21 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
         { network: '192.0.2.1/32', withinSeconds: 2_592_000 },
       ),
   ],
-  ['a user is found', 1, () => findUser(db, id)],
-  ['a user is locked, and then read', 2, () => lockUser(db, id)],
+  ['finds a user', 1, () => findUser(db, id)],
+  ['locks and reads a user', 2, () => lockUser(db, id)],
   [
-    'a sign-in is reserved',
+    'reserves a sign-in',
     2,
     () =>
       reserveSignInAttempts(
         db,
-        [hash, someone.hash].map((key) => ({ key, schedule })),
+        [hash, sample.hash].map((key) => ({ key, schedule })),
         crypto.randomUUID(),
       ),
   ],
-  ['the throttles of a sign-in are cleared', 2, () => clearSignInThrottles(db, [hash, someone.hash])],
+  ['clears the throttles of a sign-in', 2, () => clearSignInThrottles(db, [hash, sample.hash])],
   [
-    'a limit of a rate is taken',
+    'consumes a rate limit',
     2,
     () =>
       consumeRateLimits(db, [
@@ -158,10 +158,10 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
       ]),
     12,
   ],
-  ['a guess is taken', 2, () => consumeAttempt(db, { key: hash, count: 100, seconds: 3600 })],
-  ['a limit of a rate is given back', 1, () => refundRateLimits(db, [1n])],
+  ['counts an attempt of a client', 2, () => consumeAttempt(db, { key: hash, count: 100, seconds: 3600 })],
+  ['refunds a rate limit', 1, () => refundRateLimits(db, [1n])],
   [
-    'a device is looked for',
+    'looks up a device',
     1,
     () =>
       isNewDevice(
@@ -170,11 +170,11 @@ const hot: [about: string, statements: number, run: () => Promise<unknown>, rows
         { network: '192.0.2.9/32', userAgent: 'Phone/2', withinSeconds: 2_592_000 },
       ),
   ],
-  ['the sessions of a user are listed', 1, () => findSessions(db, id)],
-  ['a page of users is listed', 1, () => listUsersByDateJoined(db, 21, null), 21],
+  ['lists the sessions of a user', 1, () => findSessions(db, id)],
+  ['lists a page of users', 1, () => listUsersByDateJoined(db, 21, null), 21],
 ];
 
-describe('where there are two thousand users', () => {
+describe('with two thousand users', () => {
   for (const [about, statements, run, rows = 2] of hot)
     test(`${about} by an index, in ${statements} statement${statements > 1 ? 's' : ''}`, async () => {
       sent.length = 0;

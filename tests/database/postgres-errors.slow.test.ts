@@ -7,15 +7,15 @@ import { assertUnavailable, open, testFailures } from '../support/database-failu
 import { startProxy } from '../support/proxy.js';
 import { createDatabase } from '../support/service.js';
 
-// Opened before any test is: making the embedded one holds up everything else in this process.
+// Open before the tests: creating the embedded database blocks this process.
 const embedded = await open('memory:');
 await embedded.migrate();
 const url = await createDatabase();
 
 testFailures('the embedded database', embedded.db);
 
-describe('at once, because both wait', { concurrency: true }, () => {
-  test('PostgreSQL: so is a network that swallows everything for longer than is waited for, and no connection is lost by it', async () => {
+describe('PostgreSQL failures that take seconds', { concurrency: true }, () => {
+  test('PostgreSQL is unavailable while the network drops everything, and no connection leaks', async () => {
     const proxy = await startProxy(url);
     const { db, connections } = await open(proxy.url, 3);
     const held = () => connections()?.total;
@@ -24,7 +24,7 @@ describe('at once, because both wait', { concurrency: true }, () => {
       db.transaction(async (tx) => {
         await both();
         proxy.stall();
-        // One is about to begin, one is idle, one is in the middle.
+        // One connection is about to begin, one is idle, one is in a transaction.
         await Promise.all([
           assertUnavailable(ping(db)),
           assertUnavailable(db.transaction((tx) => ping(tx))),
@@ -38,7 +38,7 @@ describe('at once, because both wait', { concurrency: true }, () => {
     await Promise.all([both(), ping(db)]);
   });
 
-  test('PostgreSQL: a transaction that does something else for as long is none of these', async () => {
+  test('PostgreSQL stays available to a transaction that is idle for longer', async () => {
     const { db } = await open(url);
     await db.transaction(async (tx) => {
       await tx.execute('set local idle_in_transaction_session_timeout = 0');
@@ -48,7 +48,7 @@ describe('at once, because both wait', { concurrency: true }, () => {
   });
 });
 
-test('the embedded database: so is one that is closed', async () => {
+test('the embedded database is unavailable after it is closed', async () => {
   await embedded.close();
   await assertUnavailable(ping(embedded.db));
   await assertUnavailable(embedded.db.transaction((tx) => ping(tx)));

@@ -1,4 +1,4 @@
-/** What real failures of real databases are told apart as. */
+/** Classification of failures of real databases. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -16,14 +16,14 @@ const { query } = await connect(url);
 
 testFailures('PostgreSQL', postgres.db);
 
-test('what is no failure of a database is neither', () => {
+test('other errors are neither a violated constraint nor an unavailable database', () => {
   for (const error of [new Error('the user is unavailable'), new TypeError('x'), undefined, null, 'ECONNREFUSED', {}]) {
     assert.equal(violatedConstraint(error), undefined);
     assert.equal(isDatabaseUnavailable(error), false);
   }
 });
 
-test('PostgreSQL: a refused connection is one of a database that is away', async () => {
+test('PostgreSQL is unavailable if it refuses the connection', async () => {
   for (const host of ['127.0.0.1', 'localhost']) {
     const { db } = await open(`postgres://nobody:nothing@${host}:${await freePort()}/nowhere`);
     await assertUnavailable(ping(db));
@@ -31,12 +31,12 @@ test('PostgreSQL: a refused connection is one of a database that is away', async
   }
 });
 
-test('PostgreSQL: so is a host that does not exist', async () => {
+test('PostgreSQL is unavailable if the host does not exist', async () => {
   const { db } = await open('postgres://nobody:nothing@database.invalid/nowhere');
   await assertUnavailable(ping(db));
 });
 
-test('PostgreSQL: so is a connection that is ended in the middle of a statement, and the next one is good again', async () => {
+test('PostgreSQL is unavailable if the connection ends during a statement, and recovers', async () => {
   const { db } = await open(url);
   await ping(db);
   for (const work of [
@@ -54,7 +54,7 @@ test('PostgreSQL: so is a connection that is ended in the middle of a statement,
   }
 });
 
-test('PostgreSQL: so is one that is ended while it is idle within a transaction', async () => {
+test('PostgreSQL is unavailable if the connection ends while idle in a transaction', async () => {
   const { db } = await open(url);
   await assertUnavailable(
     db.transaction(async (tx) => {
@@ -68,7 +68,7 @@ test('PostgreSQL: so is one that is ended while it is idle within a transaction'
   await ping(db);
 });
 
-test('PostgreSQL: so are a statement and a lock that take too long, and a deadlock', async () => {
+test('PostgreSQL is unavailable after a statement timeout, a lock timeout or a deadlock', async () => {
   const { db } = await open(url);
   await assertUnavailable(
     db.transaction(async (tx) => {
@@ -104,13 +104,13 @@ test('PostgreSQL: so are a statement and a lock that take too long, and a deadlo
   assert.equal(isDatabaseUnavailable(rejected[0]!.reason), true);
 });
 
-test('PostgreSQL: so is a pool whose connections are all taken for too long', async () => {
+test('PostgreSQL is unavailable if all connections of the pool stay in use', async () => {
   const { db } = await open(url);
   await db.transaction(() => assertUnavailable(ping(db)));
 });
 
-test('PostgreSQL: so is a server that has no connection left', async () => {
-  // A superuser is never refused by the limit of a database.
+test('PostgreSQL is unavailable if the server has no connection left', async () => {
+  // The connection limit of a database does not apply to superusers.
   await query('create role visitor login password $$visitor$$');
   await query(`alter database ${new URL(url).pathname.slice(1)} connection limit 0`);
   const visitor = Object.assign(new URL(url), { username: 'visitor', password: 'visitor' });

@@ -16,7 +16,7 @@ import { prune } from '../../src/domain/accounts/administration.js';
 import { caller, password, signUp } from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 
-/** Sessions that may live for a year, so that old ones are not all dead. */
+/** Sessions last up to a year, so that old ones can still be live. */
 const service = await startService({
   SESSION_TTL_SECONDS: '31536000',
   SESSION_IDLE_TTL_SECONDS: '31536000',
@@ -35,7 +35,7 @@ const nothing = {
 };
 
 beforeEach(async () => {
-  // What is still to be written would be written behind the clearing.
+  // Wait for background writes, which would otherwise follow the clearing.
   await service.app.outbox();
   await clear(service);
 });
@@ -52,24 +52,24 @@ async function counts(): Promise<Record<keyof typeof nothing, number>> {
   };
 }
 
-/** Prunes, and holds what is said of it against what is left. */
+/** Prunes, and compares the reported counts to the remaining rows. */
 async function pruned(): Promise<Record<string, number>> {
   const before = await counts();
-  const told = await prune(service.app);
+  const reported = await prune(service.app);
   const left = await counts();
   for (const [name, count] of Object.entries(left))
-    assert.equal(told[name], before[name as keyof typeof nothing] - count, name);
-  return told;
+    assert.equal(reported[name], before[name as keyof typeof nothing] - count, name);
+  return reported;
 }
 
-test('each thing goes when its time has come, and not a minute before', async () => {
+test('deletes rows of each table at the end of their retention, and not a minute earlier', async () => {
   const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
   await anonymous.sendOneTimePassword(alice.emailToken);
   await anonymous.checkOneTimePassword(alice.emailToken, 'WRONG');
   await anonymous.authenticate({ username: 'alice', password: 'wrong' });
   await caller(service, { token: alice.tokens.accessToken }).signOut();
   const there = await counts();
-  for (const [name, count] of Object.entries(there)) assert.ok(count > 0, `there are no ${name}`);
+  for (const [name, count] of Object.entries(there)) assert.ok(count > 0, `no ${name} exist`);
 
   const minute = 60;
   const times: [days: number, gone: (keyof typeof nothing)[]][] = [
@@ -93,7 +93,7 @@ test('each thing goes when its time has come, and not a minute before', async ()
   assert.deepEqual(await counts(), nothing);
 });
 
-test('a session goes when it is over and was opened 30 days ago', async () => {
+test('deletes a session that has ended and was opened 30 days ago', async () => {
   const names = ['alive', 'over', 'expired', 'idle'];
   const people = [];
   for (const username of names) people.push(await signUp(service, { username, password }));
@@ -117,7 +117,7 @@ test('a session goes when it is over and was opened 30 days ago', async () => {
   }
 });
 
-test('what is still counted or still good stays, however long ago it began', async () => {
+test('keeps counters and one-time passwords that are still in use, whatever their age', async () => {
   const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
   await anonymous.checkOneTimePassword(alice.emailToken, 'WRONG');
   await anonymous.authenticate({ username: 'alice', password: 'wrong' });
@@ -129,14 +129,14 @@ test('what is still counted or still good stays, however long ago it began', asy
   await db.execute(
     sql`update one_time_passwords set expires_at = now() + interval '1 minute' where code_digest is not null`,
   );
-  const { oneTimePasswords: _, ...told } = await pruned();
-  assert.equal(told.signInThrottles, 0);
+  const { oneTimePasswords: _, ...reported } = await pruned();
+  assert.equal(reported.signInThrottles, 0);
   const early = await alice.me();
   assert.equal(early.securityTokens[0]!.failureCount, 2, 'both failures are counted');
-  assert.notEqual(early.securityTokens[0]!.expiresAt, null, 'the reset is still good');
+  assert.notEqual(early.securityTokens[0]!.expiresAt, null, 'the reset is still valid');
 });
 
-test('users, their addresses and the keys stay for ever', async () => {
+test('never deletes users, their addresses or keys', async () => {
   const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', phone: '+12025550101', password });
   await alice.sendOneTimePassword(alice.emailToken, 'VERIFICATION');
   const before = [await db.$count(users), await db.$count(securityTokens), await db.$count(keys)];
@@ -149,7 +149,7 @@ test('users, their addresses and the keys stay for ever', async () => {
   assert.equal(signedIn.__typename, 'AuthenticateSuccess');
 });
 
-test('more than one statement removes at a time are removed all the same', async () => {
+test('deletes more rows than one batch holds', async () => {
   await db.execute(
     sql`insert into rate_limit_events (key, occurred_at) select 'x', now() - make_interval(hours => n % 48, mins => 30) from generate_series(0, 23999) n`,
   );

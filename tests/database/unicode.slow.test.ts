@@ -1,4 +1,4 @@
-/** Usernames in every script and form: accepted, taken and refused exactly alike whatever the database and its locale. */
+/** Usernames in every script and form have the same outcome in every database and locale. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -23,7 +23,7 @@ const databases = [
   },
 ];
 
-/** What becomes of each of the usernames, in their order, everyone before being there. */
+/** Signs up with each username in order, and returns the outcomes. */
 async function replay(url: string) {
   const service = await startService({ DATABASE_URL: url });
   const anyone = operations(service);
@@ -38,14 +38,14 @@ async function replay(url: string) {
     } else outcomes.push({ username, issues: answer.issues });
   }
 
-  // One hash for all of them: scoring and hashing a password for each takes longer than everything else here.
+  // One hash for all users: a password per user would take most of the time.
   await anyone.createUser({ email: 'everybody@example.com', password });
   await service.app.db.execute(
     sql`update users set password_hash = (select password_hash from users where email = 'everybody@example.com')`,
   );
   const found: unknown[] = [];
   for (const [index, { username, outcome, collidesWith = username }] of usernameCases.entries()) {
-    // Named by its kind and left to be inferred, in turn.
+    // Alternates between the explicit and the inferred kind.
     const { __typename, user } = await anyone.authenticate({
       [index % 2 ? 'username' : 'identifier']: username,
       password,
@@ -61,12 +61,12 @@ async function replay(url: string) {
 const tables: Awaited<ReturnType<typeof replay>>[] = [];
 
 for (const { name, url } of databases) {
-  test(`${name} accepts, takes for the same and refuses what the table says`, async () => {
+  test(`${name} accepts, matches and rejects usernames as the table states`, async () => {
     const table = await replay(url);
     tables.push(table);
     for (const [index, { username, about, outcome, stored = username, collidesWith }] of usernameCases.entries()) {
       const actual = table.outcomes[index] as { stored?: string; issues?: { field: string; code: string }[] };
-      if (outcome === 'refuse') {
+      if (outcome === 'reject') {
         assert.equal(actual.issues?.length, 1, about);
         assert.equal(actual.issues[0]!.field, 'username', about);
         assert.ok(['INVALID', 'TOO_LONG', 'BLANK'].includes(actual.issues[0]!.code), about);
@@ -76,12 +76,12 @@ for (const { name, url } of databases) {
   });
 }
 
-test('every database answers the same to everything', () => {
+test('every database gives the same answers', () => {
   assert.equal(tables.length, databases.length);
   for (const table of tables) assert.deepEqual(table, tables[0]);
 });
 
-test('the databases do differ in what they take for lower case', async () => {
+test('the databases differ in their own lower case', async () => {
   for (const { url, lower } of databases.slice(1)) {
     const { query } = await connect(url);
     assert.deepEqual(await query("select lower('É')"), [{ lower }]);

@@ -1,4 +1,4 @@
-/** Values that a newer version has stored: this one leaves them out on reading, and no query fails. */
+/** Values that a newer version has stored are skipped on reading, and no query fails. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -16,7 +16,7 @@ for (const [table, check] of [
   await db.execute(sql.raw(`alter table ${table} drop constraint ${check}`));
 const root = await makeSuperuser(service);
 
-test('an audit event of an unknown kind is left out, and the page is full without it', async () => {
+test('skips audit events of unknown kinds and fills the page without them', async () => {
   await service.app.outbox();
   await db.execute(sql`delete from audit_events`);
   await signUp(service, { username: 'first' });
@@ -43,7 +43,7 @@ test('reads an event that is stored under a former kind, and finds it by the cur
   assert.deepEqual(await kinds(null), ['SIGNED_UP', 'REFRESH_TOKEN_REUSED', 'REFRESH_TOKEN_REUSED']);
 });
 
-test('an unknown authentication method is left out of the session and its tokens, and is kept', async () => {
+test('skips unknown authentication methods in sessions and tokens, and keeps them stored', async () => {
   const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
   const stored = async () => {
     const [row] = await db
@@ -64,7 +64,7 @@ test('an unknown authentication method is left out of the session and its tokens
   assert.deepEqual(await stored(), ['PASSWORD', 'EMAIL_ONE_TIME_PASSWORD', 'ADDED_LATER']);
 });
 
-test('a security token of an unknown kind is left out', async () => {
+test('skips security tokens of unknown kinds', async () => {
   const bob = await signUp(service, { username: 'bob', email: 'bob@a.test', password });
   await db.execute(
     sql`insert into security_tokens (id, user_id, kind, address, given_at_sign_up) values ('later', ${bob.id}, 'added-later', 'bob', true)`,

@@ -1,4 +1,4 @@
-/** Importing again while the old system lives, after a crash, and beside another. */
+/** Repeated imports: while the source is in use, after a crash, and concurrently. */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
@@ -8,11 +8,11 @@ import { readMap, signsIn, startImporter } from '../support/import.js';
 import { signUp } from '../support/people.js';
 import { advance, createDatabase, temporaryFolder } from '../support/service.js';
 
-// Opened before any test is: what is opened in one ends with it.
+// Open before the tests: resources that a test opens are closed with it.
 const [living, killed, doubled] = await Promise.all([1, 2, 3].map(startImporter));
 const ours = /^bcrypt-hmac-sha384\$/;
 
-describe('an old system that still lives', () => {
+describe('a source that is still in use', () => {
   const importer = living!;
   let live: string;
   const there = (sql: string) => withClient(live, (client) => client.query(sql));
@@ -34,7 +34,7 @@ describe('an old system that still lives', () => {
     await again();
   });
 
-  test('gives what is new there, and what has changed there', async () => {
+  test('yields new users and changes', async () => {
     await there(`
       insert into public.django_flex_user_flexuser (id, password, is_superuser, username, is_staff, is_active, date_joined)
         values (63, '!x', false, 'newcomer', false, true, now());
@@ -69,7 +69,7 @@ describe('an old system that still lives', () => {
     assert.deepEqual(await again(), { created: 0, updated: 0, unchanged: 62, notTaken: 1 });
   });
 
-  test('leaves alone what has changed here and not there', async () => {
+  test('does not overwrite changes made here only', async () => {
     const { service } = importer;
     const [user] = expected.filter(({ id }) => id === 6);
     assert.equal(await signsIn(service, user!.email!, user!.password!), 'AuthenticateSuccess');
@@ -86,7 +86,7 @@ describe('an old system that still lives', () => {
     assert.equal(after.sessions, 1);
   });
 
-  test('ends the sessions of whoever has another password there', async () => {
+  test('revokes the sessions of users whose password changed in the source', async () => {
     const { service } = importer;
     const [user, other] = [10, 12].map((id) => expected.find((one) => one.id === id)!);
     assert.equal(await signsIn(service, user!.email!, user!.password!), 'AuthenticateSuccess');
@@ -100,7 +100,7 @@ describe('an old system that still lives', () => {
     assert.equal(await signsIn(service, user!.email!, other!.password!), 'AuthenticateSuccess');
   });
 
-  test('gives an address that somebody else had as soon as it is free, and tells until then', async () => {
+  test('assigns a taken address as soon as it is free, and reports it until then', async () => {
     await there(`
       update public.django_flex_user_flexuser set email = 'PLAIN7@example.org' where id = 9;
       insert into public.django_flex_user_emailtoken (id, verified, failure_count, email, user_id) values (33, true, 0, 'PLAIN7@example.org', 9);
@@ -119,7 +119,7 @@ describe('an old system that still lives', () => {
     assert.ok(freed.tokens[0].verified_at);
   });
 
-  test('keeps an address with who came first, also when a stranger would be given it', async () => {
+  test('keeps an address with the first user, even if a new account could claim it', async () => {
     await there(`
       update public.django_flex_user_flexuser set phone = '+12025559061' where id = 61;
       insert into public.django_flex_user_phonetoken (id, verified, failure_count, phone, user_id) values (61, true, 0, '+12025559061', 61);
@@ -129,12 +129,12 @@ describe('an old system that still lives', () => {
     await advance(importer.service, 3 * 86_400);
     assert.deepEqual(await again(), { created: 0, updated: 0, unchanged: 62, notTaken: 1 });
     assert.deepEqual(await emails(), [{ imported_id: 'django:61', email: 'Twin@example.com' }]);
-    // Whoever signs up with it is given it.
+    // A sign-up with the address succeeds.
     await signUp(importer.service, { email: 'twin@example.com' });
     assert.deepEqual(await emails(), [{ imported_id: null, email: 'twin@example.com' }]);
   });
 
-  test('does not take away the last active superuser', async () => {
+  test('does not demote the last active superuser', async () => {
     await there('update public.django_flex_user_flexuser set is_superuser = false where id = 8');
     const answer = await importer.answer(['import-django', live]);
     const problem = answer.problems.find(({ id }: { id: string }) => id === '8');
@@ -144,7 +144,7 @@ describe('an old system that still lives', () => {
 });
 
 describe('an import', () => {
-  test('that is killed half way goes on where it was', async () => {
+  test('resumes after it was killed', async () => {
     const importer = killed!;
     const many = await createDatabase('template template0');
     const count = 8_000;
@@ -169,7 +169,7 @@ describe('an import', () => {
 
     const first = importer.start(['import-django', many]);
     while ((await there()) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    // Between the users of a batch and their addresses, and its connection with it.
+    // Kill it between the users of a batch and their addresses, and end its connection.
     await withClient(importer.databaseUrl, async (client) => {
       await client.query('begin; lock table security_tokens in share mode');
       const waiting = `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
@@ -178,7 +178,7 @@ describe('an import', () => {
       await importer.rows(`select pg_terminate_backend(pid, 5000) from (${waiting}) waiting`);
     });
     const left = await there();
-    assert.ok(left > 0 && left < count && left % 500 === 0, `${left} users are there`);
+    assert.ok(left > 0 && left < count && left % 500 === 0, `${left} users exist`);
     assert.equal(await isWhole(), true);
 
     const second = importer.start(['import-django', many, '--map-file', map]);
@@ -195,7 +195,7 @@ describe('an import', () => {
     assert.equal(new Set(ids.values()).size, count);
   });
 
-  test('beside another of the same takes everybody once', async () => {
+  test('imports each user once when run twice concurrently', async () => {
     const importer = doubled!;
     const source = await restoreDjango();
     const answers = await Promise.all([1, 2].map(() => importer.answer(['import-django', source])));

@@ -1,4 +1,4 @@
-/** A real Django database, brought along as it is: every user of it, and every way in which an import goes. */
+/** Import of a real Django database: every user and every mode of the import. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
 import { createDatabase, temporaryFolder } from '../support/service.js';
 
-// Opened before any test is: what is opened in one ends with it.
+// Open before the tests: resources that a test opens are closed with it.
 const imported = await importDjango();
 const { source } = imported;
 const [untouchedImporter, ofPlain, ofTable] = (await Promise.all([1, 2, 3].map(startImporter))) as [
@@ -20,10 +20,10 @@ const [untouchedImporter, ofPlain, ofTable] = (await Promise.all([1, 2, 3].map(s
   Importer,
 ];
 
-describe('a database of django-flex-user', () => {
+describe('import of django-flex-user',() => {
   const { importer } = imported;
 
-  test('is looked through by --dry-run, which says what would happen and writes nothing', async () => {
+  test('reports with --dry-run what would happen, and writes nothing', async () => {
     const untouched = await untouchedImporter.everything();
     const report = join(temporaryFolder(), 'report');
     const map = join(temporaryFolder(), 'map');
@@ -64,9 +64,9 @@ describe('a database of django-flex-user', () => {
     assert.equal(problems.length, 1);
     const { id, field, code, value, holder, message } = problems[0];
     assert.deepEqual([id, field, code, value, holder], ['62', 'email', 'TAKEN', 'twin@example.com', '61']);
-    assert.match(message, /same as that of user 61/);
+    assert.match(message, /already in use by user 61/);
     assert.deepEqual(JSON.parse(readFileSync(report, 'utf8')), { problem: problems[0] });
-    assert.equal(existsSync(map), false, 'there are no new ids yet');
+    assert.equal(existsSync(map), false, 'no ids exist yet');
 
     const { code: status, stdout } = await untouchedImporter.run(['import-django', source, '--dry-run']);
     assert.equal(status, 0);
@@ -75,7 +75,7 @@ describe('a database of django-flex-user', () => {
     assert.equal(await untouchedImporter.everything(), untouched);
   });
 
-  test('is imported again without a change', async () => {
+  test('changes nothing when repeated', async () => {
     const before = await importer.everything();
     const answer = await importer.answer(['import-django', source]);
     assert.deepEqual(
@@ -85,15 +85,15 @@ describe('a database of django-flex-user', () => {
     assert.equal(await importer.everything(), before);
   });
 
-  // A test for each scheme, so that none takes long.
+  // One test per scheme, so that each is short.
   for (const scheme of new Set(expected.map(({ id }) => schemeOf(imported, id))))
-    test(`lets its users with ${scheme ?? 'no password'} in by the old password, twice, and the first of them by no other`, async () => {
+    test(`lets users with ${scheme ?? 'no password'} sign in with the old password, and rejects others`, async () => {
       const users = expected.filter(({ id }) => schemeOf(imported, id) === scheme);
       const schemes = await assertLetIn(imported, users);
       assert.deepEqual(schemes, scheme === undefined ? [] : [scheme]);
     });
 
-  test('stays as it is once people have signed in, when it is imported again', async () => {
+  test('changes nothing when repeated after users have signed in', async () => {
     const user = expected.find(({ id, is_active }) => is_active && schemeOf(imported, id) === 'pbkdf2_sha1')!;
     assert.equal(await signsIn(importer.service, user.email!, user.password!), 'AuthenticateSuccess');
     const before = await importer.everything();
@@ -102,7 +102,7 @@ describe('a database of django-flex-user', () => {
     assert.equal(await importer.everything(), before);
   });
 
-  test('shows the superuser of the old system as a superuser, with the failures of others', async () => {
+  test('imports superusers and failure counts', async () => {
     const root = expected.find(({ is_superuser }) => is_superuser)!;
     const answer = await send(
       importer.service,
@@ -120,7 +120,7 @@ describe('a database of django-flex-user', () => {
   });
 });
 
-describe('a database of plain Django', () => {
+describe('import of plain Django',() => {
   const importer = ofPlain;
   let plain: string;
   before(async () => {
@@ -142,10 +142,10 @@ describe('a database of plain Django', () => {
     await signUp(importer.service, { username: 'Here' });
   });
 
-  test('gives its users what our rules leave of them, and tells the rest with its reason', async () => {
+  test('imports valid data and reports the rest with its reason', async () => {
     const dry = await importer.answer(['import-django', plain, '--dry-run']);
     const answer = await importer.answer(['import-django', plain]);
-    assert.deepEqual({ ...dry, dryRun: false }, answer, 'what was foretold has happened');
+    assert.deepEqual({ ...dry, dryRun: false }, answer, 'the dry run predicted the import');
     assert.deepEqual([answer.rows, answer.created, answer.notTaken], [6, 4, 2]);
     assert.deepEqual(answer.normalised, [
       { id: '1', field: 'username', from: 'ＷＩＤＥ', to: 'WIDE' },
@@ -186,7 +186,7 @@ describe('a database of plain Django', () => {
       assert.equal(await signsIn(importer.service, identifier, 'anything'), 'InvalidCredentialsError');
   });
 
-  test('is found by the name of its table, beside another whose ids are the same', async () => {
+  test('reads a named table, and keeps equal ids of two sources apart', async () => {
     const importer = ofTable;
     await importer.rows("insert into users (username, username_key, imported_id) values ('bob', 'bob', 'django:3')");
     await withClient(plain, (client) =>
@@ -204,16 +204,16 @@ describe('a database of plain Django', () => {
   });
 });
 
-test('an import says in a word what is in its way', async () => {
+test('reports with a short message why it cannot read the source', async () => {
   const importer = await startImporter();
   const empty = await createDatabase('template template0');
   const closed = new URL(source);
   const role = `stranger_${Date.now()}`;
   await withClient(source, (client) => client.query(`create role ${role} login password 'canary'`));
   Object.assign(closed, { username: role, password: 'canary' });
-  const cases: [args: string[], code: number, told: RegExp][] = [
+  const cases: [args: string[], code: number, message: RegExp][] = [
     [[empty], 65, /Neither of the tables django_flex_user_flexuser and auth_user/],
-    [[empty, '--table', 'people'], 65, /no table people/],
+    [[empty, '--table', 'people'], 65, /table people does not exist/],
     [[source, '--table', 'django_session'], 65, /no columns id and password/],
     [[`postgres://flex:canary@127.0.0.1:${await freePort()}/none`], 1, /could not be used/],
     [[source.replace('/test_', '/none_')], 65, /cannot be read: database "none_/],
@@ -222,10 +222,10 @@ test('an import says in a word what is in its way', async () => {
     [[source, '--source', 'a:b'], 1, /small letters, digits and dashes/],
     [[source, '--map-file', join(temporaryFolder(), 'none', 'map')], 65, /no such file or directory/],
   ];
-  for (const [args, code, told] of cases) {
+  for (const [args, code, message] of cases) {
     const ended = await importer.run(['import-django', ...args]);
     assert.deepEqual([ended.code, ended.stdout], [code, ''], args.join(' '));
-    assert.match(ended.stderr, told);
+    assert.match(ended.stderr, message);
     assert.doesNotMatch(ended.stderr, /canary/);
   }
   assert.equal((await importer.rows('select from users')).length, 0);

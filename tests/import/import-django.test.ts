@@ -1,18 +1,18 @@
-/** A real Django database, brought along as it is: nobody resets a password. */
+/** Import of a real Django database: users keep their passwords. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { expected } from '../support/django.js';
 import { assertImported, assertKept, assertLetIn, importDjango, schemeOf } from '../support/django-import.js';
 
-// Opened before any test is: what is opened in one ends with it.
+// Open before the tests: resources that a test opens are closed with it.
 const imported = await importDjango();
 
-describe('a database of django-flex-user', () => {
-  test('is imported by a role that may only read, and is not changed', () => assertImported(imported));
+describe('import of django-flex-user', () => {
+  test('reads with a read-only role and does not change the source', () => assertImported(imported));
 
-  test('keeps everything of its users', () => assertKept(imported));
+  test('keeps all data of the users', () => assertKept(imported));
 
-  test('lets a user in by the old password, twice, and by no other', async () => {
+  test('lets a user sign in with the old password, twice, and with no other', async () => {
     const schemes = ['pbkdf2_sha256'];
     const users = schemes.map(
       (scheme) =>

@@ -1,4 +1,4 @@
-/** Users of any other system, a JSON object a line. */
+/** Import of JSON Lines from any system. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { scryptSync } from 'node:crypto';
@@ -27,8 +27,8 @@ function fileOf(content: string | Buffer): string {
   return path;
 }
 
-describe('a file of lines', () => {
-  test('is read from standard input too, and again without a change', async () => {
+describe('import --format jsonl', () => {
+  test('reads standard input, and a repeated import changes nothing', async () => {
     const input = lines(...Array.from({ length: 1200 }, (_, n) => ({ id: n, email: `piped${n}@example.com` })));
     const first = await importer.answer([...jsonl, '-', '--source', 'pipe'], `\uFEFF${input}\n\n`);
     assert.deepEqual([first.created, first.problemCount], [1200, 0], JSON.stringify(first.problems[0]));
@@ -38,9 +38,9 @@ describe('a file of lines', () => {
     assert.equal(await importer.everything(), before);
   });
 
-  test('tells each line that is none by its number, and takes the others', async () => {
-    const bad: [line: string | Buffer, field: string | null, told: RegExp][] = [
-      ['{', null, /not JSON/],
+  test('reports malformed lines by number and imports the others', async () => {
+    const bad: [line: string | Buffer, field: string | null, expectedMessage: RegExp][] = [
+      ['{', null, /not valid JSON/],
       ['null', null, /expected object/i],
       ['[]', null, /expected object/i],
       ['{"username":"x"}', 'id', /./],
@@ -55,7 +55,7 @@ describe('a file of lines', () => {
       ['{"id":1,"lastLogin":"yesterday"}', 'lastLogin', /./],
       ['{"id":1,"emailThrottle":{"failureCount":-1}}', 'emailThrottle.failureCount', /./],
       [`{"id":1,"username":"${'x'.repeat(70_000)}"}`, null, /more than 65536 bytes/],
-      [Buffer.from([0x22, 0xff, 0x22]), null, /not UTF-8/],
+      [Buffer.from([0x22, 0xff, 0x22]), null, /not valid UTF-8/],
       ['{"id":"nobody"}', null, /no username, email/],
       ['{"id":"lone","username":"\\ud800"}', 'username', /not a valid username/],
       ['{"id":"nul","email":"a\\u0000@example.com"}', 'email', /not a valid email/],
@@ -69,10 +69,10 @@ describe('a file of lines', () => {
       [answer.rows, answer.created, answer.notTaken, answer.problemCount],
       [2 * bad.length, bad.length, bad.length, bad.length],
     );
-    for (const [index, [, field, told]] of bad.entries()) {
+    for (const [index, [, field, expectedMessage]] of bad.entries()) {
       const problem = answer.problems[index];
       assert.equal(problem.field, field, JSON.stringify(problem));
-      assert.match(problem.message, told);
+      assert.match(problem.message, expectedMessage);
       if (problem.code === 'MALFORMED') assert.equal(problem.line, 2 * index + 1);
     }
     const steering = await importer.run([...jsonl, '-', '--dry-run'], '{"id":1,"\\u001b[2J\\u009b":1}');
@@ -82,7 +82,7 @@ describe('a file of lines', () => {
     assert.match(stdout, /^1 problem:\n {2}line 1: as a whole: The line is not valid JSON\.$/m);
   });
 
-  test('takes the later of two lines of one id, and of two lines with one identifier the former', async () => {
+  test('applies the later of two lines with one id, and keeps an identifier with the first user', async () => {
     const input = lines(
       { id: 1, username: 'first' },
       { id: 1, username: 'second' },
@@ -99,20 +99,20 @@ describe('a file of lines', () => {
     ]);
   });
 
-  test('is refused in a word where it is not there or of another format', async () => {
-    for (const [args, code, told] of [
+  test('rejects a missing file or an unsupported format with a short message', async () => {
+    for (const [args, code, expectedMessage] of [
       [['import', '--format', 'jsonl', join(temporaryFolder(), 'none')], 65, /no such file/],
       [['import', '--format', 'csv', '-'], 1, /only jsonl/],
       [['import', '-'], 1, /--format/],
     ] as const) {
       const ended = await importer.run([...args]);
       assert.deepEqual([ended.code, ended.stdout], [code, '']);
-      assert.match(ended.stderr, told);
+      assert.match(ended.stderr, expectedMessage);
     }
   });
 });
 
-test('an import shows how far it is at a terminal, and nothing of it elsewhere', {
+test('shows progress at a terminal only', {
   skip: spawnSync('script', ['--version']).status !== 0 && 'needs script of util-linux',
 }, async () => {
   const file = fileOf(lines(...Array.from({ length: 1000 }, (_, n) => ({ id: n, username: `typist${n}` }))));
@@ -133,7 +133,7 @@ describe('docs/migrating.md', () => {
   const lastBlockOf = (language: string) =>
     [...guide.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].at(-1)![1]!;
 
-  test('shows lines that are imported as they stand, with every field there is, each explained', async () => {
+  test('shows importable lines with every field, and explains each field', async () => {
     const answer = await importer.answer([...jsonl, '-', '--source', 'guide'], blockOf('jsonl'));
     assert.deepEqual([answer.created, answer.problemCount], [2, 0]);
     const [whole] = blockOf('jsonl').split('\n');
@@ -144,7 +144,7 @@ describe('docs/migrating.md', () => {
     assert.deepEqual(explained.sort(), fields);
   });
 
-  describe('brings the users of better-auth along with their passwords', () => {
+  describe('imports the users of better-auth with their passwords', () => {
     const folder = temporaryFolder();
     const [query, script] = [lastBlockOf('sql'), blockOf('js')];
     writeFileSync(join(folder, 'better-auth.sql'), query);
@@ -153,13 +153,13 @@ describe('docs/migrating.md', () => {
     const salt = 'a1b2c3d4e5f60718293a4b5c6d7e8f90';
     const key = scryptSync('violin under the stairs', salt, 64, { N: 16384, r: 16, p: 1, maxmem: 2 ** 26 });
 
-    test('by a script of ten lines', () => {
+    test('with a script of ten lines', () => {
       assert.ok(script.trim().split('\n').length <= 10);
     });
 
-    // Which of them its tables have depends on its version.
+    // The type depends on the version of better-auth.
     for (const instant of ['timestamp', 'timestamptz'] as const)
-      test(`who have joined at a ${instant}`, async () => {
+      test(`whose date joined is a ${instant}`, async () => {
         const url = await makeTables(instant);
         const source = `better-auth-${instant}`;
         const command = lastBlockOf('sh')
@@ -194,7 +194,7 @@ describe('docs/migrating.md', () => {
         assert.equal(await outcome('password'), 'AuthenticateSuccess');
       });
 
-    /** The tables that better-auth makes, but for columns that nobody asks for, in a database with a time zone of its own. */
+    /** Creates the tables of better-auth in a database with its own time zone. */
     async function makeTables(instant: 'timestamp' | 'timestamptz'): Promise<string> {
       const url = await createDatabase();
       await withClient(url, async (client) => {
@@ -218,7 +218,7 @@ describe('docs/migrating.md', () => {
       return url;
     }
 
-    /** What psql writes, where there is none. */
+    /** Returns the output of psql where it is not installed. */
     async function askWithoutPsql(url: string): Promise<string> {
       return withClient(url, async (client) => {
         await client.query(`set timezone to '${/PGTZ=(\S+)/.exec(lastBlockOf('sh'))![1]}'`);
@@ -228,7 +228,7 @@ describe('docs/migrating.md', () => {
   });
 });
 
-test('the embedded database takes an import as PostgreSQL does', async () => {
+test('imports into the embedded database like into PostgreSQL', async () => {
   const environment = {
     NODE_ENV: 'test',
     DATABASE_URL: 'memory:',
@@ -245,7 +245,7 @@ test('the embedded database takes an import as PostgreSQL does', async () => {
       { id: 3, username: 'ONE', phone: '+12025550100' },
       { id: 4, username: 'One' },
     ];
-    const bring = async (name: string, dryRun = false) => {
+    const run = async (name: string, dryRun = false) => {
       const problems: string[] = [];
       const { created, updated, unchanged, notTaken } = await importUsers(app, from(users(name)), {
         source: 'test',
@@ -257,17 +257,17 @@ test('the embedded database takes an import as PostgreSQL does', async () => {
       return { created, updated, unchanged, notTaken, problems };
     };
     const problems = ['3 username TAKEN', '4 username TAKEN'];
-    assert.deepEqual(await bring('two', true), { created: 3, updated: 0, unchanged: 0, notTaken: 1, problems });
-    assert.deepEqual(await bring('two'), { created: 3, updated: 0, unchanged: 0, notTaken: 1, problems });
-    assert.deepEqual(await bring('zwei', true), { created: 0, updated: 1, unchanged: 2, notTaken: 1, problems });
-    assert.deepEqual(await bring('zwei'), { created: 0, updated: 1, unchanged: 2, notTaken: 1, problems });
-    assert.deepEqual(await bring('zwei'), { created: 0, updated: 0, unchanged: 3, notTaken: 1, problems });
+    assert.deepEqual(await run('two', true), { created: 3, updated: 0, unchanged: 0, notTaken: 1, problems });
+    assert.deepEqual(await run('two'), { created: 3, updated: 0, unchanged: 0, notTaken: 1, problems });
+    assert.deepEqual(await run('zwei', true), { created: 0, updated: 1, unchanged: 2, notTaken: 1, problems });
+    assert.deepEqual(await run('zwei'), { created: 0, updated: 1, unchanged: 2, notTaken: 1, problems });
+    assert.deepEqual(await run('zwei'), { created: 0, updated: 0, unchanged: 3, notTaken: 1, problems });
   } finally {
     await app.close();
   }
 });
 
-test('whatever stands in the lines, an import ends, and takes what is good', async () => {
+test('an import of arbitrary lines ends and imports the valid ones', async () => {
   const environment = {
     NODE_ENV: 'test',
     DATABASE_URL: await createDatabase(),

@@ -1,4 +1,4 @@
-/** Users of any other system, a JSON object a line. */
+/** Import of JSON Lines from any system. */
 import assert from 'node:assert/strict';
 import { scryptSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ function fileOf(content: string | Buffer): string {
   return path;
 }
 
-test('a file of lines is imported with everything that a line can hold', async () => {
+test('imports every field of a line', async () => {
   const salt = Buffer.from('sea salt');
   const whole = {
     id: 'auth0|5f7c8ec7',

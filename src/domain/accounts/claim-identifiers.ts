@@ -13,7 +13,8 @@ import { type Identifier, type IdentifierKind, identifierKinds } from '../identi
 
 /**
  * Runs a transaction that writes identifiers. A violated unique constraint becomes `TAKEN`.
- * On a violation, releases addresses that other accounts hold unverified, and runs it once more.
+ * On a violation, releases unverified addresses of accounts with a verified one, and runs the
+ * transaction once more.
  * Only the run that commits emits its events.
  * @param actor null on the command line
  * @param claim `ownId`: the user who may hold the identifiers already

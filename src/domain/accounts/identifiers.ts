@@ -1,4 +1,4 @@
-/** Changes the identifiers of an account. A verified address stays until the new one is verified. */
+/** Changes identifiers. A verified address stays until the new one is verified. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';

@@ -68,7 +68,7 @@ export interface CorrectAttempt {
   purpose: OneTimePasswordPurpose;
   attemptId: string;
   codeDigest: Buffer;
-  /** the user for whom the password was issued */
+  /** the user who owns the password */
   userId: string;
   /** events to refund, because the attempt was correct */
   attemptEventIds: bigint[];

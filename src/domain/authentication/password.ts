@@ -42,8 +42,8 @@ interface Typed {
 }
 
 /**
- * Signs in by password. Responds alike, and in the same time, for an unknown identifier, a wrong
- * or missing password, an inactive user, and identifiers of different users.
+ * Signs in by password. These cases have the same response after the same time: unknown
+ * identifier, wrong or missing password, inactive user, identifiers of different users.
  * Exceeds the usual length so that the flow reads as one page.
  * @throws {ValidationError} `IDENTIFIER_REQUIRED` without an identifier; `INVALID` if
  * `identifier` is combined with other fields

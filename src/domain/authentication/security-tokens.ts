@@ -92,7 +92,7 @@ export async function clearAttempts(app: App, actor: Actor | null, tokenId: stri
   });
 }
 
-/** @throws {BadUserInputError} for an id that the service did not issue, before it stores anything */
+/** @throws {BadUserInputError} for an id that the service did not issue */
 export function checkSecurityTokenId(app: App, id: string): SecurityTokenKind {
   const kind = getTokenKind(app, id);
   if (kind === undefined) throw new BadUserInputError('The id is not that of a security token.');

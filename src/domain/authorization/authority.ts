@@ -14,9 +14,8 @@ export function requireViewer({ viewer }: Actor): Viewer {
 }
 
 /**
- * Whether a one-time password to this address signs its user in.
- * True for verified addresses. Until the account has one, also true for the address given at
- * sign-up: users without a password could not return otherwise. False for staff and superusers.
+ * @throws {UnauthenticatedError}
+ * @throws {ForbiddenError}
  */
 export function requirePermission(actor: Actor, permission: Permission): Viewer {
   const viewer = requireViewer(actor);
@@ -35,8 +34,9 @@ export function ownsSecurityToken(app: App, { viewer }: Actor, tokenId: string):
 }
 
 /**
- * Whether an address proves its user to somebody who is not signed in. Only a verified one does; or, as long as no address of the account
- * has ever been verified, the one given at sign-up: else nobody who signed up without a password could come back. Not for staff and superusers.
+ * Whether a one-time password to this address signs its user in.
+ * True for verified addresses. Until the account has one, also true for the address given at
+ * sign-up: users without a password could not return otherwise. False for staff and superusers.
  */
 export function canSignInWith(token: SecurityTokenRow, user: User): boolean {
   if (!user.isActive) return false;

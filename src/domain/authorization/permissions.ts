@@ -39,7 +39,7 @@ export function isWithinReach(actor: Roles, target: Roles): boolean {
   return actor.isSuperuser || !isPrivileged(target);
 }
 
-/** Whether the actor may obtain a credential of the target. Those of a superuser are never given to others. */
+/** Whether the actor may obtain credentials: their own, or those of a user below superuser. */
 export function mayObtainCredentials(actor: Pick<User, 'id'>, target: Pick<User, 'id' | 'isSuperuser'>): boolean {
   return actor.id === target.id || !target.isSuperuser;
 }

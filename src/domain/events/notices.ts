@@ -1,4 +1,4 @@
-/** Notices: messages that tell owners about changes of their account. */
+/** Notices: messages to owners about changes of their account. */
 import type { App, Subscriber } from '../../app/app.js';
 import type { User } from '../../database/users.queries.js';
 import type { NoticeEvent } from '../../delivery/message.js';

@@ -12,7 +12,7 @@ import { type Identifier, parseEmail, parsePhone, parseUsername } from '../../..
 const policy: PasswordPolicy = { minLength: 8, maxLength: 256, minScore: 2 };
 const codeOf = (password: string) => lengthIssue('password', password, policy)?.code;
 
-describe('the length of a password', () => {
+describe('password length', () => {
   test('is from 8 to 256 code points', () => {
     assert.equal(codeOf(''), 'BLANK');
     assert.equal(codeOf('a'.repeat(7)), 'TOO_SHORT');
@@ -21,33 +21,33 @@ describe('the length of a password', () => {
     assert.equal(codeOf('a'.repeat(257)), 'TOO_LONG');
   });
 
-  test('is counted in code points, not in the units of UTF-16', () => {
+  test('counts code points, not UTF-16 units', () => {
     assert.equal(codeOf('𐐀'.repeat(7)), 'TOO_SHORT');
     assert.equal(codeOf('𐐀'.repeat(8)), undefined);
     assert.equal(codeOf('𐐀'.repeat(256)), undefined);
   });
 
-  test('is that of what is hashed: the composed form', () => {
+  test('counts the composed form, which is hashed', () => {
     assert.equal(codeOf('e\u0301'.repeat(4)), 'TOO_SHORT');
     assert.equal(codeOf('e\u0301'.repeat(256)), undefined);
     assert.equal(codeOf('ᾧ'.normalize('NFD').repeat(256)), undefined);
     assert.equal(codeOf('ᾧ'.normalize('NFD').repeat(257)), 'TOO_LONG');
-    // Each of these is three code points once composed.
+    // Each of these has three code points in composed form.
     assert.equal(codeOf('\u{1D160}'.repeat(85)), undefined);
     assert.equal(codeOf('\u{1D160}'.repeat(86)), 'TOO_LONG');
   });
 
-  test('is of whole code points: half of a pair has no bytes of its own', () => {
+  test('rejects lone surrogates, which have no UTF-8 form', () => {
     for (const half of ['\ud800', '\udfff']) assert.equal(codeOf(`aaaa${half}aaaa`), 'INVALID');
     assert.equal(codeOf('\ud800'), 'TOO_SHORT');
   });
 
-  test('counts outer spaces, which are kept', () => {
+  test('counts leading and trailing spaces', () => {
     assert.equal(codeOf(' '.repeat(8)), undefined);
     assert.equal(codeOf(' aaaaaa '), undefined);
   });
 
-  test('is the same by the shortcut for long texts as counted in full', () => {
+  test('is the same with and without the shortcut for long texts', () => {
     const unit = fc.constantFrom('a', '𐐀', 'e\u0301', 'ᾧ'.normalize('NFD'), '\u{1D160}', '\uFB2C', '\u0344', '\u1FFF');
     fc.assert(
       fc.property(unit, fc.nat({ max: 1800 }), policyOf(), (text, count, { minLength, maxLength }) => {
@@ -60,7 +60,7 @@ describe('the length of a password', () => {
     );
   });
 
-  test('of a megabyte is told at once', () => {
+  test('is checked at once for a megabyte', () => {
     for (const text of ['a', '\u0301', '\u{1D160}', 'e\u0301']) {
       const password = text.repeat(1_000_000 / text.length);
       const startedAt = performance.now();
@@ -69,18 +69,18 @@ describe('the length of a password', () => {
     }
   });
 
-  test('is said of the field that the caller names', () => {
+  test('names the field that the caller passes', () => {
     assert.equal(lengthIssue('newPassword', '', policy)?.field, 'newPassword');
     assert.match(lengthIssue('password', 'a', policy)!.message, /at least 8 characters/);
     assert.match(lengthIssue('password', 'a'.repeat(300), policy)!.message, /at most 256 characters/);
   });
 });
 
-describe('the strength of a password', () => {
+describe('password strength', () => {
   const codeFor = (scoreWithoutContext: number, score: number, minScore = 2) =>
     strengthIssue('password', { score, scoreWithoutContext }, { ...policy, minScore })?.code;
 
-  test('is too common by itself, or too similar only in the light of its user', () => {
+  test('is too common without context, or too similar with the context of the user', () => {
     assert.equal(codeFor(1, 1), 'TOO_COMMON');
     assert.equal(codeFor(1, 0), 'TOO_COMMON');
     assert.equal(codeFor(2, 1), 'TOO_SIMILAR');
@@ -88,18 +88,18 @@ describe('the strength of a password', () => {
     assert.equal(codeFor(2, 2), undefined);
   });
 
-  test('is measured by the least score of the policy', () => {
+  test('is compared to the minimum score of the policy', () => {
     for (let least = 0; least <= 4; least += 1)
       for (let score = 0; score <= 4; score += 1)
         assert.equal(codeFor(score, score, least), score < least ? 'TOO_COMMON' : undefined);
   });
 });
 
-describe('the words of a user', () => {
+describe('context words', () => {
   const identifiers = (...all: (Identifier | string)[]) =>
     all.map((each) => (typeof each === 'string' ? assert.fail(each) : each));
 
-  test('are the username, and the email and phone with their parts', () => {
+  test('are the username, and email and phone with their parts', () => {
     const words = toContextWords(
       identifiers(
         parseUsername('Alice'),
@@ -112,7 +112,7 @@ describe('the words of a user', () => {
     for (const word of ['+12025550123', '12025550123']) assert.ok(words.includes(word), word);
   });
 
-  test('leave out what is so short that any password holds it', () => {
+  test('omit parts that are too short to matter', () => {
     const words = toContextWords(identifiers(parseEmail('a.b-cd@ef.example.com')));
     assert.deepEqual(
       words.filter((word) => word.length < 3),
@@ -120,7 +120,7 @@ describe('the words of a user', () => {
     );
   });
 
-  test('are none where nothing is known', () => {
+  test('are empty without identifiers', () => {
     assert.deepEqual(toContextWords([]), []);
   });
 });

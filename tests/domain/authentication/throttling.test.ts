@@ -17,8 +17,8 @@ const policy: fc.Arbitrary<ThrottlePolicy> = fc.record({
 });
 const failureCount = fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.maxSafeNat());
 
-describe('the wait after a failure', () => {
-  test('doubles from one second to its cap', () => {
+describe('wait after a failure', () => {
+  test('doubles from one second to the maximum', () => {
     const waits = Array.from({ length: 14 }, (_, index) => waitSeconds(index + 1, checks));
     assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
   });
@@ -30,18 +30,18 @@ describe('the wait after a failure', () => {
     assert.equal(lockedWaitSeconds, 24 * 60 * 60);
   });
 
-  test('stays at its cap where nothing locks', () => {
+  test('stays at the maximum without a lock', () => {
     assert.equal(waitSeconds(7, strangers), 60);
     assert.equal(waitSeconds(Number.MAX_SAFE_INTEGER, strangers), 60);
   });
 
-  test('is none where nothing failed', () => {
+  test('is zero without failures', () => {
     assert.equal(waitSeconds(0, checks), 0);
     assert.equal(waitSeconds(-1, checks), 0);
     assert.equal(waitSeconds(0, { ...checks, maxFailures: 0 }), 0);
   });
 
-  test('never falls as failures grow, and never overflows', () => {
+  test('never decreases with more failures and never overflows', () => {
     fc.assert(
       fc.property(policy, fc.maxSafeNat(), (each, beyond) => {
         let wait = 0;
@@ -57,15 +57,15 @@ describe('the wait after a failure', () => {
   });
 });
 
-describe('the schedule of waits', () => {
-  test('ends with the one that stays', () => {
+describe('wait schedule', () => {
+  test('ends with the wait that repeats', () => {
     assert.deepEqual(waitSchedule(strangers), [1, 2, 4, 8, 16, 32, 60]);
     assert.equal(waitSchedule(checks).length, 100);
     assert.deepEqual(waitSchedule({ maxWaitSeconds: 3600, maxFailures: 3 }), [1, 2, lockedWaitSeconds]);
     assert.deepEqual(waitSchedule({ maxWaitSeconds: 1, maxFailures: null }), [1]);
   });
 
-  test('gives every wait at the count or, beyond it, at its end', () => {
+  test('holds the wait of every count, and of larger counts at its end', () => {
     fc.assert(
       fc.property(policy, failureCount, (each, count) => {
         const schedule = waitSchedule(each);
@@ -74,7 +74,7 @@ describe('the schedule of waits', () => {
     );
   });
 
-  test('holds no wait for longer than it must', () => {
+  test('repeats no wait at its end', () => {
     fc.assert(
       fc.property(policy, (each) => {
         const schedule = waitSchedule(each);

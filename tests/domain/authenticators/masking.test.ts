@@ -5,16 +5,16 @@ import { maskEmail, maskPhone } from '../../../src/domain/authenticators/masking
 
 const label = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,12}[a-z0-9])?$/);
 const localPart = fc.stringMatching(/^[\w+-]{1,12}(?:\.[\w+-]{1,12}){0,2}$/);
-/** Suffixes of one, two and three labels, with a wildcard, in punycode; none of them is the registrable part of another. */
+/** Suffixes of one, two and three labels, with a wildcard, and in punycode. */
 const suffix = fc.constantFrom('com', 'co.uk', 'museum', 'xn--p1ai', 'xn--55qx5d.cn', 'anything.ck', 'k12.ca.us');
 
-describe('an obscured email', () => {
+describe('masked email', () => {
   test('keeps two characters of each part', () => {
     assert.equal(maskEmail('alice@example.com'), 'al***@ex*****.***');
     assert.equal(maskEmail('alice@mail.example.co.uk'), 'al***@ma**.ex*****.**.**');
   });
 
-  test('keeps less of a short part', () => {
+  test('keeps fewer characters of a short part', () => {
     assert.equal(maskEmail('abc@ab.com'), 'a**@a*.***');
     assert.equal(maskEmail('a@b.com'), '*@*.***');
   });
@@ -27,13 +27,13 @@ describe('an obscured email', () => {
     assert.equal(maskEmail('bob@xn--bcher-kva.de'), 'b**@xn***********.**');
   });
 
-  test('takes only what registries own for a suffix', () => {
+  test('treats only ICANN suffixes as public', () => {
     assert.equal(maskEmail('alice@foo.github.io'), 'al***@f**.gi****.**');
     assert.equal(maskEmail('alice@localhost'), 'al***@lo*******');
     assert.equal(maskEmail('alice@example.internal'), 'al***@ex*****.in******');
   });
 
-  test('is not made of what is no address', () => {
+  test('throws for a text that is not an address', () => {
     assert.throws(() => maskEmail('alice'), TypeError);
     assert.throws(() => maskEmail('a@b@c.com'), TypeError);
   });
@@ -49,7 +49,7 @@ describe('an obscured email', () => {
     );
   });
 
-  test('never tells more than half of any part, nor anything else than what stood there', () => {
+  test('shows at most half of any part, unchanged', () => {
     fc.assert(
       fc.property(localPart, fc.array(label, { maxLength: 3 }), label, suffix, (local, labels, registered, tail) => {
         const subdomain = labels.join('.');
@@ -66,14 +66,14 @@ describe('an obscured email', () => {
   });
 });
 
-describe('an obscured phone', () => {
+describe('masked phone', () => {
   test('keeps its last two digits', () => {
     assert.equal(maskPhone('+12025551234'), '+*********34');
     assert.equal(maskPhone('(202) 555-1234'), '(***) ***-**34');
     assert.equal(maskPhone('+7 912 345-67-8-9'), '+* *** ***-**-8-9');
   });
 
-  test('shows two digits of any number, and everything that is no digit', () => {
+  test('shows two digits of any number, and all other characters', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^\+?(?:[ ()-]?\d){3,15}$/), (phone) => {
         const obscured = maskPhone(phone);

@@ -17,7 +17,7 @@ const superuser = { id: 'superuser', isStaff: true, isSuperuser: true };
 const superuserOnly = { id: 'superuserOnly', isStaff: false, isSuperuser: true };
 const users = [ordinary, staff, superuser, superuserOnly];
 
-/** Who has each permission beside superusers. The types require that none is missing. */
+/** The role with each permission. Superusers have all. The type requires every permission. */
 const expected: Record<Permission, 'staff' | 'superusers alone'> = {
   'identity.view_user': 'staff',
   'identity.view_session': 'staff',
@@ -45,12 +45,12 @@ describe('permissions', () => {
       );
     });
 
-  test('are named in the manner of Django', () => {
+  test('have names in the format of Django', () => {
     for (const permission of permissions)
       assert.match(permission, /^identity\.(view|add|change|delete|set|generate|unlock|revoke)(_[a-z]+)+$/);
   });
 
-  test('are all asked for', () => {
+  test('are all checked somewhere', () => {
     const sources = modules
       .filter((module) => module !== 'domain/permissions.ts')
       .map((module) => readFileSync(join(root, 'src', module), 'utf8'))
@@ -62,13 +62,13 @@ describe('permissions', () => {
   });
 });
 
-test('superusers reach all users, and staff reach users without privileges', () => {
+test('superusers may act on all users, staff on users without privileges', () => {
   for (const target of users)
     for (const actor of [staff, superuser, superuserOnly])
       assert.equal(isWithinReach(actor, target), actor.isSuperuser || target === ordinary, `${actor.id} ${target.id}`);
 });
 
-test('a superuser alone obtains the credentials of that superuser', () => {
+test('only the superuser obtains credentials of that superuser', () => {
   for (const actor of users)
     for (const target of users) {
       const allowed = actor === target || target === ordinary || target === staff;

@@ -1,4 +1,4 @@
-/** Events: emitted in a transaction, handled with it or not at all. */
+/** Events commit with their transaction, or not at all. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { App } from '../../../src/app/app.js';
@@ -31,7 +31,7 @@ async function storedKinds(): Promise<string[]> {
 }
 
 describe('transact', () => {
-  test('hands the events of a transaction over together, in their order', async () => {
+  test('passes the events of a transaction together and in order', async () => {
     const result = await transact(app, null, async (tx) => {
       emit(tx, unlocked);
       emit(tx, removed);
@@ -43,7 +43,7 @@ describe('transact', () => {
     assert.deepEqual(await storedKinds(), ['SECURITY_TOKEN_UNLOCKED', 'PASSWORD_REMOVED']);
   });
 
-  test('emits nothing where the transaction rolls back', async () => {
+  test('emits nothing if the transaction rolls back', async () => {
     const work = transact(app, null, async (tx) => {
       emit(tx, unlocked);
       throw new Error('after the event');
@@ -53,7 +53,7 @@ describe('transact', () => {
     assert.deepEqual(await storedKinds(), []);
   });
 
-  test('rolls the change back where its audit event cannot be written', async () => {
+  test('rolls the change back if its audit event cannot be written', async () => {
     const work = transact(app, null, async (tx) => {
       await insertUser(tx, { username: 'alice', usernameKey: 'alice' });
       emit(tx, { ...unlocked, userId: 'no UUID' });
@@ -77,7 +77,7 @@ describe('emit', () => {
     );
   });
 
-  test('throws once the work of the transaction is done', async () => {
+  test('throws after the work of the transaction has ended', async () => {
     let ended: Database | undefined;
     await transact(app, null, async (tx) => {
       ended = tx;
@@ -86,7 +86,7 @@ describe('emit', () => {
   });
 });
 
-test('claimIdentifiers emits the events of the second run alone', async () => {
+test('claimIdentifiers emits only the events of the second run', async () => {
   await insertUser(app.db, { username: 'alice', usernameKey: 'alice' });
   let runs = 0;
   await claimIdentifiers(app, null, { identifiers: [] }, async (tx) => {
