@@ -42,23 +42,23 @@ export async function reserveAttempt(
   },
 ): Promise<OneTimePasswordAttempt> {
   const prepared = prepareCached(db, 'reserve_attempt', (db) => {
-    const given = (name: string) => sql.placeholder(name);
+    const param = (name: string) => sql.placeholder(name);
     const { onInsert, onConflict, returning } = reserveAttemptSql(
       oneTimePasswords,
-      sql`${given('schedule')}::int[]`,
-      sql`${given('attemptId')}`,
+      sql`${param('schedule')}::int[]`,
+      sql`${param('attemptId')}`,
     );
-    const limitKey = sql`${given('limitKey')}::bytea`;
-    const limitCount = sql`${given('limitCount')}::int`;
+    const limitKey = sql`${param('limitKey')}::bytea`;
+    const limitCount = sql`${param('limitCount')}::int`;
     const table = oneTimePasswords;
     // If the limit is reached, the row stays untouched.
     const reached = db
       .$with('attempt_limit_reached', { retryAt: sql`retry_at`, retryAfterSeconds: sql`retry_after_seconds` })
-      .as(attemptLimitReached({ key: limitKey, count: limitCount, seconds: sql`${given('limitSeconds')}` }));
+      .as(attemptLimitReached({ key: limitKey, count: limitCount, seconds: sql`${param('limitSeconds')}` }));
     const reserved = db
       .$with('attempt', {})
       .as(sql`insert into ${table} (token_id, purpose, failure_count, retry_at, attempt_id)
-        select ${given('tokenId')}::text, ${given('purpose')}::text, 1, ${onInsert.retryAt}, ${onInsert.attemptId}
+        select ${param('tokenId')}::text, ${param('purpose')}::text, 1, ${onInsert.retryAt}, ${onInsert.attemptId}
         where not exists (select from attempt_limit_reached)
         on conflict (token_id, purpose) do update set failure_count = ${onConflict.failureCount}, retry_at = ${onConflict.retryAt},
           attempt_id = ${onConflict.attemptId}, updated_at = ${onConflict.updatedAt}
@@ -120,8 +120,8 @@ export async function consumeOneTimePassword(
       )
       .returning({ tokenId: oneTimePasswords.tokenId }),
   );
-  const spent = await prepared.execute({ tokenId, purpose, codeDigest });
-  return spent.length > 0;
+  const consumed = await prepared.execute({ tokenId, purpose, codeDigest });
+  return consumed.length > 0;
 }
 
 /**

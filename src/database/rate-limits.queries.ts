@@ -41,8 +41,8 @@ export async function consumeRateLimits(
   );
   await lock.execute({ locks: `{${locks}}` });
   const windows = effective.flatMap(({ key, windows }) => windows.map((window) => ({ key, ...window })));
-  const take = prepareCached(tx, 'consume_rate_limits', consumeStatement);
-  const rows = await take.execute({
+  const consume = prepareCached(tx, 'consume_rate_limits', consumeStatement);
+  const rows = await consume.execute({
     keys: hexArray(effective),
     windowKeys: hexArray(windows),
     windowCounts: `{${windows.map(({ count }) => count)}}`,
@@ -55,24 +55,24 @@ export async function consumeRateLimits(
 
 /** Inserts an event per key. If a window is full, returns when the last full window opens. */
 function consumeStatement(db: Database) {
-  const given = (name: 'keys' | 'windowKeys' | 'windowCounts' | 'windowSeconds') => sql.placeholder(name);
+  const param = (name: 'keys' | 'windowKeys' | 'windowCounts' | 'windowSeconds') => sql.placeholder(name);
   const reached = sql`select e.occurred_at + make_interval(secs => w.seconds) as retry_at
-      from unnest(${given('windowKeys')}::text[], ${given('windowCounts')}::int[], ${given('windowSeconds')}::int[]) as w(key, count, seconds)
+      from unnest(${param('windowKeys')}::text[], ${param('windowCounts')}::int[], ${param('windowSeconds')}::int[]) as w(key, count, seconds)
       cross join lateral (
         select occurred_at from ${rateLimitEvents}
         where key = decode(w.key, 'hex') and occurred_at > ${now} - make_interval(secs => w.seconds)
         order by occurred_at desc offset w.count - 1 limit 1
       ) e order by retry_at desc limit 1`;
-  const taken = sql`insert into ${rateLimitEvents} (key, occurred_at)
-      select decode(key, 'hex'), ${storedNow} from unnest(${given('keys')}::text[]) as key where not exists (select from reached) returning id`;
+  const counted = sql`insert into ${rateLimitEvents} (key, occurred_at)
+      select decode(key, 'hex'), ${storedNow} from unnest(${param('keys')}::text[]) as key where not exists (select from reached) returning id`;
   return db
-    .with(db.$with('reached', {}).as(reached), db.$with('taken', {}).as(taken))
+    .with(db.$with('reached', {}).as(reached), db.$with('counted', {}).as(counted))
     .select({
-      id: readAs<bigint | null>(sql`taken.id`, rateLimitEvents.id),
+      id: readAs<bigint | null>(sql`counted.id`, rateLimitEvents.id),
       retryAt: readAs<Date | null>(sql`reached.retry_at`, rateLimitEvents.occurredAt),
       retryAfterSeconds: sql<number>`greatest(1, ceil(extract(epoch from reached.retry_at - ${now})))::int`,
     })
-    .from(sql`(select) as one left join taken on true left join reached on true`);
+    .from(sql`(select) as one left join counted on true left join reached on true`);
 }
 
 function hexArray(keys: { key: Buffer }[]): string {
@@ -110,7 +110,7 @@ export async function consumeAttempt(
   limit: AttemptLimit,
 ): Promise<{ events: bigint[]; limited?: undefined } | { limited: RateLimited }> {
   if (limit.count === 0) return { events: [] };
-  const given = (name: keyof AttemptLimit) => sql.placeholder(name);
+  const param = (name: keyof AttemptLimit) => sql.placeholder(name);
   const findReached = prepareCached(tx, 'find_attempt_limit_reached', (tx) =>
     tx
       .select({
@@ -118,7 +118,7 @@ export async function consumeAttempt(
         retryAfterSeconds: sql<number>`retry_after_seconds`,
       })
       .from(
-        sql`(${attemptLimitReached({ key: sql`${given('key')}::bytea`, count: sql`${given('count')}::int`, seconds: sql`${given('seconds')}` })}) as attempt_limit_reached`,
+        sql`(${attemptLimitReached({ key: sql`${param('key')}::bytea`, count: sql`${param('count')}::int`, seconds: sql`${param('seconds')}` })}) as attempt_limit_reached`,
       ),
   );
   const [reached] = await findReached.execute({ ...limit });

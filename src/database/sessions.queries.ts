@@ -32,20 +32,20 @@ export async function insertSession(
   tx: Database,
   { idleTtlSeconds, ttlSeconds, ...session }: NewSession,
 ): Promise<SessionRow> {
-  const given = (name: keyof NewSession | 'byOneTimePassword') => sql.placeholder(name);
+  const param = (name: keyof NewSession | 'byOneTimePassword') => sql.placeholder(name);
   const prepared = prepareCached(tx, 'insert_session', (tx) =>
     tx
       .insert(sessions)
       .values({
-        id: given('id'),
-        userId: given('userId'),
-        refreshTokenHash: given('refreshTokenHash'),
-        authenticationMethods: given('authenticationMethods'),
-        userAgent: given('userAgent'),
-        ipAddress: given('ipAddress'),
-        oneTimePasswordAt: sql`case when ${given('byOneTimePassword')}::boolean then ${now} end`,
-        idleExpiresAt: sql`${now} + make_interval(secs => ${given('idleTtlSeconds')}::int)`,
-        expiresAt: sql`${now} + make_interval(secs => ${given('ttlSeconds')}::int)`,
+        id: param('id'),
+        userId: param('userId'),
+        refreshTokenHash: param('refreshTokenHash'),
+        authenticationMethods: param('authenticationMethods'),
+        userAgent: param('userAgent'),
+        ipAddress: param('ipAddress'),
+        oneTimePasswordAt: sql`case when ${param('byOneTimePassword')}::boolean then ${now} end`,
+        idleExpiresAt: sql`${now} + make_interval(secs => ${param('idleTtlSeconds')}::int)`,
+        expiresAt: sql`${now} + make_interval(secs => ${param('ttlSeconds')}::int)`,
       })
       .returning(),
   );

@@ -58,10 +58,11 @@ export async function updateUser(
 ): Promise<{ user: User }> {
   const viewer = requireViewer(actor);
   const self = id === null || id.toLowerCase() === viewer.user.id;
-  const given = <Field extends keyof UserChanges>(fields: readonly Field[]) =>
+  const pickPresent = <Field extends keyof UserChanges>(fields: readonly Field[]) =>
     fields.filter((field) => input[field] !== undefined);
-  if (self && given(flagFields).length > 0) throw new ForbiddenError("You can't change your own status or roles.");
-  if (!self) requirePermissionsFor(actor, given([...identifierKinds, ...flagFields]));
+  if (self && pickPresent(flagFields).length > 0)
+    throw new ForbiddenError("You can't change your own status or roles.");
+  if (!self) requirePermissionsFor(actor, pickPresent([...identifierKinds, ...flagFields]));
   const { flags, identifiers } = readChanges(app, input);
   if (self && identifiers.size > 0) await requireProof(app, actor, currentPassword);
 

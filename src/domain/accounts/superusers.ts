@@ -63,8 +63,8 @@ export async function needsBootstrap(app: App): Promise<boolean> {
   return app.bootstrapSecret !== null && !(await hasSuperuser(app.db));
 }
 
-function isBootstrapSecret({ bootstrapSecret }: App, given: string): boolean {
-  return bootstrapSecret !== null && sameBytes(sha256(given), sha256(bootstrapSecret));
+function isBootstrapSecret({ bootstrapSecret }: App, secret: string): boolean {
+  return bootstrapSecret !== null && sameBytes(sha256(secret), sha256(bootstrapSecret));
 }
 
 /**
