@@ -37,8 +37,8 @@ test('reads an event that is stored under a former kind, and finds it by the cur
   await db.execute(
     sql`insert into audit_events (kind) values ('SESSION_COPIED'), ('REFRESH_TOKEN_REUSED'), ('SIGNED_UP')`,
   );
-  const kinds = async (kind: string | null) =>
-    (await root.auditEvents({ kind })).nodes.map((event: { kind: string }) => event.kind);
+  const kinds = async (kind: 'REFRESH_TOKEN_REUSED' | null) =>
+    (await root.auditEvents({ kind })).nodes.map((event) => event.kind);
   assert.deepEqual(await kinds('REFRESH_TOKEN_REUSED'), ['REFRESH_TOKEN_REUSED', 'REFRESH_TOKEN_REUSED']);
   assert.deepEqual(await kinds(null), ['SIGNED_UP', 'REFRESH_TOKEN_REUSED', 'REFRESH_TOKEN_REUSED']);
 });

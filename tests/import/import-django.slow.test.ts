@@ -20,7 +20,7 @@ const [untouchedImporter, ofPlain, ofTable] = (await Promise.all([1, 2, 3].map(s
   Importer,
 ];
 
-describe('import of django-flex-user',() => {
+describe('import of django-flex-user', () => {
   const { importer } = imported;
 
   test('reports with --dry-run what would happen, and writes nothing', async () => {
@@ -120,7 +120,7 @@ describe('import of django-flex-user',() => {
   });
 });
 
-describe('import of plain Django',() => {
+describe('import of plain Django', () => {
   const importer = ofPlain;
   let plain: string;
   before(async () => {
