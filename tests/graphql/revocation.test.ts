@@ -400,7 +400,7 @@ test('the end of a session is one line in the log, which holds no token', async 
 function endsIn(log: string): any[] {
   return log
     .split('\n')
-    .filter((line) => /"kind":"SESSION_(ENDED|COPIED)"/.test(line))
+    .filter((line) => /"kind":"(SESSION_ENDED|REFRESH_TOKEN_REUSED)"/.test(line))
     .map((line) => JSON.parse(line).audit);
 }
 
