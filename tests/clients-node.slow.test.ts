@@ -51,9 +51,9 @@ for (const [name, file] of Object.entries(documentedClients))
     assert.equal(await outcome(password), 'welcome, ada');
     const stored = { ...tokens };
     assert.equal((await operations(service, { token: stored.accessToken! }).me()).username, 'ada');
-    assert.equal(await outcome('wrong'), 'No account has these identifiers and this password.');
+    assert.equal(await outcome('wrong'), 'Incorrect identifier or password.');
     assert.equal(await outcome('wrong'), 'try again in 1 s');
-    assert.match(await outcome('wrong', '\u0000'), /^identifier: |^No account/);
+    assert.match(await outcome('wrong', '\u0000'), /^identifier: |^Incorrect/);
     assert.deepEqual({ ...tokens }, stored, 'an error changes no tokens');
     assert.equal(await tokens.refresh(), true);
     assert.equal((await operations(service, { token: tokens.accessToken! }).me()).username, 'ada');

@@ -89,7 +89,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByRole('button', { name: 'Delete my account' }).click();
       await arrived(page, 'Sign in');
       await signInHere(page, 'ada');
-      await page.getByText('No account has').waitFor();
+      await page.getByText('Incorrect identifier').waitFor();
     });
 
     test('refresh an expired access token once for all requests', async () => {
