@@ -36,7 +36,7 @@ test('the program of the README signs in and gets a verified response', async ()
   const { user } = await operations(service).createUser({ email: email!, password: password! });
   const port = await freePort();
   assert.ok(user);
-  const run = program.replaceAll(':4000', `:${new URL(service.url).port}`).replaceAll('4001', String(port));
+  const run = program.replace(/\b4000\b/g, new URL(service.url).port).replace(/\b4001\b/g, String(port));
   // The program serves requests until it is stopped.
   const { stdout } = await promisify(execFile)(
     process.execPath,
@@ -176,7 +176,7 @@ test('the tests that docs/security.md names for each attack exist', () => {
     );
 });
 
-test('the picture of the layers shows who imports whom, and nothing else', () => {
+test('the diagram of the layers shows every import between layers, and no other', () => {
   const picture = fencedBlocks(read('docs/architecture.md')).find(({ language }) => language === 'mermaid')!.text;
   const drawn = [...picture.matchAll(/^\s*(\w+) (-->|-\.->) (\w+)$/gm)].map(
     ([, from, arrow, to]) => `${from} ${arrow} ${to}`,
@@ -196,7 +196,7 @@ function anchorsOf(markdown: string): string[] {
 
 const secrets = sharedSecrets();
 
-/** The configuration with nothing set but secrets, so that none is generated, and these. */
+/** Reads a configuration of secrets and these variables. Given secrets are not generated. */
 function configuration(environment: Record<string, string>): ReturnType<typeof readConfig> {
   const { SECRET_KEY, PASSWORD_PEPPER } = secrets;
   return readConfig({ SECRET_KEY, PASSWORD_PEPPER, ...environment });
@@ -220,7 +220,7 @@ function exampleDefaults(): Map<string, string | null> {
   );
 }
 
-/** `from --> to` for each two layers of which one imports from the other, `from -.-> to` where it imports types only. */
+/** Returns `from --> to` for each import between two layers, and `from -.-> to` if it imports only types. */
 function arrowsOfSource(): string[] {
   const byEdge = new Map<string, boolean>();
   for (const { from, to, typeOnly } of imports) {
