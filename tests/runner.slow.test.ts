@@ -12,6 +12,7 @@ import { temporaryFolder } from './support/service.js';
 const planted = {
   'passes.mjs': "test('passes', () => {});",
   'fails.mjs': "test('fails', () => { throw new Error('on purpose'); });",
+  'fails-in-a-source.mjs': `import { filesIn } from ${JSON.stringify(compiledFile('scripts/when-stale.ts'))}; test('finds no folder', () => filesIn('/no/such/folder'));`,
   'fails-in-a-hook.mjs': "after(() => { throw new Error('in a hook'); }); test('ends well', () => {});",
   'fails-while-loading.mjs': "setInterval(() => {}, 1000); throw new Error('while loading');",
   'fails-late.mjs':
@@ -57,6 +58,10 @@ test('fails the run', () => assert.equal(code, 1, output));
 test('names a failing test, and prints its error', () => {
   assert.equal(failureOf('fails.mjs'), 'fails');
   assert.match(output, /on purpose/);
+});
+
+test('prints the stack of an error with the lines of the sources', () => {
+  assert.match(output, /at filesIn \(\S+\/scripts\/when-stale\.ts:\d+:\d+\)/);
 });
 
 test('names a file that fails outside of its tests', () => {

@@ -126,12 +126,13 @@ const cheap: Record<string, string> = Object.fromEntries(
   ]),
 );
 
-export function testForeignHash(form: string, passwords: Passwords): void {
+/** @param options.wrong how many wrong passwords are tried: another form of each scheme is cheap and has them all */
+export function testForeignHash(form: string, passwords: Passwords, { wrong: count = 4 } = {}): void {
   const { password, hash } = foreignHashes[form]!;
   test(`by ${form} takes its password and no other, and is outdated`, async () => {
     assert.equal(passwords.faultOf(hash), null);
     assert.equal(await passwords.verify(password, hash), true);
-    for (const wrong of ['', `${password} `, `x${password}`, hash])
+    for (const wrong of [`${password} `, '', `x${password}`, hash].slice(0, count))
       assert.equal(await passwords.verify(wrong, hash), false, wrong);
     assert.equal(passwords.isOutdated(hash), true);
   });

@@ -1,6 +1,10 @@
 /** Reports the tests of a worker to the process that started it. Node runs it by `--test-reporter`. */
+import { existsSync, readFileSync } from 'node:fs';
+import { SourceMap } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { TestEvent } from 'node:test/reporters';
 import { inspect } from 'node:util';
+import { compiledFolder } from './root.js';
 
 /** One test that has ended. */
 export interface TestReport {
@@ -22,7 +26,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       send({
         name,
         state: failed ? 'failed' : skip === undefined || skip === false ? 'passed' : 'skipped',
-        error: failed ? inspect(error?.cause ?? error) : undefined,
+        error: failed ? inSources(inspect(error?.cause ?? error)) : undefined,
       });
     }
   }
@@ -30,6 +34,21 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
 
 function failedByItself(error: Error | undefined): boolean {
   return (error as { failureType?: string } | undefined)?.failureType !== 'subtestsFailed';
+}
+
+/**
+ * Names the lines of the sources in a stack of compiled files.
+ * Node could do so by itself, but for every error that a test meets, which takes a tenth of the processor time of some.
+ */
+function inSources(stack: string): string {
+  return stack.replaceAll(/(?:file:\/\/)?(\/[^\s():]+\.js):(\d+):(\d+)/g, (position, file: string, line, column) => {
+    const map = `${file}.map`;
+    if (!file.startsWith(compiledFolder) || !existsSync(map)) return position;
+    const entry = new SourceMap(JSON.parse(readFileSync(map, 'utf8'))).findEntry(Number(line) - 1, Number(column) - 1);
+    if (!('originalSource' in entry)) return position;
+    const { originalSource, originalLine, originalColumn } = entry;
+    return `${join(dirname(file), originalSource)}:${originalLine + 1}:${originalColumn + 1}`;
+  });
 }
 
 function send(report: TestReport): void {

@@ -114,7 +114,7 @@ async function runWorker(
     cwd: root,
     env,
     execArgv: [
-      ...['--import', compiledFile('tests/support/light-test-runner.ts'), '--enable-source-maps'],
+      ...['--import', compiledFile('tests/support/light-test-runner.ts')],
       `--test-reporter=${compiledFile('tests/support/reporter.ts')}`,
     ],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
