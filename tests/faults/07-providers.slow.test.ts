@@ -12,7 +12,7 @@ import {
   sendGridRefusal,
   startSendGrid,
 } from '../support/sendgrid.js';
-import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
+import { createDatabase, sharedSecrets, startService } from '../support/service.js';
 
 const owners = full ? 400 : 20;
 const atOnce = 20;
@@ -58,7 +58,7 @@ const certain = [
 
 experiment(7, `${owners} messages to a provider that misbehaves in any order`, [], async (found) => {
   const provider = await startSendGrid();
-  const service = await spawnService({
+  const service = await startService({
     ...sharedSecrets(),
     ...sendGridEnvironment(provider),
     DATABASE_URL: await createDatabase(),

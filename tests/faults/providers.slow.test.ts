@@ -14,7 +14,7 @@ import {
   transmissionError,
 } from '../support/provider-faults.js';
 import { sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
-import { spawnService } from '../support/service.js';
+import { startService } from '../support/service.js';
 import { startVonage } from '../support/vonage.js';
 
 const { sendGrid, vonage, environment, testEmail, testSms, assertLog } = await startFaulty();
@@ -37,7 +37,7 @@ test('a provider that speaks no TLS where it should gets nothing', async () => {
   sendGrid.clear();
   vonage.clear();
   const secure = ({ url }: { url: string }) => url.replace('http:', 'https:');
-  const other = await spawnService({
+  const other = await startService({
     ...environment,
     SENDGRID_BASE_URL: secure(sendGrid),
     VONAGE_BASE_URL: secure(vonage),
@@ -53,7 +53,7 @@ test('a provider that speaks no TLS where it should gets nothing', async () => {
 
 test('a provider that cannot be reached is tried again, for nothing can have been taken', async () => {
   const [emailPort, smsPort] = [await freePort(), await freePort()];
-  const other = await spawnService({
+  const other = await startService({
     ...environment,
     SENDGRID_BASE_URL: `http://127.0.0.1:${emailPort}`,
     VONAGE_BASE_URL: `http://127.0.0.1:${smsPort}`,
@@ -74,7 +74,7 @@ test('a provider that cannot be reached is tried again, for nothing can have bee
 
 test('a provider that hangs ties up a bounded number of sockets, and nothing else', async () => {
   const hanging = await startSendGrid();
-  const crowded = await spawnService({ ...environment, ...sendGridEnvironment(hanging) });
+  const crowded = await startService({ ...environment, ...sendGridEnvironment(hanging) });
   const anonymous = caller(crowded);
   const lookUp = async (email: string) => (await anonymous.securityTokens(email))[0]!.id;
   const crowd = Array.from({ length: 200 }, (_, index) => `crowd-${index}@example.com`);
@@ -100,7 +100,7 @@ test('a provider that hangs ties up a bounded number of sockets, and nothing els
 
 test('owners who wait for a provider that hangs keep nobody else out, however small the pool', async () => {
   const hanging = await startSendGrid();
-  const small = await spawnService({ ...environment, ...sendGridEnvironment(hanging), DATABASE_POOL_SIZE: '2' });
+  const small = await startService({ ...environment, ...sendGridEnvironment(hanging), DATABASE_POOL_SIZE: '2' });
   // Twenty requests at once for each connection are let in.
   const owners = await inTens(
     Array.from({ length: 45 }, (_, index) => `owner-${index}@example.com`),

@@ -13,7 +13,7 @@ import {
   sendGridRefusal,
   startSendGrid,
 } from './sendgrid.js';
-import { createDatabase, type ServiceProcess, sharedSecrets, spawnService } from './service.js';
+import { createDatabase, type Service, sharedSecrets, startService } from './service.js';
 import {
   oneTimePasswordInSms,
   startVonage,
@@ -134,7 +134,7 @@ export const smsFaults: Fault<VonageSms>[] = [
 ];
 
 /** What the log says of the messages of a channel that were not accepted. */
-function reasons({ output }: ServiceProcess, channel: 'email' | 'sms'): string[] {
+function reasons({ output }: Service, channel: 'email' | 'sms'): string[] {
   return output()
     .split('\n')
     .filter((line) => line.includes('message not accepted'))
@@ -144,7 +144,7 @@ function reasons({ output }: ServiceProcess, channel: 'email' | 'sms'): string[]
 }
 
 /** The reasons of both channels, when so many have been read of the log: it arrives behind the answer. */
-export async function reasonsOfBoth(service: ServiceProcess, count: number): Promise<string[]> {
+export async function reasonsOfBoth(service: Service, count: number): Promise<string[]> {
   const both = () => [...reasons(service, 'email'), ...reasons(service, 'sms')];
   for (const deadline = performance.now() + 5_000; both().length < count; await delay(10))
     assert.ok(performance.now() < deadline, `${both().length} of ${count} reasons are in the log`);
@@ -159,7 +159,7 @@ interface Channel<Body> {
   oneTimePasswordIn(request: StubRequest<Body>): string;
 }
 
-/** Starts both providers, and a service in a process of its own, so that its log can be read. */
+/** Starts both providers, and a service whose log can be read. */
 export async function startFaulty() {
   const sendGrid = await startSendGrid();
   const vonage = await startVonage();
@@ -169,8 +169,9 @@ export async function startFaulty() {
     ...vonageEnvironment(vonage),
     DATABASE_URL: await createDatabase(),
     APP_URL: 'https://app.example.com',
+    LOG_LEVEL: 'warn',
   };
-  const service = await spawnService(environment);
+  const service = await startService(environment);
 
   /** Waits for the log, which comes another way than the answer. */
   async function logged(channel: 'email' | 'sms', expected: RegExp): Promise<void> {

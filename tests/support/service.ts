@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type SQL, sql } from 'drizzle-orm';
 import pg from 'pg';
 import { type App, createApp } from '../../src/app/app.js';
+import { createLogger } from '../../src/app/logger.js';
 import { readConfig } from '../../src/config/load.js';
 import { subscribers } from '../../src/domain/events/subscribers.js';
 import { createServer } from '../../src/http/server.js';
@@ -21,6 +22,8 @@ const main = join(root, 'dist/main.js');
 export interface Service {
   url: string;
   app: App;
+  /** what it has logged: nothing unless `LOG_LEVEL` says so */
+  output(): string;
   stop(): Promise<void>;
 }
 
@@ -73,14 +76,16 @@ export async function startService(environment: Record<string, string> = {}): Pr
     ...(environment.DATABASE_URL ? {} : { DATABASE_URL: await createDatabase() }),
     ...environment,
   });
-  const create = () => createApp(config, subscribers);
+  let output = '';
+  const log = createLogger(config, { write: (line) => void (output += line) });
+  const create = () => createApp(config, subscribers, log);
   const app = await (config.databaseUrl?.startsWith('postgres') ? create() : compiledOnce(create));
   const server = await createServer(app);
   const url = await server.listen();
   let stopped: Promise<void> | undefined;
   const stop = () => (stopped ??= server.close());
   after(stop);
-  return { url, app, stop };
+  return { url, app, output: () => output, stop };
 }
 
 export interface ServiceProcess {
