@@ -1,14 +1,14 @@
 /** Fault 1: the service is killed in the middle of signing people up. */
 import assert from 'node:assert/strict';
 import { experiment, full } from '../support/experiment.js';
-import { startReplicas } from '../support/replicas.js';
+import { spawnReplicas } from '../support/replicas.js';
 import { spawnService } from '../support/service.js';
 import { lookForSignUps, startSignUps } from '../support/sign-up-load.js';
 
 const [kills, signUps] = full ? [10, 5_000] : [1, 60];
 
 experiment(1, `kill -9 of one of two replicas, ${kills} times, while people sign up`, [], async (found) => {
-  const { both, environment, query } = await startReplicas();
+  const { both, environment, query } = await spawnReplicas();
   const services = [...both];
   const load = startSignUps(
     both.map(({ url }) => url),

@@ -9,7 +9,7 @@ import { experiment } from '../support/experiment.js';
 import { startHaproxy } from '../support/haproxy.js';
 import { caller, password, signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
-import { startReplicas } from '../support/replicas.js';
+import { spawnReplicas } from '../support/replicas.js';
 import { root } from '../support/root.js';
 import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
 import { lookForSignUps, startSignUps } from '../support/sign-up-load.js';
@@ -22,7 +22,7 @@ const requests = 10_000;
 const seenMilliseconds = 2_000;
 
 experiment(8, 'SIGTERM and rolling restart behind haproxy, 5 times, as in production', ['haproxy'], async (found) => {
-  const { both, environment, query } = await startReplicas({
+  const { both, environment, query } = await spawnReplicas({
     NODE_ENV: 'production',
     BCRYPT_COST: '10',
     DELIVERY_OUTBOX: 'true',

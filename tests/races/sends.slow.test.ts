@@ -20,9 +20,9 @@ const environment = {
   DATABASE_POOL_SIZE: '30',
   LOG_LEVEL: 'silent',
 };
-const processes = await Promise.all([spawnService(environment), spawnService(environment)]);
-/** Lets time pass, and is asked where nothing is raced. */
+/** One of the two, in this process. It also lets time pass, and is asked where nothing is raced. */
 const inside = await startService(environment);
+const processes = [inside, await spawnService(environment)] as const;
 const anonymous = caller(inside);
 
 beforeEach(async () => {
@@ -139,7 +139,7 @@ describe('numbers of one prefix', () => {
     Array.from({ length: howMany }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
 
   test('get 20 messages in an hour, however many are asked for; strangers are told nothing of it', async () => {
-    const own = await Promise.all([spawnService(environment), spawnService(environment)]);
+    const own = [await startService(environment), await spawnService(environment)] as const;
     const owners = await insertPeople(
       inside,
       numbers('+1202555', 200).map((phone) => ({ phone })),
@@ -154,7 +154,8 @@ describe('numbers of one prefix', () => {
       assert.equal((await arrivals(vonage, expected)).length, expected);
     }
     // They stop when what goes on in the background is done.
-    assert.deepEqual(await Promise.all(own.map((service) => service.kill('SIGTERM'))), [0, 0]);
+    await own[0].stop();
+    assert.equal(await own[1].kill('SIGTERM'), 0);
     assert.equal(vonage.requests.length, 40);
   });
 
@@ -193,7 +194,7 @@ describe('numbers of one prefix', () => {
 
 test('one client gets SENDS_PER_HOUR through, to whatever addresses and by whichever process', async () => {
   const limited = await Promise.all([
-    spawnService({ ...environment, SENDS_PER_HOUR: '20' }),
+    startService({ ...environment, SENDS_PER_HOUR: '20' }),
     spawnService({ ...environment, SENDS_PER_HOUR: '20' }),
   ]);
   const emails = Array.from({ length: 60 }, (_, index) => `someone-${index}@example.com`);

@@ -13,7 +13,7 @@ import {
   sendGridRefusal,
   startSendGrid,
 } from './sendgrid.js';
-import { createDatabase, type Service, sharedSecrets, startService } from './service.js';
+import { createDatabase, type LoggedService, sharedSecrets, startService } from './service.js';
 import {
   oneTimePasswordInSms,
   startVonage,
@@ -134,7 +134,7 @@ export const smsFaults: Fault<VonageSms>[] = [
 ];
 
 /** What the log says of the messages of a channel that were not accepted. */
-function reasons({ output }: Service, channel: 'email' | 'sms'): string[] {
+function reasons({ output }: LoggedService, channel: 'email' | 'sms'): string[] {
   return output()
     .split('\n')
     .filter((line) => line.includes('message not accepted'))
@@ -144,7 +144,7 @@ function reasons({ output }: Service, channel: 'email' | 'sms'): string[] {
 }
 
 /** The reasons of both channels, when so many have been read of the log: it arrives behind the answer. */
-export async function reasonsOfBoth(service: Service, count: number): Promise<string[]> {
+export async function reasonsOfBoth(service: LoggedService, count: number): Promise<string[]> {
   const both = () => [...reasons(service, 'email'), ...reasons(service, 'sms')];
   for (const deadline = performance.now() + 5_000; both().length < count; await delay(10))
     assert.ok(performance.now() < deadline, `${both().length} of ${count} reasons are in the log`);

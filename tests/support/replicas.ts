@@ -1,13 +1,24 @@
-/** Two processes of the built service over one PostgreSQL, and many requests released together over both. */
+/** Two processes of the service over one PostgreSQL, and many requests released together over both. */
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
 import pg from 'pg';
 import { openTestDatabase } from './database.js';
-import { advance, createDatabase, type Service, type ServiceProcess, sharedSecrets, spawnService } from './service.js';
+import {
+  advance,
+  createDatabase,
+  type LoggedService,
+  type Service,
+  type ServiceProcess,
+  sharedSecrets,
+  spawnService,
+  startService,
+} from './service.js';
 
-export interface Replicas {
+type Replica = Pick<LoggedService, 'url' | 'output'>;
+
+export interface Replicas<Each extends Replica = Replica> {
   /** The two processes. */
-  both: readonly [ServiceProcess, ServiceProcess];
+  both: readonly [Each, Each];
   environment: Record<string, string>;
   /** Asks the database itself, past the service. */
   // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
@@ -16,11 +27,22 @@ export interface Replicas {
   advance(seconds: number): Promise<void>;
 }
 
+/** Starts two replicas: one in the process of the test, which costs less, and one in a process of its own. */
 export async function startReplicas(environment: Record<string, string> = {}): Promise<Replicas> {
-  const url = environment.DATABASE_URL ?? (await createDatabase());
-  const shared = { ...sharedSecrets(), DATABASE_URL: url, ...environment };
-  const [first, second] = await Promise.all([spawnService(shared), spawnService(shared)]);
-  return { both: [first, second], environment: shared, ...(await connect(url)) };
+  const shared = await shareDatabase(environment);
+  const both = await Promise.all([startService({ LOG_LEVEL: 'warn', ...shared }), spawnService(shared)]);
+  return { both, environment: shared, ...(await connect(shared.DATABASE_URL)) };
+}
+
+/** Starts two replicas in processes of their own, which can be killed. */
+export async function spawnReplicas(environment: Record<string, string> = {}): Promise<Replicas<ServiceProcess>> {
+  const shared = await shareDatabase(environment);
+  const both = await Promise.all([spawnService(shared), spawnService(shared)]);
+  return { both, environment: shared, ...(await connect(shared.DATABASE_URL)) };
+}
+
+async function shareDatabase(environment: Record<string, string>) {
+  return { ...sharedSecrets(), DATABASE_URL: environment.DATABASE_URL ?? (await createDatabase()), ...environment };
 }
 
 /** A connection of the test's own to the database of a service; closed after the tests of this file. */
@@ -40,7 +62,7 @@ export async function connect(url: string): Promise<Pick<Replicas, 'query' | 'ad
 export async function atOnce<T>(
   { both }: Pick<Replicas, 'both'>,
   count: number,
-  request: (service: ServiceProcess, index: number) => Promise<T>,
+  request: (service: Replica, index: number) => Promise<T>,
 ): Promise<T[]> {
   const answers = await Promise.all(
     Array.from({ length: count }, (_, index) => insist(() => request(both[index % 2]!, index))),

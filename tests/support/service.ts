@@ -22,9 +22,12 @@ const main = join(root, 'dist/main.js');
 export interface Service {
   url: string;
   app: App;
+  stop(): Promise<void>;
+}
+
+export interface LoggedService extends Service {
   /** what it has logged: nothing unless `LOG_LEVEL` says so */
   output(): string;
-  stop(): Promise<void>;
 }
 
 /** Quick hashes, and no limit per client: every request of a test comes from one. Tests of a limit set it. */
@@ -69,7 +72,7 @@ export function temporaryFolder(): string {
 }
 
 /** Starts the service in this process, on a database of its own unless `DATABASE_URL` names one (`memory:` for the embedded one); stopped after the tests of this file. */
-export async function startService(environment: Record<string, string> = {}): Promise<Service> {
+export async function startService(environment: Record<string, string> = {}): Promise<LoggedService> {
   const config = readConfig({
     ...testEnvironment,
     DATA_DIR: temporaryFolder(),
