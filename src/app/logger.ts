@@ -11,7 +11,10 @@ export const currentRequest = new AsyncLocalStorage<{ requestId: string }>();
  * Makes a logger that adds the ids of the request and of the trace to each line.
  * @param destination takes the lines; the standard output by default
  */
-export function createLogger(config: Pick<Config, 'logLevel'>, destination: DestinationStream = pino.destination()): Logger {
+export function createLogger(
+  config: Pick<Config, 'logLevel'>,
+  destination: DestinationStream = pino.destination(),
+): Logger {
   const options = {
     level: config.logLevel,
     serializers: { err: describeError },
