@@ -80,7 +80,11 @@ export async function startService(environment: Record<string, string> = {}): Pr
     ...environment,
   });
   let output = '';
-  const log = createLogger(config, { write: (line) => void (output += line) });
+  const log = createLogger(config, {
+    write(line) {
+      output += line;
+    },
+  });
   const create = () => createApp(config, subscribers, log);
   const app = await (config.databaseUrl?.startsWith('postgres') ? create() : compiledOnce(create));
   const server = await createServer(app);

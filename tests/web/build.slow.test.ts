@@ -55,7 +55,9 @@ test('a build step runs if its output is missing or if the content of a source h
   let times = 0;
   const step = async () => {
     const made = { root: folder, stamp: join(folder, 'step/.made-of'), inputs: ['source'] };
-    await whenStale(made, async () => void (times += 1));
+    await whenStale(made, async () => {
+      times += 1;
+    });
     return times;
   };
   writeFileSync(source, 'one');
