@@ -57,12 +57,16 @@ const maxWaitingEvents = 1_000;
 function createAuditTrail(db: Database, log: Logger, inBackground: EventDispatcher['inBackground']) {
   let waiting: NewAuditEvent[] = [];
   let skipDelay = new AbortController();
+  let lastWrite: Promise<void> = Promise.resolve();
   const write = async () => {
     await delay(auditDelayMilliseconds, undefined, { signal: skipDelay.signal }).catch(() => {});
     skipDelay = new AbortController();
+    // Two batches at once would give a later attempt the smaller id.
+    await lastWrite.catch(() => {});
     const events = waiting;
     waiting = [];
-    await insertAuditEvents(db, events);
+    lastWrite = insertAuditEvents(db, events);
+    await lastWrite;
   };
   return {
     record(event: NewAuditEvent) {
