@@ -215,7 +215,7 @@ export function operations(service: { url: string }, options: RequestOptions = {
 
 /** Whose account it is, by default the caller's, and what proves the caller. */
 interface Proof {
-  id?: string;
+  id?: string | null | undefined;
   currentPassword?: string;
 }
 
