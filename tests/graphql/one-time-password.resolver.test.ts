@@ -4,9 +4,9 @@ import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { expectError, expectMember, expectWait, outbox } from '../support/client.js';
 import {
+  byAddress,
   type Caller,
   caller,
-  idOfAddress,
   insertPeople,
   insertPerson,
   issueOneTimePassword,
@@ -16,7 +16,6 @@ import {
   person,
   signIn,
   signUp,
-  verifyUnsent,
 } from '../support/people.js';
 import { advance, clear, countRows, createDatabase, rows, sharedSecrets, startService } from '../support/service.js';
 
@@ -48,11 +47,9 @@ beforeEach(async () => {
   await clear(service);
 });
 
-const computeTokenId = (address: string) => idOfAddress(service, address);
-const makeCode = (address: string, purpose?: Purpose) =>
-  issueOneTimePassword(service, computeTokenId(address), purpose);
+const { tokenOf, makeCode, verifyAddress } = byAddress(service);
 const check = (address: string, code: string, purpose?: Purpose) =>
-  anonymous.checkOneTimePassword(computeTokenId(address), code, purpose);
+  anonymous.checkOneTimePassword(tokenOf(address), code, purpose);
 
 async function expectWrong(address: string, code: string, purpose?: Purpose, what?: string): Promise<void> {
   expectMember(await check(address, code, purpose), 'InvalidOneTimePasswordError', what);
@@ -85,7 +82,7 @@ function assertInTenMinutes(instant: string): void {
 const unproving: Record<string, () => Promise<unknown>> = {
   'that stands unverified beside a verified one': async () => {
     const alice = await insertPerson(service, { email, phone });
-    await verifyUnsent(service, alice, alice.phoneToken);
+    await verifyAddress(alice, phone);
   },
   'of an inactive user': async () => {
     await insertPerson(service, { email, hasPassword: true, verified: true });
@@ -107,7 +104,7 @@ describe('securityTokens', () => {
       [{ __typename: 'PhoneToken', id: alice.phoneToken, name: '+*********23', ...hidden }],
     ]);
     assert.deepEqual(await look(), before);
-    await verifyUnsent(service, alice, alice.emailToken);
+    await verifyAddress(alice, email);
     assert.deepEqual(await look(), before);
   });
 
@@ -139,9 +136,9 @@ describe('securityTokens', () => {
       [alice.phoneToken, null],
     ];
     for (const username of ['alice', 'ALICE', 'Ａlice']) assert.deepEqual(await shownFor(username), [byEmail, byPhone]);
-    await verifyUnsent(service, alice, alice.phoneToken);
+    await verifyAddress(alice, phone);
     assert.deepEqual(await shownFor('alice'), [byPhone]);
-    await verifyUnsent(service, alice, alice.emailToken);
+    await verifyAddress(alice, email);
     assert.deepEqual(await shownFor('alice'), [byEmail, byPhone]);
     await db.execute(sql`update users set is_active = false`);
     await insertPeople(service, [{ username: 'bob' }, { ...superuser, email: 'root@example.com' }]);
@@ -191,7 +188,7 @@ describe('securityTokens', () => {
 
   test('shows the owner also an address that does not prove them yet', async () => {
     const alice = await insertPerson(service, { username: 'alice', email, phone });
-    await verifyUnsent(service, alice, alice.phoneToken);
+    await verifyAddress(alice, phone);
     const shown = (await alice.securityTokens('alice')).map(({ id, verified }) => ({ id, verified }));
     assert.deepEqual(shown, [
       { id: alice.emailToken, verified: false },
@@ -209,7 +206,7 @@ describe('securityTokens', () => {
       await replaced.stop();
     }
     assert.equal(new Set(ids).size, 1);
-    assert.notEqual(ids[0], computeTokenId(email));
+    assert.notEqual(ids[0], tokenOf(email));
   });
 
   test('is limited per client address, at the top level, with the status of HTTP for it', async () => {
@@ -271,7 +268,7 @@ describe('sendOneTimePassword', () => {
 
   test('says when the one-time password expires, after ten minutes', async () => {
     await insertPerson(service, { email });
-    const sent = await anonymous.sendOneTimePassword(computeTokenId(email));
+    const sent = await anonymous.sendOneTimePassword(tokenOf(email));
     assertInTenMinutes(expectMember(sent, 'SendOneTimePasswordSuccess').expiresAt);
   });
 
@@ -280,7 +277,7 @@ describe('sendOneTimePassword', () => {
     const seen: string[] = [];
     for (const purpose of asked)
       for (let round = 0; round < 3; round += 1) {
-        const sent = await anonymous.sendOneTimePassword(computeTokenId(identifier), purpose);
+        const sent = await anonymous.sendOneTimePassword(tokenOf(identifier), purpose);
         const { expiresAt, retryAt, retryAfterSeconds = 0, message, ...rest } = sent;
         seen.push(JSON.stringify([rest, typeof expiresAt, typeof retryAt, Math.round(retryAfterSeconds / 10)]));
         if (round > 0) await advance(service, 30);
@@ -307,7 +304,7 @@ describe('sendOneTimePassword', () => {
 
   test('for VERIFICATION is for the signed-in owner alone', async () => {
     const [alice, bob, root] = await insertPeople(service, [{ email, phone }, { email: 'bob@example.com' }, superuser]);
-    for (const tokenId of [alice.emailToken, alice.phoneToken, computeTokenId(nobody)]) {
+    for (const tokenId of [alice.emailToken, alice.phoneToken, tokenOf(nobody)]) {
       await expectError(anonymous.sendOneTimePassword(tokenId, 'VERIFICATION'), 'UNAUTHENTICATED');
       for (const other of [bob, root])
         await expectError(other.sendOneTimePassword(tokenId, 'VERIFICATION'), 'FORBIDDEN');
@@ -346,7 +343,7 @@ describe('sendOneTimePassword', () => {
 
   test('sends no more than one in 30 s, 5 an hour and 10 a day of one token', async () => {
     await insertPerson(service, { email });
-    const tokenId = computeTokenId(email);
+    const tokenId = tokenOf(email);
     const day = 24 * 60 * 60;
     let sinceStart = 0;
     const pass = async (seconds: number) => {
@@ -394,7 +391,7 @@ describe('sendOneTimePassword', () => {
   test('of the owner that sends nothing does not count', async () => {
     const alice = await insertPerson(service, { email, verified: true });
     await alice.updateUser({ phone });
-    const tokenId = computeTokenId(phone);
+    const tokenId = tokenOf(phone);
     const told = (await service.app.outbox()).length;
     // A pending or added address proves nobody yet.
     for (let nth = 0; nth < 3; nth += 1)
@@ -405,7 +402,7 @@ describe('sendOneTimePassword', () => {
 
   test('is limited per client address, whatever the token', async () => {
     const client = limitedFrom('203.0.113.1');
-    const [first, second, third, fourth] = ['a', 'b', 'c', 'd'].map((name) => computeTokenId(`${name}@example.com`));
+    const [first, second, third, fourth] = ['a', 'b', 'c', 'd'].map((name) => tokenOf(`${name}@example.com`));
     for (const tokenId of [first!, second!, third!]) await client.sendOneTimePassword(tokenId);
     const refused = expectMember(await client.sendOneTimePassword(fourth!), 'TimeoutError');
     assert.equal(refused.failureCount, null);
@@ -428,7 +425,7 @@ describe('sendOneTimePassword', () => {
       assert.equal((await outbox(sparing)).length, messages);
     };
     for (const number of ['+12025550104', '+12025550105', '+12025550106'])
-      await sent(anyone.sendOneTimePassword(computeTokenId(number)), 0);
+      await sent(anyone.sendOneTimePassword(tokenOf(number)), 0);
     await sent(anyone.sendOneTimePassword(first.phoneToken), 1);
     await sent(second.sendOneTimePassword(second.phoneToken, 'VERIFICATION'), 2);
     // To a stranger the limit on real messages would tell that the number is somebody's.
@@ -458,7 +455,7 @@ describe('checkOneTimePassword', () => {
     test(`for AUTHENTICATION signs in by ${kind}`, async () => {
       const { id } = await insertPerson(service, { [kind]: address });
       const { securityToken, user, tokens } = await expectRight(address, await makeCode(address));
-      const fresh = { id: computeTokenId(address), verified: true, failureCount: 0, retryAt: null, expiresAt: null };
+      const fresh = { id: tokenOf(address), verified: true, failureCount: 0, retryAt: null, expiresAt: null };
       assert.deepEqual(securityToken, { ...securityToken, ...fresh });
       assert.deepEqual(user, { ...user, id, [`${kind}Verified`]: true });
       assert.deepEqual(tokens!.session.authenticationMethods, [`${kind.toUpperCase()}_ONE_TIME_PASSWORD`]);
@@ -560,7 +557,7 @@ describe('checkOneTimePassword', () => {
 
   test('never takes one for PASSWORD_RESET, even for its purpose, and counts the attempt', async () => {
     await insertPerson(service, { email });
-    const oneTimePassword = await receive(computeTokenId(email), 'PASSWORD_RESET');
+    const oneTimePassword = await receive(tokenOf(email), 'PASSWORD_RESET');
     assert.equal((await lastMessage(service)).subject, 'Reset your password');
     await expectWrong(email, oneTimePassword, 'PASSWORD_RESET');
     expectWait(await check(email, oneTimePassword, 'PASSWORD_RESET'), 1);
@@ -582,7 +579,7 @@ describe('checkOneTimePassword', () => {
     const unknown = await attempts(nobody);
     assert.deepEqual([unknown[0]!.code, unknown[1]!.code], ['INVALID_ONE_TIME_PASSWORD', 'TIMEOUT']);
     await insertPerson(service, { email, phone });
-    await anonymous.sendOneTimePassword(computeTokenId(email));
+    await anonymous.sendOneTimePassword(tokenOf(email));
     assert.deepEqual(await attempts(email), unknown);
     for (const [what, prepare] of Object.entries(unproving)) {
       await clear(service);
@@ -601,7 +598,7 @@ describe('checkOneTimePassword', () => {
   });
 
   test("does not take a one-time password that was sent before the address was anybody's", async () => {
-    await anonymous.sendOneTimePassword(computeTokenId(email));
+    await anonymous.sendOneTimePassword(tokenOf(email));
     const alice = await signUp(service, { email });
     assert.equal((await alice.me()).securityTokens[0]!.expiresAt, null);
     assert.deepEqual(await service.app.outbox(), []);
@@ -624,7 +621,7 @@ describe('checkOneTimePassword', () => {
 
   test('signs staff and superusers in by a verified address', async () => {
     await insertPerson(service, { ...superuser, email, verified: true });
-    const { user, tokens } = await expectRight(email, await receive(computeTokenId(email)));
+    const { user, tokens } = await expectRight(email, await receive(tokenOf(email)));
     assert.deepEqual([user.isSuperuser, user.hasUsablePassword], [true, true]);
     assert.notEqual(tokens, null);
   });
@@ -647,14 +644,14 @@ describe('verification', () => {
     );
     const recent = sql`select authenticated_at > now() - interval '1 minute' as recent from sessions`;
     assert.deepEqual(await rows(service, recent), [{ recent: true }]);
-    await verifyUnsent(service, alice, alice.phoneToken);
+    await verifyAddress(alice, phone);
     assert.equal((await alice.me()).phoneVerified, true);
   });
 
   test('keeps password and sessions, though it is the first proof', async () => {
     const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true });
     const other = await signIn(service, { username: 'alice', password });
-    await verifyUnsent(service, alice, alice.emailToken);
+    await verifyAddress(alice, email);
     assert.equal((await other.me()).hasUsablePassword, true);
     await signIn(service, { username: 'alice', password });
   });
@@ -663,7 +660,7 @@ describe('verification', () => {
     const [alice, bob] = await insertPeople(service, [{ email }, { username: 'bob' }]);
     const code = await makeCode(email, 'VERIFICATION');
     for (const guess of [code, 'wrong'])
-      for (const tokenId of [alice.emailToken, computeTokenId(nobody)]) {
+      for (const tokenId of [alice.emailToken, tokenOf(nobody)]) {
         await expectError(anonymous.checkOneTimePassword(tokenId, guess, 'VERIFICATION'), 'UNAUTHENTICATED');
         await expectError(bob.checkOneTimePassword(tokenId, guess, 'VERIFICATION'), 'FORBIDDEN');
       }
@@ -697,7 +694,7 @@ describe('verification', () => {
     const alice = await insertPerson(service, { email, phone, hasPassword: true });
     const others = { [email]: await makeCode(email), [phone]: await makeCode(phone) };
     const phones = await makeCode(phone, 'VERIFICATION');
-    await verifyUnsent(service, alice, alice.emailToken);
+    await verifyAddress(alice, email);
     for (const [address, code] of Object.entries(others)) await expectWrong(address, code);
     const verified = await alice.checkOneTimePassword(alice.phoneToken, phones, 'VERIFICATION');
     expectMember(verified, 'InvalidOneTimePasswordError');
@@ -753,7 +750,7 @@ describe('after a failure', () => {
   test('the wait has the cap and the lock of the configuration', async () => {
     assert.deepEqual([config.oneTimePassword.maxWaitSeconds, config.oneTimePassword.maxFailures], [3600, 100]);
     const stranger = caller(limited);
-    const tokenId = computeTokenId(email);
+    const tokenId = tokenOf(email);
     for (const [index, wait] of [1, 2, 4, 8, 10, 10, 86_400, 86_400].entries()) {
       expectMember(await stranger.checkOneTimePassword(tokenId, 'wrong'), 'InvalidOneTimePasswordError');
       expectWait(await stranger.checkOneTimePassword(tokenId, 'wrong'), index + 1, wait);
@@ -776,9 +773,9 @@ describe('generateOneTimePassword', () => {
   });
 
   const generate = async (by: Person, address: string, purpose?: Purpose) =>
-    expectMember(await by.generateOneTimePassword(computeTokenId(address), purpose), 'GenerateOneTimePasswordSuccess');
+    expectMember(await by.generateOneTimePassword(tokenOf(address), purpose), 'GenerateOneTimePasswordSuccess');
   const expectNotFound = async (address: string, purpose?: Purpose) =>
-    expectMember(await root.generateOneTimePassword(computeTokenId(address), purpose), 'NotFoundError');
+    expectMember(await root.generateOneTimePassword(tokenOf(address), purpose), 'NotFoundError');
 
   test('tells a superuser a one-time password, which is sent to nobody', async () => {
     const alice = await insertPerson(service, { email, phone });
@@ -801,7 +798,7 @@ describe('generateOneTimePassword', () => {
 
   test('is for superusers only, whatever the id', async () => {
     const [alice, staff] = await insertPeople(service, [{ email }, { username: 'staff', role: 'staff' }]);
-    for (const tokenId of [alice.emailToken, computeTokenId(nobody), 'made-up']) {
+    for (const tokenId of [alice.emailToken, tokenOf(nobody), 'made-up']) {
       await expectError(anonymous.generateOneTimePassword(tokenId), 'UNAUTHENTICATED');
       for (const by of [alice, staff]) await expectError(by.generateOneTimePassword(tokenId), 'FORBIDDEN', tokenId);
     }
@@ -810,7 +807,7 @@ describe('generateOneTimePassword', () => {
   test('finds no token where nobody has the address, nor one that does not prove its user', async () => {
     await expectNotFound(nobody);
     const alice = await insertPerson(service, { email, phone });
-    await verifyUnsent(service, alice, alice.phoneToken);
+    await verifyAddress(alice, phone);
     await expectNotFound(email);
     await db.execute(sql`update users set is_active = false where email is not null`);
     await expectNotFound(phone);
@@ -831,7 +828,7 @@ describe('generateOneTimePassword', () => {
     await root.updateUser({ email: 'root@a.test' });
     await generate(root, 'root@a.test', 'VERIFICATION');
     await advance(service, 601);
-    await expectError(root.generateOneTimePassword(computeTokenId('root@a.test'), 'VERIFICATION'), 'FORBIDDEN');
+    await expectError(root.generateOneTimePassword(tokenOf('root@a.test'), 'VERIFICATION'), 'FORBIDDEN');
     await generate(root, email, 'VERIFICATION');
   });
 });

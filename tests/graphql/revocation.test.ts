@@ -185,8 +185,7 @@ describe('revokeSession', () => {
   test("ends another of one's own sessions at once, and no other", async () => {
     const alice = await signUp(service, { username: 'alice' });
     const [lost, kept] = [await signIn(service, 'alice'), await signIn(service, 'alice')];
-    const revoked = await alice.as.revokeSession(lost.tokens.session.id);
-    assert.equal(revoked.__typename, 'RevokeSessionSuccess');
+    const revoked = expectMember(await alice.as.revokeSession(lost.tokens.session.id), 'RevokeSessionSuccess');
     assert.equal(revoked.session.id, lost.tokens.session.id);
     await assertDead(lost);
     await assertAlive(kept);
@@ -206,7 +205,7 @@ describe('revokeSession', () => {
     const ended = await signIn(service, 'bob');
     await ended.as.signOut();
     for (const id of [alice.tokens.session.id, nobodysId, ended.tokens.session.id, 'x', ''])
-      assert.equal((await bob.as.revokeSession(id)).__typename, 'NotFoundError', id);
+      expectMember(await bob.as.revokeSession(id), 'NotFoundError', id);
     await assertAlive(alice);
   });
 
@@ -214,9 +213,9 @@ describe('revokeSession', () => {
     const root = await makeSuperuser(service);
     const staff = await makeStaff(root);
     const alice = await signUp(service, { username: 'alice' });
-    assert.equal((await staff.as.revokeSession(alice.tokens.session.id)).__typename, 'NotFoundError');
+    expectMember(await staff.as.revokeSession(alice.tokens.session.id), 'NotFoundError');
     await assertAlive(alice);
-    assert.equal((await root.as.revokeSession(alice.tokens.session.id)).__typename, 'RevokeSessionSuccess');
+    expectMember(await root.as.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
     await assertDead(alice);
   });
 });
@@ -252,7 +251,7 @@ describe('revokeUserSessions', () => {
 
   test('finds nobody under a made-up id', async () => {
     const root = await makeSuperuser(service);
-    for (const id of [nobodysId, 'x']) assert.equal((await root.as.revokeUserSessions(id)).__typename, 'NotFoundError');
+    for (const id of [nobodysId, 'x']) expectMember(await root.as.revokeUserSessions(id), 'NotFoundError');
   });
 
   test('is forbidden to everybody else, whatever the id', async () => {

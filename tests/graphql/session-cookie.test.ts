@@ -226,8 +226,11 @@ describe('a page', () => {
       );
       assert.equal(codeOf(signUp), 'FORBIDDEN', origin);
     }
-    const bob = await operations(secure).createUser({ username: 'bob', password });
-    assert.equal(bob.__typename, 'CreateUserSuccess', 'nobody has taken the name');
+    expectMember(
+      await operations(secure).createUser({ username: 'bob', password }),
+      'CreateUserSuccess',
+      'nobody has taken the name',
+    );
     const alice = expectMember(
       await operations(secure).authenticate({ username: 'alice', password }),
       'AuthenticateSuccess',

@@ -4,18 +4,15 @@ import { beforeEach, describe, test } from 'node:test';
 import { expectError, expectMember, expectWait, issuesOf, outbox } from '../support/client.js';
 import type { OneTimePasswordPurpose, UpdateUserInput } from '../support/generated/graphql.js';
 import {
-  type Caller,
+  byAddress,
   caller,
-  idOfAddress,
   insertPeople,
   insertPerson,
-  makeOneTimePassword,
   type Person,
   password,
   signIn,
   signsIn,
   signUp,
-  verifyUnsent,
 } from '../support/people.js';
 import { advance, beginTransaction, clear, lockAwaited, startService } from '../support/service.js';
 
@@ -38,18 +35,7 @@ const addresses = [
 
 beforeEach(() => clear(service));
 
-const tokenOf = (address: string) => idOfAddress(service, address);
-
-const verifyAddress = (owner: Caller, address: string) => verifyUnsent(service, owner, tokenOf(address));
-
-const makeCode = (address: string, purpose?: OneTimePasswordPurpose) =>
-  makeOneTimePassword(service, tokenOf(address), purpose);
-
-const check = (by: Caller, address: string, code: string, purpose?: OneTimePasswordPurpose) =>
-  by.checkOneTimePassword(tokenOf(address), code, purpose);
-
-const reset = (address: string, oneTimePassword: string) =>
-  anonymous.resetPassword({ tokenId: tokenOf(address), oneTimePassword, newPassword });
+const { tokenOf, makeCode, check, resetBy, verifyAddress } = byAddress(service);
 
 async function update(by: Person, input: UpdateUserInput, proof?: Parameters<Person['updateUser']>[1]) {
   return expectMember(await by.updateUser(input, proof), 'UpdateUserSuccess').user;
@@ -217,7 +203,7 @@ describe('addresses', () => {
       for (const result of [
         await check(bob, old, codes.verification, 'VERIFICATION'),
         await check(anonymous, old, codes.authentication),
-        await reset(old, codes.reset),
+        await resetBy(old, codes.reset),
       ])
         assert.equal(result.__typename, 'InvalidOneTimePasswordError');
     });
@@ -256,7 +242,7 @@ describe('addresses', () => {
       assert.deepEqual(tokensOf(after), [[tokenOf(next), true]]);
       assert.equal(await countMessagesTo(old), told + 1, 'the old address is told');
       expectMember(await check(anonymous, old, late.code), 'InvalidOneTimePasswordError');
-      expectMember(await reset(old, late.reset), 'InvalidOneTimePasswordError');
+      expectMember(await resetBy(old, late.reset), 'InvalidOneTimePasswordError');
       await advance(service, 3600);
       await anonymous.sendOneTimePassword(tokenOf(old));
       assert.equal(await countMessagesTo(old), told + 1, 'the old address proves nobody any more');
@@ -618,7 +604,7 @@ describe('live one-time passwords', () => {
     const outcomes = new Set<string>();
     for (const { address, purpose, code } of live) {
       const by = purpose === 'VERIFICATION' ? alice : anonymous;
-      const tried = purpose === 'PASSWORD_RESET' ? reset(address, code) : check(by, address, code, purpose);
+      const tried = purpose === 'PASSWORD_RESET' ? resetBy(address, code) : check(by, address, code, purpose);
       outcomes.add(
         await tried.then(
           ({ __typename }) => __typename,
@@ -655,7 +641,7 @@ describe('live one-time passwords', () => {
   test('are void after a reset', async () => {
     await makeWorld();
     const live = await makeLive({ address: email, purpose: 'PASSWORD_RESET' });
-    expectMember(await reset(email, await makeCode(email, 'PASSWORD_RESET')), 'ResetPasswordSuccess');
+    expectMember(await resetBy(email, await makeCode(email, 'PASSWORD_RESET')), 'ResetPasswordSuccess');
     assert.deepEqual(await tryAll(live, newPassword), ['InvalidOneTimePasswordError']);
   });
 

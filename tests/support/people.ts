@@ -258,3 +258,20 @@ export async function verifyUnsent(service: Service, owner: Caller, tokenId: str
   const code = await issueOneTimePassword(service, tokenId, 'VERIFICATION');
   expectMember(await owner.checkOneTimePassword(tokenId, code, 'VERIFICATION'), 'CheckOneTimePasswordSuccess');
 }
+
+/** What people do by an address rather than by the id of its security token. */
+export function byAddress(service: Service) {
+  const anonymous = caller(service);
+  const tokenOf = (address: string) => idOfAddress(service, address);
+  return {
+    tokenOf,
+    makeCode: (address: string, purpose?: OneTimePasswordPurpose) =>
+      makeOneTimePassword(service, tokenOf(address), purpose),
+    check: (by: Caller, address: string, code: string, purpose?: OneTimePasswordPurpose) =>
+      by.checkOneTimePassword(tokenOf(address), code, purpose),
+    signInBy: (address: string, code: string) => anonymous.checkOneTimePassword(tokenOf(address), code),
+    resetBy: (address: string, oneTimePassword: string, newPassword = 'another horse battery') =>
+      anonymous.resetPassword({ tokenId: tokenOf(address), oneTimePassword, newPassword }),
+    verifyAddress: (owner: Caller, address: string) => verifyUnsent(service, owner, tokenOf(address)),
+  };
+}
