@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildSchema, parse, validate } from 'graphql';
 import { operations } from './support/client.js';
+import { password, type SignedIn, signUp } from './support/people.js';
 import { freePort } from './support/postgres.js';
 import { compiledFile, root } from './support/root.js';
 import { advance, type Service, startService } from './support/service.js';
-import { databaseSeconds, type Holder, resigned, signUp, whoIs } from './support/sessions.js';
+import { databaseSeconds, resigned, whoIs } from './support/sessions.js';
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const document = read('docs/sessions.md');
@@ -62,8 +63,8 @@ const examples = {
 for (const [name, { path, readId, anonymous }] of Object.entries(examples))
   describe(`the example for ${name}`, () => {
     let url: string;
-    let alice: Holder;
-    let bob: Holder;
+    let alice: SignedIn;
+    let bob: SignedIn;
     const ask = async (authorization?: string) => {
       const response = await fetch(`${url}${path}`, {
         headers: { 'apollo-require-preflight': 'true', ...(authorization !== undefined && { authorization }) },
@@ -72,17 +73,17 @@ for (const [name, { path, readId, anonymous }] of Object.entries(examples))
     };
 
     before(async () => {
-      bob = await signUp(service, { username: `${name.replace('-', '')}2` });
+      bob = await signUp(service, { username: `${name.replace('-', '')}2`, password });
       for (const seconds of [86_400, 3600]) {
         await advance(service, seconds, { keys: true });
         await service.app.keys.refresh();
       }
-      alice = await signUp(service, { username: name.replace('-', '') });
+      alice = await signUp(service, { username: name.replace('-', ''), password });
       url = await startExample(name);
     });
 
-    test('identifies the caller by the access token', async () => {
-      assert.deepEqual(await ask(`Bearer ${alice.tokens.accessToken}`), { status: 200, id: alice.user.id });
+    test('knows a caller by the access token', async () => {
+      assert.deepEqual(await ask(`Bearer ${alice.tokens.accessToken}`), { status: 200, id: alice.id });
     });
 
     test(`responds to an anonymous caller with ${anonymous}`, async () => {
@@ -108,14 +109,14 @@ for (const [name, { path, readId, anonymous }] of Object.entries(examples))
     test('accepts the token of a revoked session until it expires, unlike the API', async () => {
       await operations(service).signOut(alice.tokens.refreshToken);
       assert.equal(await whoIs(service, alice.tokens.accessToken), 'UNAUTHENTICATED');
-      assert.deepEqual(await ask(`Bearer ${alice.tokens.accessToken}`), { status: 200, id: alice.user.id });
+      assert.deepEqual(await ask(`Bearer ${alice.tokens.accessToken}`), { status: 200, id: alice.id });
     });
 
     test('accepts tokens of the keys before and after a rotation', async () => {
       const rotated = await resigned(service, bob.tokens.accessToken, {});
-      assert.notEqual(rotated.split('.')[0], bob.tokens.accessToken.split('.')[0], 'the token has another kid');
-      assert.deepEqual(await ask(`Bearer ${rotated}`), { status: 200, id: bob.user.id });
-      assert.deepEqual(await ask(`Bearer ${bob.tokens.accessToken}`), { status: 200, id: bob.user.id });
+      assert.notEqual(rotated.split('.')[0], bob.tokens.accessToken.split('.')[0], 'another kid');
+      assert.deepEqual(await ask(`Bearer ${rotated}`), { status: 200, id: bob.id });
+      assert.deepEqual(await ask(`Bearer ${bob.tokens.accessToken}`), { status: 200, id: bob.id });
     });
   });
 
@@ -128,7 +129,7 @@ test('the nginx request of docs/sessions.md returns 200 for a valid session and 
   assert.deepEqual(Object.keys(headers), ['Accept', 'Apollo-Require-Preflight']);
   const ask = async (authorization: string) =>
     (await fetch(`${service.url}/graphql${search}`, { headers: { ...headers, authorization } })).status;
-  const alice = await signUp(service, { username: 'nginx' });
+  const alice = await signUp(service, { username: 'nginx', password });
   assert.equal(await ask(`Bearer ${alice.tokens.accessToken}`), 200);
   assert.equal(await ask(`Bearer ${alice.tokens.refreshToken}`), 401);
   await operations(service).signOut(alice.tokens.refreshToken);

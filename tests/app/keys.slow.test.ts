@@ -2,18 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createRemoteJWKSet, errors, type JSONWebKeySet, type JWKSCacheInput, jwksCache, jwtVerify } from 'jose';
+import { password, signUp } from '../support/people.js';
 import { jwksOf, kidOf } from '../support/published-keys.js';
 import { advance, createDatabase, type Service, sharedSecrets, startService } from '../support/service.js';
-import {
-  databaseSeconds,
-  decodeJwt,
-  encodeJwt,
-  refreshed,
-  resigned,
-  signerOf,
-  signUp,
-  whoIs,
-} from '../support/sessions.js';
+import { databaseSeconds, decodeJwt, encodeJwt, refreshed, resigned, signerOf, whoIs } from '../support/sessions.js';
 
 const issuer = 'http://localhost:4000';
 const hour = 3600;
@@ -25,9 +17,9 @@ test('in days of rotations no token is refused before it expires, no key signs t
   const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase(), ACCESS_TOKEN_TTL_SECONDS: '300' };
   const [a, b] = [await startService(shared), await startService(shared)];
   const sessions = new Map<Service, string>();
-  const alice = await signUp(a, { username: 'alice' });
+  const alice = await signUp(a, { username: 'alice', password });
   sessions.set(a, alice.tokens.refreshToken);
-  sessions.set(b, (await signUp(b, { username: 'bob' })).tokens.refreshToken);
+  sessions.set(b, (await signUp(b, { username: 'bob', password })).tokens.refreshToken);
 
   const started = Date.now();
   let shifted = 0;

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
 import { jwksOf, kidOf } from '../support/published-keys.js';
 import { advance, createDatabase, sharedSecrets, startService } from '../support/service.js';
-import { decodeJwt, refreshed, signUp } from '../support/sessions.js';
+import { decodeJwt, refreshed } from '../support/sessions.js';
 
 const hour = 3600;
 const day = 24 * hour;
@@ -76,7 +77,7 @@ describe('the published keys', () => {
         typ: 'at+jwt',
         algorithms: metadata.id_token_signing_alg_values_supported,
       });
-      assert.equal(payload.sub, alice.user.id);
+      assert.equal(payload.sub, alice.id);
       assert.deepEqual(Object.keys(payload).sort(), [...metadata.claims_supported].sort());
     }
   });

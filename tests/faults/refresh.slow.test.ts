@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { operations } from '../support/client.js';
 import { assertGoesOn } from '../support/lost-answers.js';
+import { password, signUp } from '../support/people.js';
 import { createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
-import { signUp } from '../support/sessions.js';
 
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const survivor = await startService(shared);
@@ -14,7 +14,7 @@ test('a process killed at any moment of a refresh costs nobody the session', asy
   const outcomes = new Set<string>();
   for (const wait of [0, 2, 5, 10, 20]) {
     const people = await Promise.all(
-      Array.from({ length: 8 }, (_, n) => signUp(survivor, { username: `killed-at-${wait}-${n}` })),
+      Array.from({ length: 8 }, (_, n) => signUp(survivor, { username: `killed-at-${wait}-${n}`, password })),
     );
     const ours = await connections();
     const victim = await spawnService(shared);

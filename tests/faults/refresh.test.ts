@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { connect, createServer, type Server } from 'node:net';
 import { after, test } from 'node:test';
 import { assertGoesOn } from '../support/lost-answers.js';
+import { password, signUp } from '../support/people.js';
 import {
   advance,
   createDatabase,
@@ -11,13 +12,13 @@ import {
   spawnService,
   startService,
 } from '../support/service.js';
-import { assertRefreshRefused, refreshed, signUp, whoIs } from '../support/sessions.js';
+import { assertRefreshRefused, refreshed, whoIs } from '../support/sessions.js';
 
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const survivor = await startService(shared);
 
 test('a process killed when the rotation is committed and before it answers costs nobody the session', async () => {
-  const alice = await signUp(survivor, { username: 'killed-between' });
+  const alice = await signUp(survivor, { username: 'killed-between', password });
   let victim: ServiceProcess | undefined;
   // The database has committed when it says how many rows it has updated; that word never arrives.
   const database = await startProxy(new URL(shared.DATABASE_URL).port, {
@@ -44,7 +45,7 @@ test('a process killed when the rotation is committed and before it answers cost
 });
 
 test('an answer lost on the way costs nobody the session, be it lost again and again', async () => {
-  const alice = await signUp(survivor, { username: 'cut-off' });
+  const alice = await signUp(survivor, { username: 'cut-off', password });
   const line = await startProxy(new URL(survivor.url).port, { onAnswer: () => false });
   for (const _ of Array(3))
     await assert.rejects(refreshed({ url: `http://127.0.0.1:${line.port}` }, alice.tokens.refreshToken));
@@ -52,7 +53,7 @@ test('an answer lost on the way costs nobody the session, be it lost again and a
 });
 
 test('an answer lost for longer than ten seconds ends the session: it cannot be told from a copy', async () => {
-  const alice = await signUp(survivor, { username: 'cut-off-for-long' });
+  const alice = await signUp(survivor, { username: 'cut-off-for-long', password });
   const line = await startProxy(new URL(survivor.url).port, { onAnswer: () => false });
   await assert.rejects(refreshed({ url: `http://127.0.0.1:${line.port}` }, alice.tokens.refreshToken));
   await advance(survivor, 11);

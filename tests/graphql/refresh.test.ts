@@ -3,22 +3,16 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { sessions, storedNow } from '../../src/database/schema.js';
-import { expectMember, operations, outbox, send } from '../support/client.js';
+import { expectMember, lastMessageTo, operations, outbox, send } from '../support/client.js';
+import { makeSuperuser, password, type SignedIn, signIn, signUp, signUpVerified, verify } from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 import {
   assertRefreshRefused,
   codeOf,
   databaseSeconds,
   decodeJwt,
-  type Holder,
-  lastMessageTo,
-  makeSuperuser,
   refreshed,
   resigned,
-  signIn,
-  signUp,
-  signUpVerified,
-  verify,
   whoIs,
 } from '../support/sessions.js';
 
@@ -30,37 +24,37 @@ beforeEach(() => clear(service));
 
 describe('a refresh', () => {
   test('gives new tokens of the same session, and the next refresh is by the new one', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     const answer = expectMember(await anonymous.refreshSession(alice.tokens.refreshToken), 'RefreshSessionSuccess');
-    assert.equal(answer.user.id, alice.user.id);
+    assert.equal(answer.user.id, alice.id);
     const { tokens } = answer;
     assert.equal(tokens.session.id, alice.tokens.session.id);
     assert.equal(tokens.session.current, true);
     assert.notEqual(tokens.refreshToken, alice.tokens.refreshToken);
     assert.match(tokens.refreshToken!, /^frt_[\w-]{86}$/);
-    assert.equal(await whoIs(service, tokens.accessToken), alice.user.id);
+    assert.equal(await whoIs(service, tokens.accessToken), alice.id);
     const next = await refreshed(service, tokens.refreshToken!);
     assert.equal(next.session.id, alice.tokens.session.id);
     assert.notEqual(next.refreshToken, tokens.refreshToken);
   });
 
   test('leaves the access token before it good until it expires', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     await refreshed(service, alice.tokens.refreshToken);
-    assert.equal(await whoIs(service, alice.tokens.accessToken), alice.user.id);
+    assert.equal(await whoIs(service, alice.tokens.accessToken), alice.id);
   });
 
   test('says the roles of now, and how and when its user has proved to be there', async () => {
     const root = await makeSuperuser(service);
     const alice = await signUpVerified(service, 'alice@example.com');
     const promote = 'mutation ($id: ID!) { updateUser(id: $id, input: { isStaff: true }) { __typename } }';
-    await send(service, promote, { id: alice.user.id }, { token: root.tokens.accessToken });
+    await send(service, promote, { id: alice.id }, { token: root.tokens.accessToken });
     const { header, payload } = decodeJwt((await refreshed(service, alice.tokens.refreshToken)).accessToken);
     const { iat, exp, auth_time, ...claims } = payload as Record<string, number>;
     assert.deepEqual(claims, {
       iss: 'http://localhost:4000',
       aud: 'http://localhost:4000',
-      sub: alice.user.id,
+      sub: alice.id,
       sid: alice.tokens.session.id,
       amr: ['pwd', 'otp'],
       roles: ['staff'],
@@ -81,7 +75,7 @@ describe('a refresh', () => {
   });
 
   test('does not mind an access token beside it that has expired', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     const expired = await resigned(service, alice.tokens.accessToken, { payload: { exp: 1 } });
     assert.equal(await whoIs(service, expired), 'UNAUTHENTICATED');
     expectMember(
@@ -93,15 +87,15 @@ describe('a refresh', () => {
 
 describe('a refresh token used again', () => {
   test('ends the session and everything made from it, and no other session', async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    const other = await signIn(service, 'alice');
+    const alice = await signUp(service, { username: 'alice', password });
+    const other = await signIn(service, { identifier: 'alice', password });
     const first = await refreshed(service, alice.tokens.refreshToken);
     const second = await refreshed(service, first.refreshToken);
     await assertRefreshRefused(service, alice.tokens.refreshToken);
     for (const { accessToken } of [alice.tokens, first, second])
       assert.equal(await whoIs(service, accessToken), 'UNAUTHENTICATED');
     for (const { refreshToken } of [second, first, alice.tokens]) await assertRefreshRefused(service, refreshToken);
-    assert.equal(await whoIs(service, other.tokens.accessToken), alice.user.id);
+    assert.equal(await whoIs(service, other.tokens.accessToken), alice.id);
     await refreshed(service, other.tokens.refreshToken);
   });
 
@@ -123,9 +117,8 @@ describe('a refresh token used again', () => {
   });
 
   test('is told by SMS where the phone is all that is proved', async () => {
-    const alice = await signUp(service, { phone: '+12025550123' });
-    const [{ id }] = alice.user.securityTokens;
-    await verify(service, alice, id, '+12025550123');
+    const alice = await signUp(service, { phone: '+12025550123', password });
+    await verify(service, alice, alice.phoneToken);
     await refreshed(service, (await refreshed(service, alice.tokens.refreshToken)).refreshToken);
     await assertRefreshRefused(service, alice.tokens.refreshToken);
     const { channel, text } = await lastMessageTo(service, '+12025550123');
@@ -134,7 +127,7 @@ describe('a refresh token used again', () => {
   });
 
   test('is not told to an address that nobody has proved', async () => {
-    const alice = await signUp(service, { email: 'alice@example.com', phone: '+12025550123' });
+    const alice = await signUp(service, { email: 'alice@example.com', phone: '+12025550123', password });
     await refreshed(service, (await refreshed(service, alice.tokens.refreshToken)).refreshToken);
     await assertRefreshRefused(service, alice.tokens.refreshToken);
     assert.equal(await whoIs(service, alice.tokens.accessToken), 'UNAUTHENTICATED');
@@ -149,14 +142,14 @@ describe('a refresh token used again', () => {
       const again = await refreshed(service, alice.tokens.refreshToken);
       assert.equal(again.refreshToken, first.refreshToken);
       assert.equal(again.refreshTokenExpiresAt, first.refreshTokenExpiresAt);
-      assert.equal(await whoIs(service, again.accessToken), alice.user.id);
+      assert.equal(await whoIs(service, again.accessToken), alice.id);
     }
     await refreshed(service, first.refreshToken);
     assert.equal((await outbox(service)).length, messages, 'nobody is told of it');
   });
 
   test('ends the session once its successor was used, be it at once', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     const first = await refreshed(service, alice.tokens.refreshToken);
     const second = await refreshed(service, first.refreshToken);
     await assertRefreshRefused(service, alice.tokens.refreshToken);
@@ -168,7 +161,7 @@ describe('a refresh token used again', () => {
       [9, true],
       [11, false],
     ] as const) {
-      const alice = await signUp(service, { username: `alice${seconds}` });
+      const alice = await signUp(service, { username: `alice${seconds}`, password });
       const first = await refreshed(service, alice.tokens.refreshToken);
       await advance(service, seconds);
       const again = await anonymous.refreshSession(alice.tokens.refreshToken);
@@ -179,7 +172,7 @@ describe('a refresh token used again', () => {
   });
 
   test('does not win more time by being used again', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     await refreshed(service, alice.tokens.refreshToken);
     await advance(service, 6);
     await refreshed(service, alice.tokens.refreshToken);
@@ -189,17 +182,17 @@ describe('a refresh token used again', () => {
 
   test('ends the session from two and three rotations ago', async () => {
     for (const ago of [2, 3]) {
-      const alice = await signUp(service, { username: `alice${ago}` });
+      const alice = await signUp(service, { username: `alice${ago}`, password });
       const given = [alice.tokens];
-      while (given.length < 4) given.push(await refreshed(service, given.at(-1).refreshToken));
-      await assertRefreshRefused(service, given.at(-1 - ago).refreshToken, `${ago} rotations ago`);
-      await assertRefreshRefused(service, given.at(-1).refreshToken, 'the current one');
+      while (given.length < 4) given.push(await refreshed(service, given.at(-1)!.refreshToken));
+      await assertRefreshRefused(service, given.at(-1 - ago)!.refreshToken, `${ago} rotations ago`);
+      await assertRefreshRefused(service, given.at(-1)!.refreshToken, 'the current one');
     }
   });
 
   test('does not end the session when it is not one that was given out', async () => {
     const alice = await signUpVerified(service, 'alice@example.com');
-    const bob = await signUp(service, { username: 'bob' });
+    const bob = await signUp(service, { username: 'bob', password });
     const messages = (await outbox(service)).length;
     const good: string = alice.tokens.refreshToken;
     const bytes = (token: string) => Buffer.from(token.slice(4), 'base64url');
@@ -229,7 +222,7 @@ describe('a refresh token used again', () => {
       'an access token': alice.tokens.accessToken,
     };
     for (const [about, token] of Object.entries(tampered)) await assertRefreshRefused(service, token, about);
-    assert.equal(await whoIs(service, alice.tokens.accessToken), alice.user.id);
+    assert.equal(await whoIs(service, alice.tokens.accessToken), alice.id);
     await refreshed(service, good);
     assert.equal((await outbox(service)).length, messages, 'nobody is told of it');
   });
@@ -237,7 +230,7 @@ describe('a refresh token used again', () => {
 
 describe('a session', () => {
   test('that is not used for fourteen days ends, and a second before it does not', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     const { refreshTokenExpiresAt, session } = alice.tokens;
     assert.equal(Date.parse(refreshTokenExpiresAt) - Date.parse(session.createdAt), 14 * day * 1000);
     await advance(service, 14 * day - 1);
@@ -248,17 +241,17 @@ describe('a session', () => {
   });
 
   test('is also used by its access tokens', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     const accessToken = await lasting(alice.tokens);
     await advance(service, 13 * day);
-    assert.equal(await whoIs(service, accessToken), alice.user.id);
+    assert.equal(await whoIs(service, accessToken), alice.id);
     await outbox(service);
     await advance(service, 14 * day - 1);
     await refreshed(service, alice.tokens.refreshToken);
   });
 
   test('ends after thirty days however much it is used, and not a second before', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     const end = Date.parse(alice.tokens.session.expiresAt);
     assert.equal(end - Date.parse(alice.tokens.session.createdAt), 30 * day * 1000);
     let { tokens } = alice;
@@ -268,7 +261,7 @@ describe('a session', () => {
     }
     assert.equal(tokens.refreshTokenExpiresAt, tokens.session.expiresAt, 'never later than the session itself');
     await advance(service, 10 * day - 1);
-    assert.equal(await whoIs(service, await lasting(tokens)), alice.user.id);
+    assert.equal(await whoIs(service, await lasting(tokens)), alice.id);
     tokens = await refreshed(service, tokens.refreshToken);
     await advance(service, 2);
     assert.equal(await whoIs(service, await lasting(tokens)), 'UNAUTHENTICATED');
@@ -286,12 +279,12 @@ describe('a session', () => {
 
   test('does not survive its user being deactivated, also when they are active again', async () => {
     const root = await makeSuperuser(service);
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     const setActive = (isActive: boolean) =>
       send(
         service,
         'mutation ($id: ID!, $isActive: Boolean!) { updateUser(id: $id, input: { isActive: $isActive }) { __typename ... on UpdateUserSuccess { user { isActive } } } }',
-        { id: alice.user.id, isActive },
+        { id: alice.id, isActive },
         { token: root.tokens.accessToken },
       );
     assert.equal((await setActive(false)).data.updateUser.user.isActive, false);
@@ -303,7 +296,7 @@ describe('a session', () => {
   });
 
   test('does not survive its user', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     await send(service, 'mutation { deleteUser { __typename } }', {}, { token: alice.tokens.accessToken });
     await assertRefreshRefused(service, alice.tokens.refreshToken);
     assert.equal(await whoIs(service, alice.tokens.accessToken), 'UNAUTHENTICATED');
@@ -312,17 +305,17 @@ describe('a session', () => {
 
 describe('an access token', () => {
   test('is taken until a second before it expires, and not a second after', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     const expiring = async (seconds: number) =>
       resigned(service, alice.tokens.accessToken, { payload: { exp: (await databaseSeconds(service)) + seconds } });
     // The seconds are whole and the clock goes on: two ahead is at least one.
-    assert.equal(await whoIs(service, await expiring(2)), alice.user.id);
+    assert.equal(await whoIs(service, await expiring(2)), alice.id);
     assert.equal(await whoIs(service, await expiring(-1)), 'UNAUTHENTICATED');
     assert.equal(await whoIs(service, await expiring(0)), 'UNAUTHENTICATED');
   });
 
   test('lives as long as its answer says', async () => {
-    const { tokens } = await signUp(service, { username: 'alice' });
+    const { tokens } = await signUp(service, { username: 'alice', password });
     const { exp, iat } = decodeJwt(tokens.accessToken).payload as Record<string, number>;
     assert.equal(exp! * 1000, Date.parse(tokens.accessTokenExpiresAt));
     assert.equal(iat, Math.floor(Date.parse(tokens.session.createdAt) / 1000));
@@ -335,7 +328,7 @@ describe('a recent authentication', () => {
       [599, 'DeleteUserSuccess'],
       [601, 'InvalidCredentialsError'],
     ] as const) {
-      const alice = await signUp(service, { username: `alice${seconds}` });
+      const alice = await signUp(service, { username: `alice${seconds}`, password });
       await advance(service, seconds);
       const { accessToken } = await refreshed(service, alice.tokens.refreshToken);
       const { data } = await send(
@@ -351,13 +344,13 @@ describe('a recent authentication', () => {
 
 describe('lastUsedAt', () => {
   test('is written when the last time was a minute ago: not at 59 seconds, at 61', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await signUp(service, { username: 'alice', password });
     /** Uses the session, and reads when the database says that it was used before and after. */
     const useAfter = async (seconds: number) => {
       const { db } = service.app;
       await db.update(sessions).set({ lastUsedAt: sql`${storedNow} - make_interval(secs => ${seconds})` });
       const [before] = await db.select({ lastUsedAt: sessions.lastUsedAt }).from(sessions);
-      await alice.as.me();
+      await alice.me();
       // The kept messages are shown when the work in the background is done.
       await service.app.outbox();
       const [after] = await db.select({ lastUsedAt: sessions.lastUsedAt }).from(sessions);
@@ -370,6 +363,6 @@ describe('lastUsedAt', () => {
 });
 
 /** Its access token, with another hour to live. */
-async function lasting({ accessToken }: Holder['tokens']): Promise<string> {
+async function lasting({ accessToken }: SignedIn['tokens']): Promise<string> {
   return resigned(service, accessToken, { payload: { exp: (await databaseSeconds(service)) + 3600 } });
 }

@@ -6,24 +6,28 @@ import { join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { expectMember, operations, outbox, send } from '../support/client.js';
-import { root } from '../support/root.js';
-import { advance, clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
+import { expectError, expectMember, oneTimePasswordSentTo, operations, outbox, send } from '../support/client.js';
 import {
-  assertRefreshRefused,
-  codeOf,
-  databaseSeconds,
-  type Holder,
-  lastMessageTo,
-  makeSuperuser,
+  insertPeople,
+  insertPerson,
+  type Person,
   password,
-  refreshed,
-  resigned,
+  type SignedIn,
   signIn,
   signUp,
   signUpVerified,
-  whoIs,
-} from '../support/sessions.js';
+} from '../support/people.js';
+import { root } from '../support/root.js';
+import {
+  advance,
+  clear,
+  countRows,
+  createDatabase,
+  sharedSecrets,
+  spawnService,
+  startService,
+} from '../support/service.js';
+import { assertRefreshRefused, databaseSeconds, refreshed, resigned, whoIs } from '../support/sessions.js';
 
 const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const service = await startService({ ...environment, TRUST_PROXY: '127.0.0.1,198.51.100.0/24' });
@@ -34,8 +38,8 @@ beforeEach(() => clear(service));
 
 describe('signOut', () => {
   test('ends the session of the refresh token, once', async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    const other = await signIn(service, 'alice');
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+    const other = await signIn(service, { identifier: 'alice', password });
     assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: true });
     await assertDead(alice);
     assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: false });
@@ -43,7 +47,7 @@ describe('signOut', () => {
   });
 
   test('ends the session of a refresh token that is spent', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     const next = await refreshed(service, alice.tokens.refreshToken);
     await advance(service, 60);
     assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: true });
@@ -51,18 +55,20 @@ describe('signOut', () => {
   });
 
   test('ends the session of the access token, also of one that has expired', async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    assert.deepEqual(await alice.as.signOut(), { signedOut: true });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+    assert.deepEqual(await alice.signOut(), { signedOut: true });
     await assertDead(alice);
-    const again = await signIn(service, 'alice');
+    const again = await signIn(service, { identifier: 'alice', password });
     const expired = await resigned(service, again.tokens.accessToken, { payload: { exp: 1 } });
     assert.deepEqual(await operations(service, { token: expired }).signOut(), { signedOut: true });
     await assertDead(again);
   });
 
   test('ends no session by an access token that is forged', async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    const bob = await signUp(service, { username: 'bob' });
+    const [alice, bob] = await insertPeople(service, [
+      { username: 'alice', hasPassword: true },
+      { username: 'bob', hasPassword: true },
+    ]);
     const [header, payload] = alice.tokens.accessToken.split('.');
     const { accessToken } = alice.tokens;
     const foreign = await resigned(service, accessToken, { payload: { exp: 1, aud: 'https://other.example.com' } });
@@ -73,20 +79,20 @@ describe('signOut', () => {
 
   test('says that there was nothing to end where there was nothing', async () => {
     assert.deepEqual(await anonymous.signOut(), { signedOut: false });
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const made of ['', 'x', 'frt_made-up', alice.tokens.accessToken, `${alice.tokens.refreshToken}x`])
       assert.deepEqual(await anonymous.signOut(made), { signedOut: false }, made);
     await assertAlive(alice);
   });
 
   test('takes an expired bearer in every way of writing the operation', async () => {
-    const alice = await signUp(service, { username: 'alice' });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const document of [
       'mutation { __typename signOut { signedOut } }',
       'mutation { ... { signOut { signedOut } } }',
       'mutation { ...F } fragment F on Mutation { bye: signOut { signedOut } }',
     ]) {
-      const holder = await signIn(service, 'alice');
+      const holder = await signIn(service, { identifier: 'alice', password });
       const token = await resigned(service, holder.tokens.accessToken, { payload: { exp: 1 } });
       assert.equal((await send(service, document, {}, { token })).errors, undefined, document);
       await assertDead(holder);
@@ -95,34 +101,34 @@ describe('signOut', () => {
   });
 
   test('ends the session that the argument names and no other, also where that one is over', async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    const other = await signIn(service, 'alice');
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+    const other = await signIn(service, { identifier: 'alice', password });
     for (const signedOut of [true, false])
-      assert.deepEqual(await alice.as.signOut(other.tokens.refreshToken), { signedOut });
-    assert.deepEqual(await alice.as.signOut('frt_made-up'), { signedOut: false });
+      assert.deepEqual(await alice.signOut(other.tokens.refreshToken), { signedOut });
+    assert.deepEqual(await alice.signOut('frt_made-up'), { signedOut: false });
     await assertAlive(alice);
   });
 });
 
 describe('User.sessions', () => {
   test('shows each device by its user agent and address, the one used last first', async () => {
-    const phone = await signUp(service, { username: 'alice' }, from('Phone/1', '203.0.113.7'));
-    const laptop = await signIn(service, 'alice', from('Laptop/2', '2001:db8::7'));
+    const phone = await signUp(service, { username: 'alice', password }, from('Phone/1', '203.0.113.7'));
+    const laptop = await signIn(service, { identifier: 'alice', password }, from('Laptop/2', '2001:db8::7'));
     await operations(service, { token: phone.tokens.accessToken }).signOut();
     await advance(service, 61);
-    const tablet = await signIn(service, 'alice', from('Tablet/3', '203.0.113.8, 198.51.100.77'));
-    await laptop.as.me();
+    const tablet = await signIn(
+      service,
+      { identifier: 'alice', password },
+      from('Tablet/3', '203.0.113.8, 198.51.100.77'),
+    );
+    await laptop.me();
     await outbox(service);
-    const shown = (await tablet.as.sessions()).map((session: Record<string, unknown>) => [
-      session.userAgent,
-      session.ipAddress,
-      session.current,
-    ]);
+    const shown = (await tablet.sessions()).map(({ userAgent, ipAddress, current }) => [userAgent, ipAddress, current]);
     assert.deepEqual(shown, [
       ['Laptop/2', '2001:db8::7', false],
       ['Tablet/3', '203.0.113.8', true],
     ]);
-    const [first] = await laptop.as.sessions();
+    const [first] = await laptop.sessions();
     assert.deepEqual([first!.id, first!.current], [laptop.tokens.session.id, true]);
     assert.deepEqual(first!.authenticationMethods, ['PASSWORD']);
     assert.ok(first!.lastUsedAt >= first!.createdAt);
@@ -130,10 +136,10 @@ describe('User.sessions', () => {
 
   test('shows the address of a proxy that is not trusted, not the one that it names', async () => {
     const strict = await startService({ ...environment });
-    const alice = await signUp(strict, { username: 'alice' }, from('Phone/1', '203.0.113.7'));
+    const alice = await signUp(strict, { username: 'alice', password }, from('Phone/1', '203.0.113.7'));
     assert.equal(alice.tokens.session.ipAddress, '127.0.0.1');
     // The leftmost is whatever the client says: the first from the right that is no proxy of ours counts.
-    const bob = await signUp(service, { username: 'bob' }, from('Phone/1', '192.0.2.1, 203.0.113.7'));
+    const bob = await signUp(service, { username: 'bob', password }, from('Phone/1', '192.0.2.1, 203.0.113.7'));
     assert.equal(bob.tokens.session.ipAddress, '203.0.113.7');
   });
 
@@ -146,13 +152,17 @@ describe('User.sessions', () => {
       ['unknown', undefined],
       ['999.1.1.1', undefined],
     ].entries()) {
-      const { tokens } = await signUp(service, { username: `alice${index}` }, from('Phone/1', forwardedFor!));
+      const { tokens } = await signUp(service, { username: `alice${index}`, password }, from('Phone/1', forwardedFor!));
       if (shown !== undefined) assert.equal(tokens.session.ipAddress, shown, forwardedFor);
     }
   });
 
   test('keeps 512 characters of a user agent, and null where there is none', async () => {
-    const alice = await signUp(service, { username: 'alice' }, { headers: { 'user-agent': 'x'.repeat(2000) } });
+    const alice = await signUp(
+      service,
+      { username: 'alice', password },
+      { headers: { 'user-agent': 'x'.repeat(2000) } },
+    );
     assert.equal(alice.tokens.session.userAgent, 'x'.repeat(512));
     const query =
       'mutation { createUser(input: { username: "bob" }) { ... on CreateUserSuccess { tokens { session { userAgent } } } } }';
@@ -161,18 +171,18 @@ describe('User.sessions', () => {
   });
 
   test('shows no session that has ended or run out', async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    const ended = await signIn(service, 'alice');
-    await ended.as.signOut();
-    assert.deepEqual(ids(await alice.as.sessions()), [alice.tokens.session.id]);
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+    const ended = await signIn(service, { identifier: 'alice', password });
+    await ended.signOut();
+    assert.deepEqual(ids(await alice.sessions()), [alice.tokens.session.id]);
     await advance(service, 14 * 86_400 + 1);
-    const back = await signIn(service, 'alice');
-    assert.deepEqual(ids(await back.as.sessions()), [back.tokens.session.id]);
+    const back = await signIn(service, { identifier: 'alice', password });
+    assert.deepEqual(ids(await back.sessions()), [back.tokens.session.id]);
   });
 
   test('marks as current the session that the answer opens or refreshes', async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    await signIn(service, 'alice');
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+    await signIn(service, { identifier: 'alice', password });
     const query =
       'mutation ($refreshToken: String) { refreshSession(refreshToken: $refreshToken) { ... on RefreshSessionSuccess { user { sessions { id current } } } } }';
     const { data } = await send(service, query, { refreshToken: alice.tokens.refreshToken });
@@ -183,9 +193,12 @@ describe('User.sessions', () => {
 
 describe('revokeSession', () => {
   test("ends another of one's own sessions at once, and no other", async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    const [lost, kept] = [await signIn(service, 'alice'), await signIn(service, 'alice')];
-    const revoked = expectMember(await alice.as.revokeSession(lost.tokens.session.id), 'RevokeSessionSuccess');
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+    const [lost, kept] = [
+      await signIn(service, { identifier: 'alice', password }),
+      await signIn(service, { identifier: 'alice', password }),
+    ];
+    const revoked = expectMember(await alice.revokeSession(lost.tokens.session.id), 'RevokeSessionSuccess');
     assert.equal(revoked.session.id, lost.tokens.session.id);
     await assertDead(lost);
     await assertAlive(kept);
@@ -193,91 +206,95 @@ describe('revokeSession', () => {
   });
 
   test('ends the one that asks', async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    const revoked = expectMember(await alice.as.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+    const revoked = expectMember(await alice.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
     assert.equal(revoked.session.current, true);
     await assertDead(alice);
   });
 
   test("finds nothing in another's session, a made-up one, one that has ended, and what is no id", async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    const bob = await signUp(service, { username: 'bob' });
-    const ended = await signIn(service, 'bob');
-    await ended.as.signOut();
+    const [alice, bob] = await insertPeople(service, [
+      { username: 'alice', hasPassword: true },
+      { username: 'bob', hasPassword: true },
+    ]);
+    const ended = await signIn(service, { identifier: 'bob', password });
+    await ended.signOut();
     for (const id of [alice.tokens.session.id, nobodysId, ended.tokens.session.id, 'x', ''])
-      expectMember(await bob.as.revokeSession(id), 'NotFoundError', id);
+      expectMember(await bob.revokeSession(id), 'NotFoundError', id);
     await assertAlive(alice);
   });
 
   test("ends anybody's for a superuser, and not for staff", async () => {
-    const root = await makeSuperuser(service);
-    const staff = await makeStaff(root);
-    const alice = await signUp(service, { username: 'alice' });
-    expectMember(await staff.as.revokeSession(alice.tokens.session.id), 'NotFoundError');
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+    const staff = await insertStaff();
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+    expectMember(await staff.revokeSession(alice.tokens.session.id), 'NotFoundError');
     await assertAlive(alice);
-    expectMember(await root.as.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
+    expectMember(await root.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
     await assertDead(alice);
   });
 });
 
 describe('revokeOtherSessions', () => {
   test("ends every session of one's own but the one that asks, and says how many", async () => {
-    const alice = await signUp(service, { username: 'alice' });
-    const bob = await signUp(service, { username: 'bob' });
-    const others = [await signIn(service, 'alice'), await signIn(service, 'alice')];
-    const gone = await signIn(service, 'alice');
-    await gone.as.signOut();
-    assert.deepEqual(await alice.as.revokeOtherSessions(), { revokedCount: 2 });
+    const [alice, bob] = await insertPeople(service, [
+      { username: 'alice', hasPassword: true },
+      { username: 'bob', hasPassword: true },
+    ]);
+    const others = [
+      await signIn(service, { identifier: 'alice', password }),
+      await signIn(service, { identifier: 'alice', password }),
+    ];
+    const gone = await signIn(service, { identifier: 'alice', password });
+    await gone.signOut();
+    assert.deepEqual(await alice.revokeOtherSessions(), { revokedCount: 2 });
     for (const other of others) await assertDead(other);
     await assertAlive(bob);
-    assert.deepEqual(await alice.as.revokeOtherSessions(), { revokedCount: 0 });
+    assert.deepEqual(await alice.revokeOtherSessions(), { revokedCount: 0 });
     await assertAlive(alice);
   });
 });
 
 describe('revokeUserSessions', () => {
   test('ends every session of a user for a superuser, and nobody else’s', async () => {
-    const root = await makeSuperuser(service);
-    const alice = await signUp(service, { username: 'alice' });
-    const more = await signIn(service, 'alice');
-    const bob = await signUp(service, { username: 'bob' });
-    const revoked = await root.as.revokeUserSessions(alice.user.id);
+    const [root, alice] = await insertPeople(service, [
+      { username: 'root', role: 'superuser' },
+      { username: 'alice', hasPassword: true },
+    ]);
+    const more = await signIn(service, { identifier: 'alice', password });
+    const bob = await insertPerson(service, { username: 'bob', hasPassword: true });
+    const revoked = await root.revokeUserSessions(alice.id);
     assert.deepEqual(revoked, { __typename: 'RevokeUserSessionsSuccess', revokedCount: 2 });
     await assertDead(alice);
     await assertDead(more);
     await assertAlive(bob);
-    assert.equal((await root.as.revokeUserSessions(alice.user.id)).revokedCount, 0);
+    assert.equal((await root.revokeUserSessions(alice.id)).revokedCount, 0);
   });
 
   test('finds nobody under a made-up id', async () => {
-    const root = await makeSuperuser(service);
-    for (const id of [nobodysId, 'x']) expectMember(await root.as.revokeUserSessions(id), 'NotFoundError');
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+    for (const id of [nobodysId, 'x']) expectMember(await root.revokeUserSessions(id), 'NotFoundError');
   });
 
   test('is forbidden to everybody else, whatever the id', async () => {
-    const root = await makeSuperuser(service);
-    const staff = await makeStaff(root);
-    const alice = await signUp(service, { username: 'alice' });
-    const query = 'mutation ($id: ID!) { revokeUserSessions(id: $id) { __typename } }';
-    for (const { tokens } of [staff, alice])
-      for (const id of [alice.user.id, root.user.id, nobodysId, 'x'])
-        assert.equal(codeOf(await send(service, query, { id }, { token: tokens.accessToken })), 'FORBIDDEN');
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+    const staff = await insertStaff();
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+    for (const by of [staff, alice])
+      for (const id of [alice.id, root.id, nobodysId, 'x']) await expectError(by.revokeUserSessions(id), 'FORBIDDEN');
     await assertAlive(alice);
     await assertAlive(root);
   });
 });
 
 test('nobody ends sessions without being signed in', async () => {
-  for (const field of [
-    `revokeSession(id: "${nobodysId}") { __typename }`,
-    'revokeOtherSessions { revokedCount }',
-    `revokeUserSessions(id: "${nobodysId}") { __typename }`,
-  ])
-    assert.equal(codeOf(await send(service, `mutation { ${field} }`)), 'UNAUTHENTICATED', field);
+  await expectError(anonymous.revokeSession(nobodysId), 'UNAUTHENTICATED');
+  await expectError(anonymous.revokeOtherSessions(), 'UNAUTHENTICATED');
+  await expectError(anonymous.revokeUserSessions(nobodysId), 'UNAUTHENTICATED');
 });
 
 test('who asks, and whether the session lives, is one round trip to the database', async () => {
-  const alice = await signUp(service, { username: 'alice' });
+  const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
   // What is still to be written in the background is none of its round trips.
   await service.app.outbox();
   const pool = (service.app.db as unknown as { $client: { query: (...args: unknown[]) => unknown } }).$client;
@@ -288,7 +305,7 @@ test('who asks, and whether the session lives, is one round trip to the database
     return query.apply(pool, args);
   };
   try {
-    assert.equal(await whoIs(service, alice.tokens.accessToken), alice.user.id);
+    assert.equal(await whoIs(service, alice.tokens.accessToken), alice.id);
   } finally {
     pool.query = query;
   }
@@ -296,15 +313,14 @@ test('who asks, and whether the session lives, is one round trip to the database
 });
 
 test('prune removes sessions that are over once they are a month old, and no other', async () => {
-  const count = async () =>
-    ((await service.app.db.execute('select from sessions')) as unknown as { rowCount: number }).rowCount;
+  const count = () => countRows(service, 'sessions');
   const prune = () =>
     promisify(execFile)(process.execPath, [join(root, 'dist/cli.js'), 'prune', '--json'], {
       env: { PATH: process.env.PATH, NODE_ENV: 'test', ...environment },
     });
-  const alice = await signUp(service, { username: 'alice' });
-  const ended = await signIn(service, 'alice');
-  await ended.as.signOut();
+  const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
+  const ended = await signIn(service, { identifier: 'alice', password });
+  await ended.signOut();
   await advance(service, 10 * 86_400);
   let { refreshToken } = await refreshed(service, alice.tokens.refreshToken);
   await advance(service, 10 * 86_400);
@@ -314,7 +330,7 @@ test('prune removes sessions that are over once they are a month old, and no oth
   assert.equal(await count(), 2, 'the one that has ended still tells where its user has signed in from');
   await refreshed(service, refreshToken);
   await advance(service, 20);
-  const young = await signIn(service, 'alice');
+  const young = await signIn(service, { identifier: 'alice', password });
   const { stdout } = await prune();
   assert.equal(JSON.parse(stdout).deleted.sessions, 2);
   assert.equal(await count(), 1);
@@ -323,62 +339,37 @@ test('prune removes sessions that are over once they are a month old, and no oth
 
 test('the end of a session is one line in the log, which holds no token', async () => {
   const logged = await spawnService({ ...environment, LOG_LEVEL: 'info' });
-  const root = await makeSuperuser(service);
+  const root = await insertPerson(service, { username: 'root', role: 'superuser' });
   const alice = await signUpVerified(service, 'alice@example.com');
-  const { id } = alice.user;
-  const asRoot = operations(logged, { token: root.tokens.accessToken });
-  const ask = (by: Holder, query: string, variables: Record<string, unknown> = {}) =>
-    send(logged, query, variables, { token: by.tokens.accessToken });
-  const byId = async (by: Holder, session: Holder) => {
-    await operations(logged, { token: by.tokens.accessToken }).revokeSession(session.tokens.session.id);
-  };
+  const { id } = alice;
+  const [byRoot, byAlice] = [root, alice].map(({ tokens }) => operations(logged, { token: tokens.accessToken }));
   const secrets: string[] = [];
-  const ends: Record<string, (session: Holder) => Promise<unknown>> = {
+  const ends: Record<string, (session: SignedIn) => Promise<unknown>> = {
     'signed out': (session) => operations(logged).signOut(session.tokens.refreshToken),
     'used again': async ({ tokens }) => {
       const { refreshToken } = await refreshed(logged, (await refreshed(logged, tokens.refreshToken)).refreshToken);
       secrets.push(refreshToken);
       await assertRefreshRefused(logged, tokens.refreshToken);
     },
-    revoked: (session) => byId(alice, session),
-    'revoked by a superuser': (session) => byId(root, session),
-    'the others revoked': () => operations(logged, { token: alice.tokens.accessToken }).revokeOtherSessions(),
-    'password changed': () =>
-      ask(
-        alice,
-        'mutation ($password: String!) { changePassword(input: { currentPassword: $password, newPassword: $password }) { __typename } }',
-        { password },
-      ),
-    'all revoked by a superuser': () => asRoot.revokeUserSessions(id),
-    'password set': () =>
-      ask(
-        root,
-        'mutation ($id: ID!, $password: String!) { setUserPassword(id: $id, newPassword: $password) { __typename } }',
-        {
-          id,
-          password,
-        },
-      ),
+    revoked: ({ tokens }) => byAlice!.revokeSession(tokens.session.id),
+    'revoked by a superuser': ({ tokens }) => byRoot!.revokeSession(tokens.session.id),
+    'the others revoked': () => byAlice!.revokeOtherSessions(),
+    'password changed': () => byAlice!.changePassword({ currentPassword: password, newPassword: password }),
+    'all revoked by a superuser': () => byRoot!.revokeUserSessions(id),
+    'password set': () => byRoot!.setUserPassword(id, password),
     'password reset': async () => {
-      const tokenId = alice.user.securityTokens[0].id;
-      await send(
-        logged,
-        `mutation { sendOneTimePassword(tokenId: "${tokenId}", purpose: PASSWORD_RESET) { __typename } }`,
-      );
-      const { oneTimePassword } = await lastMessageTo(logged, 'alice@example.com');
-      const input = { tokenId, oneTimePassword, newPassword: password };
-      await send(logged, 'mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { __typename } }', {
-        input,
-      });
+      const tokenId = alice.emailToken;
+      await operations(logged).sendOneTimePassword(tokenId, 'PASSWORD_RESET');
+      const oneTimePassword = await oneTimePasswordSentTo(logged, 'alice@example.com');
+      await operations(logged).resetPassword({ tokenId, oneTimePassword, newPassword: password });
     },
-    deactivated: () =>
-      ask(root, 'mutation ($id: ID!) { updateUser(id: $id, input: { isActive: false }) { __typename } }', { id }),
-    'activated again': () =>
-      ask(root, 'mutation ($id: ID!) { updateUser(id: $id, input: { isActive: true }) { __typename } }', { id }),
-    deleted: () => ask(root, 'mutation ($id: ID!) { deleteUser(id: $id) { __typename } }', { id }),
+    deactivated: () => byRoot!.updateUser({ isActive: false }, { id }),
+    'activated again': () => byRoot!.updateUser({ isActive: true }, { id }),
+    deleted: () => byRoot!.deleteUser({ id }),
   };
   for (const [about, end] of Object.entries(ends)) {
-    const ending = about === 'activated again' ? null : await signIn(service, 'alice@example.com');
+    const ending =
+      about === 'activated again' ? null : await signIn(service, { identifier: 'alice@example.com', password });
     if (ending) secrets.push(ending.tokens.accessToken, ending.tokens.refreshToken);
     const before = endsIn(logged.output()).length;
     await end(ending!);
@@ -387,29 +378,22 @@ test('the end of a session is one line in the log, which holds no token', async 
     for (let tries = 0; ending && linesSince().length === 0 && tries < 50; tries += 1) await delay(20);
     const lines = linesSince();
     assert.equal(lines.length, ending ? 1 : 0, `${about}: ${JSON.stringify(lines)}`);
-    if (ending) assert.equal(lines[0].subjectId, id, about);
+    if (ending) assert.equal(lines[0]!.subjectId, id, about);
   }
   assert.ok(secrets.length > 10);
   for (const secret of secrets) assert.equal(logged.output().includes(secret), false);
   assert.doesNotMatch(logged.output(), /frt_|eyJ/);
 });
 
-/** The lines of a log that tell of an end. */
-// biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
-function endsIn(log: string): any[] {
+/** What the log tells of the ends of sessions. */
+function endsIn(log: string): { subjectId: string }[] {
   return log
     .split('\n')
     .filter((line) => /"kind":"(SESSION_ENDED|REFRESH_TOKEN_REUSED)"/.test(line))
     .map((line) => JSON.parse(line).audit);
 }
 
-async function makeStaff(root: Holder): Promise<Holder> {
-  const staff = await signUp(service, { username: 'staff' });
-  const query = 'mutation ($id: ID!) { updateUser(id: $id, input: { isStaff: true }) { __typename } }';
-  const { data } = await send(service, query, { id: staff.user.id }, { token: root.tokens.accessToken });
-  assert.equal(data.updateUser.__typename, 'UpdateUserSuccess');
-  return staff;
-}
+const insertStaff = () => insertPerson(service, { username: 'staff', role: 'staff' });
 
 function from(userAgent: string, forwardedFor: string) {
   return { headers: { 'user-agent': userAgent, 'x-forwarded-for': forwardedFor } };
@@ -419,17 +403,17 @@ function ids(sessions: { id: string }[]): string[] {
   return sessions.map(({ id }) => id);
 }
 
-async function assertDead({ tokens }: Holder): Promise<void> {
+async function assertDead({ tokens }: Person): Promise<void> {
   assert.equal(await whoIs(service, tokens.accessToken), 'UNAUTHENTICATED');
   await assertRefreshRefused(service, tokens.refreshToken);
 }
 
 /** By its access token with more time to live, which spends nothing. */
-async function assertAlive({ user, tokens }: Holder): Promise<void> {
+async function assertAlive({ id, tokens }: Person): Promise<void> {
   const accessToken = await resigned(service, tokens.accessToken, {
     payload: { exp: (await databaseSeconds(service)) + 60 },
   });
-  assert.equal(await whoIs(service, accessToken), user.id);
+  assert.equal(await whoIs(service, accessToken), id);
 }
 
 /** A request with no header but what it needs; fetch names itself in every one. */

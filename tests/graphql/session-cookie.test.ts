@@ -1,9 +1,10 @@
 /** The refresh token in a cookie: its attributes, and whose pages may use it. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { type Answer, expectMember, operations, send } from '../support/client.js';
+import { type Answer, expectMember, lastMessageTo, operations, send } from '../support/client.js';
+import { password, signUp, verify } from '../support/people.js';
 import { advance, clear, createDatabase, type Service, sharedSecrets, startService } from '../support/service.js';
-import { assertRefreshRefused, codeOf, lastMessageTo, password, signUp, verify, whoIs } from '../support/sessions.js';
+import { assertRefreshRefused, codeOf, whoIs } from '../support/sessions.js';
 
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const service = await startService(shared);
@@ -60,9 +61,9 @@ describe('the cookie', () => {
 
   test('holds the refresh token of every operation that opens a session, whose answer has null in its place', async () => {
     const tokens = '{ tokens { accessToken refreshToken } }';
-    const owner = await signUp(service, { email: 'alice@example.com' });
-    const [{ id: tokenId }] = owner.user.securityTokens;
-    await verify(service, owner, tokenId, 'alice@example.com');
+    const owner = await signUp(service, { email: 'alice@example.com', password });
+    const tokenId = owner.emailToken;
+    await verify(service, owner, tokenId);
     const sendOneTimePassword = async (purpose: string) => {
       await advance(service, 60);
       await send(
@@ -110,7 +111,7 @@ describe('the cookie', () => {
   });
 
   test('takes over from a refresh token in the body, when asked to', async () => {
-    const { tokens } = await signUp(service, { username: 'alice' });
+    const { tokens } = await signUp(service, { username: 'alice', password });
     const variables = { refreshToken: tokens.refreshToken };
     const answer = await send(service, refreshSession, variables, { headers: inCookie });
     assert.equal(answer.data.refreshSession.tokens.refreshToken, null);
@@ -167,7 +168,7 @@ describe('signing out', () => {
   });
 
   test('sets no cookie where none came', async () => {
-    const { tokens } = await signUp(service, { username: 'alice' });
+    const { tokens } = await signUp(service, { username: 'alice', password });
     const answer = await send(service, signOut, {}, { token: tokens.accessToken });
     assert.deepEqual(answer.data, { signOut: { signedOut: true } });
     assert.equal(answer.headers.getSetCookie().length, 0);

@@ -1,21 +1,10 @@
 /** Two processes on one PostgreSQL: one successor however many ask for it, and what has ended is dead on both at once. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { operations, outbox, send } from '../support/client.js';
+import { lastMessageTo, operations, outbox, send } from '../support/client.js';
+import { makeSuperuser, password, type SignedIn, signIn, signUp, signUpVerified } from '../support/people.js';
 import { advance, clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
-import {
-  assertRefreshRefused,
-  type Holder,
-  type Json,
-  lastMessageTo,
-  makeSuperuser,
-  password,
-  refreshed,
-  signIn,
-  signUp,
-  signUpVerified,
-  whoIs,
-} from '../support/sessions.js';
+import { assertRefreshRefused, type Json, refreshed, whoIs } from '../support/sessions.js';
 
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 // One of the two, in this process. It also moves time, and knows the keys.
@@ -28,13 +17,13 @@ beforeEach(() => clear(service));
 describe('one refresh token at once', () => {
   test('fifty times gives one successor, and the session lives', async () => {
     for (const round of Array(5).keys()) {
-      const alice = await signUp(service, { username: `alice${round}` });
+      const alice = await signUp(service, { username: `alice${round}`, password });
       const answers = await Promise.all(
         Array.from({ length: 50 }, (_, n) => refreshed(n % 2 ? left : right, alice.tokens.refreshToken)),
       );
       assert.equal(new Set(answers.map(({ refreshToken }) => refreshToken)).size, 1);
-      for (const { accessToken } of answers.slice(0, 4)) assert.equal(await whoIs(left, accessToken), alice.user.id);
-      await refreshed(right, answers[0].refreshToken);
+      for (const { accessToken } of answers.slice(0, 4)) assert.equal(await whoIs(left, accessToken), alice.id);
+      await refreshed(right, answers[0]!.refreshToken);
     }
   });
 
@@ -54,7 +43,7 @@ describe('one refresh token at once', () => {
 
   test('and its successor, in whatever order they arrive, never give two tokens that live', async () => {
     for (const round of Array(10).keys()) {
-      const alice = await signUp(service, { username: `alice${round}` });
+      const alice = await signUp(service, { username: `alice${round}`, password });
       const first = await refreshed(left, alice.tokens.refreshToken);
       const answers = await Promise.all(
         Array.from({ length: 10 }, (_, n) =>
@@ -73,7 +62,7 @@ describe('one refresh token at once', () => {
 
   test('beside a sign-out never leaves a session that lives', async () => {
     for (const round of Array(10).keys()) {
-      const alice = await signUp(service, { username: `alice${round}` });
+      const alice = await signUp(service, { username: `alice${round}`, password });
       const [signedOut, ...answers] = await Promise.all([
         operations(right).signOut(alice.tokens.refreshToken),
         ...Array.from({ length: 10 }, (_, n) =>
@@ -102,7 +91,7 @@ describe('access and refresh tokens are dead at once on every replica after', ()
   }`;
   const deleteUser = 'mutation ($id: ID) { deleteUser(id: $id) { __typename } }';
   /** Ends the session by way of the left one; `another` is a session of the same user, `root` of a superuser. */
-  const ways: Record<string, (ending: Holder, another: Holder, root: Holder) => Promise<unknown>> = {
+  const ways: Record<string, (ending: SignedIn, another: SignedIn, root: SignedIn) => Promise<unknown>> = {
     'a sign-out by the refresh token': ({ tokens }) => operations(left).signOut(tokens.refreshToken),
     'a sign-out by the access token': ({ tokens }) => operations(left, { token: tokens.accessToken }).signOut(),
     'the use of a spent refresh token': async ({ tokens }) => {
@@ -112,15 +101,14 @@ describe('access and refresh tokens are dead at once on every replica after', ()
     revokeSession: (ending, another) =>
       operations(left, { token: another.tokens.accessToken }).revokeSession(ending.tokens.session.id),
     revokeOtherSessions: (_, another) => operations(left, { token: another.tokens.accessToken }).revokeOtherSessions(),
-    revokeUserSessions: ({ user }, _, root) =>
-      operations(left, { token: root.tokens.accessToken }).revokeUserSessions(user.id),
+    revokeUserSessions: ({ id }, _, root) =>
+      operations(left, { token: root.tokens.accessToken }).revokeUserSessions(id),
     'a change of password': (_, another) => asked(changePassword, another, { password }),
-    'a password set by a superuser': ({ user }, _, root) => asked(setUserPassword, root, { id: user.id, password }),
-    'a reset': async ({ user }) => {
-      const [{ id }] = user.securityTokens;
+    'a password set by a superuser': ({ id }, _, root) => asked(setUserPassword, root, { id, password }),
+    'a reset': async ({ account, emailToken: id }) => {
       await send(left, `mutation { sendOneTimePassword(tokenId: "${id}", purpose: PASSWORD_RESET) { __typename } }`);
       await outbox(left);
-      const { oneTimePassword } = await lastMessageTo(service, user.email);
+      const { oneTimePassword } = await lastMessageTo(service, account.email!);
       const answer = await send(
         left,
         'mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { __typename } }',
@@ -128,25 +116,24 @@ describe('access and refresh tokens are dead at once on every replica after', ()
       );
       assert.equal(answer.data?.resetPassword.__typename, 'ResetPasswordSuccess');
     },
-    'a deactivation': ({ user }, _, root) => asked(setActive, root, { id: user.id, isActive: false }),
-    'a deactivation that was taken back': async ({ user }, _, root) => {
-      await asked(setActive, root, { id: user.id, isActive: false });
-      await asked(setActive, root, { id: user.id, isActive: true });
+    'a deactivation': ({ id }, _, root) => asked(setActive, root, { id, isActive: false }),
+    'a deactivation that was taken back': async ({ id }, _, root) => {
+      await asked(setActive, root, { id, isActive: false });
+      await asked(setActive, root, { id, isActive: true });
     },
     "the user's own deletion": (_, another) => asked(deleteUser, another),
-    'a deletion by a superuser': ({ user }, _, root) => asked(deleteUser, root, { id: user.id }),
+    'a deletion by a superuser': ({ id }, _, root) => asked(deleteUser, root, { id }),
   };
 
   for (const [way, end] of Object.entries(ways))
     test(way, async () => {
       const root = await makeSuperuser(service);
-      const stranger = await signUp(service, { username: 'stranger' });
+      const stranger = await signUp(service, { username: 'stranger', password });
       const ending = await signUpVerified(service, 'alice@example.com');
-      const another = await signIn(service, 'alice@example.com');
+      const another = await signIn(service, { identifier: 'alice@example.com', password });
       const next = await refreshed(right, ending.tokens.refreshToken);
       for (const replica of replicas)
-        for (const { accessToken } of [ending.tokens, next])
-          assert.equal(await whoIs(replica, accessToken), ending.user.id);
+        for (const { accessToken } of [ending.tokens, next]) assert.equal(await whoIs(replica, accessToken), ending.id);
 
       await end(ending, another, root);
 
@@ -157,11 +144,11 @@ describe('access and refresh tokens are dead at once on every replica after', ()
       for (const replica of [right, left]) {
         await assertRefreshRefused(replica, next.refreshToken);
         await assertRefreshRefused(replica, ending.tokens.refreshToken);
-        assert.equal(await whoIs(replica, stranger.tokens.accessToken), stranger.user.id);
+        assert.equal(await whoIs(replica, stranger.tokens.accessToken), stranger.id);
       }
     });
 
-  async function asked(document: string, by: Holder, variables: Json = {}): Promise<void> {
+  async function asked(document: string, by: SignedIn, variables: Json = {}): Promise<void> {
     const answer = await send(left, document, variables, { token: by.tokens.accessToken });
     const [result] = Object.values(answer.data ?? {}) as { __typename: string }[];
     assert.match(result?.__typename ?? JSON.stringify(answer.errors), /Success$/);

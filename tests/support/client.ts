@@ -234,6 +234,13 @@ export async function outbox({ url }: { url: string }): Promise<OutboxEntry[]> {
   return (await response.json()) as OutboxEntry[];
 }
 
+/** The message sent last to the address. */
+export async function lastMessageTo(service: { url: string }, address: string): Promise<OutboxEntry> {
+  const message = (await outbox(service)).find(({ to }) => to === address);
+  assert.ok(message, `no message to ${address} was kept`);
+  return message;
+}
+
 /** The one-time password sent last to the address. */
 export async function oneTimePasswordSentTo(service: { url: string }, address: string): Promise<string> {
   const messages = await outbox(service);

@@ -1,12 +1,13 @@
 /** What a refresh whose answer was lost leaves to its owner. */
 import assert from 'node:assert/strict';
+import { type SignedIn } from './people.js';
 import type { Service } from './service.js';
-import { assertRefreshRefused, type Holder, refreshed, whoIs } from './sessions.js';
+import { assertRefreshRefused, refreshed, whoIs } from './sessions.js';
 
 /** By the token that nobody has had an answer to, asked on another replica; and only once. */
-export async function assertGoesOn(survivor: Service, { user, tokens }: Holder): Promise<void> {
+export async function assertGoesOn(survivor: Service, { id, tokens }: SignedIn): Promise<void> {
   const next = await refreshed(survivor, tokens.refreshToken);
-  assert.equal(await whoIs(survivor, next.accessToken), user.id);
+  assert.equal(await whoIs(survivor, next.accessToken), id);
   await refreshed(survivor, next.refreshToken);
   await assertRefreshRefused(survivor, tokens.refreshToken);
   await assertRefreshRefused(survivor, next.refreshToken);

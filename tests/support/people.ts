@@ -63,6 +63,13 @@ export async function signIn(service: Url, input: AuthenticateInput, options: Re
   return person(service, user, tokens, options);
 }
 
+/** Signs somebody up who then verifies the email. */
+export async function signUpVerified(service: Url, email: string, options: RequestOptions = {}): Promise<SignedIn> {
+  const owner = await signUp(service, { email, password }, options);
+  await verify(service, owner, owner.emailToken);
+  return owner;
+}
+
 /** Whether a sign-in is right. What is not right is told as wrong credentials. */
 export async function signsIn(service: Url, identifier: string, typed: string): Promise<boolean> {
   const result = await caller(service).authenticate({ identifier, password: typed });

@@ -1,100 +1,24 @@
-/** Sessions of the tests: who holds them, whether they live, and access tokens that are almost right. */
-import assert from 'node:assert/strict';
+/** Sessions of the tests: whether they live, and access tokens that are almost right. */
 import { webcrypto } from 'node:crypto';
-import { type Answer, operations, outbox, type RequestOptions, send } from './client.js';
-import type { Service } from './service.js';
+import { sql } from 'drizzle-orm';
+import { type Answer, expectMember, operations, send } from './client.js';
+import type { SessionAndTokensFragment } from './generated/graphql.js';
+import { rows, type Service } from './service.js';
 
 type Url = { url: string };
 
-export const password = 'correct horse battery';
-
-/** Somebody with a session: what the sign-up or sign-in answered, and the operations asked by its access token. */
-export interface Holder {
-  // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
-  user: any;
-  // biome-ignore lint/suspicious/noExplicitAny: likewise
-  tokens: any;
-  as: ReturnType<typeof operations>;
-}
-
-export async function signUp(
-  service: Url,
-  input: Record<string, unknown>,
-  options: RequestOptions = {},
-): Promise<Holder> {
-  return holder(service, await operations(service, options).createUser({ password, ...input }), options);
-}
-
-/** Opens one more session. */
-export async function signIn(service: Url, identifier: string, options: RequestOptions = {}): Promise<Holder> {
-  return holder(service, await operations(service, options).authenticate({ identifier, password }), options);
-}
-
-/** Signs somebody up who then proves the email address. */
-export async function signUpVerified(service: Url, email: string, options: RequestOptions = {}): Promise<Holder> {
-  const owner = await signUp(service, { email }, options);
-  const [{ id }] = owner.user.securityTokens;
-  await verify(service, owner, id, email);
-  return owner;
-}
-
-/** Proves to the service that the signed-in owner reads what is sent to the address. */
-export async function verify(service: Url, owner: Holder, tokenId: string, address: string): Promise<void> {
-  const options = { token: owner.tokens.accessToken };
-  const purpose = 'purpose: VERIFICATION';
-  await send(
-    service,
-    `mutation ($tokenId: ID!) { sendOneTimePassword(tokenId: $tokenId, ${purpose}) { __typename } }`,
-    { tokenId },
-    options,
-  );
-  const { oneTimePassword } = await lastMessageTo(service, address);
-  const { data } = await send(
-    service,
-    `mutation ($tokenId: ID!, $oneTimePassword: String!) {
-      checkOneTimePassword(tokenId: $tokenId, oneTimePassword: $oneTimePassword, ${purpose}) { __typename }
-    }`,
-    { tokenId, oneTimePassword },
-    options,
-  );
-  assert.equal(data.checkOneTimePassword.__typename, 'CheckOneTimePasswordSuccess');
-}
-
-/** Makes the first superuser, and signs in. */
-export async function makeSuperuser(service: Service, username = 'root'): Promise<Holder> {
-  const answer = await send(
-    service,
-    'mutation ($input: CreateSuperuserInput!) { createSuperuser(input: $input) { __typename } }',
-    { input: { username, password } },
-    { headers: { 'x-bootstrap-secret': service.app.bootstrapSecret! } },
-  );
-  assert.equal(answer.data?.createSuperuser.__typename, 'CreateSuperuserSuccess', JSON.stringify(answer.errors));
-  return signIn(service, username);
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: an answer of a sign-up or sign-in
-function holder(service: Url, answer: any, options: RequestOptions): Holder {
-  assert.ok(answer.tokens, JSON.stringify(answer));
-  const { user, tokens } = answer;
-  return { user, tokens, as: operations(service, { ...options, token: tokens.accessToken }) };
-}
-
-export async function lastMessageTo(service: Url, address: string) {
-  const message = (await outbox(service)).find(({ to }) => to === address);
-  assert.ok(message, `no message to ${address} was kept`);
-  return message;
-}
-
 /** Refreshes, and gives the new tokens. */
-export async function refreshed(service: Url, refreshToken: string): Promise<Holder['tokens']> {
-  const answer = await operations(service).refreshSession(refreshToken);
-  assert.equal(answer.__typename, 'RefreshSessionSuccess', JSON.stringify(answer));
-  return answer.tokens;
+export async function refreshed(
+  service: Url,
+  refreshToken: string,
+): Promise<SessionAndTokensFragment & { refreshToken: string }> {
+  const { tokens } = expectMember(await operations(service).refreshSession(refreshToken), 'RefreshSessionSuccess');
+  // It is null where a browser has it in a cookie.
+  return { ...tokens, refreshToken: tokens.refreshToken ?? '' };
 }
 
 export async function assertRefreshRefused(service: Url, refreshToken: string, about?: string): Promise<void> {
-  const answer = await operations(service).refreshSession(refreshToken);
-  assert.equal(answer.__typename, 'InvalidSessionError', about);
+  expectMember(await operations(service).refreshSession(refreshToken), 'InvalidSessionError', about);
 }
 
 /** The code of the top-level error that an answer consists of; undefined where it has none. */
@@ -109,13 +33,12 @@ export async function whoIs(service: Url, accessToken: string): Promise<string> 
 }
 
 /** By the clock that decides, in whole seconds. */
-export async function databaseSeconds({ app: { db } }: Service): Promise<number> {
-  const { rows } = (await db.execute(
-    'select floor(extract(epoch from statement_timestamp()))::int as now',
-  )) as unknown as {
-    rows: { now: number }[];
-  };
-  return rows[0]!.now;
+export async function databaseSeconds(service: Service): Promise<number> {
+  const [row] = await rows<{ now: number }>(
+    service,
+    sql`select floor(extract(epoch from statement_timestamp()))::int as now`,
+  );
+  return row!.now;
 }
 
 export type Json = Record<string, unknown>;

@@ -5,9 +5,9 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import type { BrowserContext, Page, Request } from 'playwright-core';
 import { openBrowser, skipWithoutBrowser } from '../support/browser.js';
 import { operations } from '../support/client.js';
+import { password } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
 import { clear, createDatabase, sharedSecrets, startService } from '../support/service.js';
-import { password } from '../support/sessions.js';
 
 // The site id.test has several origins, and the API is one of them. There is also another site.
 const [apiPort, pagePort] = [await freePort(), await freePort()];
