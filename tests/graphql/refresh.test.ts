@@ -4,7 +4,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { sessions, storedNow } from '../../src/database/schema.js';
 import { expectMember, lastMessageTo, operations, outbox, send } from '../support/client.js';
-import { makeSuperuser, password, type SignedIn, signIn, signUp, signUpVerified, verify } from '../support/people.js';
+import { insertPerson, password, type SignedIn, signIn, signUp, signUpVerified, verify } from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 import {
   assertRefreshRefused,
@@ -24,7 +24,7 @@ beforeEach(() => clear(service));
 
 describe('a refresh', () => {
   test('gives new tokens of the same session, and the next refresh is by the new one', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice' });
     const answer = expectMember(await anonymous.refreshSession(alice.tokens.refreshToken), 'RefreshSessionSuccess');
     assert.equal(answer.user.id, alice.id);
     const { tokens } = answer;
@@ -39,16 +39,15 @@ describe('a refresh', () => {
   });
 
   test('leaves the access token before it good until it expires', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice' });
     await refreshed(service, alice.tokens.refreshToken);
     assert.equal(await whoIs(service, alice.tokens.accessToken), alice.id);
   });
 
   test('says the roles of now, and how and when its user has proved to be there', async () => {
-    const root = await makeSuperuser(service);
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
     const alice = await signUpVerified(service, 'alice@example.com');
-    const promote = 'mutation ($id: ID!) { updateUser(id: $id, input: { isStaff: true }) { __typename } }';
-    await send(service, promote, { id: alice.id }, { token: root.tokens.accessToken });
+    await root.updateUser({ isStaff: true }, { id: alice.id });
     const { header, payload } = decodeJwt((await refreshed(service, alice.tokens.refreshToken)).accessToken);
     const { iat, exp, auth_time, ...claims } = payload as Record<string, number>;
     assert.deepEqual(claims, {
@@ -75,7 +74,7 @@ describe('a refresh', () => {
   });
 
   test('does not mind an access token beside it that has expired', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice' });
     const expired = await resigned(service, alice.tokens.accessToken, { payload: { exp: 1 } });
     assert.equal(await whoIs(service, expired), 'UNAUTHENTICATED');
     expectMember(
@@ -87,7 +86,7 @@ describe('a refresh', () => {
 
 describe('a refresh token used again', () => {
   test('ends the session and everything made from it, and no other session', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     const other = await signIn(service, { identifier: 'alice', password });
     const first = await refreshed(service, alice.tokens.refreshToken);
     const second = await refreshed(service, first.refreshToken);
@@ -149,7 +148,7 @@ describe('a refresh token used again', () => {
   });
 
   test('ends the session once its successor was used, be it at once', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice' });
     const first = await refreshed(service, alice.tokens.refreshToken);
     const second = await refreshed(service, first.refreshToken);
     await assertRefreshRefused(service, alice.tokens.refreshToken);
@@ -161,7 +160,7 @@ describe('a refresh token used again', () => {
       [9, true],
       [11, false],
     ] as const) {
-      const alice = await signUp(service, { username: `alice${seconds}`, password });
+      const alice = await insertPerson(service, { username: `alice${seconds}` });
       const first = await refreshed(service, alice.tokens.refreshToken);
       await advance(service, seconds);
       const again = await anonymous.refreshSession(alice.tokens.refreshToken);
@@ -172,7 +171,7 @@ describe('a refresh token used again', () => {
   });
 
   test('does not win more time by being used again', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice' });
     await refreshed(service, alice.tokens.refreshToken);
     await advance(service, 6);
     await refreshed(service, alice.tokens.refreshToken);
@@ -182,7 +181,7 @@ describe('a refresh token used again', () => {
 
   test('ends the session from two and three rotations ago', async () => {
     for (const ago of [2, 3]) {
-      const alice = await signUp(service, { username: `alice${ago}`, password });
+      const alice = await insertPerson(service, { username: `alice${ago}` });
       const given = [alice.tokens];
       while (given.length < 4) given.push(await refreshed(service, given.at(-1)!.refreshToken));
       await assertRefreshRefused(service, given.at(-1 - ago)!.refreshToken, `${ago} rotations ago`);
@@ -192,7 +191,7 @@ describe('a refresh token used again', () => {
 
   test('does not end the session when it is not one that was given out', async () => {
     const alice = await signUpVerified(service, 'alice@example.com');
-    const bob = await signUp(service, { username: 'bob', password });
+    const bob = await insertPerson(service, { username: 'bob' });
     const messages = (await outbox(service)).length;
     const good: string = alice.tokens.refreshToken;
     const bytes = (token: string) => Buffer.from(token.slice(4), 'base64url');
@@ -230,7 +229,7 @@ describe('a refresh token used again', () => {
 
 describe('a session', () => {
   test('that is not used for fourteen days ends, and a second before it does not', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await signUp(service, { username: 'alice' });
     const { refreshTokenExpiresAt, session } = alice.tokens;
     assert.equal(Date.parse(refreshTokenExpiresAt) - Date.parse(session.createdAt), 14 * day * 1000);
     await advance(service, 14 * day - 1);
@@ -241,7 +240,7 @@ describe('a session', () => {
   });
 
   test('is also used by its access tokens', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await signUp(service, { username: 'alice' });
     const accessToken = await lasting(alice.tokens);
     await advance(service, 13 * day);
     assert.equal(await whoIs(service, accessToken), alice.id);
@@ -251,7 +250,7 @@ describe('a session', () => {
   });
 
   test('ends after thirty days however much it is used, and not a second before', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await signUp(service, { username: 'alice' });
     const end = Date.parse(alice.tokens.session.expiresAt);
     assert.equal(end - Date.parse(alice.tokens.session.createdAt), 30 * day * 1000);
     let { tokens } = alice;
@@ -278,26 +277,19 @@ describe('a session', () => {
   });
 
   test('does not survive its user being deactivated, also when they are active again', async () => {
-    const root = await makeSuperuser(service);
-    const alice = await signUp(service, { username: 'alice', password });
-    const setActive = (isActive: boolean) =>
-      send(
-        service,
-        'mutation ($id: ID!, $isActive: Boolean!) { updateUser(id: $id, input: { isActive: $isActive }) { __typename ... on UpdateUserSuccess { user { isActive } } } }',
-        { id: alice.id, isActive },
-        { token: root.tokens.accessToken },
-      );
-    assert.equal((await setActive(false)).data.updateUser.user.isActive, false);
-    await assertRefreshRefused(service, alice.tokens.refreshToken);
-    assert.equal(await whoIs(service, alice.tokens.accessToken), 'UNAUTHENTICATED');
-    assert.equal((await setActive(true)).data.updateUser.user.isActive, true);
-    await assertRefreshRefused(service, alice.tokens.refreshToken);
-    assert.equal(await whoIs(service, alice.tokens.accessToken), 'UNAUTHENTICATED');
+    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+    const alice = await insertPerson(service, { username: 'alice' });
+    for (const isActive of [false, true]) {
+      const { user } = expectMember(await root.updateUser({ isActive }, { id: alice.id }), 'UpdateUserSuccess');
+      assert.equal(user.isActive, isActive);
+      await assertRefreshRefused(service, alice.tokens.refreshToken);
+      assert.equal(await alice.isSignedIn(), false);
+    }
   });
 
   test('does not survive its user', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
-    await send(service, 'mutation { deleteUser { __typename } }', {}, { token: alice.tokens.accessToken });
+    const alice = await insertPerson(service, { username: 'alice' });
+    expectMember(await alice.deleteUser(), 'DeleteUserSuccess');
     await assertRefreshRefused(service, alice.tokens.refreshToken);
     assert.equal(await whoIs(service, alice.tokens.accessToken), 'UNAUTHENTICATED');
   });
@@ -305,7 +297,7 @@ describe('a session', () => {
 
 describe('an access token', () => {
   test('is taken until a second before it expires, and not a second after', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice' });
     const expiring = async (seconds: number) =>
       resigned(service, alice.tokens.accessToken, { payload: { exp: (await databaseSeconds(service)) + seconds } });
     // The seconds are whole and the clock goes on: two ahead is at least one.
@@ -315,7 +307,7 @@ describe('an access token', () => {
   });
 
   test('lives as long as its answer says', async () => {
-    const { tokens } = await signUp(service, { username: 'alice', password });
+    const { tokens } = await signUp(service, { username: 'alice' });
     const { exp, iat } = decodeJwt(tokens.accessToken).payload as Record<string, number>;
     assert.equal(exp! * 1000, Date.parse(tokens.accessTokenExpiresAt));
     assert.equal(iat, Math.floor(Date.parse(tokens.session.createdAt) / 1000));
@@ -328,23 +320,17 @@ describe('a recent authentication', () => {
       [599, 'DeleteUserSuccess'],
       [601, 'InvalidCredentialsError'],
     ] as const) {
-      const alice = await signUp(service, { username: `alice${seconds}`, password });
+      const alice = await insertPerson(service, { username: `alice${seconds}` });
       await advance(service, seconds);
       const { accessToken } = await refreshed(service, alice.tokens.refreshToken);
-      const { data } = await send(
-        service,
-        'mutation { deleteUser { __typename ... on IdentityError { code } } }',
-        {},
-        { token: accessToken },
-      );
-      assert.equal(data.deleteUser.__typename, expected, `after ${seconds} s`);
+      expectMember(await operations(service, { token: accessToken }).deleteUser(), expected, `after ${seconds} s`);
     }
   });
 });
 
 describe('lastUsedAt', () => {
   test('is written when the last time was a minute ago: not at 59 seconds, at 61', async () => {
-    const alice = await signUp(service, { username: 'alice', password });
+    const alice = await insertPerson(service, { username: 'alice' });
     /** Uses the session, and reads when the database says that it was used before and after. */
     const useAfter = async (seconds: number) => {
       const { db } = service.app;
