@@ -9,7 +9,7 @@ import { acquireProcessLock } from '../../src/database/process-lock.js';
 import { outboxMessages } from '../../src/database/schema.js';
 import { expectMember } from '../support/client.js';
 import { cli, commands, quick, startCommands } from '../support/commands.js';
-import { caller, password, signUp } from '../support/people.js';
+import { caller, password, signsIn, signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
 import { compiledFile } from '../support/root.js';
 import { advance, createDatabase, sharedSecrets, startService, temporaryFolder } from '../support/service.js';
@@ -17,11 +17,6 @@ import { advance, createDatabase, sharedSecrets, startService, temporaryFolder }
 const { environment, service, run } = await startCommands();
 const anonymous = caller(service);
 const newPassword = 'another horse battery';
-
-async function signsIn(identifier: string, typed: string): Promise<boolean> {
-  const { __typename } = await anonymous.authenticate({ identifier, password: typed });
-  return __typename === 'AuthenticateSuccess';
-}
 
 /** Whoever has no password signs in by one that is set here. */
 async function signInAs(username: string) {
@@ -134,8 +129,8 @@ describe('flex-identity', { concurrency: 2 }, () => {
         assert.deepEqual(ended, { code: 0, stdout: `User ${person.id} has a new password.\n`, stderr: '' });
         assert.equal((await person.ask('{ me { id } }')).errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
         // With its spaces and all else that it holds, but for the line feed at its end.
-        assert.equal(await signsIn(identifier, spacious), true);
-        assert.equal(await signsIn(identifier, password), false);
+        assert.equal(await signsIn(service, identifier, spacious), true);
+        assert.equal(await signsIn(service, identifier, password), false);
       });
 
     test('exits with 65 where the rules refuse the password, or none is given', async () => {
@@ -151,7 +146,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
       }
       const withoutOne = await run(['set-password', 'refused']);
       assert.equal(withoutOne.code, 65);
-      assert.equal(await signsIn('refused', password), true);
+      assert.equal(await signsIn(service, 'refused', password), true);
     });
   });
 
@@ -220,7 +215,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
     assert.equal(code, 0, screen);
     assert.match(screen, /Superuser [0-9a-f-]{36} is there/);
     for (const part of [password, newPassword, 'horse', 'battery']) assert.ok(!screen.includes(part), screen);
-    assert.equal(await signsIn('typist', password), true);
+    assert.equal(await signsIn(service, 'typist', password), true);
   });
 
   test('create-superuser asks for nothing that it is given', async () => {
@@ -233,7 +228,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
     );
     assert.equal(code, 0, screen);
     assert.doesNotMatch(screen, /Username/);
-    assert.equal(await signsIn('typist@a.test', password), true);
+    assert.equal(await signsIn(service, 'typist@a.test', password), true);
   });
 
   test('set-password asks for the password', async () => {
@@ -247,7 +242,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
     );
     assert.equal(code, 0, screen);
     assert.ok(!screen.includes(newPassword));
-    assert.equal(await signsIn('forgetful', newPassword), true);
+    assert.equal(await signsIn(service, 'forgetful', newPassword), true);
   });
 
   test('whoever breaks it off has done nothing', async () => {

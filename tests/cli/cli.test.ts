@@ -7,7 +7,7 @@ import { outboxMessages } from '../../src/database/schema.js';
 import { expectMember } from '../support/client.js';
 import { commands, end, ready, start, startCommands } from '../support/commands.js';
 import { withClient } from '../support/django.js';
-import { caller, password, signUp } from '../support/people.js';
+import { caller, password, signsIn, signUp } from '../support/people.js';
 import { freePort } from '../support/postgres.js';
 import { root } from '../support/root.js';
 import { createDatabase } from '../support/service.js';
@@ -15,11 +15,6 @@ import { createDatabase } from '../support/service.js';
 const { environment, service, run } = await startCommands();
 const anonymous = caller(service);
 const newPassword = 'another horse battery';
-
-async function signsIn(identifier: string, typed: string): Promise<boolean> {
-  const { __typename } = await anonymous.authenticate({ identifier, password: typed });
-  return __typename === 'AuthenticateSuccess';
-}
 
 test('--help names every command, the exit codes and where it is configured', async () => {
   const { code, stdout } = await run(['--help'], {});
@@ -96,8 +91,8 @@ test('set-password sets the password of the user of an email, and ends the sessi
   assert.deepEqual(ended, { code: 0, stdout: `User ${person.id} has a new password.\n`, stderr: '' });
   assert.equal((await person.ask('{ me { id } }')).errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
   // With its spaces and all else that it holds, but for the line feed at its end.
-  assert.equal(await signsIn(identifier, spacious), true);
-  assert.equal(await signsIn(identifier, password), false);
+  assert.equal(await signsIn(service, identifier, spacious), true);
+  assert.equal(await signsIn(service, identifier, password), false);
 });
 
 test('unlock frees every address of the user of a username', async () => {

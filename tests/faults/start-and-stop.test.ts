@@ -1,24 +1,17 @@
 /** Starting on a database that is not for this version, and stopping in the middle of a request. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import pg from 'pg';
 import { operations, send } from '../support/client.js';
+import { holdLock } from '../support/locks.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, runToExit, sharedSecrets, spawnService } from '../support/service.js';
 
 test('told to end, the service takes no further request, answers the one under way and exits with 0', async () => {
   const DATABASE_URL = await createDatabase();
   const service = await spawnService({ ...sharedSecrets(), DATABASE_URL });
-  const holdUp = new pg.Client(DATABASE_URL);
-  await holdUp.connect();
-  await holdUp.query('begin; lock table users in exclusive mode');
+  const lock = await holdLock(DATABASE_URL, 'lock table users in exclusive mode');
   const signUp = operations(service).createUser({ username: 'alice' });
-  const { query } = await connect(DATABASE_URL);
-  while (
-    (await query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"))
-      .length === 0
-  )
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  await lock.awaited();
 
   service.process.kill('SIGTERM');
   const accepts = () =>
@@ -27,9 +20,10 @@ test('told to end, the service takes no further request, answers the one under w
       () => false,
     );
   while (await accepts()) await new Promise((resolve) => setTimeout(resolve, 10));
-  await holdUp.end();
+  await lock.release();
   assert.equal((await signUp).__typename, 'CreateUserSuccess');
   assert.equal(await service.exited, 0);
+  const { query } = await connect(DATABASE_URL);
   assert.deepEqual(await query('select username from users'), [{ username: 'alice' }]);
 });
 

@@ -4,8 +4,8 @@ import { beforeEach, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import pg from 'pg';
-import type { Answer } from '../support/client.js';
-import { expectMember } from '../support/client.js';
+import { type Answer, expectMember } from '../support/client.js';
+import { holdLock } from '../support/locks.js';
 import { caller, password, signUp } from '../support/people.js';
 import { startProxy } from '../support/proxy.js';
 import { clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
@@ -194,20 +194,13 @@ describe('a database that is away', () => {
   });
 
   test('in the middle of a request leaves nothing done', async () => {
-    const lock = new pg.Client(database);
-    await lock.connect();
-    await lock.query('begin; lock table sessions');
+    const lock = await holdLock(database, 'lock table sessions');
     const answer = anonymous.ask(signUpDocument);
-    // As soon as the sign-up waits for the table, its connection is ended.
-    let ended = 0;
-    while (ended === 0) {
-      const { rowCount } = await lock.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      );
-      ended = rowCount ?? 0;
-    }
-    await lock.query('rollback');
-    await lock.end();
+    await lock.awaited();
+    await lock.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+    await lock.release();
     assertUnavailable(await answer);
     expectMember(await anonymous.createUser({ username: 'carol', password }), 'CreateUserSuccess');
   });

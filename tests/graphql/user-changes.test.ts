@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { expectError, expectMember, expectWait, issuesOf, outbox } from '../support/client.js';
 import type { OneTimePasswordPurpose, UpdateUserInput } from '../support/generated/graphql.js';
+import { holdLock } from '../support/locks.js';
 import {
   byAddress,
   caller,
@@ -14,7 +15,7 @@ import {
   signsIn,
   signUp,
 } from '../support/people.js';
-import { advance, beginTransaction, clear, lockAwaited, startService } from '../support/service.js';
+import { advance, clear, startService } from '../support/service.js';
 
 const service = await startService();
 const anonymous = caller(service);
@@ -177,12 +178,12 @@ describe('addresses', () => {
 
     test(`a ${kind} that is verified while its change waits for the user stays until the new one is verified`, async () => {
       const alice = await insertPerson(service, { [kind]: old });
-      const verifying = await beginTransaction(service, 'select from users for update');
+      const verifying = await holdLock(service.app.config.databaseUrl!, 'select from users for update');
       await verifying.query('update users set first_verified_at = now()');
       await verifying.query('update security_tokens set verified_at = now()');
       const changing = update(alice, { [kind]: next });
-      await lockAwaited(service);
-      await verifying.commit();
+      await verifying.awaited();
+      await verifying.release();
       assert.deepEqual(stateOf(await changing), [old, true, next]);
     });
 

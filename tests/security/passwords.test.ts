@@ -4,15 +4,14 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
-import pg from 'pg';
 import { Piscina } from 'piscina';
 import { bcrypt } from '../../src/security/bcrypt.js';
 import { PasswordPoolBusyError } from '../../src/security/hashing-queue.js';
 import type { PasswordResult, PasswordTask } from '../../src/security/password.worker.js';
 import { createPasswords, type Passwords } from '../../src/security/passwords.js';
 import { type Answer, operations, send } from '../support/client.js';
-import { connect } from '../support/replicas.js';
-import { createDatabase, startService } from '../support/service.js';
+import { holdLock } from '../support/locks.js';
+import { countRows, createDatabase, startService } from '../support/service.js';
 import { anyCharacters } from '../support/text.js';
 
 const pepper = () => {
@@ -284,17 +283,12 @@ describe('the pool', () => {
     await anonymous.createUser({ username: 'alice', password });
     const free = await occupy(service.app.passwords);
     assert.equal(await free(), 6);
-    const locker = new pg.Client(DATABASE_URL);
-    await locker.connect();
-    await locker.query('begin; lock table rate_limit_events');
+    const lock = await holdLock(DATABASE_URL, 'lock table rate_limit_events');
     const crowd = Array.from({ length: 12 }, (_, number) => ({ username: `crowd-${number}`, password }));
     const signUps = Promise.allSettled(crowd.map(anonymous.createUser));
-    const isWaiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    const { query } = await connect(DATABASE_URL);
-    // By a connection of its own: whoever is in a transaction sees those alone that were there before.
-    while ((await query(isWaiting)).length < crowd.length) await delay(10);
+    await lock.awaited(crowd.length);
     assert.equal((await anonymous.authenticate({ username: 'alice', password })).__typename, 'AuthenticateSuccess');
-    await locker.end();
+    await lock.release();
     await signUps;
   });
 
@@ -319,17 +313,13 @@ describe('the pool', () => {
     await free();
 
     // Busy only when the attempt is about to be counted: it is rolled back.
-    const locker = new pg.Client(config.databaseUrl);
-    await locker.connect();
-    await locker.query('begin; lock table sign_in_throttles');
+    const lock = await holdLock(config.databaseUrl!, 'lock table sign_in_throttles');
     const heldUp = authenticate(password);
-    const isHeldUp = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    while ((await locker.query(isHeldUp)).rowCount === 0) await delay(10);
+    await lock.awaited();
     const freeAgain = await occupy(passwords);
-    await locker.query('commit');
+    await lock.release();
     refuses(await heldUp);
-    assert.equal((await locker.query('select from sign_in_throttles')).rowCount, 0);
-    await locker.end();
+    assert.equal(await countRows(service, 'sign_in_throttles'), 0);
     await freeAgain();
     assert.equal((await authenticate(password)).data.authenticate.__typename, 'AuthenticateSuccess');
   });

@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type SQL, sql } from 'drizzle-orm';
 import pg from 'pg';
 import { type App, createApp } from '../../src/app/app.js';
@@ -191,26 +190,6 @@ export async function rows<T>({ app: { db } }: Service, statement: SQL): Promise
 export async function countRows(service: Service, table: (typeof tables)[number]): Promise<number> {
   const [row] = await rows<{ count: number }>(service, sql.raw(`select count(*)::int as count from ${table}`));
   return row!.count;
-}
-
-/** A transaction that stays open, past the service, until it is committed. */
-export async function beginTransaction({ app }: Service, statement: string) {
-  const client = new pg.Client(app.config.databaseUrl);
-  await client.connect();
-  await client.query(`begin; ${statement}`);
-  return {
-    query: (text: string) => client.query(text),
-    async commit(): Promise<void> {
-      await client.query('commit');
-      await client.end();
-    },
-  };
-}
-
-/** Resolves once a statement waits for a lock in the database of the service. */
-export async function lockAwaited(service: Service): Promise<void> {
-  const waiting = sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-  while ((await rows(service, waiting)).length === 0) await delay(10);
 }
 
 /**
