@@ -9,8 +9,8 @@ import type { AuditEventPageQueryVariables } from '../support/generated/graphql.
 import {
   caller,
   insertPerson,
+  issueOneTimePassword,
   lastMessage,
-  makeOneTimePassword,
   makeSuperuser,
   type Person,
   password,
@@ -143,7 +143,7 @@ describe('auditEvents', () => {
     await expect(['USER_DELETED'], { actorId: root.id, subjectId: id });
 
     const squatted = await insertPerson(service, { email: 'dora@a.test', hasPassword: true });
-    const code = await makeOneTimePassword(service, squatted.emailToken);
+    const code = await issueOneTimePassword(service, squatted.emailToken);
     await forget();
     await anonymous.checkOneTimePassword(squatted.emailToken, code);
     const accepted = ['ONE_TIME_PASSWORD_ACCEPTED', 'SIGNED_IN', 'PASSWORD_REMOVED', 'SESSION_ENDED'];

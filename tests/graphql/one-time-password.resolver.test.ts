@@ -9,7 +9,6 @@ import {
   caller,
   insertPeople,
   insertPerson,
-  issueOneTimePassword,
   lastMessage,
   type Person,
   password,

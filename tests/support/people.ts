@@ -273,7 +273,7 @@ export function byAddress(service: Service) {
   return {
     tokenOf,
     makeCode: (address: string, purpose?: OneTimePasswordPurpose) =>
-      makeOneTimePassword(service, tokenOf(address), purpose),
+      issueOneTimePassword(service, tokenOf(address), purpose),
     check: (by: Caller, address: string, code: string, purpose?: OneTimePasswordPurpose) =>
       by.checkOneTimePassword(tokenOf(address), code, purpose),
     signInBy: (address: string, code: string) => anonymous.checkOneTimePassword(tokenOf(address), code),
