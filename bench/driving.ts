@@ -23,9 +23,9 @@ export function benchEnvironment(databaseUrl: string): Record<string, string> {
     DATA_DIR: tmpdir(),
     BCRYPT_COST: String(cost),
     ACCESS_TOKEN_TTL_SECONDS: '3600',
-    DRAIN_SECONDS: '0',
+    SHUTDOWN_DRAIN_SECONDS: '0',
     DELIVERY_OUTBOX: 'true',
-    ...zero('SIGN_UPS_PER_HOUR', 'LOOK_UPS_PER_MINUTE', 'SENDS_PER_HOUR', 'GUESSES_PER_HOUR'),
+    ...zero('SIGN_UPS_PER_HOUR', 'LOOK_UPS_PER_MINUTE', 'SENDS_PER_HOUR', 'FAILED_ATTEMPTS_PER_HOUR'),
     ...zero('OTP_SEND_INTERVAL_SECONDS', 'OTP_SENDS_PER_HOUR', 'OTP_SENDS_PER_DAY'),
   };
 }

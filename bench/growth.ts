@@ -79,7 +79,7 @@ async function open(size: number): Promise<Place> {
   await admin.query(`create database size_${size}`);
   await admin.end();
   // One for each process: so that more processes have more of them, and two cores are not shared by eight.
-  const environment = { ...benchEnvironment(url.href), PASSWORD_THREADS: '1' };
+  const environment = { ...benchEnvironment(url.href), PASSWORD_HASH_THREADS: '1' };
   const service = await startBuiltService(environment);
   console.error(`filling with ${size} …`);
   await fill(url.href, size);

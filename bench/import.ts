@@ -85,7 +85,7 @@ async function measure(run: string, database: string, args: string[], input?: It
       NODE_ENV: 'test',
       DATABASE_URL: urlOf(database),
       DATA_DIR: folder,
-      PASSWORD_THREADS: '1',
+      PASSWORD_HASH_THREADS: '1',
       ...secrets,
     },
     stdio: 'pipe',

@@ -18,7 +18,7 @@ export async function withService(
   const dataDir = mkdtempSync(join(tmpdir(), 'flex-identity-bench-'));
   const postgres = await startPostgres();
   try {
-    const unlimited = ['SIGN_UPS_PER_HOUR', 'LOOK_UPS_PER_MINUTE', 'SENDS_PER_HOUR', 'GUESSES_PER_HOUR'];
+    const unlimited = ['SIGN_UPS_PER_HOUR', 'LOOK_UPS_PER_MINUTE', 'SENDS_PER_HOUR', 'FAILED_ATTEMPTS_PER_HOUR'];
     const config = readConfig({
       PORT: '0',
       BCRYPT_COST: String(bcryptCost),

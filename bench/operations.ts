@@ -232,7 +232,7 @@ async function rawStatements(pool: pg.Pool, tokens: string[], tokenIds: string[]
     for (let index = 0; index < count; index += 1) await run(index);
     return { name, text: sent[0]!.text, values: sent.map(({ values }) => values) };
   };
-  const schedule = waitSchedule({ maxWaitSeconds: 3600, maxFailures: 100 });
+  const schedule = waitSchedule({ maxRetryDelaySeconds: 3600, maxFailures: 100 });
   const limit = { key: Buffer.alloc(32), count: 0, seconds: 3600 };
   const claims = tokens.map((token) => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()));
   const hash = Buffer.alloc(32);

@@ -87,7 +87,7 @@ try {
 }
 
 async function measure(url: string): Promise<number> {
-  const config = readConfig({ NODE_ENV: 'test', DATABASE_URL: url, DATA_DIR: tmpdir(), PASSWORD_THREADS: '1' });
+  const config = readConfig({ NODE_ENV: 'test', DATABASE_URL: url, DATA_DIR: tmpdir(), PASSWORD_HASH_THREADS: '1' });
   const app = await createApp(config, subscribers, pino({ level: 'silent' }));
   const pool = new pg.Pool({ connectionString: url, max: 1 });
   const sent: Statement[] = [];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type App, createApp } from './app/app.js';
 import { createLogger } from './app/logger.js';
 import { type Config, readConfig } from './config/load.js';
+import { describeRenamed } from './config/renamed-variables.js';
 import { needsBootstrap } from './domain/accounts/superusers.js';
 import { subscribers } from './domain/events/subscribers.js';
 import { createServer } from './http/server.js';
@@ -21,6 +22,7 @@ async function start(): Promise<void> {
     throw error;
   }
   const log = createLogger(config);
+  for (const renamed of config.renamedVariables) log.warn(renamed, describeRenamed(renamed));
   let app: App;
   try {
     app = await createApp(config, subscribers, log);
@@ -66,7 +68,7 @@ function stopOnSignals(close: () => Promise<void>, onError: (error: unknown) => 
 }
 
 async function greet(app: App, address: string): Promise<void> {
-  const { databaseUrl, dataDir, web, port, publicUrl } = app.config;
+  const { databaseUrl, dataDir, webPages, port, publicUrl } = app.config;
   const data =
     databaseUrl === undefined
       ? `${join(dataDir, 'database')} (embedded)`
@@ -76,7 +78,7 @@ async function greet(app: App, address: string): Promise<void> {
   const lines = [
     '',
     // By the name that links in messages have: a browser keeps one session for each.
-    ...(web ? [`  Pages     ${port === 0 ? address : publicUrl}/`] : []),
+    ...(webPages ? [`  Pages     ${port === 0 ? address : publicUrl}/`] : []),
     `  API       ${address}/graphql`,
     `  Explorer  ${address}/graphql in a browser`,
     `  Outbox    ${address}/dev/outbox`,

@@ -87,9 +87,9 @@ test('docs/configuration.md and .env.example give the same defaults', () => {
 });
 
 test('a variable without a literal default has the one that is described', () => {
-  const { corsOrigins, introspection, outboxAllowed, smsDialCodes, databaseUrl } = configuration({});
+  const { corsOrigins, introspection, outboxAllowed, smsCallingCodes, databaseUrl } = configuration({});
   assert.equal(corsOrigins.length > 0 && introspection && outboxAllowed, true);
-  assert.deepEqual([smsDialCodes, databaseUrl], [undefined, undefined]);
+  assert.deepEqual([smsCallingCodes, databaseUrl], [undefined, undefined]);
   const production = configuration({ NODE_ENV: 'production' });
   assert.deepEqual(production.corsOrigins, []);
   assert.deepEqual([production.introspection, production.outboxAllowed], [false, false]);

@@ -67,11 +67,11 @@ export async function createApp(
   const database = await openDatabase({
     url: config.databaseUrl,
     poolSize: config.databasePoolSize,
-    pooler: config.databasePooler,
+    pooler: config.databaseTransactionPooler,
     dataDir: config.dataDir,
     packageFolder,
     ...(config.tracing && { instrumentStatement: traceStatement(tracing) }),
-    onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
+    onIdleError: (error) => log.warn({ err: error }, 'database connection lost'),
   });
   try {
     await database.migrate();
@@ -94,17 +94,17 @@ interface Parts {
 /** Longer than 40 lines, because it lists the parts of the app in the order of their dependencies. */
 async function composeApp({ config, subscribers, log, tracing, database }: Parts): Promise<App> {
   const { db } = database;
-  if (config.databasePooler)
+  if (config.databaseTransactionPooler)
     for (const limit of await findMissingTimeouts(db))
-      log.warn({ limit }, 'the role has no limit of time: set it by ALTER ROLE … SET');
+      log.warn({ limit }, 'the database role has no time limit: set it by ALTER ROLE … SET');
   const { accessTokenTtlSeconds } = config;
   const keys = await openKeys(db, createEncrypter(config.secretKeys), { accessTokenTtlSeconds, log });
   const passwords = createPasswords({
     peppers: config.passwordPeppers,
     cost: config.bcryptCost,
-    threads: config.passwordThreads,
+    threads: config.passwordHashThreads,
     onUnverifiableHash(scheme, fault) {
-      log.warn({ scheme, fault }, 'a stored password hash can verify nothing');
+      log.warn({ scheme, fault }, 'unverifiable password hash');
       metrics.unverifiableHash(scheme, fault);
     },
   });

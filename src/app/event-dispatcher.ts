@@ -26,7 +26,7 @@ export function createEventDispatcher(db: Database, log: Logger): EventDispatche
     const logged = work
       .catch((error) => {
         // createDelivery has logged a message that was not accepted.
-        if (!(error instanceof DeliveryError)) log.warn({ err: error }, 'work in the background failed');
+        if (!(error instanceof DeliveryError)) log.warn({ err: error }, 'background work failed');
       })
       .finally(() => background.delete(logged));
     background.add(logged);

@@ -62,7 +62,7 @@ export async function openKeys(
     ({ rows, accessTokens } = await load());
   };
   const timer = setInterval(() => {
-    refresh().catch((error) => log.warn({ err: error }, 'could not look at the keys'));
+    refresh().catch((error) => log.warn({ err: error }, 'key refresh failed'));
   }, refreshMilliseconds).unref();
   return {
     securityTokenIds: deriveKey(root, 'security-token-ids'),

@@ -31,7 +31,7 @@ export function createRun(exitCodes: ExitCodes): Run {
   return async ({ json = false }, work) => {
     let app: App | undefined;
     try {
-      app = await openApp();
+      app = await openApp(json ? () => {} : console.error);
       const [data, text] = await work(app);
       console.log(json ? JSON.stringify(data) : text);
     } catch (error) {
@@ -45,10 +45,14 @@ export function createRun(exitCodes: ExitCodes): Run {
   };
 }
 
-async function openApp(): Promise<App> {
+async function openApp(warn: (message: string) => void): Promise<App> {
   if (process.env.NODE_ENV !== 'production' && existsSync('.env')) process.loadEnvFile('.env');
-  const { readConfig } = await import('../config/load.js');
+  const [{ readConfig }, { describeRenamed }] = await Promise.all([
+    import('../config/load.js'),
+    import('../config/renamed-variables.js'),
+  ]);
   const config = readConfig();
+  for (const renamed of config.renamedVariables) warn(`Warning: ${describeRenamed(renamed)}`);
   const [{ createApp }, { subscribers }, { pino }] = await Promise.all([
     import('../app/app.js'),
     import('../domain/events/subscribers.js'),

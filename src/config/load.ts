@@ -1,26 +1,28 @@
-/** Environment → one frozen {@link Config}. Everything that the service can be told from outside is read here, once. */
+/** Reads the environment once, into one frozen {@link Config}. */
 import { resolve } from 'node:path';
 import { ConfigError } from '../startup-error.js';
+import { acceptFormerNames, type RenamedVariable } from './renamed-variables.js';
 import { nameSecrets, readGeneratedSecret } from './secrets.js';
 import { type Variables, variables } from './variables.js';
 
 export type Config = ReturnType<typeof readConfig>;
 
 /**
- * Reads the configuration. Outside production it generates the secrets that are missing and keeps them in `DATA_DIR`.
- * @throws {ConfigError} with every fault, before anything is written
+ * Reads the configuration. Outside production it generates missing secrets and stores them in `DATA_DIR`.
+ * @throws {ConfigError} with every fault, before it writes a file
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env) {
-  // An empty variable is an absent one: `FOO= npm start` and compose files with unset values mean the default.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  // An empty variable means the default: compose files pass unset variables as empty text.
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const { given, renamed, faults } = acceptFormerNames(set);
   const parsed = variables.safeParse(given);
-  const faults = parsed.success ? [] : parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`);
+  if (!parsed.success) faults.push(...parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`));
   faults.push(...findConflicts(given));
   if (!parsed.success || faults.length > 0) throw new ConfigError([...new Set(faults)]);
-  return toConfig(parsed.data, (name) => given[name] !== undefined);
+  return toConfig(parsed.data, (name) => given[name] !== undefined, renamed);
 }
 
-/** Pairs of variables: who gives the first must give the second. */
+/** Pairs of variables: the first requires the second. */
 const companions = [
   ['SENDGRID_API_KEY', 'EMAIL_FROM'],
   ['VONAGE_API_KEY', 'VONAGE_API_SECRET'],
@@ -29,7 +31,7 @@ const companions = [
   ['APOLLO_GRAPH_REF', 'APOLLO_KEY'],
 ] as const;
 
-/** Finds what no variable shows by itself: what production requires, and variables that do not fit each other. */
+/** Finds variables that production requires, and variables that contradict each other. */
 function findConflicts(given: NodeJS.ProcessEnv): string[] {
   const faults: string[] = [];
   if (given.NODE_ENV === 'production') {
@@ -45,7 +47,11 @@ function findConflicts(given: NodeJS.ProcessEnv): string[] {
 }
 
 /** Longer than 40 lines, because it is a table with one line for each setting. */
-function toConfig(v: Variables, isGiven: (name: keyof Variables) => boolean) {
+function toConfig(
+  v: Variables,
+  isGiven: (name: keyof Variables) => boolean,
+  renamedVariables: readonly RenamedVariable[],
+) {
   const production = v.NODE_ENV === 'production';
   const dataDir = resolve(v.DATA_DIR);
   const publicUrl = v.PUBLIC_URL ?? `http://localhost:${v.PORT}`;
@@ -57,7 +63,7 @@ function toConfig(v: Variables, isGiven: (name: keyof Variables) => boolean) {
     appUrl: v.APP_URL ?? publicUrl,
     databaseUrl: v.DATABASE_URL,
     databasePoolSize: v.DATABASE_POOL_SIZE,
-    databasePooler: v.DATABASE_POOLER,
+    databaseTransactionPooler: v.DATABASE_TRANSACTION_POOLER,
     dataDir,
     secretKeys: nameSecrets(v.SECRET_KEY ?? [readGeneratedSecret(dataDir, 'secret-key')]),
     passwordPeppers: nameSecrets(v.PASSWORD_PEPPER ?? [readGeneratedSecret(dataDir, 'password-pepper')]),
@@ -67,21 +73,21 @@ function toConfig(v: Variables, isGiven: (name: keyof Variables) => boolean) {
       (production ? [] : ['https://studio.apollographql.com', 'https://sandbox.embed.apollographql.com']),
     trustProxy: v.TRUST_PROXY,
     introspection: v.GRAPHQL_INTROSPECTION ?? !production,
-    web: v.WEB ?? !production,
+    webPages: v.WEB_PAGES ?? !production,
     studio: readStudio(v),
     bcryptCost: v.BCRYPT_COST,
-    passwordThreads: v.PASSWORD_THREADS,
+    passwordHashThreads: v.PASSWORD_HASH_THREADS,
     passwordMinLength: v.PASSWORD_MIN_LENGTH,
     passwordMaxLength: 256,
     passwordMinScore: v.PASSWORD_MIN_SCORE,
     oneTimePassword: readOneTimePassword(v),
     sendsPerHour: v.SENDS_PER_HOUR,
     smsPrefixSendsPerHour: v.SMS_PREFIX_SENDS_PER_HOUR,
-    smsDialCodes: v.SMS_DIAL_CODES,
+    smsCallingCodes: v.SMS_CALLING_CODES,
     signUpsPerHour: v.SIGN_UPS_PER_HOUR,
     lookUpsPerMinute: v.LOOK_UPS_PER_MINUTE,
-    guessesPerHour: v.GUESSES_PER_HOUR,
-    auditDays: v.AUDIT_DAYS,
+    failedAttemptsPerHour: v.FAILED_ATTEMPTS_PER_HOUR,
+    auditRetentionDays: v.AUDIT_RETENTION_DAYS,
     accessTokenTtlSeconds: v.ACCESS_TOKEN_TTL_SECONDS,
     sessionIdleTtlSeconds: v.SESSION_IDLE_TTL_SECONDS,
     sessionTtlSeconds: v.SESSION_TTL_SECONDS,
@@ -89,16 +95,18 @@ function toConfig(v: Variables, isGiven: (name: keyof Variables) => boolean) {
     sendGrid: readSendGrid(v),
     vonage: readVonage(v),
     outboxAllowed: v.DELIVERY_OUTBOX ?? !production,
-    drainSeconds: isGiven('DRAIN_SECONDS') || !production ? v.DRAIN_SECONDS : 5,
+    shutdownDrainSeconds: isGiven('SHUTDOWN_DRAIN_SECONDS') || !production ? v.SHUTDOWN_DRAIN_SECONDS : 5,
     tracing: readTracing(v),
     logLevel: v.LOG_LEVEL,
+    /** the former names that the environment uses */
+    renamedVariables,
   });
 }
 
 function readOneTimePassword(v: Variables) {
   return {
     ttlSeconds: v.OTP_TTL_SECONDS,
-    maxWaitSeconds: v.OTP_MAX_TIMEOUT_SECONDS,
+    maxRetryDelaySeconds: v.OTP_MAX_RETRY_DELAY_SECONDS,
     maxFailures: v.OTP_MAX_FAILURES,
     email: { length: v.EMAIL_OTP_LENGTH, alphabet: v.EMAIL_OTP_ALPHABET },
     phone: { length: v.PHONE_OTP_LENGTH, alphabet: v.PHONE_OTP_ALPHABET },
@@ -123,7 +131,7 @@ function readVonage(v: Variables) {
   return { apiKey: v.VONAGE_API_KEY, apiSecret: v.VONAGE_API_SECRET, baseUrl: v.VONAGE_BASE_URL, from: v.SMS_FROM };
 }
 
-/** Traces are made where they have somewhere to go. @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/ */
+/** Reads the collector of traces; undefined disables tracing. @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/ */
 function readTracing(v: Variables): { url: string; serviceName: string } | undefined {
   const base = v.OTEL_EXPORTER_OTLP_ENDPOINT;
   const url = v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base && `${base}/v1/traces`);

@@ -64,7 +64,7 @@ export const variables = z.object({
     .regex(/^(postgres(ql)?:\/\/.+|memory:)$/, 'must begin with postgres:// or be memory:')
     .optional(),
   DATABASE_POOL_SIZE: wholeNumber(10, 1, 1000),
-  DATABASE_POOLER: flag.default(false),
+  DATABASE_TRANSACTION_POOLER: flag.default(false),
   DATA_DIR: z.string().min(1).default('.data'),
   SECRET_KEY: secrets.optional(),
   PASSWORD_PEPPER: secrets.optional(),
@@ -81,7 +81,7 @@ export const variables = z.object({
     )
     .default([]),
   GRAPHQL_INTROSPECTION: flag.optional(),
-  WEB: flag.optional(),
+  WEB_PAGES: flag.optional(),
   APOLLO_KEY: z
     .string()
     .regex(/^[\x21-\x7e]+$/, 'must be a key of GraphOS Studio, without white space')
@@ -92,11 +92,11 @@ export const variables = z.object({
     .optional(),
   APOLLO_REPORTING_URL: httpUrl.default('https://usage-reporting.api.apollographql.com'),
   BCRYPT_COST: wholeNumber(12, 4, 15),
-  PASSWORD_THREADS: wholeNumber(availableParallelism(), 1, 256),
+  PASSWORD_HASH_THREADS: wholeNumber(availableParallelism(), 1, 256),
   PASSWORD_MIN_LENGTH: wholeNumber(8, 1, 128),
   PASSWORD_MIN_SCORE: wholeNumber(2, 0, 4),
   OTP_TTL_SECONDS: wholeNumber(600, 1, 86_400),
-  OTP_MAX_TIMEOUT_SECONDS: wholeNumber(3600, 1, 86_400),
+  OTP_MAX_RETRY_DELAY_SECONDS: wholeNumber(3600, 1, 86_400),
   OTP_MAX_FAILURES: wholeNumber(100, 1, 1000),
   EMAIL_OTP_LENGTH: wholeNumber(8, 6, 64),
   EMAIL_OTP_ALPHABET: alphabet('BCDFGHJKLMNPQRSTVWXZ23456789'),
@@ -107,13 +107,13 @@ export const variables = z.object({
   OTP_SENDS_PER_DAY: wholeNumber(10, 0, 100_000),
   SENDS_PER_HOUR: wholeNumber(60, 0, 1_000_000),
   SMS_PREFIX_SENDS_PER_HOUR: wholeNumber(20, 0, 1_000_000),
-  SMS_DIAL_CODES: list
+  SMS_CALLING_CODES: list
     .refine((all) => all.every((code) => /^[1-9]\d{0,2}$/.test(code)), 'must be calling codes, like 1,44,49')
     .optional(),
   SIGN_UPS_PER_HOUR: wholeNumber(20, 0, 1_000_000),
   LOOK_UPS_PER_MINUTE: wholeNumber(30, 0, 1_000_000),
-  GUESSES_PER_HOUR: wholeNumber(180, 0, 1_000_000),
-  AUDIT_DAYS: wholeNumber(365, 1, 36_500),
+  FAILED_ATTEMPTS_PER_HOUR: wholeNumber(180, 0, 1_000_000),
+  AUDIT_RETENTION_DAYS: wholeNumber(365, 1, 36_500),
   ACCESS_TOKEN_TTL_SECONDS: wholeNumber(300, 1, 3600),
   SESSION_IDLE_TTL_SECONDS: wholeNumber(1_209_600, 1, 31_536_000),
   SESSION_TTL_SECONDS: wholeNumber(2_592_000, 1, 31_536_000),
@@ -137,7 +137,7 @@ export const variables = z.object({
   VONAGE_API_SECRET: z.string().optional(),
   VONAGE_BASE_URL: httpUrl.default('https://rest.nexmo.com'),
   DELIVERY_OUTBOX: flag.optional(),
-  DRAIN_SECONDS: wholeNumber(0, 0, 60),
+  SHUTDOWN_DRAIN_SECONDS: wholeNumber(0, 0, 60),
   OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: exactUrl.optional(),
   OTEL_EXPORTER_OTLP_PROTOCOL: z.literal('http/protobuf', 'must be http/protobuf').default('http/protobuf'),

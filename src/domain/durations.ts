@@ -20,7 +20,7 @@ export const unverifiedClaimSeconds = day;
 /** Window of the failed attempts of a client over all accounts. */
 export const attemptWindowSeconds = 3_600;
 
-/** How long `prune` keeps rows. `AUDIT_DAYS` configures audit events. */
+/** How long `prune` keeps rows. `AUDIT_RETENTION_DAYS` configures audit events. */
 export const retention = {
   /** Old sessions identify known devices. */
   sessions: knownDeviceSeconds,

@@ -91,7 +91,7 @@ export function smsPrefixLimit(app: App, phone: string): RateLimit {
 export function attemptLimit(app: App, client: ClientInfo): AttemptLimit {
   return {
     key: hmac(app.keys.throttles, 'guess', client.network),
-    count: app.config.guessesPerHour,
+    count: app.config.failedAttemptsPerHour,
     seconds: attemptWindowSeconds,
   };
 }

@@ -58,7 +58,7 @@ export class PolicyResolver {
       phoneOneTimePassword: { ...phone, lifetimeSeconds },
       resendIntervalSeconds: sendIntervalSeconds,
       defaultRegion: config.defaultRegion,
-      smsDialCodes: config.smsDialCodes ?? null,
+      smsDialCodes: config.smsCallingCodes ?? null,
     };
   }
 }

@@ -21,7 +21,7 @@ export interface Server {
   /** Starts to listen. @returns the URL, like `http://127.0.0.1:4000` */
   listen(): Promise<string>;
   /**
-   * Reports that the service is not ready, and serves on for `DRAIN_SECONDS`. Gives requests under way five seconds more.
+   * Reports that the service is not ready, and serves on for `SHUTDOWN_DRAIN_SECONDS`. Gives requests under way five seconds more.
    * Then closes the app.
    */
   close(): Promise<void>;
@@ -52,14 +52,14 @@ export async function createServer(app: App): Promise<Server> {
   addJwks(http, app);
   addProbes(http, app, () => closing);
   if (!config.production) addOutboxPage(http, app);
-  if (config.web) addWebPages(http, app);
+  if (config.webPages) addWebPages(http, app);
 
   return {
     listen: () => http.listen({ host: config.host, port: config.port }),
     async close() {
       closing = true;
       // A load balancer must see that this process is not ready before it refuses connections.
-      await delay(config.drainSeconds * 1000);
+      await delay(config.shutdownDrainSeconds * 1000);
       const patience = setTimeout(() => http.server.closeAllConnections(), patienceMilliseconds);
       await http.close();
       clearTimeout(patience);

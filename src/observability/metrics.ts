@@ -48,7 +48,7 @@ export function createMetrics(gauges: Gauges): Metrics {
 /** Longer than 40 lines, because it is a table of the metrics. */
 function createInstruments(registers: Registry[]) {
   const answers = new Histogram({
-    name: 'flex_identity_answer_seconds',
+    name: 'flex_identity_operation_duration_seconds',
     help: 'How long operations took, by operation and outcome: ok, the code of a refusal, or that of an error.',
     labelNames: ['operation', 'outcome'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
@@ -67,7 +67,7 @@ function createInstruments(registers: Registry[]) {
     registers,
   });
   const internalErrors = new Counter({
-    name: 'flex_identity_defects_total',
+    name: 'flex_identity_internal_errors_total',
     help: 'Failures that nobody foresaw, each of which is in the log under the id that the client was given.',
     registers,
   });
@@ -78,7 +78,7 @@ function createInstruments(registers: Registry[]) {
     registers,
   });
   const unverifiable = new Counter({
-    name: 'flex_identity_useless_hashes_total',
+    name: 'flex_identity_unverifiable_hashes_total',
     help: 'Passwords that were held against a stored hash that can verify nothing, by its scheme and what is wrong with it.',
     labelNames: ['scheme', 'fault'],
     registers,
@@ -105,7 +105,7 @@ function addGauges(registers: Registry[], { hashesWaiting, pool }: Gauges): void
       if (state === null) return;
       this.set({ state: 'used' }, state.total - state.idle);
       this.set({ state: 'idle' }, state.idle);
-      this.set({ state: 'waited_for' }, state.waiting);
+      this.set({ state: 'waiting' }, state.waiting);
     },
   });
 }

@@ -112,7 +112,7 @@ function createProvider(
   const processor = new sdk.BatchSpanProcessor({
     export(spans, onResult) {
       exporter.export(spans, (result) => {
-        if (result.error) log.warn({ err: result.error, spans: spans.length }, 'traces could not be sent');
+        if (result.error) log.warn({ err: result.error, spans: spans.length }, 'trace export failed');
         onResult(result);
       });
     },

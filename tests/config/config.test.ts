@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { readConfig } from '../../src/config/load.js';
+import { type Config, readConfig } from '../../src/config/load.js';
 import { variableNames } from '../../src/config/variables.js';
 import { ConfigError } from '../../src/startup-error.js';
 import { compiledFile } from '../support/root.js';
@@ -44,21 +44,21 @@ describe('the configuration', () => {
       appUrl: 'http://localhost:4000',
       databaseUrl: undefined,
       databasePoolSize: 10,
-      databasePooler: false,
+      databaseTransactionPooler: false,
       bootstrapSecret: undefined,
       corsOrigins: ['https://studio.apollographql.com', 'https://sandbox.embed.apollographql.com'],
       trustProxy: [],
       introspection: true,
-      web: true,
+      webPages: true,
       studio: undefined,
       bcryptCost: 12,
-      passwordThreads: availableParallelism(),
+      passwordHashThreads: availableParallelism(),
       passwordMinLength: 8,
       passwordMaxLength: 256,
       passwordMinScore: 2,
       oneTimePassword: {
         ttlSeconds: 600,
-        maxWaitSeconds: 3600,
+        maxRetryDelaySeconds: 3600,
         maxFailures: 100,
         email: { length: 8, alphabet: 'BCDFGHJKLMNPQRSTVWXZ23456789' },
         phone: { length: 6, alphabet: '0123456789' },
@@ -70,12 +70,12 @@ describe('the configuration', () => {
       vonage: undefined,
       sendsPerHour: 60,
       smsPrefixSendsPerHour: 20,
-      smsDialCodes: undefined,
+      smsCallingCodes: undefined,
       signUpsPerHour: 20,
       lookUpsPerMinute: 30,
-      guessesPerHour: 180,
-      drainSeconds: 0,
-      auditDays: 365,
+      failedAttemptsPerHour: 180,
+      shutdownDrainSeconds: 0,
+      auditRetentionDays: 365,
       accessTokenTtlSeconds: 300,
       sessionIdleTtlSeconds: 14 * 24 * 60 * 60,
       sessionTtlSeconds: 30 * 24 * 60 * 60,
@@ -83,6 +83,7 @@ describe('the configuration', () => {
       outboxAllowed: true,
       tracing: undefined,
       logLevel: 'info',
+      renamedVariables: [],
     });
   });
 
@@ -106,7 +107,7 @@ describe('the configuration', () => {
       GRAPHQL_INTROSPECTION: 'false',
       EMAIL_OTP_LENGTH: '10',
       EMAIL_OTP_ALPHABET: 'abcdefgh',
-      SMS_DIAL_CODES: '1,44, 49',
+      SMS_CALLING_CODES: '1,44, 49',
       DEFAULT_REGION: 'DE',
       DELIVERY_OUTBOX: 'false',
       SIGN_UPS_PER_HOUR: '0',
@@ -119,7 +120,7 @@ describe('the configuration', () => {
     assert.deepEqual(config.trustProxy, ['127.0.0.1', '10.0.0.0/8', 'fd00::/8']);
     assert.equal(config.introspection, false);
     assert.deepEqual(config.oneTimePassword.email, { length: 10, alphabet: 'ABCDEFGH' });
-    assert.deepEqual(config.smsDialCodes, ['1', '44', '49']);
+    assert.deepEqual(config.smsCallingCodes, ['1', '44', '49']);
     assert.equal(config.defaultRegion, 'DE');
     assert.equal(config.outboxAllowed, false);
     assert.equal(config.signUpsPerHour, 0);
@@ -135,27 +136,27 @@ describe('the configuration', () => {
     APP_URL: ['javascript:alert(1)'],
     DATABASE_URL: ['mysql://localhost/flex', 'memory', 'postgres://'],
     DATABASE_POOL_SIZE: ['0'],
-    DATABASE_POOLER: ['transaction'],
+    DATABASE_TRANSACTION_POOLER: ['transaction'],
     SECRET_KEY: ['too short', `${secret()},short`, randomBytes(31).toString('base64')],
     PASSWORD_PEPPER: ['too short'],
     BOOTSTRAP_SECRET: ['x'.repeat(31)],
     CORS_ORIGINS: ['*', 'https://app.example.com/path', 'app.example.com'],
     TRUST_PROXY: ['true', 'proxy.internal', 'cafe', '999.0.0.1', '10.0.0.0/33', '::1/129'],
     GRAPHQL_INTROSPECTION: ['yes'],
-    WEB: ['1'],
+    WEB_PAGES: ['1'],
     APOLLO_REPORTING_URL: ['usage-reporting'],
     BCRYPT_COST: ['3', '16'],
-    PASSWORD_THREADS: ['0'],
+    PASSWORD_HASH_THREADS: ['0'],
     PASSWORD_MIN_LENGTH: ['0'],
     PASSWORD_MIN_SCORE: ['5'],
     OTP_TTL_SECONDS: ['0'],
-    OTP_MAX_TIMEOUT_SECONDS: ['0'],
+    OTP_MAX_RETRY_DELAY_SECONDS: ['0'],
     OTP_MAX_FAILURES: ['0'],
     EMAIL_OTP_LENGTH: ['5'],
     EMAIL_OTP_ALPHABET: ['ABC', 'ABCDEFGHa', 'ABCDEFG-', 'ABCDEFG H', 'ÄBCDEFGH'],
     PHONE_OTP_LENGTH: ['5'],
     PHONE_OTP_ALPHABET: ['01234566'],
-    SMS_DIAL_CODES: ['+1', '1234', 'US'],
+    SMS_CALLING_CODES: ['+1', '1234', 'US'],
     ACCESS_TOKEN_TTL_SECONDS: ['3601'],
     DEFAULT_REGION: ['us', 'XX', 'USA'],
     DELIVERY_OUTBOX: ['1'],
@@ -208,6 +209,37 @@ describe('the configuration', () => {
     assert.equal(read({ ...endpoint, OTEL_TRACES_EXPORTER: 'none' }).tracing, undefined);
   });
 
+  const renamed: [former: string, current: string, value: string, setting: keyof Config][] = [
+    ['FAILED_ATTEMPTS_PER_HOUR', 'FAILED_ATTEMPTS_PER_HOUR', '7', 'failedAttemptsPerHour'],
+    ['AUDIT_RETENTION_DAYS', 'AUDIT_RETENTION_DAYS', '7', 'auditRetentionDays'],
+    ['WEB', 'WEB_PAGES', 'false', 'webPages'],
+    ['SHUTDOWN_DRAIN_SECONDS', 'SHUTDOWN_DRAIN_SECONDS', '7', 'shutdownDrainSeconds'],
+    ['PASSWORD_HASH_THREADS', 'PASSWORD_HASH_THREADS', '7', 'passwordHashThreads'],
+    ['SMS_CALLING_CODES', 'SMS_CALLING_CODES', '49', 'smsCallingCodes'],
+    ['DATABASE_TRANSACTION_POOLER', 'DATABASE_TRANSACTION_POOLER', 'true', 'databaseTransactionPooler'],
+    ['OTP_MAX_RETRY_DELAY_SECONDS', 'OTP_MAX_RETRY_DELAY_SECONDS', '7', 'oneTimePassword'],
+  ];
+  for (const [former, current, value, setting] of renamed) {
+    test(`accepts ${former} for ${current} and reports the rename`, () => {
+      const config = read({ [former]: value });
+      assert.deepEqual(config[setting], read({ [current]: value })[setting]);
+      assert.notDeepEqual(config[setting], read()[setting]);
+      assert.deepEqual(config.renamedVariables, [{ former, current }]);
+      assert.deepEqual(read({ [current]: value, [former]: '' }).renamedVariables, []);
+    });
+
+    test(`rejects ${former} together with ${current}`, () => {
+      assert.deepEqual(faultsOf({ [former]: value, [current]: value }), [
+        `${former} is the former name of ${current}: set only ${current}`,
+      ]);
+    });
+
+    test(`names ${current} when ${former} has an invalid value`, () => {
+      const [fault] = faultsOf({ [former]: '!' });
+      assert.ok(fault?.startsWith(`${current} must `), fault);
+    });
+  }
+
   test('is refused where sessions would live longer unused than in all', () => {
     assert.deepEqual(faultsOf({ SESSION_IDLE_TTL_SECONDS: '7200', SESSION_TTL_SECONDS: '3600' }), [
       'SESSION_IDLE_TTL_SECONDS must not be more than SESSION_TTL_SECONDS',
@@ -236,7 +268,7 @@ describe('in production', () => {
     const config = readConfig({ ...production(), BOOTSTRAP_SECRET: '', DATA_DIR });
     assert.equal(config.production, true);
     assert.equal(config.introspection, false);
-    assert.equal(config.web, false);
+    assert.equal(config.webPages, false);
     assert.equal(config.outboxAllowed, false);
     assert.equal(config.bootstrapSecret, undefined);
     assert.deepEqual(config.corsOrigins, []);
@@ -244,8 +276,8 @@ describe('in production', () => {
   });
 
   test('the outbox, introspection and the pages are there for whoever asks for them', () => {
-    const config = read({ ...production(), DELIVERY_OUTBOX: 'true', GRAPHQL_INTROSPECTION: 'true', WEB: 'true' });
-    assert.equal(config.web, true);
+    const config = read({ ...production(), DELIVERY_OUTBOX: 'true', GRAPHQL_INTROSPECTION: 'true', WEB_PAGES: 'true' });
+    assert.equal(config.webPages, true);
     assert.equal(config.outboxAllowed, true);
     assert.equal(config.introspection, true);
   });
@@ -359,7 +391,7 @@ test('a faulty configuration ends the service with status 78 and every fault, an
     BCRYPT_COST: '99',
     OTP_TTL_SECONDS: '-1',
     EMAIL_OTP_ALPHABET: 'AB',
-    SMS_DIAL_CODES: '+1',
+    SMS_CALLING_CODES: '+1',
     DEFAULT_REGION: 'Utopia',
     GRAPHQL_INTROSPECTION: 'yes',
     LOG_LEVEL: 'loud',

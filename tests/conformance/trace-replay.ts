@@ -162,7 +162,7 @@ export async function replayTraces(names: readonly (keyof typeof ways)[]): Promi
   service = await startService({
     OTP_TTL_SECONDS: String(traceLifetimeSeconds),
     // Where the original goes on doubling, so does this service, as far as the traces go.
-    OTP_MAX_TIMEOUT_SECONDS: '86400',
+    OTP_MAX_RETRY_DELAY_SECONDS: '86400',
     OTP_MAX_FAILURES: '1000',
     OTP_SEND_INTERVAL_SECONDS: '0',
     OTP_SENDS_PER_HOUR: '0',

@@ -16,7 +16,7 @@ const withBoth = await startService({ ...shared, ...sendGridEnvironment(sendGrid
 const production = { ...shared, NODE_ENV: 'production', BCRYPT_COST: '10' };
 /** Services that several tests use. All share one database. */
 const productionWithVonage = await startService({ ...production, ...vonageEnvironment(vonage) });
-const codes = { SMS_DIAL_CODES: '1,44' };
+const codes = { SMS_CALLING_CODES: '1,44' };
 const withCodes = await startService({ ...shared, ...codes });
 const withCodesAndVonage = await startService({ ...shared, ...vonageEnvironment(vonage), ...codes });
 const address = { email: 'alice@example.com', phone: '+12025550123' };
@@ -126,7 +126,7 @@ test('a notice goes by SMS if the email channel is disabled', async () => {
   assert.match((await vonage.messageTo('12025550123')).body.text, /^Your password was changed/);
 });
 
-describe('SMS_DIAL_CODES', () => {
+describe('SMS_CALLING_CODES', () => {
   const german = '+4915123456789';
   const british = '+447400123456';
 

@@ -47,10 +47,10 @@ experiment(4, `pools of 10 × 2 against max_connections=20, ${clients} clients f
   assert.doesNotMatch(log, /too many clients|connection slots/);
   assert.equal(lost, 0);
   assert.equal(noted.wrongYes, 0);
-  for (const { used, idle, waited_for, shed } of connections) {
+  for (const { used, idle, waiting, shed } of connections) {
     // Clients that share the machine with the services may be too slow to overload them.
     if (full) assert.ok(shed! > 0, 'load beyond what can be answered is shed');
-    assert.deepEqual([used, waited_for], [0, 0]);
+    assert.deepEqual([used, waiting], [0, 0]);
     assert.ok(idle! >= 1 && idle! <= 10);
   }
   assert.deepEqual(left, []);

@@ -90,7 +90,11 @@ ${configuration}`);
 });
 
 experiment(8, 'SIGTERM while a client sends its request byte by byte', [], async (found) => {
-  const service = await spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase(), DRAIN_SECONDS: '1' });
+  const service = await spawnService({
+    ...sharedSecrets(),
+    DATABASE_URL: await createDatabase(),
+    SHUTDOWN_DRAIN_SECONDS: '1',
+  });
   const client = connect(Number(new URL(service.url).port), '127.0.0.1');
   client.on('error', () => {});
   await once(client, 'connect');

@@ -18,7 +18,12 @@ interface Answered {
 
 experiment(9, 'sign-ins at five times capacity', [], async (found) => {
   const DATABASE_URL = await createDatabase();
-  const service = await spawnService({ ...sharedSecrets(), DATABASE_URL, BCRYPT_COST: '10', PASSWORD_THREADS: '2' });
+  const service = await spawnService({
+    ...sharedSecrets(),
+    DATABASE_URL,
+    BCRYPT_COST: '10',
+    PASSWORD_HASH_THREADS: '2',
+  });
   const { query } = await connect(DATABASE_URL);
   await operations(service).createUser({ username: 'person0', password });
   await query(

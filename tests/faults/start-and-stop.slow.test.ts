@@ -103,7 +103,7 @@ test('told to end, the service says that it is not ready, and serves until it is
     DATABASE_URL: await createDatabase(),
     NODE_ENV: 'production',
     BCRYPT_COST: '10',
-    DRAIN_SECONDS: '2',
+    SHUTDOWN_DRAIN_SECONDS: '2',
   });
   service.process.kill('SIGTERM');
   // A request may overtake the signal.
@@ -132,7 +132,11 @@ test('a service does not start on the embedded database that a newer version has
 });
 
 test('told to end twice, by whichever signals, the service ends at once', async () => {
-  const service = await spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase(), DRAIN_SECONDS: '60' });
+  const service = await spawnService({
+    ...sharedSecrets(),
+    DATABASE_URL: await createDatabase(),
+    SHUTDOWN_DRAIN_SECONDS: '60',
+  });
   service.process.kill('SIGTERM');
   while ((await fetch(`${service.url}/readyz`)).ok) await new Promise((resolve) => setTimeout(resolve, 10));
   assert.equal(await service.kill('SIGINT'), null, 'ended by the signal');

@@ -239,7 +239,7 @@ describe('auditEvents', () => {
   });
 });
 
-test('audit events are pruned after AUDIT_DAYS, and not before', async () => {
+test('audit events are pruned after AUDIT_RETENTION_DAYS, and not before', async () => {
   await anonymous.authenticate({ username: 'nobody', password });
   await service.app.outbox();
   await advance(service, 365 * 86_400 - 60);

@@ -84,7 +84,7 @@ describe('a defect', () => {
   test('is counted, wherever it is met', async () => {
     const counted = async () => {
       const text = await (await fetch(`${service.url}/metrics`)).text();
-      return Number(/^flex_identity_defects_total (\d+)$/m.exec(text)![1]);
+      return Number(/^flex_identity_internal_errors_total (\d+)$/m.exec(text)![1]);
     };
     const alice = await signUp(service, { username: 'alice', email: 'alice@example.com' });
     const before = await counted();

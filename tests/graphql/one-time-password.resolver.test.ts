@@ -26,7 +26,7 @@ const limited = await startService({
   TRUST_PROXY: '127.0.0.1',
   LOOK_UPS_PER_MINUTE: '2',
   SENDS_PER_HOUR: '3',
-  OTP_MAX_TIMEOUT_SECONDS: '10',
+  OTP_MAX_RETRY_DELAY_SECONDS: '10',
   OTP_MAX_FAILURES: '7',
 });
 const { db, config } = service.app;
@@ -440,7 +440,7 @@ describe('sendOneTimePassword', () => {
 
   test('to a stored number outside the dial codes is a TransmissionError to its owner alone', async () => {
     const alice = await insertPerson(service, { username: 'alice', phone, hasPassword: true });
-    const british = await startService({ ...shared, SMS_DIAL_CODES: '44' });
+    const british = await startService({ ...shared, SMS_CALLING_CODES: '44' });
     const owner = caller(british, { token: alice.tokens.accessToken });
     for (const purpose of ['VERIFICATION', 'AUTHENTICATION'] as const)
       assert.equal((await owner.sendOneTimePassword(alice.phoneToken, purpose)).code, 'TRANSMISSION');
@@ -747,7 +747,7 @@ describe('after a failure', () => {
   });
 
   test('the wait has the cap and the lock of the configuration', async () => {
-    assert.deepEqual([config.oneTimePassword.maxWaitSeconds, config.oneTimePassword.maxFailures], [3600, 100]);
+    assert.deepEqual([config.oneTimePassword.maxRetryDelaySeconds, config.oneTimePassword.maxFailures], [3600, 100]);
     const stranger = caller(limited);
     const tokenId = tokenOf(email);
     for (const [index, wait] of [1, 2, 4, 8, 10, 10, 86_400, 86_400].entries()) {

@@ -32,7 +32,7 @@ test('policy follows the configuration, and so do the rules', async () => {
     PHONE_OTP_LENGTH: '7',
     OTP_SEND_INTERVAL_SECONDS: '5',
     DEFAULT_REGION: 'GB',
-    SMS_DIAL_CODES: '44,49',
+    SMS_CALLING_CODES: '44,49',
   });
   const anonymous = caller(service);
   const { data } = await anonymous.ask(document);

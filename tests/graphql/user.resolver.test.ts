@@ -304,7 +304,7 @@ describe('sign-ups', () => {
     ]);
     expectMember(await ask.createUser({ username: 'alice' }), 'CreateUserSuccess');
 
-    const british = await startService({ SMS_DIAL_CODES: '44,49', DEFAULT_REGION: 'GB' });
+    const british = await startService({ SMS_CALLING_CODES: '44,49', DEFAULT_REGION: 'GB' });
     assert.deepEqual(await faultsOf({ phone: '+12025550123' }, caller(british)), ['phone INVALID']);
     assert.equal((await signUp(british, { phone: '020 7946 0123' })).account.phone, '+442079460123');
   });

@@ -234,7 +234,7 @@ test('imports into the embedded database like into PostgreSQL', async () => {
     DATABASE_URL: 'memory:',
     DATA_DIR: temporaryFolder(),
     ...sharedSecrets(),
-    PASSWORD_THREADS: '1',
+    PASSWORD_HASH_THREADS: '1',
     LOG_LEVEL: 'silent',
   };
   const app = await createApp(readConfig(environment), subscribers);
@@ -273,7 +273,7 @@ test('an import of arbitrary lines ends and imports the valid ones', async () =>
     DATABASE_URL: await createDatabase(),
     DATA_DIR: temporaryFolder(),
     ...sharedSecrets(),
-    PASSWORD_THREADS: '1',
+    PASSWORD_HASH_THREADS: '1',
     LOG_LEVEL: 'silent',
   };
   const app = await createApp(readConfig(environment), subscribers);

@@ -22,7 +22,7 @@ test('/metrics counts answers by operation and outcome', async () => {
   await alice.me();
   await anonymous.ask('{ users { nodes { id } } }');
   const count = (operation: string, outcome: string) =>
-    sample(`flex_identity_answer_seconds_count{operation="${operation}",outcome="${outcome}"}`);
+    sample(`flex_identity_operation_duration_seconds_count{operation="${operation}",outcome="${outcome}"}`);
   assert.equal(await count('createUser', 'ok'), 1);
   assert.equal(await count('authenticate', 'INVALID_CREDENTIALS'), 1);
   assert.equal(await count('authenticate', 'TIMEOUT'), 1);
@@ -45,7 +45,7 @@ test('/metrics counts passwords that were held against a hash that can verify no
   await service.app.db.execute("update users set password_hash = 'rot13$cnffjbeq' where username_key = 'carol'");
   const refused = await caller(service).authenticate({ username: 'carol', password });
   assert.equal(refused.__typename, 'InvalidCredentialsError');
-  assert.equal(await sample('flex_identity_useless_hashes_total{scheme="other",fault="UNKNOWN_SCHEME"}'), 1);
+  assert.equal(await sample('flex_identity_unverifiable_hashes_total{scheme="other",fault="UNKNOWN_SCHEME"}'), 1);
 });
 
 test('/metrics shows the pool, the queue of hashes and the event loop', async () => {

@@ -13,7 +13,7 @@ const start = async (environment: Record<string, string>) =>
 
 test('a statement that is not prepared by name is called by what it does', async () => {
   collector.clear();
-  const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, DATABASE_POOLER: 'true' });
+  const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, DATABASE_TRANSACTION_POOLER: 'true' });
   const { tokens } = expectMember(await operations(service).createUser({ username: 'alice' }), 'CreateUserSuccess');
   await operations(service, { token: tokens!.accessToken }).me();
   await service.kill('SIGTERM');
@@ -42,7 +42,7 @@ test('a collector that is away is told in the log, and holds up neither answers 
   const quickly = { OTEL_BSP_SCHEDULE_DELAY: '50', OTEL_EXPORTER_OTLP_TIMEOUT: '500' };
   const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT, ...quickly });
   await signUps(service);
-  for (const deadline = Date.now() + 10_000; !service.output().includes('traces could not be sent'); ) {
+  for (const deadline = Date.now() + 10_000; !service.output().includes('trace export failed'); ) {
     assert.ok(Date.now() < deadline, service.output());
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

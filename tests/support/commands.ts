@@ -23,7 +23,7 @@ export const commands = [
 
 export const cli = join(root, 'dist/cli.js');
 
-export const quick = { NODE_ENV: 'test', BCRYPT_COST: '4', PASSWORD_THREADS: '1', LOG_LEVEL: 'silent' };
+export const quick = { NODE_ENV: 'test', BCRYPT_COST: '4', PASSWORD_HASH_THREADS: '1', LOG_LEVEL: 'silent' };
 
 interface Ended {
   code: number | null;

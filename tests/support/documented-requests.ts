@@ -56,7 +56,7 @@ export const asInDevelopment = {
   PUBLIC_URL: '',
   SIGN_UPS_PER_HOUR: '',
   LOOK_UPS_PER_MINUTE: '',
-  GUESSES_PER_HOUR: '',
+  FAILED_ATTEMPTS_PER_HOUR: '',
   SENDS_PER_HOUR: '',
 };
 

@@ -8,12 +8,12 @@ import { advance, clear, createDatabase, sharedSecrets, startService } from './s
 /**
  * Registers the tests of the limit on the guesses of one client.
  * @param limit what the service is to allow in an hour
- * @param setting of `GUESSES_PER_HOUR`: empty for the default
+ * @param setting of `FAILED_ATTEMPTS_PER_HOUR`: empty for the default
  */
 export async function testGuesses(limit: number, setting: string): Promise<void> {
   // The tests of other files lift the limit, because they all come from one client. Every test here is a client of its own.
   const environment = {
-    GUESSES_PER_HOUR: setting,
+    FAILED_ATTEMPTS_PER_HOUR: setting,
     TRUST_PROXY: '127.0.0.1',
     DATABASE_URL: await createDatabase(),
     ...sharedSecrets(),

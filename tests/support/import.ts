@@ -33,8 +33,14 @@ export interface Importer {
 export async function startImporter(): Promise<Importer> {
   const databaseUrl = await createDatabase();
   const shared = { DATABASE_URL: databaseUrl, DATA_DIR: temporaryFolder(), ...sharedSecrets() };
-  const service = await startService({ ...shared, PASSWORD_THREADS: '2' });
-  const environment = { NODE_ENV: 'test', BCRYPT_COST: '4', PASSWORD_THREADS: '1', LOG_LEVEL: 'silent', ...shared };
+  const service = await startService({ ...shared, PASSWORD_HASH_THREADS: '2' });
+  const environment = {
+    NODE_ENV: 'test',
+    BCRYPT_COST: '4',
+    PASSWORD_HASH_THREADS: '1',
+    LOG_LEVEL: 'silent',
+    ...shared,
+  };
   const start = (args: string[]) => startCli(args, environment);
   const run: Importer['run'] = async (args, input = '') => {
     const child = start(args);

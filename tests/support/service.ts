@@ -35,13 +35,13 @@ const testEnvironment = {
   PORT: '0',
   PUBLIC_URL: 'http://localhost:4000',
   BCRYPT_COST: '4',
-  PASSWORD_THREADS: '1',
+  PASSWORD_HASH_THREADS: '1',
   SIGN_UPS_PER_HOUR: '0',
   LOOK_UPS_PER_MINUTE: '0',
-  GUESSES_PER_HOUR: '0',
+  FAILED_ATTEMPTS_PER_HOUR: '0',
   SENDS_PER_HOUR: '0',
   // In production the service waits five seconds before it stops.
-  DRAIN_SECONDS: '0',
+  SHUTDOWN_DRAIN_SECONDS: '0',
   LOG_LEVEL: 'silent',
 };
 

@@ -130,8 +130,8 @@ describe('the front end', () => {
       return status;
     };
     assert.equal(await getStatus({ NODE_ENV: 'production' }), 404);
-    assert.equal(await getStatus({ NODE_ENV: 'production', WEB: 'true' }), 200);
-    assert.equal(await getStatus({ NODE_ENV: 'development', WEB: 'false' }), 404);
+    assert.equal(await getStatus({ NODE_ENV: 'production', WEB_PAGES: 'true' }), 200);
+    assert.equal(await getStatus({ NODE_ENV: 'development', WEB_PAGES: 'false' }), 404);
   });
 });
 

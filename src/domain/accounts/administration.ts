@@ -44,5 +44,5 @@ export async function clearAttemptsFor(app: App, identifier: string): Promise<Se
  * @returns the number of deleted rows, by table
  */
 export async function prune(app: App): Promise<Record<string, number>> {
-  return deleteExpired(app.db, { ...retention, auditEvents: app.config.auditDays * 86_400 });
+  return deleteExpired(app.db, { ...retention, auditEvents: app.config.auditRetentionDays * 86_400 });
 }

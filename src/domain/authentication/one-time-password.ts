@@ -84,9 +84,9 @@ export async function attemptOneTimePassword(
   actor: Actor,
   { tokenId, oneTimePassword, purpose }: TypedOneTimePassword,
 ): Promise<CorrectAttempt> {
-  const { maxWaitSeconds, maxFailures } = app.config.oneTimePassword;
+  const { maxRetryDelaySeconds, maxFailures } = app.config.oneTimePassword;
   const attemptId = randomUUID();
-  const schedule = waitSchedule({ maxWaitSeconds, maxFailures });
+  const schedule = waitSchedule({ maxRetryDelaySeconds, maxFailures });
   const limit = attemptLimit(app, actor.client);
   const attempt = await reserveAttempt(app.db, { tokenId, purpose, schedule, attemptId, limit });
   const facts = { subjectId: attempt.userId, securityTokenId: tokenId, detail: purpose };

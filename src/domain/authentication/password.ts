@@ -129,7 +129,7 @@ export async function requireProof(
     return;
   }
   const key = hmac(app.keys.throttles, 'current-password', user.id);
-  const throttle = { key, schedule: waitSchedule({ maxWaitSeconds: 3600, maxFailures: null }) };
+  const throttle = { key, schedule: waitSchedule({ maxRetryDelaySeconds: 3600, maxFailures: null }) };
   const isCorrect = await countAndHash(
     app,
     (tx) => reserveAll(tx, [throttle]),
@@ -183,8 +183,8 @@ async function reserve(
   { typed, client, knownNetwork }: { typed: Typed[]; client: ClientInfo; knownNetwork: boolean },
 ): Promise<{ keys: Buffer[]; attemptEventIds: bigint[] }> {
   const { throttles } = app.keys;
-  const byClient = waitSchedule({ maxWaitSeconds: 3600, maxFailures: null });
-  const byAll = waitSchedule({ maxWaitSeconds: 60, maxFailures: null });
+  const byClient = waitSchedule({ maxRetryDelaySeconds: 3600, maxFailures: null });
+  const byAll = waitSchedule({ maxRetryDelaySeconds: 60, maxFailures: null });
   const throttlesByIdentifier = typed.flatMap(({ kind, key, text }) => {
     const subject = key === null ? hmac(throttles, 'no-identifier', text) : hmac(throttles, 'identifier', key);
     return [

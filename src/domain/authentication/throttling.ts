@@ -1,7 +1,7 @@
 /** Waits after consecutive failures. The database holds the counts and the clock. */
 
 export interface ThrottlePolicy {
-  maxWaitSeconds: number;
+  maxRetryDelaySeconds: number;
   /** number of consecutive failures that causes `lockedWaitSeconds`; null: none does */
   maxFailures: number | null;
 }
@@ -9,9 +9,9 @@ export interface ThrottlePolicy {
 export const lockedWaitSeconds = 86_400;
 
 /** Returns the wait after n consecutive failures: 0, 1, 2, 4 … seconds. Never decreases with n. */
-export function waitSeconds(failureCount: number, { maxWaitSeconds, maxFailures }: ThrottlePolicy): number {
+export function waitSeconds(failureCount: number, { maxRetryDelaySeconds, maxFailures }: ThrottlePolicy): number {
   if (failureCount <= 0) return 0;
-  const wait = Math.min(2 ** (failureCount - 1), maxWaitSeconds);
+  const wait = Math.min(2 ** (failureCount - 1), maxRetryDelaySeconds);
   const locked = maxFailures !== null && failureCount >= maxFailures;
   return locked ? Math.max(lockedWaitSeconds, wait) : wait;
 }

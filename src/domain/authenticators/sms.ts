@@ -23,7 +23,7 @@ export const sms: Authenticator = {
   }),
   mask: maskPhone,
   isReachable: (app, phone) =>
-    app.channels.has('sms') && (app.config.smsDialCodes?.includes(getCallingCode(phone)) ?? true),
+    app.channels.has('sms') && (app.config.smsCallingCodes?.includes(getCallingCode(phone)) ?? true),
   oneTimePasswordFormat: (app) => app.config.oneTimePassword.phone,
   sendLimits: (app, phone) => [smsPrefixLimit(app, phone)],
   send: (app, to, content) => app.deliver({ kind: 'one-time-password', channel: 'sms', to, ...content }),

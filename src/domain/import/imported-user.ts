@@ -202,11 +202,11 @@ export function toImportedRow(app: App, { importedId, user, identifiers, digests
 
 export function toImportedAddress(app: App, user: ImportedUser, kind: AddressKind, { key, value }: Identifier) {
   const throttle = user[`${kind}Throttle`];
-  const { maxWaitSeconds, maxFailures } = app.config.oneTimePassword;
+  const { maxRetryDelaySeconds, maxFailures } = app.config.oneTimePassword;
   const failures: ImportedFailures | null = throttle && {
     count: throttle.failureCount,
     retryAt: throttle.retryAt,
-    waitSeconds: waitSeconds(throttle.failureCount, { maxWaitSeconds, maxFailures }),
+    waitSeconds: waitSeconds(throttle.failureCount, { maxRetryDelaySeconds, maxFailures }),
   };
   return {
     tokenId: computeTokenId(app, { kind, key }),

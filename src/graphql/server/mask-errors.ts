@@ -16,7 +16,7 @@ export function toGraphQLError(app: App, error: unknown): GraphQLError {
     });
   }
   const errorId = randomUUID();
-  app.log.error({ err: error, errorId }, 'defect');
+  app.log.error({ err: error, errorId }, 'internal error');
   app.metrics.internalError();
   return new GraphQLError('Something went wrong here. It is in the log under this id.', {
     extensions: { code: 'INTERNAL_SERVER_ERROR', errorId },

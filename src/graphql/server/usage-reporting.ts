@@ -22,6 +22,6 @@ export function usageReporting({ config: { studio }, log }: App): ApolloServerPl
     // Of every tenth request, how long each field took.
     fieldLevelInstrumentation: 0.1,
     logger: log,
-    reportErrorFunction: (error) => log.warn({ err: error }, 'usage could not be reported'),
+    reportErrorFunction: (error) => log.warn({ err: error }, 'usage reporting failed'),
   });
 }

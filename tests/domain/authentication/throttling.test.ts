@@ -8,11 +8,11 @@ import {
   waitSeconds,
 } from '../../../src/domain/authentication/throttling.js';
 
-const checks: ThrottlePolicy = { maxWaitSeconds: 3600, maxFailures: 100 };
-const strangers: ThrottlePolicy = { maxWaitSeconds: 60, maxFailures: null };
+const checks: ThrottlePolicy = { maxRetryDelaySeconds: 3600, maxFailures: 100 };
+const strangers: ThrottlePolicy = { maxRetryDelaySeconds: 60, maxFailures: null };
 
 const policy: fc.Arbitrary<ThrottlePolicy> = fc.record({
-  maxWaitSeconds: fc.integer({ min: 0, max: 1_000_000 }),
+  maxRetryDelaySeconds: fc.integer({ min: 0, max: 1_000_000 }),
   maxFailures: fc.option(fc.integer({ min: 1, max: 300 })),
 });
 const failureCount = fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.maxSafeNat());
@@ -51,7 +51,7 @@ describe('wait after a failure', () => {
           assert.ok(Number.isSafeInteger(next));
           wait = next;
         }
-        assert.ok(wait <= Math.max(each.maxWaitSeconds, lockedWaitSeconds));
+        assert.ok(wait <= Math.max(each.maxRetryDelaySeconds, lockedWaitSeconds));
       }),
     );
   });
@@ -61,8 +61,8 @@ describe('wait schedule', () => {
   test('ends with the wait that repeats', () => {
     assert.deepEqual(waitSchedule(strangers), [1, 2, 4, 8, 16, 32, 60]);
     assert.equal(waitSchedule(checks).length, 100);
-    assert.deepEqual(waitSchedule({ maxWaitSeconds: 3600, maxFailures: 3 }), [1, 2, lockedWaitSeconds]);
-    assert.deepEqual(waitSchedule({ maxWaitSeconds: 1, maxFailures: null }), [1]);
+    assert.deepEqual(waitSchedule({ maxRetryDelaySeconds: 3600, maxFailures: 3 }), [1, 2, lockedWaitSeconds]);
+    assert.deepEqual(waitSchedule({ maxRetryDelaySeconds: 1, maxFailures: null }), [1]);
   });
 
   test('holds the wait of every count, and of larger counts at its end', () => {
