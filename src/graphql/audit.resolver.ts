@@ -1,4 +1,4 @@
-/** Operations on security events. */
+/** Operations on the audit log. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Arg, Ctx, ID, Int, Query, Resolver } from 'type-graphql';
 import { type AuditEventKind, listAuditEvents } from '../domain/events/audit.js';
@@ -9,23 +9,22 @@ import type { Context } from './server/context.js';
 @Resolver()
 export class AuditResolver {
   @Query(() => AuditEventConnectionType, {
-    description:
-      'Security events, the newest first: those of a user, of a kind, of a time, or all. An event is listed within a second. Superusers only.',
+    description: 'Security audit events, newest first. An event is listed within one second. Superusers only.',
   })
   // More than four parameters, because TypeGraphQL passes each argument of the field as one.
   async auditEvents(
-    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, 1–100.' }) first:
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'Page size (1–100).' }) first:
       | number
       | null,
-    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last edge of the previous page.' })
     after: string | null,
-    @Arg('userId', () => ID, { nullable: true, description: 'Who did it, or whom it was done to.' })
+    @Arg('userId', () => ID, { nullable: true, description: 'ID of the acting user or of the affected user.' })
     userId: string | null,
-    @Arg('kind', () => AuditEventKindEnum, { nullable: true, description: 'Events of this kind alone.' })
+    @Arg('kind', () => AuditEventKindEnum, { nullable: true, description: 'Kind of the events to return.' })
     kind: AuditEventKind | null,
-    @Arg('since', () => GraphQLDateTime, { nullable: true, description: 'From this instant on.' })
+    @Arg('since', () => GraphQLDateTime, { nullable: true, description: 'Earliest time of the events, inclusive.' })
     since: Date | null,
-    @Arg('until', () => GraphQLDateTime, { nullable: true, description: 'Before this instant.' })
+    @Arg('until', () => GraphQLDateTime, { nullable: true, description: 'Latest time of the events, exclusive.' })
     until: Date | null,
     @Ctx() context: Context,
   ): Promise<AuditEventConnectionType> {

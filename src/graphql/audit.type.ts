@@ -1,77 +1,81 @@
-/** Security events. */
+/** GraphQL types of the audit log. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
 import type { AuditEventKind } from '../domain/events/audit.js';
 import { PageInfoType } from './connection.type.js';
 import { createEnum } from './server/create-enum.js';
 
-export const AuditEventKindEnum = createEnum<AuditEventKind>('AuditEventKind', 'What has happened.', {
-  SIGNED_UP: 'An account was made, by its user or for somebody else.',
-  SUPERUSER_CREATED: 'A superuser was made; `detail` tells by what right.',
-  SIGNED_IN: 'A session was opened; `detail` tells by what proof.',
-  SIGN_IN_FAILED: 'A sign-in by password was refused.',
-  SIGN_IN_THROTTLED: 'A sign-in by password came too soon after failures; nothing was compared.',
-  CURRENT_PASSWORD_REFUSED: 'A signed-in user gave a current password that was wrong.',
-  ONE_TIME_PASSWORD_SENT: 'A one-time password was sent; `detail` tells for what.',
-  ONE_TIME_PASSWORD_GENERATED: 'A superuser made a one-time password to deliver; `detail` tells for what.',
-  ONE_TIME_PASSWORD_ACCEPTED: 'A one-time password was right, and is spent.',
-  ONE_TIME_PASSWORD_REFUSED: 'A one-time password was wrong, spent, replaced or expired.',
-  ONE_TIME_PASSWORD_THROTTLED: 'A one-time password came too soon after failures; nothing was compared.',
-  SECURITY_TOKEN_UNLOCKED: 'A security token was freed from its timeout.',
+export const AuditEventKindEnum = createEnum<AuditEventKind>('AuditEventKind', 'Kind of a security audit event.', {
+  SIGNED_UP: 'An account was created, by its user or by another user.',
+  SUPERUSER_CREATED: 'A superuser was created. `detail` is the authority that was used.',
+  SIGNED_IN: 'A session was opened. `detail` is the authentication method.',
+  SIGN_IN_FAILED: 'A password sign-in failed.',
+  SIGN_IN_THROTTLED: 'A password sign-in was rate-limited. No password was compared.',
+  CURRENT_PASSWORD_REFUSED: 'A signed-in user entered a wrong current password.',
+  ONE_TIME_PASSWORD_SENT: 'A one-time password was sent. `detail` is the purpose.',
+  ONE_TIME_PASSWORD_GENERATED: 'A superuser generated a one-time password. `detail` is the purpose.',
+  ONE_TIME_PASSWORD_ACCEPTED: 'A one-time password was accepted and used up.',
+  ONE_TIME_PASSWORD_REFUSED: 'A one-time password was wrong, used, replaced or expired.',
+  ONE_TIME_PASSWORD_THROTTLED: 'A one-time password check was rate-limited. No password was compared.',
+  SECURITY_TOKEN_UNLOCKED: 'The failed attempts of a security token were cleared.',
   PASSWORD_CHANGED: 'A user changed their password.',
-  PASSWORD_RESET: 'A password was set by a one-time password.',
+  PASSWORD_RESET: 'A password was reset with a one-time password.',
   PASSWORD_SET: 'A superuser or an operator set a password.',
-  PASSWORD_REMOVED: 'A password is gone that was set before anybody had proved to own the account; its owner now has.',
-  IDENTIFIERS_CHANGED: 'Identifiers were added, changed or removed; `detail` tells which, not what they are.',
+  PASSWORD_REMOVED:
+    'A password was removed when the owner first verified the account, because another person may have set it.',
+  IDENTIFIERS_CHANGED: 'Identifiers were added, changed or removed. `detail` lists their kinds, not their values.',
   ACTIVATION_CHANGED: 'An account was activated or deactivated.',
-  ROLES_CHANGED: 'A role was given or taken.',
+  ROLES_CHANGED: 'A role was granted or removed.',
   USER_DELETED: 'An account was deleted.',
-  SESSION_ENDED: "A session or several were ended by somebody's doing; `detail` tells why.",
-  REFRESH_TOKEN_REUSED: 'A spent refresh token was used again, which has ended the session.',
+  SESSION_ENDED: 'One or more sessions were revoked. `detail` is the reason.',
+  REFRESH_TOKEN_REUSED: 'A used refresh token was presented again, and its session was revoked.',
 });
 
 @ObjectType('AuditEvent', {
-  description: 'Something that matters for safety, and has happened.',
+  description: 'A security audit event.',
   simpleResolvers: true,
 })
 export class AuditEventType {
-  @Field(() => ID, { description: 'Greater than those of the events before.' })
+  @Field(() => ID, { description: 'Monotonically increasing ID.' })
   id!: string;
 
-  @Field(() => AuditEventKindEnum, { description: 'What has happened.' })
+  @Field(() => AuditEventKindEnum, { description: 'Kind of the event.' })
   kind!: AuditEventKind;
 
-  @Field(() => GraphQLDateTime, { description: 'When, to within a second.' })
+  @Field(() => GraphQLDateTime, { description: 'Time of the event, accurate to one second.' })
   occurredAt!: Date;
 
-  @Field(() => ID, { nullable: true, description: 'Of the user who did it; null where nobody was signed in.' })
+  @Field(() => ID, { nullable: true, description: 'ID of the acting user. Null if the client was not signed in.' })
   actorId!: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Of the user whom it was done to, who may be deleted by now; null where nobody is concerned.',
+    description: 'ID of the affected user, who may have been deleted. Null if the event affects no user.',
   })
   subjectId!: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Of the session that was opened or ended, where it is one.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'ID of the session that was opened or revoked. Null for other events.',
+  })
   sessionId!: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Of the security token, where there is one.' })
+  @Field(() => ID, { nullable: true, description: 'ID of the security token. Null if the event has none.' })
   securityTokenId!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'What else there is to say; never a secret.' })
+  @Field(() => String, { nullable: true, description: 'Further information about the event. It contains no secret.' })
   detail!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Where the request came from; null on the command line.' })
+  @Field(() => String, { nullable: true, description: 'Client IP address. Null for the command line.' })
   ipAddress!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'The `User-Agent` of the request.' })
+  @Field(() => String, { nullable: true, description: '`User-Agent` header of the request.' })
   userAgent!: string | null;
 }
 
-@ObjectType('AuditEventEdge', { description: 'An event in a list.', simpleResolvers: true })
+@ObjectType('AuditEventEdge', { description: 'An edge of a list of events.', simpleResolvers: true })
 class AuditEventEdgeType {
-  @Field(() => String, { description: 'Opaque: the place of this event in the list.' })
+  @Field(() => String, { description: 'Opaque cursor of this edge.' })
   cursor!: string;
 
   @Field(() => AuditEventType, { description: 'The event.' })
@@ -79,16 +83,16 @@ class AuditEventEdgeType {
 }
 
 @ObjectType('AuditEventConnection', {
-  description: 'A page of security events. @see https://relay.dev/graphql/connections.htm',
+  description: 'A page of security audit events. @see https://relay.dev/graphql/connections.htm',
   simpleResolvers: true,
 })
 export class AuditEventConnectionType {
-  @Field(() => [AuditEventEdgeType], { description: 'The events with their cursors.' })
+  @Field(() => [AuditEventEdgeType], { description: 'Events with their cursors.' })
   edges!: AuditEventEdgeType[];
 
-  @Field(() => [AuditEventType], { description: 'The events alone.' })
+  @Field(() => [AuditEventType], { description: 'Events without cursors.' })
   nodes!: AuditEventType[];
 
-  @Field(() => PageInfoType, { description: 'Where the page lies.' })
+  @Field(() => PageInfoType, { description: 'Pagination info.' })
   pageInfo!: PageInfoType;
 }

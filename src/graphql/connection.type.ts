@@ -1,23 +1,23 @@
-/** Pages of a list. @see https://relay.dev/graphql/connections.htm */
+/** Paginated lists. @see https://relay.dev/graphql/connections.htm */
 import { Field, ObjectType } from 'type-graphql';
 import type { Page } from '../domain/pages.js';
 
-@ObjectType('PageInfo', { description: 'Where a page lies in its list.', simpleResolvers: true })
+@ObjectType('PageInfo', { description: 'Position of a page in its list.', simpleResolvers: true })
 export class PageInfoType {
-  @Field(() => Boolean, { description: 'Whether something follows.' })
+  @Field(() => Boolean, { description: 'Whether the list continues after this page.' })
   hasNextPage!: boolean;
 
-  @Field(() => Boolean, { description: 'Whether something comes before.' })
+  @Field(() => Boolean, { description: 'Whether the list has edges before this page.' })
   hasPreviousPage!: boolean;
 
-  @Field(() => String, { nullable: true, description: 'Of the first edge; null on an empty page.' })
+  @Field(() => String, { nullable: true, description: 'Cursor of the first edge. Null on an empty page.' })
   startCursor!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Of the last edge, for `after`; null on an empty page.' })
+  @Field(() => String, { nullable: true, description: 'Cursor of the last edge, for `after`. Null on an empty page.' })
   endCursor!: string | null;
 }
 
-/** A page as the domain gives it, in the form of a connection. */
+/** Converts a page of the domain to a connection. */
 export function toConnection<Node>({
   edges,
   hasNextPage,

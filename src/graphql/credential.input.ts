@@ -1,51 +1,51 @@
-/** Inputs that prove who somebody is. */
+/** Inputs of the operations on credentials. */
 import { Field, ID, InputType } from 'type-graphql';
 
 @InputType('AuthenticateInput', {
   description:
-    'Either `identifier`, whose kind is inferred, or any of username, email and phone, which must all name the same user. Null is the same as absent.',
+    'Sign-in credentials. Pass `identifier`, or any of `username`, `email` and `phone`. They must all name the same user. Null means absent.',
 })
 export class AuthenticateInput {
-  @Field(() => String, { nullable: true, description: 'A username, email or phone, told apart by looking at it.' })
+  @Field(() => String, { nullable: true, description: 'Username, email or phone. The format determines the kind.' })
   identifier?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'In any case and Unicode form.' })
+  @Field(() => String, { nullable: true, description: 'Username, in any case and Unicode form.' })
   username?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'In any case.' })
+  @Field(() => String, { nullable: true, description: 'Email address, in any case.' })
   email?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'In any format, international or of `IdentityPolicy.defaultRegion`.',
+    description: 'Phone number, in international format or in a format of `IdentityPolicy.defaultRegion`.',
   })
   phone?: string | null;
 
-  @Field(() => String, { description: 'Compared after NFC, with outer spaces kept.' })
+  @Field(() => String, { description: 'Password. Leading and trailing spaces count. Unicode form does not.' })
   password!: string;
 }
 
-@InputType('ChangePasswordInput', { description: 'A new password for oneself.' })
+@InputType('ChangePasswordInput', { description: 'New password of the caller.' })
 export class ChangePasswordInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'May be absent where the caller has authenticated in this session within the last ten minutes by a one-time password.',
+      'Current password. Optional for 10 minutes after a one-time password authenticated the caller in this session.',
   })
   currentPassword?: string | null;
 
-  @Field(() => String, { description: 'By the rules of `IdentityPolicy`.' })
+  @Field(() => String, { description: 'New password, by the rules of `IdentityPolicy`.' })
   newPassword!: string;
 }
 
-@InputType('ResetPasswordInput', { description: 'A new password, by a one-time password for `PASSWORD_RESET`.' })
+@InputType('ResetPasswordInput', { description: 'New password, with a one-time password for `PASSWORD_RESET`.' })
 export class ResetPasswordInput {
-  @Field(() => ID, { description: 'The id of the security token that the one-time password was sent to.' })
+  @Field(() => ID, { description: 'ID of the security token that received the one-time password.' })
   tokenId!: string;
 
-  @Field(() => String, { description: 'As typed: case, spaces and dashes do not count.' })
+  @Field(() => String, { description: 'One-time password. Case, spaces and dashes are ignored.' })
   oneTimePassword!: string;
 
-  @Field(() => String, { description: 'By the rules of `IdentityPolicy`.' })
+  @Field(() => String, { description: 'New password, by the rules of `IdentityPolicy`.' })
   newPassword!: string;
 }

@@ -1,4 +1,4 @@
-/** Operations that prove who somebody is by a password. */
+/** Operations on passwords. */
 import { Arg, Ctx, Field, ID, Mutation, ObjectType, Resolver } from 'type-graphql';
 import { authenticate } from '../domain/authentication/password.js';
 import { changePassword, resetPassword, setUserPassword } from '../domain/authentication/password-changes.js';
@@ -15,12 +15,12 @@ import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
 import { UserType } from './user.type.js';
 
-@ObjectType('AuthenticateSuccess', { description: 'The user is signed in.', simpleResolvers: true })
+@ObjectType('AuthenticateSuccess', { description: 'Result of a successful sign-in.', simpleResolvers: true })
 class AuthenticateSuccessType {
-  @Field(() => UserType, { description: 'Who has signed in.' })
+  @Field(() => UserType, { description: 'User who signed in.' })
   user!: UserType;
 
-  @Field(() => SessionTokensType, { description: 'Of the session that was opened.' })
+  @Field(() => SessionTokensType, { description: 'Tokens of the new session.' })
   tokens!: SessionTokensType;
 }
 
@@ -31,19 +31,19 @@ const AuthenticateResult = resultUnion(
 );
 
 @ObjectType('ResetPasswordSuccess', {
-  description: 'The password is new, every session has ended, and a new one is open.',
+  description: 'Result of a password reset. Earlier sessions are revoked, and a new session is open.',
   simpleResolvers: true,
 })
 class ResetPasswordSuccessType {
-  @Field(() => UserType, { description: 'Whose password it is.' })
+  @Field(() => UserType, { description: 'User with the new password.' })
   user!: UserType;
 
-  @Field(() => SessionTokensType, { description: 'Of the session that was opened.' })
+  @Field(() => SessionTokensType, { description: 'Tokens of the new session.' })
   tokens!: SessionTokensType;
 }
 
 @ObjectType('ChangePasswordSuccess', {
-  description: 'The password is new, and every session but this one has ended.',
+  description: 'Result of a password change. The other sessions of the caller are revoked.',
   simpleResolvers: true,
 })
 class ChangePasswordSuccessType {
@@ -52,11 +52,11 @@ class ChangePasswordSuccessType {
 }
 
 @ObjectType('SetUserPasswordSuccess', {
-  description: 'The password is new, and every session of the user has ended.',
+  description: "Result of setting a user's password. All sessions of the user are revoked.",
   simpleResolvers: true,
 })
 class SetUserPasswordSuccessType {
-  @Field(() => UserType, { description: 'Whose password it is.' })
+  @Field(() => UserType, { description: 'User with the new password.' })
   user!: UserType;
 }
 
@@ -79,11 +79,11 @@ const SetUserPasswordResult = resultUnion(
 @Resolver()
 export class CredentialResolver {
   @Mutation(() => AuthenticateResult, {
-    description:
-      'Signs in by password. After the n-th failure in a row the next attempt opens 1, 2, 4 … seconds later.',
+    description: 'Signs in with a password. Consecutive failures delay the next attempt by 1, 2, 4 … seconds.',
   })
   async authenticate(
-    @Arg('input', () => AuthenticateInput, { description: 'Who signs in, and the password.' }) input: AuthenticateInput,
+    @Arg('input', () => AuthenticateInput, { description: 'Identifier and password of the user.' })
+    input: AuthenticateInput,
     @Ctx() context: Context,
   ): Promise<typeof AuthenticateResult> {
     return adoptSession(context, await authenticate(context.app, context, input));
@@ -91,10 +91,10 @@ export class CredentialResolver {
 
   @Mutation(() => ResetPasswordResult, {
     description:
-      'Sets a new password by a one-time password for `PASSWORD_RESET`, ends every session and opens one. A new password that the rules refuse spends nothing.',
+      'Sets a new password with a one-time password for `PASSWORD_RESET`. Revokes all sessions and opens a new session. A password that breaks the rules does not use up the one-time password.',
   })
   async resetPassword(
-    @Arg('input', () => ResetPasswordInput, { description: 'The proof and the new password.' })
+    @Arg('input', () => ResetPasswordInput, { description: 'One-time password and new password.' })
     input: ResetPasswordInput,
     @Ctx() context: Context,
   ): Promise<typeof ResetPasswordResult> {
@@ -102,10 +102,10 @@ export class CredentialResolver {
   }
 
   @Mutation(() => ChangePasswordResult, {
-    description: "Changes the caller's password and ends all their sessions but this one.",
+    description: "Changes the caller's password and revokes the caller's other sessions.",
   })
   async changePassword(
-    @Arg('input', () => ChangePasswordInput, { description: 'The current and the new password.' })
+    @Arg('input', () => ChangePasswordInput, { description: 'Current password and new password.' })
     input: ChangePasswordInput,
     @Ctx() context: Context,
   ): Promise<typeof ChangePasswordResult> {
@@ -113,11 +113,12 @@ export class CredentialResolver {
   }
 
   @Mutation(() => SetUserPasswordResult, {
-    description: "Sets another user's password and ends the user's sessions. Superusers only.",
+    description: "Sets the password of a user and revokes the user's sessions. Superusers only.",
   })
   async setUserPassword(
-    @Arg('id', () => ID, { description: 'Of the user.' }) id: string,
-    @Arg('newPassword', () => String, { description: 'By the rules of `IdentityPolicy`.' }) newPassword: string,
+    @Arg('id', () => ID, { description: 'ID of the user.' }) id: string,
+    @Arg('newPassword', () => String, { description: 'New password, by the rules of `IdentityPolicy`.' })
+    newPassword: string,
     @Ctx() context: Context,
   ): Promise<typeof SetUserPasswordResult> {
     return setUserPassword(context.app, context, { id, newPassword });

@@ -1,4 +1,4 @@
-/** The faces of refusals. A test holds their names and fields together with the errors of the domain. */
+/** GraphQL error types. A test compares their names and fields with the errors of the domain. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, Int, InterfaceType, ObjectType } from 'type-graphql';
 import type { IdentityErrorCode, ValidationIssueCode } from '../domain/errors.js';
@@ -6,105 +6,101 @@ import { createEnum } from './server/create-enum.js';
 
 const IdentityErrorCodeEnum = createEnum<IdentityErrorCode>(
   'IdentityErrorCode',
-  'Which refusal it is: one code for each member type.',
+  'Code of an expected error. Each error type has one code.',
   {
-    VALIDATION: 'The input breaks a rule: see `ValidationError.issues`.',
-    INVALID_CREDENTIALS: 'No account has these identifiers and this password.',
-    INVALID_ONE_TIME_PASSWORD: 'The one-time password is wrong, spent, replaced or expired.',
-    TIMEOUT: 'Too much, too soon: see `TimeoutError.retryAt`.',
+    VALIDATION: 'The input is invalid. See `ValidationError.issues`.',
+    INVALID_CREDENTIALS: 'The identifier or the password is wrong.',
+    INVALID_ONE_TIME_PASSWORD: 'The one-time password is wrong, used, replaced or expired.',
+    TIMEOUT: 'A rate limit is exceeded. See `TimeoutError.retryAt`.',
     TRANSMISSION: 'The email or SMS provider did not accept the message.',
-    INVALID_SESSION: 'The refresh token is unknown, spent, revoked or expired.',
-    NOT_FOUND: 'The thing is absent, or beyond the reach of the caller.',
+    INVALID_SESSION: 'The refresh token is unknown, used, revoked or expired.',
+    NOT_FOUND: 'Not found, or not accessible to the caller.',
   },
 );
 
-const ValidationIssueCodeEnum = createEnum<ValidationIssueCode>(
-  'ValidationIssueCode',
-  'What is wrong with an input field.',
-  {
-    IDENTIFIER_REQUIRED: 'None of username, email and phone was given.',
-    BLANK: 'The text is empty. Leave the field out, or give null, to mean that there is none.',
-    INVALID: 'The text is not one of this kind.',
-    TAKEN: 'Another account has it.',
-    TOO_SHORT: 'Shorter than `IdentityPolicy` allows.',
-    TOO_LONG: 'Longer than is allowed.',
-    TOO_COMMON: 'A password that is easy to guess for anyone.',
-    TOO_SIMILAR: 'A password that is easy to guess for who knows the username, email or phone.',
-    LAST_SUPERUSER: 'The change would leave no active superuser.',
-  },
-);
+const ValidationIssueCodeEnum = createEnum<ValidationIssueCode>('ValidationIssueCode', 'Code of a validation issue.', {
+  IDENTIFIER_REQUIRED: 'The input has no username, email or phone.',
+  BLANK: 'The text is empty. Omit the field or pass null for no value.',
+  INVALID: 'The text does not have the required format.',
+  TAKEN: 'Another account has this value.',
+  TOO_SHORT: 'The text is shorter than the minimum.',
+  TOO_LONG: 'The text is longer than the maximum.',
+  TOO_COMMON: 'The password is easy to guess.',
+  TOO_SIMILAR: 'The password resembles the username, email or phone.',
+  LAST_SUPERUSER: 'The change would leave no active superuser.',
+});
 
 @InterfaceType('IdentityError', {
   description:
-    'A request that was understood and declined. Every error member of a result union implements it, so `... on IdentityError { code message }` reads any refusal.',
+    'An expected error. Every error type of a result union implements it, so `... on IdentityError { code message }` selects any error.',
 })
 abstract class IdentityErrorType {
-  @Field(() => IdentityErrorCodeEnum, { description: 'Which refusal it is, for programs.' })
+  @Field(() => IdentityErrorCodeEnum, { description: 'Machine-readable error code.' })
   code!: IdentityErrorCode;
 
-  @Field(() => String, { description: 'What happened, in English, for people.' })
+  @Field(() => String, { description: 'Error message in English.' })
   message!: string;
 }
 
-@ObjectType('ValidationIssue', { description: 'One fault of an input.', simpleResolvers: true })
+@ObjectType('ValidationIssue', { description: 'A rule that an input breaks.', simpleResolvers: true })
 export class ValidationIssueType {
   @Field(() => String, {
     nullable: true,
-    description: 'The input field at fault, as the input names it; null when the fault is of the input as a whole.',
+    description: 'Name of the invalid input field. Null if the issue concerns the whole input.',
   })
   field!: string | null;
 
-  @Field(() => ValidationIssueCodeEnum, { description: 'What is wrong with it, for programs.' })
+  @Field(() => ValidationIssueCodeEnum, { description: 'Machine-readable issue code.' })
   code!: ValidationIssueCode;
 
-  @Field(() => String, { description: 'What is wrong with it, in English, for people.' })
+  @Field(() => String, { description: 'Issue message in English.' })
   message!: string;
 }
 
 @ObjectType('ValidationError', {
   implements: IdentityErrorType,
-  description: 'The input breaks rules. Every issue is listed at once.',
+  description: 'The input is invalid. `issues` lists all problems.',
   simpleResolvers: true,
 })
 export class ValidationErrorType extends IdentityErrorType {
-  @Field(() => [ValidationIssueType], { description: 'Every fault of the input; at least one.' })
+  @Field(() => [ValidationIssueType], { description: 'Issues of the input, at least one.' })
   issues!: ValidationIssueType[];
 }
 
 @ObjectType('InvalidCredentialsError', {
   implements: IdentityErrorType,
   description:
-    'No account has these identifiers and this password. Alike for nobody of that name, a wrong password, an account without one, an inactive account and identifiers of two accounts.',
+    'The identifier or the password is wrong. The error is the same for unknown identifiers, wrong or missing passwords, and inactive accounts.',
   simpleResolvers: true,
 })
 export class InvalidCredentialsErrorType extends IdentityErrorType {}
 
 @ObjectType('InvalidOneTimePasswordError', {
   implements: IdentityErrorType,
-  description: 'The one-time password is wrong, spent, replaced or expired. It does not say which.',
+  description: 'The one-time password is wrong, used, replaced or expired. The error does not reveal which.',
   simpleResolvers: true,
 })
 export class InvalidOneTimePasswordErrorType extends IdentityErrorType {}
 
 @ObjectType('TimeoutError', {
   implements: IdentityErrorType,
-  description:
-    'Too much, too soon: from `retryAt` on the next one is evaluated. Until then nothing is compared, sent or created.',
+  description: 'Rate limit exceeded. Until `retryAt` the service compares, sends and creates nothing.',
   simpleResolvers: true,
 })
 export class TimeoutErrorType extends IdentityErrorType {
-  @Field(() => GraphQLDateTime, { description: 'From this instant on the next request is evaluated.' })
+  @Field(() => GraphQLDateTime, { description: 'Time of the next permitted attempt.' })
   retryAt!: Date;
 
   @Field(() => Int, {
     description:
-      'Whole seconds until `retryAt`, rounded up, at least 1. Count down from this where the clock of the device may be wrong.',
+      'Whole seconds until `retryAt`, rounded up, at least 1. Countdowns use it because device clocks may be wrong.',
   })
   retryAfterSeconds!: number;
 
   @Field(() => Int, {
     nullable: true,
-    description: 'Consecutive failures counted so far; null where the limit is not one of failures (sends, sign-ups).',
+    description:
+      'Number of consecutive failures. Null if the limit does not count failures, as for sends and sign-ups.',
   })
   failureCount!: number | null;
 }
@@ -118,14 +114,14 @@ export class TransmissionErrorType extends IdentityErrorType {}
 
 @ObjectType('InvalidSessionError', {
   implements: IdentityErrorType,
-  description: 'The refresh token is unknown, spent, revoked or expired. It does not say which.',
+  description: 'The refresh token is unknown, used, revoked or expired. The error does not reveal which.',
   simpleResolvers: true,
 })
 export class InvalidSessionErrorType extends IdentityErrorType {}
 
 @ObjectType('NotFoundError', {
   implements: IdentityErrorType,
-  description: 'The thing is absent, or beyond the reach of the caller. It does not say which.',
+  description: 'Not found, or not accessible to the caller. The error does not reveal which.',
   simpleResolvers: true,
 })
 export class NotFoundErrorType extends IdentityErrorType {}

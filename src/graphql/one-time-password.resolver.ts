@@ -15,21 +15,21 @@ import {
 } from './one-time-password.type.js';
 import { adoptSession, type Context } from './server/context.js';
 
-const TokenId = () => Arg('tokenId', () => ID, { description: 'The id of the security token.' });
+const TokenId = () => Arg('tokenId', () => ID, { description: 'ID of the security token.' });
 const Purpose = () =>
   Arg('purpose', () => OneTimePasswordPurposeEnum, {
     defaultValue: 'AUTHENTICATION',
-    description: 'What it is to be good for.',
+    description: 'Purpose of the one-time password.',
   });
 
 @Resolver()
 export class OneTimePasswordResolver {
   @Query(() => [SecurityTokenType], {
     description:
-      'The ways to prove a user by one-time password, given a username, email or phone. By address: that address, whether anybody has it or not. By username: all of its user, and nothing when unknown.',
+      'Where a one-time password can be sent. An email or phone returns its token, even if no account has it. A username returns all tokens of its user, or none if it is unknown.',
   })
   async securityTokens(
-    @Arg('identifier', () => String, { description: 'A username, email or phone, told apart by looking at it.' })
+    @Arg('identifier', () => String, { description: 'Username, email or phone. The format determines the kind.' })
     identifier: string,
     @Ctx() context: Context,
   ): Promise<SecurityTokenType[]> {
@@ -38,7 +38,7 @@ export class OneTimePasswordResolver {
 
   @Mutation(() => GenerateOneTimePasswordResult, {
     description:
-      'Makes a one-time password for delivery by a channel of your own. Superusers only, not for other superusers.',
+      'Generates a one-time password for delivery outside this service. Superusers only, and not for other superusers.',
   })
   async generateOneTimePassword(
     @TokenId() tokenId: string,
@@ -50,7 +50,7 @@ export class OneTimePasswordResolver {
 
   @Mutation(() => SendOneTimePasswordResult, {
     description:
-      'Sends a one-time password to the address of the token. The next one replaces it; sending never lowers a failure count.',
+      'Sends a one-time password to the address of the token. It replaces the previous one and keeps the failure count.',
   })
   async sendOneTimePassword(
     @TokenId() tokenId: string,
@@ -62,11 +62,11 @@ export class OneTimePasswordResolver {
 
   @Mutation(() => CheckOneTimePasswordResult, {
     description:
-      'Checks a one-time password and spends it: verifies the address, and signs its user in where nobody was signed in. After the n-th failure in a row the next check opens 1, 2, 4 … seconds later.',
+      'Checks a one-time password and uses it up. Verifies the address, and signs in a client that is not signed in. Consecutive failures delay the next check by 1, 2, 4 … seconds.',
   })
   async checkOneTimePassword(
     @TokenId() tokenId: string,
-    @Arg('oneTimePassword', () => String, { description: 'As typed: case, spaces and dashes do not count.' })
+    @Arg('oneTimePassword', () => String, { description: 'One-time password. Case, spaces and dashes are ignored.' })
     oneTimePassword: string,
     @Purpose() purpose: OneTimePasswordPurpose,
     @Ctx() context: Context,
@@ -79,7 +79,7 @@ export class OneTimePasswordResolver {
 
   @Mutation(() => UnlockSecurityTokenResult, {
     description:
-      'Frees a security token from its timeout: for its owner, recently authenticated and three times a day, or a superuser.',
+      'Clears the failed attempts of a security token. The owner needs a recent authentication and may call it three times a day. Superusers may always call it.',
   })
   async unlockSecurityToken(
     @TokenId() tokenId: string,

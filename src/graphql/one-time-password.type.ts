@@ -1,4 +1,4 @@
-/** Security tokens, their one-time passwords, and what the operations on them answer. */
+/** GraphQL types of security tokens and one-time passwords, and the results of their operations. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, Int, InterfaceType, ObjectType } from 'type-graphql';
 import type { OneTimePasswordPurpose } from '../domain/authentication/one-time-password.js';
@@ -17,50 +17,52 @@ import { UserType } from './user.type.js';
 
 export const OneTimePasswordPurposeEnum = createEnum<OneTimePasswordPurpose>(
   'OneTimePasswordPurpose',
-  'What a one-time password is good for. A security token has at most one live password for each.',
+  'Purpose of a one-time password. A security token has at most one valid password for each purpose.',
   {
-    VERIFICATION: 'Marks the address verified; sent to and checked by its signed-in owner.',
-    AUTHENTICATION: 'Opens a session.',
-    PASSWORD_RESET: 'Authorises resetPassword, which alone checks it.',
+    VERIFICATION: 'Verifies the address. Only its signed-in owner may request and check it.',
+    AUTHENTICATION: 'Signs in. Opens a session.',
+    PASSWORD_RESET: 'Authorises `resetPassword`. Other operations do not accept it.',
   },
 );
 
 @InterfaceType('SecurityToken', {
-  description: 'A thing that proves a user by one-time passwords: here, an address that a password is sent to.',
+  description: 'An email address or phone number that can receive one-time passwords.',
   resolveType: ({ kind }: SecurityTokenView) => authenticators[kind].type.name,
 })
 export abstract class SecurityTokenType {
   @Field(() => ID, {
-    description: 'A keyed function of the address: the same before and after somebody signs up with it.',
+    description:
+      'Opaque, stable identifier derived from the address (HMAC). It does not reveal whether an account has the address.',
   })
   id!: string;
 
-  @Field(() => String, { description: 'The obscured address: ab**@ex*****.*** or +*********34.' })
+  @Field(() => String, { description: 'Masked address, like `ab**@ex*****.***` or `+*********34`.' })
   name!: string;
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'Whether its owner has proved to read what is sent there; null to anyone but the owner and staff.',
+    description: 'Whether the owner has verified this address. Null unless the caller is the owner or staff.',
   })
   verified!: boolean | null;
 
   @Field(() => Int, {
     nullable: true,
-    description: 'Consecutive failures, the most of any purpose; null to anyone but the owner and staff.',
+    description:
+      'Maximum number of consecutive failures over all purposes. Null unless the caller is the owner or staff.',
   })
   failureCount!: number | null;
 
   @Field(() => GraphQLDateTime, {
     nullable: true,
     description:
-      'When the next check opens, or opened, after the last failure: the latest of any purpose; null where nothing failed, and to anyone but the owner and staff.',
+      'Latest time of the next permitted check over all purposes. Null without failures, and unless the caller is the owner or staff.',
   })
   retryAt!: Date | null;
 
   @Field(() => GraphQLDateTime, {
     nullable: true,
     description:
-      'When the live one-time password expires, or expired: the latest of any purpose; null where there is none, and to anyone but the owner and staff.',
+      'Latest expiry of a one-time password over all purposes. Null without a password, and unless the caller is the owner or staff.',
   })
   expiresAt!: Date | null;
 }
@@ -72,44 +74,44 @@ export const securityTokenTypes = Object.values(authenticators).map(({ type: { n
 });
 
 @ObjectType('GenerateOneTimePasswordSuccess', {
-  description: 'The one-time password is made and live.',
+  description: 'Result of generating a one-time password.',
   simpleResolvers: true,
 })
 class GenerateOneTimePasswordSuccessType {
-  @Field(() => SecurityTokenType, { description: 'The token that it was made for.' })
+  @Field(() => SecurityTokenType, { description: 'Security token of the one-time password.' })
   securityToken!: SecurityTokenType;
 
-  @Field(() => String, { description: 'In clear, this once.' })
+  @Field(() => String, { description: 'One-time password in plain text. It cannot be read again.' })
   oneTimePassword!: string;
 
-  @Field(() => GraphQLDateTime, { description: 'From then on it is not valid.' })
+  @Field(() => GraphQLDateTime, { description: 'Expiry of the one-time password.' })
   expiresAt!: Date;
 }
 
 @ObjectType('SendOneTimePasswordSuccess', {
   description:
-    'If the address belongs to somebody whom it proves, the message is on its way. Strangers are told the same where it does not.',
+    'Result of a send request. It is the same if no account can use the address, and then no message is sent.',
   simpleResolvers: true,
 })
 class SendOneTimePasswordSuccessType {
-  @Field(() => GraphQLDateTime, { description: 'From then on the one-time password is not valid.' })
+  @Field(() => GraphQLDateTime, { description: 'Expiry of the one-time password.' })
   expiresAt!: Date;
 }
 
 @ObjectType('CheckOneTimePasswordSuccess', {
-  description: 'The one-time password was right, and is spent.',
+  description: 'Result of a successful check. The one-time password is used up.',
   simpleResolvers: true,
 })
 class CheckOneTimePasswordSuccessType {
-  @Field(() => SecurityTokenType, { description: 'The token that was proved, verified from now on.' })
+  @Field(() => SecurityTokenType, { description: 'Verified security token.' })
   securityToken!: SecurityTokenType;
 
-  @Field(() => UserType, { description: 'Whom it proved.' })
+  @Field(() => UserType, { description: 'User who owns the address.' })
   user!: UserType;
 
   @Field(() => SessionTokensType, {
     nullable: true,
-    description: 'Null where the caller was already signed in as this user.',
+    description: 'Tokens of the new session. Null if the caller was already signed in as this user.',
   })
   tokens!: SessionTokensType | null;
 }
@@ -130,9 +132,12 @@ export const CheckOneTimePasswordResult = resultUnion(
   'checkOneTimePassword',
 );
 
-@ObjectType('UnlockSecurityTokenSuccess', { description: 'The next check is evaluated.', simpleResolvers: true })
+@ObjectType('UnlockSecurityTokenSuccess', {
+  description: 'Result of unlocking a security token. The next check is evaluated.',
+  simpleResolvers: true,
+})
 class UnlockSecurityTokenSuccessType {
-  @Field(() => SecurityTokenType, { description: 'The token that was freed.' })
+  @Field(() => SecurityTokenType, { description: 'Security token without failed attempts.' })
   securityToken!: SecurityTokenType;
 }
 

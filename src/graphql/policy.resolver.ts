@@ -1,54 +1,54 @@
-/** The rules that a front end draws its forms by. */
+/** The input rules that a front end needs for its forms. */
 import { Ctx, Field, Int, ObjectType, Query, Resolver } from 'type-graphql';
 import type { Context } from './server/context.js';
 
 @ObjectType('OneTimePasswordFormat', {
-  description: 'What a one-time password looks like, and how long it lives.',
+  description: 'Format and lifetime of one-time passwords.',
   simpleResolvers: true,
 })
 class OneTimePasswordFormatType {
-  @Field(() => Int, { description: 'How many characters it has.' })
+  @Field(() => Int, { description: 'Number of characters.' })
   length!: number;
 
-  @Field(() => String, { description: 'The characters that it is made of.' })
+  @Field(() => String, { description: 'Characters that a one-time password can contain.' })
   alphabet!: string;
 
-  @Field(() => Int, { description: 'Seconds until it expires.' })
+  @Field(() => Int, { description: 'Lifetime in seconds.' })
   lifetimeSeconds!: number;
 }
 
 @ObjectType('IdentityPolicy', {
-  description: 'What a front end needs to know to draw its forms.',
+  description: 'Input rules of this service, for forms.',
   simpleResolvers: true,
 })
 class IdentityPolicyType {
-  @Field(() => Int, { description: 'The least number of code points in a password.' })
+  @Field(() => Int, { description: 'Minimum password length in Unicode code points.' })
   passwordMinLength!: number;
 
-  @Field(() => Int, { description: 'The greatest number of code points in a password.' })
+  @Field(() => Int, { description: 'Maximum password length in Unicode code points.' })
   passwordMaxLength!: number;
 
-  @Field(() => OneTimePasswordFormatType, { description: 'Of the ones sent by email.' })
+  @Field(() => OneTimePasswordFormatType, { description: 'Format of one-time passwords sent by email.' })
   emailOneTimePassword!: OneTimePasswordFormatType;
 
-  @Field(() => OneTimePasswordFormatType, { description: 'Of the ones sent by SMS.' })
+  @Field(() => OneTimePasswordFormatType, { description: 'Format of one-time passwords sent by SMS.' })
   phoneOneTimePassword!: OneTimePasswordFormatType;
 
-  @Field(() => Int, { description: 'Seconds between two messages of one security token.' })
+  @Field(() => Int, { description: 'Minimum seconds between two messages to one security token.' })
   resendIntervalSeconds!: number;
 
   @Field(() => String, {
-    description: 'Two letters, ISO 3166: where a phone number without a country code is taken to be from.',
+    description: 'Region of phone numbers without a country code, as two letters of ISO 3166.',
   })
   defaultRegion!: string;
 
-  @Field(() => [String], { nullable: true, description: 'Calling codes that messages may go to; null: all.' })
+  @Field(() => [String], { nullable: true, description: 'Calling codes that can receive messages. Null means all.' })
   smsDialCodes!: string[] | null;
 }
 
 @Resolver()
 export class PolicyResolver {
-  @Query(() => IdentityPolicyType, { description: 'The rules of this service, for forms.' })
+  @Query(() => IdentityPolicyType, { description: 'Input rules of this service, for forms.' })
   policy(@Ctx() { app: { config } }: Context): IdentityPolicyType {
     const { ttlSeconds: lifetimeSeconds, email, phone, sendIntervalSeconds } = config.oneTimePassword;
     return {

@@ -20,12 +20,12 @@ import {
 } from './session.type.js';
 import { UserType } from './user.type.js';
 
-@ObjectType('RefreshSessionSuccess', { description: 'The session goes on with new tokens.', simpleResolvers: true })
+@ObjectType('RefreshSessionSuccess', { description: 'Result of a token refresh.', simpleResolvers: true })
 class RefreshSessionSuccessType {
-  @Field(() => UserType, { description: 'Whose session it is.' })
+  @Field(() => UserType, { description: 'User of the session.' })
   user!: UserType;
 
-  @Field(() => SessionTokensType, { description: 'To be used from now on; the refresh token that was given is spent.' })
+  @Field(() => SessionTokensType, { description: 'New tokens of the session. The previous refresh token is used up.' })
   tokens!: SessionTokensType;
 }
 
@@ -35,10 +35,13 @@ const RefreshSessionResult = resultUnion(RefreshSessionSuccessType, [InvalidSess
 export class SessionResolver {
   @Mutation(() => RefreshSessionResult, {
     description:
-      'Gives new tokens for a refresh token, which is spent by that. A spent one used again ends the session, except the last one within 10 s: it gives the same answer, in case the first was lost.',
+      'Exchanges a single-use refresh token for new tokens. Reuse of a refresh token revokes the session. A repeat of the latest refresh within 10 seconds returns the same tokens.',
   })
   async refreshSession(
-    @Arg('refreshToken', () => String, { nullable: true, description: 'Absent: the cookie tells.' })
+    @Arg('refreshToken', () => String, {
+      nullable: true,
+      description: 'Refresh token. If omitted, read from the cookie.',
+    })
     refreshToken: string | null,
     @Ctx() context: Context,
   ): Promise<typeof RefreshSessionResult> {
@@ -53,18 +56,19 @@ export class SessionResolver {
 
   @Mutation(() => SignOutSuccessType, {
     description:
-      'Ends the session of the refresh token, the cookie or the access token, also of one that is spent or has expired.',
+      'Revokes the session of the refresh token, the cookie or the access token. Used and expired tokens are accepted.',
   })
   async signOut(
     @Arg('refreshToken', () => String, {
       nullable: true,
-      description: 'Of the session to end; absent: the cookie tells, or else the access token.',
+      description:
+        'Refresh token of the session to revoke. If omitted, the cookie or the access token identifies the session.',
     })
     refreshToken: string | null,
     @Ctx() context: Context,
   ): Promise<SignOutSuccessType> {
     const { app, accessToken, cookie } = context;
-    // Who names a session means that one alone.
+    // An explicit token identifies one session: leave the cookie of another session alone.
     if (refreshToken != null) return { signedOut: await signOut(app, context, { refreshToken, accessToken: null }) };
     const signedOut = await signOut(app, context, { refreshToken: cookie.read(), accessToken });
     cookie.clear();
@@ -72,31 +76,31 @@ export class SessionResolver {
   }
 
   @Mutation(() => RevokeSessionResult, {
-    description: "Ends one of the caller's sessions; for superusers, anybody's. It is dead at once.",
+    description: 'Revokes a session of the caller. Superusers may revoke any session. Takes effect immediately.',
   })
   async revokeSession(
-    @Arg('id', () => ID, { description: 'Of the session.' }) id: string,
+    @Arg('id', () => ID, { description: 'ID of the session.' }) id: string,
     @Ctx() context: Context,
   ): Promise<typeof RevokeSessionResult> {
     return revokeSession(context.app, context, id);
   }
 
   @Mutation(() => RevokeOtherSessionsSuccessType, {
-    description: "Ends all of the caller's sessions but the one that asks.",
+    description: 'Revokes all sessions of the caller except the current session.',
   })
   async revokeOtherSessions(@Ctx() context: Context): Promise<RevokeOtherSessionsSuccessType> {
     return revokeOtherSessions(context.app, context);
   }
 
-  @Mutation(() => RevokeUserSessionsResult, { description: 'Ends every session of a user. Superusers only.' })
+  @Mutation(() => RevokeUserSessionsResult, { description: 'Revokes all sessions of a user. Superusers only.' })
   async revokeUserSessions(
-    @Arg('id', () => ID, { description: 'Of the user.' }) id: string,
+    @Arg('id', () => ID, { description: 'ID of the user.' }) id: string,
     @Ctx() context: Context,
   ): Promise<typeof RevokeUserSessionsResult> {
     return revokeUserSessions(context.app, context, id);
   }
 
-  @FieldResolver(() => Boolean, { description: 'True for the session that asks.' })
+  @FieldResolver(() => Boolean, { description: 'Whether this is the session of the request.' })
   current(@Root() session: SessionType, @Ctx() { viewer }: Context): boolean {
     return session.id === viewer?.session.id;
   }

@@ -1,4 +1,4 @@
-/** Sessions and the tokens that stand for them. */
+/** GraphQL types of sessions and their tokens, and the results of their operations. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, Int, ObjectType } from 'type-graphql';
 import { authenticators } from '../domain/authenticators/registry.js';
@@ -15,46 +15,46 @@ const oneTimePasswordMethods = Object.fromEntries(
 
 const AuthenticationMethodEnum = createEnum<AuthenticationMethod>(
   'AuthenticationMethod',
-  'How somebody proved who they are.',
+  'Authentication method of a session.',
   {
-    PASSWORD: 'By password, or by choosing one at sign-up.',
+    PASSWORD: 'Password, entered at sign-in or chosen at sign-up.',
     ...oneTimePasswordMethods,
   },
 );
 
-@ObjectType('Session', { description: 'A device or program on which a user is signed in.' })
+@ObjectType('Session', { description: 'A session of a user on one device or program.' })
 export class SessionType {
-  @Field(() => ID, { simple: true, description: 'Also the claim `sid` of its access tokens.' })
+  @Field(() => ID, { simple: true, description: 'Session ID, also the claim `sid` of its access tokens.' })
   id!: string;
 
-  @Field(() => GraphQLDateTime, { simple: true, description: 'When it was opened.' })
+  @Field(() => GraphQLDateTime, { simple: true, description: 'Time of the sign-in.' })
   createdAt!: Date;
 
-  @Field(() => GraphQLDateTime, { simple: true, description: 'When it was last used.' })
+  @Field(() => GraphQLDateTime, { simple: true, description: 'Time of the last use.' })
   lastUsedAt!: Date;
 
-  @Field(() => GraphQLDateTime, { simple: true, description: 'When it ends at the latest, used or not.' })
+  @Field(() => GraphQLDateTime, { simple: true, description: 'Absolute expiry of the session.' })
   expiresAt!: Date;
 
-  @Field(() => String, { nullable: true, simple: true, description: 'The `User-Agent` that opened it.' })
+  @Field(() => String, { nullable: true, simple: true, description: '`User-Agent` header of the sign-in.' })
   userAgent!: string | null;
 
-  @Field(() => String, { nullable: true, simple: true, description: 'The address that opened it.' })
+  @Field(() => String, { nullable: true, simple: true, description: 'Client IP address of the sign-in.' })
   ipAddress!: string | null;
 
   @Field(() => [AuthenticationMethodEnum], {
     simple: true,
-    description: 'How its user has proved who they are in it; empty after a sign-up without a password.',
+    description: 'Authentication methods used in the session. Empty after a sign-up without a password.',
   })
   authenticationMethods!: AuthenticationMethod[];
 
-  /** Not a field: it says who may read the others. */
+  /** Not a GraphQL field: the read rules compare it with the caller. */
   userId!: string;
 }
 
 type SessionField = Exclude<keyof SessionType, 'userId'> | 'current';
 
-/** Who may read each field. */
+/** The read rule of each field. */
 export const sessionReadRules: Record<SessionField, ReadRule<SessionType>> = {
   id: sessionUserAndStaff,
   createdAt: sessionUserAndStaff,
@@ -67,57 +67,60 @@ export const sessionReadRules: Record<SessionField, ReadRule<SessionType>> = {
 };
 
 @ObjectType('SessionTokens', {
-  description: 'What stands for a session: keep the access token in memory, the refresh token safe.',
+  description: 'Tokens of a session. Keep the access token in memory and the refresh token in secure storage.',
   simpleResolvers: true,
 })
 export class SessionTokensType {
-  @Field(() => SessionType, { description: 'The session that they stand for.' })
+  @Field(() => SessionType, { description: 'Session of the tokens.' })
   session!: SessionType;
 
   @Field(() => String, {
-    description: 'A signed JWT for `Authorization: Bearer`, verifiable with /.well-known/jwks.json.',
+    description: 'Signed JWT for `Authorization: Bearer`. Verify it with the keys of `/.well-known/jwks.json`.',
   })
   accessToken!: string;
 
-  @Field(() => GraphQLDateTime, { description: 'From then on the access token is not taken.' })
+  @Field(() => GraphQLDateTime, { description: 'Expiry of the access token.' })
   accessTokenExpiresAt!: Date;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Opaque, single use, rotates; null when it travels in an HttpOnly cookie.',
+    description: 'Opaque, single-use refresh token. Null if an HttpOnly cookie carries it.',
   })
   refreshToken!: string | null;
 
   @Field(() => GraphQLDateTime, {
-    description: 'From then on the refresh token is not taken, unless it is used before.',
+    description: 'Expiry of the refresh token, if it is not used before.',
   })
   refreshTokenExpiresAt!: Date;
 }
 
-@ObjectType('SignOutSuccess', { description: 'Nobody is signed in by these tokens now.', simpleResolvers: true })
+@ObjectType('SignOutSuccess', { description: 'Result of a sign-out. The tokens are invalid.', simpleResolvers: true })
 export class SignOutSuccessType {
-  @Field(() => Boolean, { description: 'False where there was no session to end.' })
+  @Field(() => Boolean, { description: 'Whether a session was revoked. False if the tokens had no active session.' })
   signedOut!: boolean;
 }
 
-@ObjectType('RevokeSessionSuccess', { description: 'The session has ended.', simpleResolvers: true })
+@ObjectType('RevokeSessionSuccess', { description: 'Result of revoking a session.', simpleResolvers: true })
 class RevokeSessionSuccessType {
-  @Field(() => SessionType, { description: 'As it was.' })
+  @Field(() => SessionType, { description: 'Session before the revocation.' })
   session!: SessionType;
 }
 
 @ObjectType('RevokeOtherSessionsSuccess', {
-  description: 'The caller is signed in here and nowhere else.',
+  description: "Result of revoking the caller's other sessions.",
   simpleResolvers: true,
 })
 export class RevokeOtherSessionsSuccessType {
-  @Field(() => Int, { description: 'How many sessions were ended.' })
+  @Field(() => Int, { description: 'Number of revoked sessions.' })
   revokedCount!: number;
 }
 
-@ObjectType('RevokeUserSessionsSuccess', { description: 'The user is signed in nowhere.', simpleResolvers: true })
+@ObjectType('RevokeUserSessionsSuccess', {
+  description: 'Result of revoking all sessions of a user.',
+  simpleResolvers: true,
+})
 class RevokeUserSessionsSuccessType {
-  @Field(() => Int, { description: 'How many sessions were ended.' })
+  @Field(() => Int, { description: 'Number of revoked sessions.' })
   revokedCount!: number;
 }
 

@@ -1,75 +1,86 @@
-/** Inputs that describe a user. */
+/** Inputs of the operations on users. */
 import { Field, InputType } from 'type-graphql';
 
 @InputType('CreateUserInput', {
   description:
-    'At least one of username, email and phone. Without a password the account gets an unusable one. Null is the same as absent.',
+    'A new account. Pass at least one of `username`, `email` and `phone`. Without a password, the user signs in by one-time password. Null means absent.',
 })
 export class CreateUserInput {
   @Field(() => String, {
     nullable: true,
-    description: '1–150 letters, numbers and . - _ beginning with a letter, after NFKC.',
+    description: 'Username of 1–150 letters, digits and `.`, `-`, `_`, starting with a letter, after NFKC.',
   })
   username?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'One address.' })
+  @Field(() => String, { nullable: true, description: 'Email address.' })
   email?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'One number, international or of `IdentityPolicy.defaultRegion`.',
+    description: 'Phone number, in international format or in a format of `IdentityPolicy.defaultRegion`.',
   })
   phone?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Absent for an account that signs in by one-time password.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Password, by the rules of `IdentityPolicy`. Omit it for sign-in by one-time password only.',
+  })
   password?: string | null;
 }
 
-@InputType('CreateSuperuserInput', { description: 'As `CreateUserInput`.' })
+@InputType('CreateSuperuserInput', { description: 'A new superuser. The rules are those of `CreateUserInput`.' })
 export class CreateSuperuserInput {
-  @Field(() => String, { nullable: true, description: 'As in `CreateUserInput`.' })
+  @Field(() => String, { nullable: true, description: 'Username, as in `CreateUserInput`.' })
   username?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'As in `CreateUserInput`.' })
+  @Field(() => String, { nullable: true, description: 'Email address, as in `CreateUserInput`.' })
   email?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'As in `CreateUserInput`.' })
+  @Field(() => String, { nullable: true, description: 'Phone number, as in `CreateUserInput`.' })
   phone?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'As in `CreateUserInput`.' })
+  @Field(() => String, { nullable: true, description: 'Password, as in `CreateUserInput`.' })
   password?: string | null;
 }
 
 @InputType('UpdateUserInput', {
-  description: 'An absent field is left as it is; null removes it; at least one identifier must remain.',
+  description:
+    'Changes of a user. An absent field keeps its value, and null removes it. At least one identifier must remain.',
 })
 export class UpdateUserInput {
-  @Field(() => String, { nullable: true, description: 'Replaced at once.' })
+  @Field(() => String, { nullable: true, description: 'New username. Takes effect immediately.' })
   username?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Replaced at once where the present one is not verified; else it is `User.pendingEmail` until it is verified itself.',
+      'New email address. It replaces an unverified address immediately. Otherwise it is `User.pendingEmail` until it is verified.',
   })
   email?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Replaced at once where the present one is not verified; else it is `User.pendingPhone` until it is verified itself.',
+      'New phone number. It replaces an unverified number immediately. Otherwise it is `User.pendingPhone` until it is verified.',
   })
   phone?: string | null;
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'Staff only, and never on oneself. False ends the sessions of the user. Null is `INVALID`.',
+    description:
+      "Whether the user may sign in. Staff only, and not for the caller. False revokes the user's sessions. Null is `INVALID`.",
   })
   isActive?: boolean | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'Superusers only, and never on oneself. Null is `INVALID`.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Whether the user has the staff role. Superusers only, and not for the caller. Null is `INVALID`.',
+  })
   isStaff?: boolean | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'Superusers only, and never on oneself. Null is `INVALID`.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Whether the user has the superuser role. Superusers only, and not for the caller. Null is `INVALID`.',
+  })
   isSuperuser?: boolean | null;
 }

@@ -1,4 +1,4 @@
-/** Operations on users, and what of a user is asked for by itself. */
+/** Operations on users, and the fields of `User` that need a query of their own. */
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { deleteUser } from '../domain/accounts/deletion.js';
 import { getUser, listUsers } from '../domain/accounts/directory.js';
@@ -23,17 +23,18 @@ import {
 
 @Resolver(() => UserType)
 export class UserResolver {
-  @Query(() => UserType, { nullable: true, description: 'The caller; null where nobody is signed in.' })
+  @Query(() => UserType, { nullable: true, description: 'The signed-in user. Null without a session.' })
   me(@Ctx() { viewer }: Context): UserType | null {
     return viewer?.user ?? null;
   }
 
   @Mutation(() => CreateUserResult, {
     description:
-      'Signs up: makes an account and opens its first session. A signed-in caller makes an account for somebody else, and opens none.',
+      'Creates an account and opens its first session. A signed-in caller creates an account for another user and opens no session.',
   })
   async createUser(
-    @Arg('input', () => CreateUserInput, { description: 'Who it is.' }) input: CreateUserInput,
+    @Arg('input', () => CreateUserInput, { description: 'Identifiers and password of the new user.' })
+    input: CreateUserInput,
     @Ctx() context: Context,
   ): Promise<typeof CreateUserResult> {
     return adoptSession(context, created(context, await createUser(context.app, context, input)));
@@ -41,34 +42,37 @@ export class UserResolver {
 
   @Mutation(() => CreateSuperuserResult, {
     description:
-      'Makes a superuser. For superusers, or for the holder of the bootstrap secret (header `X-Bootstrap-Secret`) while there is no superuser yet.',
+      'Creates a superuser. Superusers only. While no superuser exists, send the bootstrap secret in the header `X-Bootstrap-Secret`.',
   })
   async createSuperuser(
-    @Arg('input', () => CreateSuperuserInput, { description: 'Who it is.' }) input: CreateSuperuserInput,
+    @Arg('input', () => CreateSuperuserInput, { description: 'Identifiers and password of the new user.' })
+    input: CreateSuperuserInput,
     @Ctx() context: Context,
   ): Promise<typeof CreateSuperuserResult> {
     return created(context, await createSuperuser(context.app, context, context.bootstrapSecret, input));
   }
 
-  @Query(() => UserType, { nullable: true, description: 'The user of that id; null where there is none. Staff only.' })
+  @Query(() => UserType, {
+    nullable: true,
+    description: 'User with this ID. Null if the user does not exist. Staff only.',
+  })
   async user(
-    @Arg('id', () => ID, { description: 'Of the user.' }) id: string,
+    @Arg('id', () => ID, { description: 'ID of the user.' }) id: string,
     @Ctx() context: Context,
   ): Promise<UserType | null> {
     return getUser(context.app, context, id);
   }
 
   @Query(() => UserConnectionType, {
-    description:
-      'Users, the newest first; with `search`, those of whom an identifier begins so, in the order of those identifiers. Staff only.',
+    description: 'Users, newest first. With `search`, users by matching identifier in alphabetical order. Staff only.',
   })
   async users(
-    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, 1–100.' }) first:
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'Page size (1–100).' }) first:
       | number
       | null,
-    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last edge of the previous page.' })
     after: string | null,
-    @Arg('search', () => String, { nullable: true, description: 'How a username, email or phone begins.' })
+    @Arg('search', () => String, { nullable: true, description: 'Prefix of a username, email or phone.' })
     search: string | null,
     @Ctx() context: Context,
   ): Promise<UserConnectionType> {
@@ -78,14 +82,16 @@ export class UserResolver {
 
   @Mutation(() => UpdateUserResult, {
     description:
-      "Changes oneself: with the current password or a recent authentication where an identifier changes. Another's id is for staff, who activate and deactivate ordinary users, and for superusers.",
+      "Updates a user. A change of the caller's identifiers requires the current password or a recent authentication. Staff may activate and deactivate ordinary users. Superusers may change any user.",
   })
   async updateUser(
-    @Arg('id', () => ID, { nullable: true, description: 'Absent: oneself.' }) id: string | null,
-    @Arg('input', () => UpdateUserInput, { description: 'What to change.' }) input: UpdateUserInput,
+    @Arg('id', () => ID, { nullable: true, description: 'ID of the user. Defaults to the current user.' }) id:
+      | string
+      | null,
+    @Arg('input', () => UpdateUserInput, { description: 'Fields to change.' }) input: UpdateUserInput,
     @Arg('currentPassword', () => String, {
       nullable: true,
-      description: 'Needed where one has not authenticated for ten minutes.',
+      description: 'Current password of the caller. Required if the last authentication is older than 10 minutes.',
     })
     currentPassword: string | null,
     @Ctx() context: Context,
@@ -95,13 +101,15 @@ export class UserResolver {
 
   @Mutation(() => DeleteUserResult, {
     description:
-      "Deletes oneself, with the current password or a recent authentication; another's id is for superusers.",
+      'Deletes a user. Deleting the caller requires the current password or a recent authentication. Superusers may delete other users.',
   })
   async deleteUser(
-    @Arg('id', () => ID, { nullable: true, description: 'Absent: oneself.' }) id: string | null,
+    @Arg('id', () => ID, { nullable: true, description: 'ID of the user. Defaults to the current user.' }) id:
+      | string
+      | null,
     @Arg('currentPassword', () => String, {
       nullable: true,
-      description: 'Needed where one has not authenticated for ten minutes.',
+      description: 'Current password of the caller. Required if the last authentication is older than 10 minutes.',
     })
     currentPassword: string | null,
     @Ctx() context: Context,
@@ -109,17 +117,19 @@ export class UserResolver {
     return deleteUser(context.app, context, id ?? null, currentPassword ?? null);
   }
 
-  @FieldResolver(() => Boolean, { description: 'False for an account that signs in by one-time password only.' })
+  @FieldResolver(() => Boolean, {
+    description: 'Whether the user has a password. False for sign-in by one-time password only.',
+  })
   hasUsablePassword(@Root() { passwordHash }: UserType): boolean {
     return passwordHash !== null;
   }
 
-  @FieldResolver(() => [SecurityTokenType], { description: 'One for each address of the user, email first.' })
+  @FieldResolver(() => [SecurityTokenType], { description: "Security tokens of the user's addresses, email first." })
   async securityTokens(@Root() { id }: UserType, @Ctx() context: Context): Promise<SecurityTokenType[]> {
     return listSecurityTokens(context.app, context, id);
   }
 
-  @FieldResolver(() => [SessionType], { description: 'Where the user is signed in; the session used last first.' })
+  @FieldResolver(() => [SessionType], { description: 'Active sessions of the user, most recently used first.' })
   async sessions(@Root() { id }: UserType, @Ctx() { app }: Context): Promise<SessionType[]> {
     return listSessions(app, id);
   }

@@ -1,4 +1,4 @@
-/** Users, and what the operations that make them answer. */
+/** GraphQL types of users, and the results of their operations. */
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
 import { PageInfoType } from './connection.type.js';
@@ -7,85 +7,92 @@ import { type ReadRule, userAndStaff } from './server/read-rules.js';
 import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
 
-@ObjectType('User', { description: 'A person with an account.' })
+@ObjectType('User', { description: 'A user account.' })
 export class UserType {
-  @Field(() => ID, { simple: true, description: 'Never changes. Also the claim `sub` of access tokens.' })
+  @Field(() => ID, { simple: true, description: 'Permanent user ID, also the claim `sub` of access tokens.' })
   id!: string;
 
   @Field(() => String, {
     nullable: true,
     simple: true,
-    description: 'As typed, after NFKC; unique without regard to case.',
+    description: 'Username as entered, after NFKC. Unique, ignoring case.',
   })
   username!: string | null;
 
   @Field(() => String, {
     nullable: true,
     simple: true,
-    description: 'The local part as typed, the domain in lower-case ASCII; unique without regard to case.',
+    description: 'Email address with its domain in lower-case ASCII. Unique, ignoring case.',
   })
   email!: string | null;
 
-  @Field(() => String, { nullable: true, simple: true, description: 'E.164, like +12025550123.' })
+  @Field(() => String, {
+    nullable: true,
+    simple: true,
+    description: 'Phone number in E.164 format, like +12025550123.',
+  })
   phone!: string | null;
 
   @Field(() => Boolean, {
     nullable: true,
     simple: true,
-    description: 'Whether its owner has proved to read mail sent there; null when the user has no email.',
+    description: 'Whether the user has verified the email address. Null without an email address.',
   })
   emailVerified!: boolean | null;
 
   @Field(() => Boolean, {
     nullable: true,
     simple: true,
-    description: 'Whether its owner has proved to read messages sent there; null when the user has no phone.',
+    description: 'Whether the user has verified the phone number. Null without a phone number.',
   })
   phoneVerified!: boolean | null;
 
   @Field(() => String, {
     nullable: true,
     simple: true,
-    description: 'An address that will replace the verified one once it is verified itself.',
+    description: 'Email address that replaces the current address once it is verified.',
   })
   pendingEmail!: string | null;
 
   @Field(() => String, {
     nullable: true,
     simple: true,
-    description: 'A number that will replace the verified one once it is verified itself.',
+    description: 'Phone number that replaces the current number once it is verified.',
   })
   pendingPhone!: string | null;
 
-  @Field(() => Boolean, { simple: true, description: 'False for an account that is deactivated: it cannot sign in.' })
+  @Field(() => Boolean, { simple: true, description: 'Whether the user may sign in. False for a deactivated account.' })
   isActive!: boolean;
 
-  @Field(() => Boolean, { simple: true, description: 'May read users, and activate and deactivate ordinary ones.' })
+  @Field(() => Boolean, {
+    simple: true,
+    description: 'Whether the user may read users, and activate and deactivate ordinary users.',
+  })
   isStaff!: boolean;
 
   @Field(() => Boolean, {
     simple: true,
-    description: "May do everything but use another superuser's one-time passwords.",
+    description: 'Whether the user may do everything except generate one-time passwords for other superusers.',
   })
   isSuperuser!: boolean;
 
-  @Field(() => GraphQLDateTime, { simple: true, description: 'When the account was made.' })
+  @Field(() => GraphQLDateTime, { simple: true, description: 'When the account was created.' })
   dateJoined!: Date;
 
   @Field(() => GraphQLDateTime, {
     nullable: true,
     simple: true,
-    description: 'When the user last signed in; null before the first time.',
+    description: 'Time of the last sign-in. Null before the first sign-in.',
   })
   lastLogin!: Date | null;
 
-  /** Not a field: nobody is shown the hash. */
+  /** Not a GraphQL field: the API never returns the hash. */
   passwordHash!: string | null;
 }
 
 type UserField = Exclude<keyof UserType, 'passwordHash'> | 'hasUsablePassword' | 'securityTokens' | 'sessions';
 
-/** Who may read each field. */
+/** The read rule of each field. */
 export const userReadRules: Record<UserField, ReadRule<UserType>> = {
   id: userAndStaff,
   username: userAndStaff,
@@ -105,19 +112,19 @@ export const userReadRules: Record<UserField, ReadRule<UserType>> = {
   sessions: userAndStaff,
 };
 
-@ObjectType('CreateUserSuccess', { description: 'The account exists.', simpleResolvers: true })
+@ObjectType('CreateUserSuccess', { description: 'Result of creating an account.', simpleResolvers: true })
 class CreateUserSuccessType {
   @Field(() => UserType, { description: 'The new account.' })
   user!: UserType;
 
   @Field(() => SessionTokensType, {
     nullable: true,
-    description: "Null where a signed-in caller creates somebody else's account.",
+    description: 'Tokens of the first session. Null if a signed-in caller created the account for another user.',
   })
   tokens!: SessionTokensType | null;
 }
 
-@ObjectType('CreateSuperuserSuccess', { description: 'The superuser exists.', simpleResolvers: true })
+@ObjectType('CreateSuperuserSuccess', { description: 'Result of creating a superuser.', simpleResolvers: true })
 class CreateSuperuserSuccessType {
   @Field(() => UserType, { description: 'The new account.' })
   user!: UserType;
@@ -130,15 +137,15 @@ export const CreateUserResult = resultUnion(
 );
 export const CreateSuperuserResult = resultUnion(CreateSuperuserSuccessType, [ValidationErrorType], 'createSuperuser');
 
-@ObjectType('UpdateUserSuccess', { description: 'The account is changed.', simpleResolvers: true })
+@ObjectType('UpdateUserSuccess', { description: 'Result of updating a user.', simpleResolvers: true })
 class UpdateUserSuccessType {
-  @Field(() => UserType, { description: 'As it is now.' })
+  @Field(() => UserType, { description: 'Updated user.' })
   user!: UserType;
 }
 
-@ObjectType('DeleteUserSuccess', { description: 'The account is gone.', simpleResolvers: true })
+@ObjectType('DeleteUserSuccess', { description: 'Result of deleting a user.', simpleResolvers: true })
 class DeleteUserSuccessType {
-  @Field(() => ID, { description: 'Of the user who is no more.' })
+  @Field(() => ID, { description: 'ID of the deleted user.' })
   id!: string;
 }
 
@@ -153,9 +160,9 @@ export const DeleteUserResult = resultUnion(
   'deleteUser',
 );
 
-@ObjectType('UserEdge', { description: 'A user in a list.', simpleResolvers: true })
+@ObjectType('UserEdge', { description: 'An edge of a list of users.', simpleResolvers: true })
 class UserEdgeType {
-  @Field(() => String, { description: 'Opaque: the place of this user in the list.' })
+  @Field(() => String, { description: 'Opaque cursor of this edge.' })
   cursor!: string;
 
   @Field(() => UserType, { description: 'The user.' })
@@ -167,12 +174,12 @@ class UserEdgeType {
   simpleResolvers: true,
 })
 export class UserConnectionType {
-  @Field(() => [UserEdgeType], { description: 'The users with their cursors.' })
+  @Field(() => [UserEdgeType], { description: 'Users with their cursors.' })
   edges!: UserEdgeType[];
 
-  @Field(() => [UserType], { description: 'The users alone.' })
+  @Field(() => [UserType], { description: 'Users without cursors.' })
   nodes!: UserType[];
 
-  @Field(() => PageInfoType, { description: 'Where the page lies.' })
+  @Field(() => PageInfoType, { description: 'Pagination info.' })
   pageInfo!: PageInfoType;
 }

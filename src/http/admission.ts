@@ -19,7 +19,7 @@ export function createAdmissionControl({ config, passwords, waitingForProvider, 
     if (inFlight - passwords.waiting() - waitingForProvider() >= maxInFlight) {
       metrics.shed();
       const extensions = { code: 'SERVICE_UNAVAILABLE' };
-      const message = 'The service cannot answer now. Try again soon.';
+      const message = 'The service is temporarily unavailable. Try again soon.';
       return reply
         .code(503)
         .header('retry-after', '1')

@@ -38,7 +38,7 @@ function assertMasked({ data, errors }: Pick<Answer, 'data' | 'errors'>): string
   assert.equal(extensions.code, 'INTERNAL_SERVER_ERROR');
   assert.match(extensions.errorId, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.deepEqual(Object.keys(extensions).sort(), ['code', 'errorId']);
-  assert.equal(message, 'Something went wrong here. It is in the log under this id.');
+  assert.equal(message, 'Internal error. Quote the error ID to support.');
   assert.doesNotMatch(JSON.stringify({ data, errors }), /select|insert|relation|drizzle|node_modules|\.[jt]s\b|stack/i);
   return extensions.errorId;
 }
@@ -46,7 +46,7 @@ function assertMasked({ data, errors }: Pick<Answer, 'data' | 'errors'>): string
 function assertUnavailable(answer: Answer, what?: string): void {
   assert.equal(answer.errors?.[0]?.extensions.code, 'SERVICE_UNAVAILABLE', what);
   assert.deepEqual(Object.keys(answer.errors[0]!.extensions), ['code']);
-  assert.equal(answer.errors[0]!.message, 'The service cannot answer now. Try again soon.');
+  assert.equal(answer.errors[0]!.message, 'The service is temporarily unavailable. Try again soon.');
   assert.equal(answer.status, 503, what);
   assert.equal(answer.headers.get('retry-after'), '1', what);
   assert.ok(!answer.data, what);

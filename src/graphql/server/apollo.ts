@@ -1,4 +1,4 @@
-/** Apollo Server, with the defaults changed that do not suit an identity API. */
+/** Apollo Server with secure defaults for an identity API. */
 import { ApolloServer, type ApolloServerPlugin, HeaderMap } from '@apollo/server';
 import {
   ApolloServerPluginCacheControlDisabled,
@@ -42,12 +42,12 @@ export interface GraphQLService {
   stop(): Promise<void>;
 }
 
-/** Of documents that were parsed and validated. Some hundreds as front ends send them, and anybody can send others. */
+/** The size of the cache of parsed documents. It holds some hundred documents, and any client can add documents. */
 const documentStoreBytes = 8 * 1024 * 1024;
 
 /**
- * What a document takes in memory, about: its text and, linked to it, every token with what was made of it, comments included.
- * Apollo's own measure is the document as JSON, which has neither: 30 MiB by that, its default, are more memory than the process has.
+ * Estimates the memory of a document: its text and all tokens, including comments.
+ * Apollo measures the document as JSON, without both. Its default of 30 MiB would exceed the memory of the process.
  */
 function estimateDocumentBytes({ loc }: DocumentNode): number {
   // Invariant: Apollo parses documents with their locations.
@@ -70,7 +70,7 @@ export async function createGraphQLService(app: App): Promise<GraphQLService> {
         httpGraphQLRequest: { method, headers: toHeaderMap(headers), search, body },
         context: async () => createContext(app, facts),
       });
-      if (answer.kind !== 'complete') throw new Error('nothing here is answered in parts');
+      if (answer.kind !== 'complete') throw new Error('incremental delivery is not supported');
       return { status: toHttpStatus(status ?? 200, answered, answer.string), headers: answered, body: answer.string };
     },
     stop: () => apollo.stop(),
@@ -115,7 +115,7 @@ function toHeaderMap(headers: GraphQLRequest['headers']): HeaderMap {
   return map;
 }
 
-/** Variables and fields can be wrong as often as a document has them. */
+/** Truncates the error list, because it can grow with the document. */
 const limitErrors: ApolloServerPlugin<Context> = {
   async requestDidStart() {
     return {
@@ -126,7 +126,7 @@ const limitErrors: ApolloServerPlugin<Context> = {
   },
 };
 
-const refusedDocument = new Set([
+const requestErrorCodes = new Set([
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',
   'BAD_USER_INPUT',
@@ -134,13 +134,13 @@ const refusedDocument = new Set([
 ]);
 
 /**
- * A document that is refused before it runs is a 400 in `application/graphql-response+json` and a 200 in `application/json`, whose clients look into the body.
- * Which of the two the client takes is known only when Apollo has chosen.
+ * Changes 400 to 200 for request errors in `application/json`, as GraphQL over HTTP requires.
+ * Runs after Apollo, because Apollo negotiates the content type.
  * @see https://graphql.github.io/graphql-over-http/draft/#sec-application-json
  */
 function toHttpStatus(status: number, headers: HeaderMap, body: string): number {
   if (status !== 400 || !headers.get('content-type')?.startsWith('application/json')) return status;
   // Invariant: Apollo has written the body.
   const { errors }: { errors?: readonly GraphQLFormattedError[] } = JSON.parse(body);
-  return errors?.some(({ extensions }) => refusedDocument.has(String(extensions?.code))) ? 200 : 400;
+  return errors?.some(({ extensions }) => requestErrorCodes.has(String(extensions?.code))) ? 200 : 400;
 }

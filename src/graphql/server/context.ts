@@ -1,4 +1,4 @@
-/** What a request carries to the resolvers. */
+/** The context of a request, which resolvers receive. */
 import type { App } from '../../app/app.js';
 import type { Actor, ClientInfo, Viewer } from '../../domain/actor.js';
 import type { SessionTokens } from '../../domain/sessions/sessions.js';
@@ -6,12 +6,12 @@ import { type CookieJar, createSessionCookie, type SessionCookie } from './sessi
 
 export interface Context extends Actor {
   app: App;
-  /** as the bearer presents it; whether it is good is told by `viewer` */
+  /** the unverified access token of the request; `viewer` is the result of the verification */
   accessToken: string | null;
-  /** of `X-Bootstrap-Secret` */
+  /** the header `X-Bootstrap-Secret` */
   bootstrapSecret: string | null;
   cookie: SessionCookie;
-  /** of the account that the operation has created, which its caller may read */
+  /** the account that the operation created, which the caller may read */
   createdUserId: string | null;
   /** the last decision of `read-rules.ts` */
   lastReading: { object: unknown; rule: unknown; viewer: Viewer | null; allowed: boolean } | null;
@@ -22,7 +22,7 @@ export interface RequestFacts extends CookieJar {
   client: ClientInfo;
 }
 
-/** The context of a request. Nobody is signed in yet: `session-plugin.ts` asks for the session once the operation is known. */
+/** Creates the context of a request, without a viewer. `session-plugin.ts` adds the viewer once the operation is known. */
 export function createContext(app: App, { client, ...jar }: RequestFacts): Context {
   const { header } = jar;
   return {
@@ -39,8 +39,8 @@ export function createContext(app: App, { client, ...jar }: RequestFacts): Conte
 }
 
 /**
- * From here on the request is that of the session that it has just opened or refreshed: the rest of the answer is for its owner.
- * @param inCookie whether the refresh token is to travel in the cookie
+ * Makes the new or refreshed session the session of the request, so its user may read the rest of the response.
+ * @param inCookie whether the cookie carries the refresh token
  */
 export function adoptSession<T extends { user: Viewer['user']; tokens: SessionTokens | null }>(
   context: Context,
@@ -60,7 +60,7 @@ export function created<T extends { user: Viewer['user'] }>(context: Context, re
   return result;
 }
 
-/** One with nothing behind it is not good either, which is another thing than none. */
+/** An empty bearer is invalid, not absent. */
 function readBearer(authorization: string | undefined): string | null {
   const [, bearer] = /^Bearer\b *(.*)$/i.exec(authorization ?? '') ?? [];
   return bearer ?? null;

@@ -1,7 +1,7 @@
-/** Enums of the schema. */
+/** GraphQL enums. */
 import { registerEnumType } from 'type-graphql';
 
-/** An enum of the schema, whose values are their own names. */
+/** Registers a GraphQL enum whose internal values equal its names. */
 export function createEnum<Value extends string>(
   name: string,
   description: string,

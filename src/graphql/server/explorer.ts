@@ -1,9 +1,9 @@
-/** The explorer: Apollo's Sandbox, embedded in a page, with operations to begin with. */
+/** The explorer: a page with Apollo Sandbox and example operations. */
 import type { ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 
-/** What a first conversation needs. The README tells what comes after it. */
-export const exampleOperations = `# Choose one by the triangle beside it. The variables are below.
+/** Operations for a first sign-up and sign-in. The documentation describes the others. */
+export const exampleOperations = `# Run an operation with the triangle beside it. The variables are below.
 
 mutation SignUp($input: CreateUserInput!) {
   createUser(input: $input) {
@@ -53,7 +53,7 @@ mutation SignIn($credentials: AuthenticateInput!) {
   }
 }
 
-query WaysToProve($identifier: String!) {
+query SecurityTokens($identifier: String!) {
   securityTokens(identifier: $identifier) {
     __typename
     id
@@ -100,7 +100,7 @@ query WhoAmI {
   }
 }
 
-query Rules {
+query Policy {
   policy {
     passwordMinLength
     resendIntervalSeconds
@@ -120,7 +120,7 @@ export const exampleVariables = {
 export function explorer(): ApolloServerPlugin {
   return ApolloServerPluginLandingPageLocalDefault({
     footer: false,
-    // What is tried out with an identity API is nobody's business.
+    // Telemetry could contain passwords and addresses.
     embed: { runTelemetry: false },
     document: exampleOperations,
     variables: exampleVariables,

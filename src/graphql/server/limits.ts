@@ -1,4 +1,4 @@
-/** What a document may hold. */
+/** The limits of a GraphQL document. */
 import {
   type ASTVisitor,
   type FragmentDefinitionNode,
@@ -9,16 +9,16 @@ import {
   type ValidationContext,
 } from 'graphql';
 
-/** What the parser stops at. The standard introspection query has 183. */
+/** The maximum number of tokens. The standard introspection query has 183. */
 export const maxTokens = 500;
-/** Counted with every fragment put where it is spread. The standard introspection query has fewer than 700. */
+/** The maximum number of selections after all fragments are expanded. The standard introspection query has fewer than 700. */
 export const maxSelections = 1000;
 const maxDepth = 8;
 const maxDirectives = 20;
-/** Of an answer: the first ones tell what is wrong. */
+/** The maximum number of errors in a response. The first errors suffice to find the cause. */
 export const maxErrors = 5;
 
-/** Fields in fields, 8 at most. Introspection is as deep as its tools ask, and is bounded by rules of its own. */
+/** Allows 8 levels of nested fields. Introspection has limits of its own in graphql-js. */
 export function maxDepthRule(context: ValidationContext): ASTVisitor {
   const depths = new Map<string, number>();
   function depthOf({ selections }: SelectionSetNode): number {
@@ -35,7 +35,7 @@ export function maxDepthRule(context: ValidationContext): ASTVisitor {
   function depthOfFragment(name: string): number {
     const known = depths.get(name);
     if (known !== undefined) return known;
-    // One that spreads itself is reported by the specification's own rules.
+    // Stops at a fragment that spreads itself. The standard rules report it.
     depths.set(name, 0);
     const fragment = context.getFragment(name);
     const depth = fragment ? depthOf(fragment.selectionSet) : 0;
@@ -46,7 +46,7 @@ export function maxDepthRule(context: ValidationContext): ASTVisitor {
     OperationDefinition(operation) {
       if (depthOf(operation.selectionSet) > maxDepth)
         context.reportError(
-          new GraphQLError(`A document may be ${maxDepth} fields deep, and not more.`, { nodes: operation }),
+          new GraphQLError(`A document may be at most ${maxDepth} fields deep.`, { nodes: operation }),
         );
     },
   };
@@ -60,29 +60,29 @@ export function maxDirectivesRule(context: ValidationContext): ASTVisitor {
       count += 1;
       if (count !== maxDirectives + 1) return;
       context.reportError(
-        new GraphQLError(`A document may hold ${maxDirectives} directives, and not more.`, { nodes: directive }),
+        new GraphQLError(`A document may contain at most ${maxDirectives} directives.`, { nodes: directive }),
       );
     },
   };
 }
 
 /**
- * One root field in a mutation: a second one, by alias or through fragments, would be a second attempt in one request.
- * Counted in the document as written, whether a directive skips it or not.
+ * Allows one root field in a mutation, because aliases and fragments would allow several attempts in one request.
+ * Counts fields that a directive skips, too.
  */
 export function singleMutationFieldRule(context: ValidationContext): ASTVisitor {
   return {
     OperationDefinition(operation) {
       if (operation.operation !== 'mutation') return;
       if (rootFields(operation, (name) => context.getFragment(name)).length > 1)
-        context.reportError(new GraphQLError('A mutation may have one root field only.', { nodes: operation }));
+        context.reportError(new GraphQLError('A mutation may have only one root field.', { nodes: operation }));
     },
   };
 }
 
 /**
- * The names of the fields that the operation asks of its root, in fragments or not, less those of introspection.
- * Of a fragment that is spread twice the fields are the same, and so are executed once.
+ * Lists the root fields of the operation without introspection fields, and expands fragments.
+ * Expands each fragment once, because a repeated spread selects the same fields.
  */
 export function rootFields(
   { selectionSet }: OperationDefinitionNode,
@@ -95,7 +95,7 @@ export function rootFields(
       if (selection.kind === Kind.INLINE_FRAGMENT) return fieldsOf(selection.selectionSet);
       if (visited.has(selection.name.value)) return [];
       visited.add(selection.name.value);
-      // One that is missing is reported by the specification's own rules.
+      // The standard rules report a missing fragment.
       const fragment = fragmentOf(selection.name.value);
       return fragment ? fieldsOf(fragment.selectionSet) : [];
     });

@@ -1,29 +1,29 @@
-/** What of an error leaves the service: protocol errors as they are, everything unexpected as an id that is in the log. */
+/** Converts thrown errors for clients. It masks internal errors, and logs them under the ID that the client receives. */
 import { randomUUID } from 'node:crypto';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { App } from '../../app/app.js';
 import { ProtocolError } from '../../domain/errors.js';
 
-/** What a client may read of an error that was thrown here. */
+/** Converts an error to a GraphQL error without internal details. Logs unavailability and internal errors. */
 export function toGraphQLError(app: App, error: unknown): GraphQLError {
   if (error instanceof GraphQLError) return error;
   if (error instanceof ProtocolError) return new GraphQLError(error.message, { extensions: { code: error.code } });
   if (app.isUnavailable(error)) {
     app.log.warn({ err: error }, 'unavailable');
-    return new GraphQLError('The service cannot answer now. Try again soon.', {
+    return new GraphQLError('The service is temporarily unavailable. Try again soon.', {
       extensions: { code: 'SERVICE_UNAVAILABLE', http: { status: 503, headers: new Map([['retry-after', '1']]) } },
     });
   }
   const errorId = randomUUID();
   app.log.error({ err: error, errorId }, 'internal error');
   app.metrics.internalError();
-  return new GraphQLError('Something went wrong here. It is in the log under this id.', {
+  return new GraphQLError('Internal error. Quote the error ID to support.', {
     extensions: { code: 'INTERNAL_SERVER_ERROR', errorId },
   });
 }
 
-/** Apollo's last look at an error: whatever has come by another way than {@link toGraphQLError} is masked here. */
+/** Formats errors for Apollo Server. It masks errors that bypassed {@link toGraphQLError}. */
 export function formatError(app: App): (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError {
   return (formatted, error) => {
     const { code, errorId } = formatted.extensions ?? {};
@@ -36,12 +36,12 @@ export function formatError(app: App): (formatted: GraphQLFormattedError, error:
   };
 }
 
-/** In production without the names that graphql-js suggests: Apollo leaves them out of what is wrong with a document, but not of what is wrong with variables. */
+/** Removes schema suggestions in production. Apollo removes them from document errors, but not from variable errors. */
 function withoutHints({ config }: App, message: string): string {
   return config.production ? message.replace(/ ?Did you mean .*\?$/s, '') : message;
 }
 
-/** What graphql-js says of a value of the wrong type, without the value: it may be a password in the wrong place. */
+/** Removes the invalid value from messages of graphql-js, because it may be a password in the wrong argument. */
 function withoutValues(message: string): string {
   const [, variable] = /^Variable "\$(\w+)" got invalid value /.exec(message) ?? [];
   if (variable === undefined) return message.replace(/( cannot represent [^:]*): .*/s, '$1');

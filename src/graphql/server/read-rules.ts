@@ -1,4 +1,4 @@
-/** Who may read the fields of an object. The resolver of a field enforces its rule, so that the rule holds on every path to the object. */
+/** Read rules of fields. Resolvers enforce them, so they apply on every path to an object. */
 import { defaultFieldResolver, type GraphQLFieldResolver, type GraphQLSchema, isObjectType } from 'graphql';
 import { hasPermission } from '../../domain/authorization/permissions.js';
 import { ForbiddenError, UnauthenticatedError } from '../../domain/errors.js';
@@ -8,7 +8,7 @@ import { toGraphQLError } from './mask-errors.js';
 /** Decides synchronously whether the caller may read fields of the object. */
 export type ReadRule<T> = (object: T, context: Context) => boolean;
 
-/** Allows the user and staff. The caller who creates an account may read it in the same answer. */
+/** Allows the user and staff. A caller that creates an account may read it in the same response. */
 export const userAndStaff: ReadRule<{ id: string }> = ({ id }, { viewer, createdUserId }) =>
   id === createdUserId ||
   (viewer !== null && (id === viewer.user.id || hasPermission(viewer.user, 'identity.view_user')));
@@ -27,7 +27,7 @@ export function enforceReadRules(
   rules: Record<string, ReadRule<never>>,
 ): void {
   const type = schema.getType(typeName);
-  if (!isObjectType(type)) throw new Error(`${typeName} is no object type`);
+  if (!isObjectType(type)) throw new Error(`${typeName} is not an object type`);
   for (const field of Object.values(type.getFields())) {
     const rule = rules[field.name];
     if (rule === undefined) throw new Error(`${typeName}.${field.name} has no read rule`);
@@ -46,7 +46,7 @@ function enforcing(
   };
 }
 
-/** Decides once for an object: its fields are resolved one after the other, and the decision is kept until another is asked for. */
+/** Caches the last decision, because the fields of an object are resolved one after the other. */
 function isReadable(rule: ReadRule<never>, object: unknown, context: Context): boolean {
   const { lastReading: last, viewer } = context;
   if (last !== null && last.object === object && last.rule === rule && last.viewer === viewer) return last.allowed;

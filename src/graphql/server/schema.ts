@@ -1,4 +1,4 @@
-/** The executable schema, made of the resolvers. */
+/** The executable schema of all resolvers. */
 import 'reflect-metadata';
 import { type GraphQLSchema, printSchema } from 'graphql';
 import { buildSchemaSync, getMetadataStorage } from 'type-graphql';
@@ -16,7 +16,7 @@ import { addTypedErrors } from './typed-errors.js';
 
 let schema: GraphQLSchema | undefined;
 
-/** The same for every service of a process. */
+/** Returns the schema. All services of a process share it. */
 export function createSchema(): GraphQLSchema {
   if (schema !== undefined) return schema;
   orderArguments();
@@ -31,22 +31,30 @@ export function createSchema(): GraphQLSchema {
         AuditResolver,
       ],
       orphanedTypes: securityTokenTypes,
-      // The domain reads its input itself and answers every fault at once.
+      // The domain validates its input and reports all issues at once.
       validate: false,
     }),
   );
+  describeOperations(built);
   enforceReadRules(built, 'User', userReadRules);
   enforceReadRules(built, 'Session', sessionReadRules);
   schema = built;
   return schema;
 }
 
-/** Puts arguments in the order of declaration: the decorators of parameters run from the last parameter to the first. */
+/** TypeGraphQL has no option for descriptions of the root types. */
+function describeOperations(built: GraphQLSchema): void {
+  const [query, mutation] = [built.getQueryType(), built.getMutationType()];
+  if (query) query.description = 'Operations that read data.';
+  if (mutation) mutation.description = 'Operations that change data. A document may have only one root field.';
+}
+
+/** Sorts arguments by declaration, because parameter decorators run from the last parameter to the first. */
 function orderArguments(): void {
   getMetadataStorage().params.sort((one, other) => one.index - other.index);
 }
 
-/** The text of `schema.graphql`. */
+/** Prints the schema, the content of `schema.graphql`. */
 export function emitSchema(): string {
   return `${printSchema(createSchema())}\n`;
 }

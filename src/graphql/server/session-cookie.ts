@@ -1,13 +1,13 @@
-/** The refresh token in a cookie that no script reads, for front ends in browsers. */
+/** The refresh token in an HttpOnly cookie, for front ends in browsers. */
 import type { App } from '../../app/app.js';
 import { ForbiddenError } from '../../domain/errors.js';
 import type { SessionTokens } from '../../domain/sessions/sessions.js';
 
-/** What a request and its answer offer for it. */
+/** Access to the headers of a request and to the cookies of its request and response. */
 export interface CookieJar {
   header(name: string): string | undefined;
   cookie(name: string): string | undefined;
-  /** null clears it */
+  /** Sets the cookie, or clears it if the value is null. */
   setCookie(
     name: string,
     value: string | null,
@@ -16,22 +16,22 @@ export interface CookieJar {
 }
 
 export interface SessionCookie {
-  /** whether `X-Session-Transport: cookie` asks for new refresh tokens to travel in it */
+  /** whether the header `X-Session-Transport: cookie` requests new refresh tokens in the cookie */
   requested: boolean;
   /**
-   * The refresh token that the browser has sent; null where there is none.
-   * @throws {ForbiddenError} for a request that a page of an origin which is not listed has made
+   * Returns the refresh token of the cookie, or null without a cookie.
+   * @throws {ForbiddenError} for a request of a page whose origin is not listed
    */
   read(): string | null;
-  /** Puts the refresh token into the cookie and out of the answer. */
+  /** Moves the refresh token from the response into the cookie. */
   keep(tokens: SessionTokens): SessionTokens;
   clear(): void;
 }
 
-/** @see https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix */
+/** Creates the session cookie of a request. @see https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix */
 export function createSessionCookie(config: App['config'], jar: CookieJar): SessionCookie {
   const secure = config.publicUrl.startsWith('https:');
-  // Browsers keep a cookie with the prefix only when it came over https: on localhost without it, it goes by its plain name.
+  // Browsers accept the prefix only over HTTPS, so a service at http://localhost uses the plain name.
   const name = secure ? '__Host-refresh_token' : 'refresh_token';
   const attributes = { path: '/', httpOnly: true, secure, sameSite: 'lax' } as const;
   return {
@@ -53,8 +53,8 @@ export function createSessionCookie(config: App['config'], jar: CookieJar): Sess
 }
 
 /**
- * Browsers name the origin of the page with every POST. Without one the request is no browser's, and no cookie of somebody else's comes with it.
- * @throws {ForbiddenError}
+ * Checks the origin of a page that sends the cookie. No Origin header means no browser, hence no CSRF.
+ * @throws {ForbiddenError} for an origin that is not listed
  */
 export function requireListedOrigin(config: App['config'], { header }: Pick<CookieJar, 'header'>): void {
   const origin = header('origin');

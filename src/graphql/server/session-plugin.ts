@@ -1,4 +1,4 @@
-/** Signs the request in: asks for the session of its bearer as soon as it is known that the operation wants one. */
+/** Authenticates the request by its access token, unless the operation works without a session. */
 import type { ApolloServerPlugin } from '@apollo/server';
 import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
 import { UnauthenticatedError } from '../../domain/errors.js';
@@ -8,7 +8,7 @@ import { rootFields } from './limits.js';
 import { toGraphQLError } from './mask-errors.js';
 import { requireListedOrigin } from './session-cookie.js';
 
-/** These are for people whose access token may have expired: they do not read it, or read it as it is. */
+/** Operations that must work with an expired access token. */
 const withoutViewer = new Set(['signOut', 'refreshSession']);
 
 export const sessionPlugin: ApolloServerPlugin<Context> = {
@@ -17,12 +17,12 @@ export const sessionPlugin: ApolloServerPlugin<Context> = {
       async didResolveOperation({ contextValue, operation, document }) {
         const { app, accessToken, cookie, header } = contextValue;
         try {
-          // Before anything is done: what is done then would answer to a page that may not have it.
+          // Check the origin before executing anything: the response could set a cookie for a foreign page.
           if (cookie.requested) requireListedOrigin(app.config, { header });
         } catch (error) {
-          const refused = toGraphQLError(app, error);
-          // Nothing has been executed: without a status of its own Apollo would call it a failure of the server.
-          throw new GraphQLError(refused.message, { extensions: { ...refused.extensions, http: { status: 403 } } });
+          const rejected = toGraphQLError(app, error);
+          // Without an explicit status, Apollo would respond with a server error.
+          throw new GraphQLError(rejected.message, { extensions: { ...rejected.extensions, http: { status: 403 } } });
         }
         if (accessToken === null || (operation && isWithoutViewer(operation, document))) return;
         try {

@@ -1,6 +1,6 @@
 /**
- * A refusal on its way out: a member of the operation's result union where the document asks for it, else a top-level error with the same facts,
- * so that no refusal is taken for a success by a document that did not think of it.
+ * Returns expected errors as members of the result union of the operation, if the document selects them.
+ * Otherwise they are top-level errors with the same fields, so a document that omits the member still fails visibly.
  */
 import {
   GraphQLError,
@@ -24,25 +24,25 @@ import { ExpectedError, TimeoutError } from '../../domain/errors.js';
 import type { Context } from './context.js';
 import { toGraphQLError } from './mask-errors.js';
 
-/** The result union of an operation: what it answers, and the refusals that it discloses. */
+/** Creates the result union of an operation: its success type and its expected errors. */
 export function resultUnion<Success extends ClassType>(success: Success, refusals: ClassType[], operation: string) {
   const name = success.name.replace(/Type$/, '');
   return createUnionType({
     name: name.replace(/Success$/, 'Result'),
-    description: `What \`${operation}\` answers: its success, or one of the refusals that it can meet.`,
+    description: `Result of \`${operation}\`: the success, or an expected error.`,
     types: () => [success, ...refusals],
-    // Refusals say what they are; everything else is the success.
+    // Only errors have a `__typename`.
     resolveType: (value: { __typename?: string }) => value.__typename ?? name,
   });
 }
 
-/** The facts of a refusal, as data: every field of it but what JavaScript adds to an error. */
+/** Returns the fields of an expected error and its message, without the name. */
 export function toErrorFields(refusal: ExpectedError): Record<string, unknown> & { message: string } {
   const { name: _, ...facts } = { ...refusal };
   return { ...facts, message: refusal.message };
 }
 
-/** Makes every operation of the schema answer its refusals by way of this module, and whatever is resolved its failures by way of `mask-errors.ts`. */
+/** Wraps all resolvers of the schema: operations return expected errors as data, and other fields mask internal errors. */
 export function addTypedErrors(schema: GraphQLSchema): GraphQLSchema {
   const operations: unknown[] = [schema.getQueryType(), schema.getMutationType()];
   for (const type of Object.values(schema.getTypeMap())) {
@@ -64,22 +64,22 @@ function withMasking(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFi
   };
 }
 
-/** What is ours to mend, and not the answer to what was asked. */
-const faults = new Set(['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE']);
+/** Outcomes that mark the span as failed, because the service caused them. */
+const serverFaults = new Set(['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE']);
 
 function withTypedErrors(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
   return (source, args, context, info) => {
     const { metrics, tracing } = context.app;
     const { fieldName } = info;
     const { operation } = info.operation;
-    // By the field and not by the name in the document, which is the client's own text.
+    // The name of the field, because the client chooses the name of the document.
     const attributes = { 'graphql.operation.type': operation, 'flex_identity.operation': fieldName };
     return tracing.withSpan({ name: `${operation} ${fieldName}`, kind: 'internal', attributes }, async (span) => {
       const start = performance.now();
       const recordOutcome = (outcome: string) => {
         metrics.answered(fieldName, outcome, (performance.now() - start) / 1000);
         span.setAttributes({ 'flex_identity.outcome': outcome });
-        if (faults.has(outcome)) span.fail(outcome);
+        if (serverFaults.has(outcome)) span.fail(outcome);
       };
       try {
         const answer = await resolve(source, args, context, info);
@@ -107,7 +107,7 @@ function toTopLevelError(refusal: ExpectedError, http?: object): GraphQLError {
   return new GraphQLError(message, { extensions: { ...facts, ...(http && { http }) } });
 }
 
-/** Of an operation that has no union to put it in. */
+/** Adds the HTTP status of a rate limit, for an operation without a result union. */
 function toHttpRateLimitError(refusal: ExpectedError): GraphQLError {
   if (!(refusal instanceof TimeoutError)) return toTopLevelError(refusal);
   return toTopLevelError(refusal, {
@@ -117,13 +117,13 @@ function toHttpRateLimitError(refusal: ExpectedError): GraphQLError {
 }
 
 /**
- * Whether the selection holds a fragment on the member or on an interface of it. A bare `__typename` does not count: clients add it everywhere.
- * A fragment that `@skip` or `@include` excludes does not either.
+ * Returns whether the selection contains a fragment on the member or on its interface.
+ * A bare `__typename` does not count, because clients add it everywhere. `@skip` and `@include` are respected.
  */
 function isSelected(info: GraphQLResolveInfo, unionName: string, member: GraphQLObjectType): boolean {
   const selecting = new Set([member.name, ...member.getInterfaces().map(({ name }) => name)]);
   const visited = new Set<string>();
-  // Once is enough, and a document may spread one fragment in another many times over.
+  // Visit each fragment once: nested spreads can repeat a fragment exponentially often.
   const seen = (name: string) => visited.size === visited.add(name).size;
 
   function holds({ selections }: SelectionSetNode): boolean {
@@ -136,7 +136,7 @@ function isSelected(info: GraphQLResolveInfo, unionName: string, member: GraphQL
       if (fragment === undefined) return false;
       const condition = fragment.typeCondition?.name.value ?? unionName;
       if (selecting.has(condition)) return true;
-      // A fragment on the union itself, or on something else abstract that the member belongs to, may hold another.
+      // A fragment on the union or on another abstract type of the member may contain a fragment on the member.
       const type = info.schema.getType(condition);
       return isAbstractType(type) && info.schema.isSubType(type, member) && holds(fragment.selectionSet);
     });
