@@ -44,7 +44,10 @@ async function start(): Promise<void> {
   stopOnSignals(server.close, (error) => log.error({ err: error }, 'could not stop cleanly'));
 }
 
-/** Prints an error that the operator can correct, without a stack, and exits with its code. Returns for any other. */
+/**
+ * Prints an error that the operator can correct, without a stack, and exits. Returns for other
+ * errors.
+ */
 function exitOnStartupError(error: unknown): void {
   if (!(error instanceof StartupError)) return;
   console.error(error.message);
@@ -54,7 +57,7 @@ function exitOnStartupError(error: unknown): void {
 function stopOnSignals(close: () => Promise<void>, onError: (error: unknown) => void): void {
   const signals = ['SIGINT', 'SIGTERM'] as const;
   const stop = () => {
-    // A second signal, be it the other one, has its default effect and stops at once.
+    // A second signal stops the process immediately.
     for (const signal of signals) process.removeListener(signal, stop);
     close().then(
       () => process.exit(0),
@@ -73,11 +76,11 @@ async function greet(app: App, address: string): Promise<void> {
     databaseUrl === undefined
       ? `${join(dataDir, 'database')} (embedded)`
       : databaseUrl === 'memory:'
-        ? 'in memory, gone when this stops'
+        ? 'in memory, lost at exit'
         : `PostgreSQL ${new URL(databaseUrl).host}${new URL(databaseUrl).pathname}`;
   const lines = [
     '',
-    // By the name that links in messages have: a browser keeps one session for each.
+    // Use the host of links in messages, because browsers keep one session per host.
     ...(webPages ? [`  Pages     ${port === 0 ? address : publicUrl}/`] : []),
     `  API       ${address}/graphql`,
     `  Explorer  ${address}/graphql in a browser`,
@@ -86,7 +89,7 @@ async function greet(app: App, address: string): Promise<void> {
     ...((await needsBootstrap(app))
       ? [
           `  Bootstrap ${app.config.bootstrapSecret === undefined ? app.bootstrapSecret : 'the value of BOOTSTRAP_SECRET'}`,
-          '            (X-Bootstrap-Secret, for the first createSuperuser)',
+          '            (header X-Bootstrap-Secret, to create the first superuser)',
         ]
       : []),
     '',

@@ -1,21 +1,21 @@
-/** Errors of the start that the operator can correct. Every layer may throw them. */
+/** Startup errors that the operator can correct. Every layer may throw them. */
 
-/** `EX_CONFIG` of sysexits.h: another start fails too, until the configuration is changed. */
+/** `EX_CONFIG` of sysexits.h: a restart fails until the operator changes the configuration. */
 export const misconfigured = 78;
 
-/** An error that the service and the command line report in one line, and exit with its code. */
+/** An error that the service and the command line print before they exit with its code. */
 export class StartupError extends Error {
   constructor(
     message: string,
     readonly exitCode: number = 1,
-    /** each fault by itself; the message lists them all */
+    /** the single faults; the message lists all */
     readonly faults: readonly string[] = [message],
   ) {
     super(message);
   }
 }
 
-/** The faults of a configuration, all of them at once. */
+/** All faults of a configuration. */
 export class ConfigError extends StartupError {
   override readonly name = 'ConfigError';
   constructor(faults: readonly string[]) {

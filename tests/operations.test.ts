@@ -120,7 +120,7 @@ test('the limits of time are those that are set', async () => {
     ['a request', 'http/server.ts', 'requestTimeout:'],
     ['an idle client connection', 'http/server.ts', 'keepAliveTimeout:'],
     ['a provider', 'delivery/retry.ts', 'timeoutMs ='],
-    ['requests in flight at shutdown', 'http/server.ts', 'patienceMilliseconds ='],
+    ['requests in flight at shutdown', 'http/server.ts', 'openRequestTimeoutMilliseconds ='],
     ['traces at shutdown', 'observability/tracing.ts', 'flushMilliseconds ='],
   ] as const) {
     const [, value] = new RegExp(`${name} ([\\d_]+)`).exec(readFileSync(join(root, 'src', file), 'utf8'))!;

@@ -1,4 +1,7 @@
-/** The composition root: makes everything that the domain works with from the configuration. Only here are implementations chosen. */
+/**
+ * The composition root: creates the services of the domain from the configuration, and selects
+ * their implementations.
+ */
 import type { Logger } from 'pino';
 import type { Config } from '../config/load.js';
 import { packageFolder } from '../config/package-folder.js';
@@ -19,13 +22,14 @@ import { createLogger } from './logger.js';
 import { createMessages, type Messages } from './messages.js';
 
 /**
- * Handles the events of committed transactions. The entry points provide it, so this module imports no domain.
- * Only the domain knows what a `Batch` holds: its `transact` passes all batches, and its modules subscribe.
+ * Handles the events of a transaction. The entry points provide subscribers, so this module imports
+ * no domain.
+ * The domain defines `Batch`: its `transact` passes the batches, and its modules subscribe.
  */
 export interface Subscriber<Batch = unknown> {
-  /** Writes rows in the transaction of the events. An error rolls their changes back. */
+  /** Writes rows in the transaction of the events. An error rolls the transaction back. */
   beforeCommit?(tx: Database, batch: Batch): Promise<void>;
-  /** Does what need not survive a crash. Must not throw: the change is committed. */
+  /** Starts work that may be lost in a crash. Must not throw, because the change is committed. */
   afterCommit?(app: App, batch: Batch): void;
 }
 
@@ -38,25 +42,26 @@ export interface App extends Omit<EventDispatcher, 'settle'> {
   metrics: Metrics;
   tracing: Tracing;
   deliver: Messages['deliver'];
-  /** the channels that a message can take: an address of any other kind is refused when it is given */
+  /** the available channels: sign-up rejects addresses of other kinds */
   channels: Messages['channels'];
-  /** lets the first superuser be made; null where there is none */
+  /** authorises the creation of the first superuser; null disables it */
   bootstrapSecret: string | null;
   subscribers: readonly Subscriber[];
-  /** Reads the messages kept in place of sending, newest first, after the work in the background has ended. */
+  /** Reads the captured messages, newest first, after the background work has ended. */
   outbox(): Promise<(OutboxMessage & { sentAt: Date })[]>;
-  /** Whether the error is one of capacity or of an unavailable database: the same request may succeed later. */
+  /** Returns whether the error is temporary: a full queue or an unavailable database. */
   isUnavailable(error: unknown): boolean;
-  /** Rejects where the database does not answer. */
+  /** Rejects if the database does not respond. */
   ping(): Promise<void>;
-  /** Waits for the work in the background, then closes the connections. */
+  /** Waits for the background work, then closes the connections. */
   close(): Promise<void>;
 }
 
 /**
- * Opens and migrates the database, reads or makes its keys.
- * @throws {StartupError} for a database that another process has open, or that is newer than this version
- * @throws {UnknownKeyError} when the database was used with another `SECRET_KEY`
+ * Opens and migrates the database, and reads or creates its keys.
+ * @throws {StartupError} if another process has the embedded database open, or if the database is
+ * newer
+ * @throws {UnknownKeyError} if the database has keys of another `SECRET_KEY`
  */
 export async function createApp(
   config: Config,
@@ -91,7 +96,7 @@ interface Parts {
   database: OpenDatabase;
 }
 
-/** Longer than 40 lines, because it lists the parts of the app in the order of their dependencies. */
+/** Longer than 40 lines, because it lists the parts of the app by dependency. */
 async function composeApp({ config, subscribers, log, tracing, database }: Parts): Promise<App> {
   const { db } = database;
   if (config.databaseTransactionPooler)
@@ -139,7 +144,10 @@ async function composeApp({ config, subscribers, log, tracing, database }: Parts
   };
 }
 
-/** Traces a statement by its name, or by its verb and its table: never by its text or its parameters. */
+/**
+ * Traces a statement by its name, or by its verb and table. Traces contain no text and no
+ * parameters.
+ */
 function traceStatement({ withSpan }: Tracing): InstrumentStatement {
   return (name, run) =>
     withSpan({ name, kind: 'client', attributes: { 'db.system.name': 'postgresql' } }, async (span) => {

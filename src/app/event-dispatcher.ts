@@ -1,4 +1,4 @@
-/** Work that a request starts and does not finish: audit events, background work, and waits for providers. */
+/** Work that may outlast a request: audit events, background work, and waits for providers. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { insertAuditEvents, type NewAuditEvent } from '../database/audit-events.queries.js';
@@ -6,26 +6,29 @@ import type { Database } from '../database/database.js';
 import { DeliveryError } from '../delivery/delivery.js';
 
 export interface EventDispatcher {
-  /** Writes an audit event that belongs to no change: to the log at once, and to the database soon, together with others. */
+  /**
+   * Records an audit event without a change: logs it immediately, and writes it to the database in
+   * a batch.
+   */
   record(event: NewAuditEvent): void;
-  /** Starts work that the answer does not wait for. Its failure is logged. */
+  /** Starts work that the response does not wait for. Logs its failure. */
   inBackground(work: Promise<void>): void;
-  /** Waits for a provider. Meanwhile the request needs nothing that others need too. */
+  /** Waits for a provider. Admission control does not count the request meanwhile. */
   waitForProvider(work: Promise<void>): Promise<void>;
-  /** how many requests wait for a provider */
+  /** Returns the number of requests that wait for a provider. */
   waitingForProvider(): number;
-  /** Writes the waiting audit events at once, and waits for the work in the background. */
+  /** Writes the queued audit events, and waits for the background work. */
   settle(): Promise<void>;
 }
 
-/** Makes the dispatcher of an app. The app calls `settle` before it closes the database. */
+/** Creates the dispatcher of an app. The app calls `settle` before it closes the database. */
 export function createEventDispatcher(db: Database, log: Logger): EventDispatcher {
   const background = new Set<Promise<void>>();
   let waitingForProvider = 0;
   const inBackground = (work: Promise<void>) => {
     const logged = work
       .catch((error) => {
-        // createDelivery has logged a message that was not accepted.
+        // The delivery layer has already logged the failure.
         if (!(error instanceof DeliveryError)) log.warn({ err: error }, 'background work failed');
       })
       .finally(() => background.delete(logged));
@@ -49,9 +52,12 @@ export function createEventDispatcher(db: Database, log: Logger): EventDispatche
   };
 }
 
-/** How long audit events wait for others. */
+/** The maximum time that an audit event waits for its batch. */
 const auditDelayMilliseconds = 50;
-/** How many may wait. A flood of rejected attempts is in the log, and must not take the connections of those who sign in. */
+/**
+ * The maximum number of queued events. A flood of rejected attempts must not block connections; the
+ * log has all.
+ */
 const maxWaitingEvents = 1_000;
 
 function createAuditTrail(db: Database, log: Logger, inBackground: EventDispatcher['inBackground']) {
@@ -74,7 +80,7 @@ function createAuditTrail(db: Database, log: Logger, inBackground: EventDispatch
       if (waiting.length >= maxWaitingEvents) return;
       if (waiting.push(event) === 1) inBackground(write());
     },
-    /** Writes the waiting events at once. */
+    /** Writes the queued events without delay. */
     flush() {
       if (waiting.length > 0) skipDelay.abort();
     },

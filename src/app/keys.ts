@@ -1,4 +1,7 @@
-/** The service's keys: read from the database, made where they are missing, and rotated by age where they sign access tokens. */
+/**
+ * The keys of the service: reads them from the database, creates missing keys, and rotates signing
+ * keys by age.
+ */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Database } from '../database/database.js';
@@ -15,7 +18,9 @@ import { type Encrypter, UnknownKeyError } from '../security/encryption.js';
 import { deriveKey } from '../security/hmac.js';
 import { randomToken } from '../security/random.js';
 
-/** Keys by purpose. All but those of access tokens are derived from the root key, so they outlive a replacement of `SECRET_KEY`. */
+/**
+ * Keys by purpose. Most derive from the root key, so they survive a replacement of `SECRET_KEY`.
+ */
 export interface Keys {
   securityTokenIds: Buffer;
   oneTimePasswords: Buffer;
@@ -24,28 +29,32 @@ export interface Keys {
   imports: Buffer;
   outbox: { id: string; bytes: Buffer };
   accessTokens(): AccessTokenKeys;
-  /** Reads the keys of access tokens again, and makes a new one where the newest is old. Runs by itself every minute. */
+  /**
+   * Reloads the access token keys, and creates a key if the newest is too old. Runs every minute.
+   */
   refresh(): Promise<void>;
   close(): void;
 }
 
 export interface AccessTokenKeys {
   signing: SigningKey;
-  /** published; the signing key's is among them */
+  /** the published keys, including the signing key */
   verification: VerificationKey[];
 }
 
-/** How old a key is when it begins to sign: longer than anybody keeps a copy of what is published. */
+/** The age of a key at its first signature. It exceeds the cache lifetime of the published keys. */
 const preActivationSeconds = 3_600;
-/** How long it signs. */
+/** The time for which a key signs. */
 const signingSeconds = 86_400;
-/** How much longer than the last token that it signed a key stays published, for verifiers whose clocks are late. */
+/**
+ * The time that a key stays published after its last token expired, for verifiers with slow clocks.
+ */
 const leewaySeconds = 300;
 const refreshMilliseconds = 60_000;
 
 /**
- * Reads the keys, makes those that are missing, and refreshes them every minute until `close`.
- * @throws {UnknownKeyError} when none of the secrets has encrypted a key
+ * Reads the keys, creates missing keys, and refreshes them every minute until `close`.
+ * @throws {UnknownKeyError} if no configured secret can decrypt a key
  */
 export async function openKeys(
   db: Database,
@@ -77,7 +86,7 @@ export async function openKeys(
   };
 }
 
-/** Makes the missing keys and deletes the retired ones. Replicas wait for each other only where there is something to do. */
+/** Creates missing keys and deletes retired keys. Takes the lock only for a change. */
 async function ensureKeys(db: Database, encrypter: Encrypter, accessTokenTtlSeconds: number): Promise<KeyRow[]> {
   const found = await findKeys(db);
   if (!planChanges(found, encrypter, accessTokenTtlSeconds).any) return found;
@@ -109,7 +118,7 @@ function planChanges(rows: KeyRow[], encrypter: Encrypter, accessTokenTtlSeconds
   const needsRoot = !rows.some(({ purpose }) => purpose === 'root');
   const needsSigningKey = newest === undefined || newest.ageSeconds >= signingSeconds;
   const retired = findRetiredKeys(rows, accessTokenTtlSeconds);
-  // Encrypted with an outgoing SECRET_KEY. Encrypting them anew allows the operator to remove it.
+  // Re-encrypt keys of an outgoing SECRET_KEY, so the operator can remove it.
   const outdated = rows.filter(({ encryptedKey }) => !encrypter.isCurrent(encryptedKey));
   const any = needsRoot || needsSigningKey || retired.length > 0 || outdated.length > 0;
   return { any, needsRoot, needsSigningKey, retired, outdated };
@@ -121,12 +130,12 @@ function getRootKey(rows: KeyRow[]): KeyRow {
   return root;
 }
 
-/** The oldest first. */
+/** Lists the access token keys, oldest first. */
 function listAccessTokenKeys(rows: KeyRow[]): KeyRow[] {
   return rows.filter(({ purpose }) => purpose === 'access-token');
 }
 
-/** The newest key published for at least an hour. At the first start there is only one. */
+/** Returns the newest key that was published for at least an hour, or the only key. */
 function getSigningKey(rows: KeyRow[]): KeyRow {
   const keys = listAccessTokenKeys(rows);
   const signing = keys.findLast(({ ageSeconds }) => ageSeconds >= preActivationSeconds) ?? keys[0];
@@ -134,12 +143,12 @@ function getSigningKey(rows: KeyRow[]): KeyRow {
   return signing;
 }
 
-/** The keys before the signing one, once the last token that they can have signed has expired. */
+/** Returns the keys before the signing key, once their last token has expired. */
 function findRetiredKeys(rows: KeyRow[], accessTokenTtlSeconds: number): KeyRow[] {
   const keys = listAccessTokenKeys(rows);
   if (keys.length < 2) return [];
   const signing = getSigningKey(rows);
-  // Every replica looks at the keys once a refresh, so the one before may sign for that much longer.
+  // Replicas refresh at different times, so the previous key may sign for up to two more intervals.
   const stillUsed = preActivationSeconds + accessTokenTtlSeconds + leewaySeconds + (2 * refreshMilliseconds) / 1000;
   return signing.ageSeconds < stillUsed ? [] : keys.slice(0, keys.indexOf(signing));
 }
@@ -163,7 +172,7 @@ function decryptKey(encrypter: Encrypter, { encryptedKey }: KeyRow): Buffer {
   } catch (error) {
     if (!(error instanceof UnknownKeyError)) throw error;
     throw new UnknownKeyError(
-      `The keys in this database were ${error.message}. Give the SECRET_KEY that it was first used with (outside production it is in DATA_DIR).`,
+      `The keys in this database were ${error.message}. Configure the SECRET_KEY of its first start (outside production it is in DATA_DIR).`,
     );
   }
 }

@@ -1,15 +1,15 @@
-/** The logger, and the request whose id it adds. */
+/** The logger, and the current request whose ID it adds. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { Config } from '../config/load.js';
 import { currentTrace } from '../observability/tracing.js';
 
-/** The request that is being answered. Each log line of it carries its id. */
+/** The current request. Its log lines contain its ID. */
 export const currentRequest = new AsyncLocalStorage<{ requestId: string }>();
 
 /**
- * Makes a logger that adds the ids of the request and of the trace to each line.
- * @param destination takes the lines; the standard output by default
+ * Creates a logger that adds the IDs of the request and of the trace.
+ * @param destination receives the lines; standard output by default
  */
 export function createLogger(
   config: Pick<Config, 'logLevel'>,
@@ -18,19 +18,21 @@ export function createLogger(
   const options = {
     level: config.logLevel,
     serializers: { err: describeError },
-    // A new object each time, because pino adds the fields of the line to it.
+    // A new object for each line, because pino mutates it.
     mixin: () => ({ ...currentRequest.getStore(), ...currentTrace() }),
   };
   return pino(options, destination);
 }
 
-/** An error of PostgreSQL or of Node may have these. */
+/** Fields that errors of PostgreSQL and Node may have. */
 interface DetailedError extends Error {
   code?: unknown;
   constraint?: unknown;
 }
 
-/** An error without what it quotes: a failed statement's message and detail hold its parameters, among them digests and addresses. */
+/**
+ * Describes an error without parameters of a failed statement, which contain digests and addresses.
+ */
 function describeError(error: unknown): object {
   if (!(error instanceof Error)) return { type: typeof error };
   const { code, constraint }: DetailedError = error;

@@ -1,4 +1,4 @@
-/** Delivery as configured: the providers, and the outbox in place of a provider that is not set. */
+/** Delivery by the configured providers, or by the outbox. */
 import type { Logger } from 'pino';
 import type { Config } from '../config/load.js';
 import type { Database } from '../database/database.js';
@@ -22,7 +22,7 @@ export interface MessagesOptions {
 
 export interface Messages {
   deliver: Deliver;
-  /** the channels that a message can take */
+  /** the available channels */
   channels: ReadonlySet<Channel>;
   /** Reads the 100 newest messages of the outbox, newest first. */
   readOutbox(): Promise<(OutboxMessage & { sentAt: Date })[]>;
@@ -31,7 +31,7 @@ export interface Messages {
 /** Connects each channel to its provider, or to the outbox where none is configured. */
 export async function createMessages({ config, db, log, ...options }: MessagesOptions): Promise<Messages> {
   const encrypter = createEncrypter([options.outboxKey]);
-  // The libraries of providers are large, so they are loaded only where they are used.
+  // Provider libraries are large, so load them only if they are configured.
   const sendGrid = config.sendGrid && (await import('../delivery/sendgrid.js')).createSendGrid(config.sendGrid);
   const vonage = config.vonage && (await import('../delivery/vonage.js')).createVonage(config.vonage);
   const outbox = createOutbox(async (message) => {
@@ -65,7 +65,7 @@ async function readOutbox(db: Database, encrypter: Encrypter): Promise<(OutboxMe
   });
 }
 
-/** Counts and traces each message, without its recipient. */
+/** Counts and traces messages without their recipients. */
 function countAndTrace({ withSpan }: Tracing, metrics: Metrics): DeliveryInterceptor {
   return ({ channel, provider, kind }, send) => {
     const attributes = {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line. Each command is a module beside this one, and loads what it needs when it runs. */
+/** The command line. Each command is a module that loads its dependencies when it runs. */
 import { Command } from 'commander';
 import { addCreateSuperuser } from './create-superuser.js';
 import { addImport } from './import.js';
@@ -12,18 +12,16 @@ import { addServe } from './serve.js';
 import { addSetPassword } from './set-password.js';
 import { addUnlock } from './unlock.js';
 
-/** Those of sysexits.h where it has one. */
+/** Exit codes of sysexits.h, except `failed`. */
 const exitCodes = { failed: 1, refused: 65, misconfigured: 78 };
 
 const program = new Command('flex-identity')
-  .description(
-    'A GraphQL identity API. Everything is configured by environment variables, or by a file .env outside production.',
-  )
+  .description('A GraphQL identity API, configured by environment variables, or by a .env file outside production.')
   .addHelpText(
     'after',
     `
-Exit codes: 0 done, ${exitCodes.failed} failed, ${exitCodes.refused} refused (the input breaks a rule, or there is no such user), ${exitCodes.misconfigured} faulty configuration.
-The embedded database belongs to one process: stop the service before you use a command on it. PostgreSQL serves both at once.`,
+Exit codes: 0 success, ${exitCodes.failed} failure, ${exitCodes.refused} invalid input or unknown user, ${exitCodes.misconfigured} invalid configuration.
+Only one process can open the embedded database: stop the service before you run a command. PostgreSQL has no such limit.`,
   );
 
 const run = createRun(exitCodes);

@@ -6,12 +6,12 @@ import type { Run } from './run.js';
 export function addCreateSuperuser(program: Command, run: Run): void {
   program
     .command('create-superuser')
-    .description('make a superuser; asks for what it is not given')
-    .option('--username <username>', 'their username')
-    .option('--email <email>', 'their email address')
-    .option('--phone <phone>', 'their phone number')
+    .description('create a superuser (prompts for missing values)')
+    .option('--username <username>', 'username')
+    .option('--email <email>', 'email address')
+    .option('--phone <phone>', 'phone number')
     .option('--password-stdin', 'read the password from standard input')
-    .option('--json', 'answer in JSON')
+    .option('--json', 'print the result as JSON')
     .action((options: { username?: string; email?: string; phone?: string; passwordStdin?: boolean; json?: boolean }) =>
       run(options, async (app) => {
         const { username, email, phone } = options;
@@ -28,7 +28,7 @@ export function addCreateSuperuser(program: Command, run: Run): void {
           password: await readPassword(options),
         });
         const { id } = user;
-        return [{ id, username: user.username, email: user.email, phone: user.phone }, `Superuser ${id} is there.`];
+        return [{ id, username: user.username, email: user.email, phone: user.phone }, `Created superuser ${id}.`];
       }),
     );
 }

@@ -8,15 +8,15 @@ interface Options extends ImportCommandOptions {
   table?: string;
 }
 
-/** Adds `import-django`, which reads the database of a Django project. */
+/** Adds `import-django`, which imports users from the database of a Django project. */
 export function addImportDjango(program: Command, run: Run): void {
   const command = program
     .command('import-django')
     .description(
-      "bring users along from the database of a Django project, which is only read: django-flex-user's tables or Django's own",
+      "import users from the database of a Django project, without writing to it: tables of django-flex-user or Django's own",
     )
     .argument('<url>', 'postgres://…', parseUrl)
-    .option('--table <name>', 'the table of the users, where it is neither of the usual ones');
+    .option('--table <name>', 'name of a custom user table');
   addImportOptions(command, 'django').action((url: string, options: Options) =>
     run(options, (app) => importDjango(app, url, options)),
   );
@@ -24,7 +24,7 @@ export function addImportDjango(program: Command, run: Run): void {
 
 function parseUrl(url: string): string {
   if (/^postgres(ql)?:\/\//.test(url)) return url;
-  throw new InvalidArgumentError('It begins with postgres://');
+  throw new InvalidArgumentError('Pass a URL that begins with postgres://.');
 }
 
 async function importDjango(app: App, url: string, options: Options): Promise<Result> {

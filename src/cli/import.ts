@@ -5,11 +5,11 @@ import type { App } from '../app/app.js';
 import type { Result, Run } from './run.js';
 import { addImportOptions, type ImportCommandOptions, mapped, refuseFile, runImport } from './run-import.js';
 
-/** Adds `import`, which reads JSON lines from a file or from standard input. */
+/** Adds `import`, which imports users from JSON lines in a file or on standard input. */
 export function addImport(program: Command, run: Run): void {
   const command = program
     .command('import <file>')
-    .description('bring users along from a file of one JSON object a line; - for standard input')
+    .description('import users from a file with one JSON object per line (- for standard input)')
     .requiredOption('--format <format>', 'jsonl', parseFormat);
   addImportOptions(command, 'import').action((file: string, options: ImportCommandOptions) =>
     run(options, (app) => importFile(app, file, options)),
@@ -17,7 +17,7 @@ export function addImport(program: Command, run: Run): void {
 }
 
 function parseFormat(format: string): string {
-  if (format !== 'jsonl') throw new InvalidArgumentError('There is only jsonl.');
+  if (format !== 'jsonl') throw new InvalidArgumentError('Only jsonl is supported.');
   return format;
 }
 

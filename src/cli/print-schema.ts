@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 export function addPrintSchema(program: Command): void {
   program
     .command('print-schema')
-    .description('write the GraphQL schema to standard output')
+    .description('print the GraphQL schema')
     .action(async () => {
       const { emitSchema } = await import('../graphql/server/schema.js');
       process.stdout.write(emitSchema());

@@ -1,11 +1,14 @@
-/** A line on standard error that is overwritten. */
+/** A progress bar on standard error. */
 export interface ProgressBar {
-  /** @param part how much is done, from 0 to 1; null where it is unknown */
+  /** Shows the progress. @param part completed part, from 0 to 1; null if unknown */
   show(rows: number, part: number | null): void;
   clear(): void;
 }
 
-/** Makes a bar that shows nothing where it is not wanted, and where standard error is no terminal. */
+/**
+ * Creates a progress bar. It shows nothing if it is not wanted, or if standard error is not a
+ * terminal.
+ */
 export function createProgressBar(wanted: boolean): ProgressBar {
   if (!wanted || !process.stderr.isTTY) return { show() {}, clear() {} };
   const started = performance.now();
@@ -18,7 +21,7 @@ export function createProgressBar(wanted: boolean): ProgressBar {
         part === null
           ? ''
           : `[${'#'.repeat(done)}${' '.repeat(width - done)}] ${Math.floor(Math.min(1, part) * 100)} % `;
-      process.stderr.write(`\r\x1b[K${bar}${rows} users, ${rate} a second`);
+      process.stderr.write(`\r\x1b[K${bar}${rows} users, ${rate} per second`);
     },
     clear: () => void process.stderr.write('\r\x1b[K'),
   };

@@ -1,17 +1,17 @@
-/** Questions at the terminal. */
+/** Prompts at the terminal. */
 import { text } from 'node:stream/consumers';
 
-/** The user has left a prompt without an answer. */
+/** The operator left a prompt without an answer. */
 export class PromptLeftError extends Error {}
 
-/** Whether a person at a terminal can answer. */
+/** Returns whether the process can prompt at a terminal. */
 export function isInteractive(): boolean {
   return process.stdin.isTTY && process.stdout.isTTY;
 }
 
 /**
- * Reads a password from standard input, or asks for it twice at a terminal. It is never shown.
- * @returns null where there is neither
+ * Reads a password from standard input, or prompts for it twice at a terminal without echo.
+ * @returns null without `--password-stdin` and without a terminal
  * @throws {PromptLeftError}
  */
 export async function readPassword({ passwordStdin = false }: { passwordStdin?: boolean }): Promise<string | null> {
@@ -19,16 +19,17 @@ export async function readPassword({ passwordStdin = false }: { passwordStdin?: 
   if (!isInteractive()) return null;
   return prompt(async ({ password: secret }) => {
     const typed = await secret({ message: 'Password' });
-    await secret({ message: 'Once more', validate: (again) => again === typed || 'Not the same.' });
+    await secret({ message: 'Repeat password', validate: (again) => again === typed || 'The passwords differ.' });
     return typed;
   });
 }
 
-/** Asks at the terminal. @throws {PromptLeftError} */
+/** Prompts at the terminal. @throws {PromptLeftError} */
 export async function prompt<T>(ask: (prompts: typeof import('@inquirer/prompts')) => Promise<T>): Promise<T> {
   const prompts = await import('@inquirer/prompts');
   return ask(prompts).catch((error: unknown) => {
-    // Inquirer does not export the class of its error. A prompt without a signal rejects when the user leaves it.
+    // Inquirer does not export its error class. Without a signal, a prompt rejects only if the
+    // operator leaves it.
     throw new PromptLeftError('The prompt was left without an answer.', { cause: error });
   });
 }

@@ -5,8 +5,8 @@ import type { Run } from './run.js';
 export function addPrune(program: Command, run: Run): void {
   program
     .command('prune')
-    .description('remove what has expired: sessions, one-time passwords, counters, kept messages, old audit events')
-    .option('--json', 'answer in JSON')
+    .description('delete expired sessions, one-time passwords, counters, captured messages and old audit events')
+    .option('--json', 'print the result as JSON')
     .action((options: { json?: boolean }) =>
       run(options, async (app) => {
         const { prune } = await import('../domain/accounts/administration.js');

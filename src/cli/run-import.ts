@@ -1,4 +1,4 @@
-/** What the two commands that import users share: options, progress, and the files that they write. */
+/** Shared parts of the import commands: options, progress and output files. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { App } from '../app/app.js';
@@ -19,33 +19,33 @@ export interface ImportCommandOptions {
 
 export interface Source {
   users: AsyncIterable<ImportedUser | ImportProblem>;
-  /** how much is done, from 0 to 1, after so many rows; null where it is unknown */
+  /** Returns the completed part, from 0 to 1, or null if unknown. */
   progress(rows: number): number | null;
 }
 
-/** How many problems and changes are printed. The file of `--report` has all of them. */
+/** The maximum number of printed problems and changes. The report file contains all. */
 const maxPrinted = 1_000;
 
-/** Adds the options of every import. @param source the default of `--source` */
+/** Adds the options of an import command. @param source default of `--source` */
 export function addImportOptions(command: Command, source: string): Command {
   return command
-    .option('--source <name>', 'names the other system, where there are several', parseSourceName, source)
-    .option('--dry-run', 'say what would happen, and write nothing')
-    .option('--map-file <file>', 'write a line old,new for each user: the id there and the id here')
-    .option(
-      '--report <file>',
-      'write every problem and every identifier that is written otherwise here, as one JSON object a line',
-    )
-    .option('--json', 'answer in JSON');
+    .option('--source <name>', 'name of the source system, if you import from several', parseSourceName, source)
+    .option('--dry-run', 'report the result without writing')
+    .option('--map-file <file>', 'write a CSV file of source ID and new ID for each user')
+    .option('--report <file>', 'write all problems and normalised identifiers, one JSON object per line')
+    .option('--json', 'print the result as JSON');
 }
 
 function parseSourceName(text: string): string {
   if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(text))
-    throw new InvalidArgumentError('It has up to 32 small letters, digits and dashes.');
+    throw new InvalidArgumentError('Use up to 32 lower-case letters, digits and dashes.');
   return text;
 }
 
-/** Imports the users of the source, with a bar that shows the progress. @throws {ValidationError} for a file that cannot be written */
+/**
+ * Imports the users of a source with a progress bar.
+ * @throws {ValidationError} if a file cannot be written
+ */
 export async function runImport(app: App, options: ImportCommandOptions, source: Source): Promise<Result> {
   const { dryRun = false } = options;
   const files: FileHandle[] = [];
@@ -107,7 +107,7 @@ export async function* mapped<T, R>(items: AsyncIterable<T>, map: (item: T) => R
   for await (const item of items) yield map(item);
 }
 
-/** @throws {ValidationError} always: the file was named by the caller */
+/** Throws a {@link ValidationError}, because the operator chose the file. */
 export function refuseFile(error: NodeJS.ErrnoException): never {
   throw new ValidationError([{ field: null, code: 'INVALID', message: error.message }]);
 }

@@ -1,4 +1,4 @@
-/** Runs a command on the configured database, and turns errors into messages and exit codes. */
+/** Runs commands on the configured database, and converts errors to messages and exit codes. */
 import { existsSync } from 'node:fs';
 import type { App } from '../app/app.js';
 import { ExpectedError } from '../domain/errors.js';
@@ -6,12 +6,12 @@ import { misconfigured, StartupError } from '../startup-error.js';
 import { PromptLeftError } from './prompts.js';
 
 /**
- * Does the work on the configured database. Prints its text, or its data with `--json`, to standard output.
- * Errors go to standard error, and set the exit code.
+ * Runs the work on the configured database, and prints its text, or its data with `--json`.
+ * Prints errors to standard error, and sets the exit code.
  */
 export type Run = (options: { json?: boolean }, work: (app: App) => Promise<Result>) => Promise<void>;
 
-/** What a command prints: the data with `--json`, else the text. */
+/** The output of a command: data for `--json`, and text. */
 export type Result = [data: object, text: string];
 
 export interface ExitCodes {
@@ -26,7 +26,10 @@ interface Problem {
   message: string;
 }
 
-/** Makes the function that runs the work of a command. @param exitCodes `failed`: the work could not be done; `refused`: the input breaks a rule */
+/**
+ * Creates the function that runs commands.
+ * @param exitCodes `refused` for invalid input, `failed` for other failures
+ */
 export function createRun(exitCodes: ExitCodes): Run {
   return async ({ json = false }, work) => {
     let app: App | undefined;
@@ -61,7 +64,11 @@ async function openApp(warn: (message: string) => void): Promise<App> {
   return createApp(config, subscribers, pino({ level: 'silent' }));
 }
 
-/** @param app undefined where the error kept it from opening @returns undefined for an internal error */
+/**
+ * Describes an error.
+ * @param app undefined if it failed to open
+ * @returns undefined for an internal error
+ */
 function describe(error: unknown, { failed, refused }: ExitCodes, app: App | undefined): Problem | undefined {
   if (error instanceof StartupError && error.exitCode === misconfigured) {
     const { exitCode, faults, message } = error;
@@ -72,13 +79,13 @@ function describe(error: unknown, { failed, refused }: ExitCodes, app: App | und
     return { exitCode: refused, error: { code, message }, message };
   }
   if (error instanceof PromptLeftError)
-    return { exitCode: failed, error: { code: 'ABORTED' }, message: 'Nothing was done.' };
+    return { exitCode: failed, error: { code: 'ABORTED' }, message: 'Aborted. Nothing was changed.' };
   if (app !== undefined && !app.isUnavailable(error)) return undefined;
-  const message = `The database could not be used: ${readReason(error)}`;
+  const message = `The database is unavailable: ${readReason(error)}`;
   return { exitCode: failed, error: { code: 'SERVICE_UNAVAILABLE', message }, message };
 }
 
-/** Reads the innermost cause: the errors around it quote the statement. */
+/** Returns the message of the innermost cause, because outer errors quote the statement. */
 function readReason(error: unknown): string {
   let at = error;
   while (at instanceof Error && at.cause !== undefined) at = at.cause;

@@ -6,14 +6,14 @@ import type { Run } from './run.js';
 export function addSetPassword(program: Command, run: Run): void {
   program
     .command('set-password <identifier>')
-    .description('set the password of the user of that username, email or phone, and end their sessions')
+    .description('set the password of the user with this username, email or phone, and revoke the sessions of the user')
     .option('--password-stdin', 'read the password from standard input')
-    .option('--json', 'answer in JSON')
+    .option('--json', 'print the result as JSON')
     .action((identifier: string, options: { passwordStdin?: boolean; json?: boolean }) =>
       run(options, async (app) => {
         const { setPasswordFor } = await import('../domain/accounts/administration.js');
         const { id } = await setPasswordFor(app, identifier, (await readPassword(options)) ?? '');
-        return [{ id }, `User ${id} has a new password.`];
+        return [{ id }, `Changed the password of user ${id}.`];
       }),
     );
 }

@@ -8,7 +8,8 @@ import { type Variables, variables } from './variables.js';
 export type Config = ReturnType<typeof readConfig>;
 
 /**
- * Reads the configuration. Outside production it generates missing secrets and stores them in `DATA_DIR`.
+ * Reads the configuration. Outside production it generates missing secrets and stores them in
+ * `DATA_DIR`.
  * @throws {ConfigError} with every fault, before it writes a file
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env) {
@@ -131,7 +132,10 @@ function readVonage(v: Variables) {
   return { apiKey: v.VONAGE_API_KEY, apiSecret: v.VONAGE_API_SECRET, baseUrl: v.VONAGE_BASE_URL, from: v.SMS_FROM };
 }
 
-/** Reads the collector of traces; undefined disables tracing. @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/ */
+/**
+ * Reads the collector of traces; undefined disables tracing.
+ * @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+ */
 function readTracing(v: Variables): { url: string; serviceName: string } | undefined {
   const base = v.OTEL_EXPORTER_OTLP_ENDPOINT;
   const url = v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base && `${base}/v1/traces`);

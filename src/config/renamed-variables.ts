@@ -1,4 +1,7 @@
-/** Former names of variables. Version 0.1 accepts them with a warning, and the next version removes them. */
+/**
+ * Former names of variables. Version 0.1 accepts them with a warning, and the next version removes
+ * them.
+ */
 const currentNames: ReadonlyMap<string, string> = new Map([
   ['FAILED_ATTEMPTS_PER_HOUR', 'FAILED_ATTEMPTS_PER_HOUR'],
   ['AUDIT_RETENTION_DAYS', 'AUDIT_RETENTION_DAYS'],
@@ -18,7 +21,8 @@ export interface RenamedVariable {
 
 /**
  * Moves each value from a former name to the current name.
- * @returns the environment by current names, the former names in use, and a fault for each variable with both names
+ * @returns the environment by current names, the former names in use, and a fault for each variable
+ * with both names
  */
 export function acceptFormerNames(env: NodeJS.ProcessEnv): {
   given: NodeJS.ProcessEnv;

@@ -1,4 +1,4 @@
-/** The environment variables: the form, the limits and the default of each. */
+/** The environment variables with their formats, limits and defaults. */
 import net from 'node:net';
 import { availableParallelism } from 'node:os';
 import ipaddr from 'ipaddr.js';
@@ -34,10 +34,10 @@ const alphabet = (fallback: string) =>
   z
     .string()
     .regex(/^[\x21-\x7e]{8,94}$/, 'must be 8 to 94 printable ASCII characters')
-    .refine((text) => !text.includes('-'), 'must not hold a dash, which is ignored on entry')
+    .refine((text) => !text.includes('-'), 'must not contain a dash, which is ignored on entry')
     .refine(
       (text) => new Set(text.toUpperCase()).size === text.length,
-      'must not hold a character twice (case is ignored)',
+      'must not contain a character twice (case is ignored)',
     )
     .transform((text) => text.toUpperCase())
     .default(fallback);
@@ -50,7 +50,7 @@ const secrets = z
     'must be at least 32 random bytes in base64 (openssl rand -base64 32), several separated by commas',
   );
 
-/** The schema of every variable: its form, its limits and its default. */
+/** The schema of the variables. */
 export const variables = z.object({
   NODE_ENV: z
     .enum(['development', 'production', 'test'], 'must be development, production or test')
@@ -125,7 +125,7 @@ export const variables = z.object({
     .default('US'),
   EMAIL_FROM: z
     .string()
-    .regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an email address, or a name and one in angle brackets')
+    .regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an email address, or a name and an address in angle brackets')
     .optional(),
   SENDGRID_API_KEY: z.string().optional(),
   SENDGRID_BASE_URL: httpUrl.default('https://api.sendgrid.com'),
@@ -152,8 +152,8 @@ export const variables = z.object({
     .default('info'),
 });
 
-/** The values of the variables, parsed. */
+/** The parsed values of the variables. */
 export type Variables = z.infer<typeof variables>;
 
-/** The names of all variables that are read, for the checks of `.env.example` and the README. */
+/** The names of all variables, for the tests of `.env.example` and the documentation. */
 export const variableNames: readonly string[] = Object.keys(variables.shape);

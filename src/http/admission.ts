@@ -1,16 +1,20 @@
-/** Admission control: sheds requests that the service could not answer in time. */
+/** Admission control: rejects requests that the service could not answer in time. */
 import type { FastifyReply } from 'fastify';
 import type { App } from '../app/app.js';
 
-/** How many requests are answered at once for each connection to the database. More would wait for a connection, and fail after two seconds. */
+/**
+ * The maximum number of concurrent requests per database connection. More would time out in the
+ * pool.
+ */
 const requestsPerConnection = 20;
 
-/** Answers a request, or sheds it. */
+/** Answers a request, or rejects it with 503. */
 export type Admission = (reply: FastifyReply, answer: () => Promise<FastifyReply>) => Promise<FastifyReply>;
 
 /**
- * Admits as many requests as the service can answer, and answers 503 to the others at once.
- * Requests that wait for a hash or a provider do not count, because those queues have limits of their own.
+ * Creates admission control with a limit by the size of the connection pool.
+ * Requests that wait for a hash or a provider do not count, because those queues have limits of
+ * their own.
  */
 export function createAdmissionControl({ config, passwords, waitingForProvider, metrics }: App): Admission {
   const maxInFlight = requestsPerConnection * config.databasePoolSize;

@@ -1,8 +1,8 @@
-/** The cookies of a request and of its answer. */
+/** The cookies of a request and of its response. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { CookieJar } from '../graphql/server/session-cookie.js';
 
-/** Gives GraphQL the headers and cookies of a request, and lets it set cookies. */
+/** Adapts a Fastify request and reply to the cookie jar of the GraphQL layer. */
 export function createCookieJar({ headers, cookies }: FastifyRequest, reply: FastifyReply): CookieJar {
   return {
     header: (name) => [headers[name]].flat()[0],

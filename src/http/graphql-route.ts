@@ -1,4 +1,4 @@
-/** The route of the API. */
+/** The GraphQL route. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../app/app.js';
 import type { GraphQLService } from '../graphql/server/apollo.js';
@@ -6,7 +6,7 @@ import { createAdmissionControl } from './admission.js';
 import { readClientInfo } from './client-info.js';
 import { createCookieJar } from './cookies.js';
 
-/** Serves `/graphql`, in front of which stands admission control. */
+/** Serves `/graphql` behind admission control. */
 export function addGraphQL(http: FastifyInstance, app: App, graphql: GraphQLService): void {
   const admit = createAdmissionControl(app);
   http.route({
@@ -28,7 +28,7 @@ async function answer(graphql: GraphQLService, request: FastifyRequest, reply: F
     ...createCookieJar(request, reply),
   });
   for (const [name, value] of response.headers) reply.header(name, value);
-  // The explorer's page names its own sources, with a nonce of its own.
+  // The explorer page has a policy with a nonce in its own markup.
   if (reply.getHeader('content-type')?.toString().startsWith('text/html'))
     reply.header('content-security-policy', "base-uri 'none'; object-src 'none'; frame-ancestors 'none'");
   return reply.code(response.status).header('cache-control', 'no-store').send(response.body);

@@ -1,10 +1,10 @@
-/** The keys that verify access tokens, for other services. @see RFC 7517, RFC 8414 */
+/** The public keys of access tokens, for other services. @see RFC 7517, RFC 8414 */
 import type { FastifyInstance } from 'fastify';
 import type { App } from '../app/app.js';
 
-/** Serves the JWK set and the metadata that names it. */
+/** Serves the JWK set and its discovery metadata. */
 export function addJwks(http: FastifyInstance, app: App): void {
-  // Both together are shorter than the time for which a key is published before it signs.
+  // The sum is shorter than the time between publication and first signature of a key.
   const caching = 'public, max-age=300, stale-if-error=1800';
   const { publicUrl } = app.config;
   const metadata = {

@@ -1,4 +1,4 @@
-/** The page at `/dev/outbox`. It has no script, and all text of messages is escaped. */
+/** The page at `/dev/outbox`. It has no script, and escapes all text of messages. */
 import type { FastifyInstance } from 'fastify';
 import type { App } from '../app/app.js';
 
@@ -8,7 +8,7 @@ const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => ent
 const contentSecurityPolicy =
   "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/** Serves the outbox as a page, and as JSON to a client that accepts it. */
+/** Serves the outbox as a page, or as JSON if the client accepts it. */
 export function addOutboxPage(http: FastifyInstance, app: App): void {
   http.get('/dev/outbox', async ({ headers }, reply) => {
     const messages = await app.outbox();

@@ -2,7 +2,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { App } from '../app/app.js';
 
-/** Serves `/healthz`, `/readyz` and `/metrics`. @param isClosing whether a stop has begun: the service is then not ready */
+/**
+ * Serves `/healthz`, `/readyz` and `/metrics`.
+ * @param isClosing returns whether the shutdown has begun
+ */
 export function addProbes(http: FastifyInstance, app: App, isClosing: () => boolean): void {
   http.get('/healthz', () => ({ status: 'ok' }));
   http.get('/readyz', async (_request, reply) => {
@@ -16,7 +19,8 @@ export function addProbes(http: FastifyInstance, app: App, isClosing: () => bool
     }
   });
   http.get('/metrics', async ({ ips = [] }, reply) => {
-    // Counts tell whether an address is known, so clients of a proxy must not read them.
+    // The message count reveals whether an address has an account, so hide it from clients of a
+    // proxy.
     if (ips.length > 1) return reply.callNotFound();
     const { text, contentType } = await app.metrics.expose();
     return reply.header('content-type', contentType).send(text);

@@ -1,4 +1,4 @@
-/** The HTTP server: its limits, its headers, its routes, and how it starts and stops. */
+/** The HTTP server: limits, headers, routes, start and shutdown. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import cookies from '@fastify/cookie';
@@ -18,20 +18,24 @@ import { traceRequests } from './request-tracing.js';
 import { addWebPages } from './web-pages.js';
 
 export interface Server {
-  /** Starts to listen. @returns the URL, like `http://127.0.0.1:4000` */
+  /** Starts listening. @returns the URL, like `http://127.0.0.1:4000` */
   listen(): Promise<string>;
   /**
-   * Reports that the service is not ready, and serves on for `SHUTDOWN_DRAIN_SECONDS`. Gives requests under way five seconds more.
-   * Then closes the app.
+   * Shuts down gracefully: fails readiness, serves for `SHUTDOWN_DRAIN_SECONDS`, then stops
+   * accepting requests.
+   * Waits up to five seconds for open requests, and closes the app.
    */
   close(): Promise<void>;
 }
 
 const bodyLimitBytes = 64 * 1024;
-/** How long a stop waits for requests under way. A statement has less, and a client that sends byte by byte must not delay the stop. */
-const patienceMilliseconds = 5_000;
+/**
+ * The time that a shutdown waits for open requests. It exceeds the statement timeout, and bounds
+ * slow clients.
+ */
+const openRequestTimeoutMilliseconds = 5_000;
 
-/** Makes the server with all routes, without listening. */
+/** Creates the server with all routes. It does not listen yet. */
 export async function createServer(app: App): Promise<Server> {
   const { config } = app;
   const http = createHttp(app);
@@ -41,7 +45,7 @@ export async function createServer(app: App): Promise<Server> {
   http.setErrorHandler<FastifyError>((error, _request, reply) => sendError(app, error, reply));
   await addSecurityHeaders(http, app);
   http.addHook('onSend', async (_request, reply) => {
-    // Without it the connection stays open for as long as its client may use it again.
+    // Otherwise the client keeps the connection open for reuse.
     if (closing) reply.header('connection', 'close');
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });
@@ -58,11 +62,11 @@ export async function createServer(app: App): Promise<Server> {
     listen: () => http.listen({ host: config.host, port: config.port }),
     async close() {
       closing = true;
-      // A load balancer must see that this process is not ready before it refuses connections.
+      // Let the load balancer notice before this process stops accepting connections.
       await delay(config.shutdownDrainSeconds * 1000);
-      const patience = setTimeout(() => http.server.closeAllConnections(), patienceMilliseconds);
+      const timeout = setTimeout(() => http.server.closeAllConnections(), openRequestTimeoutMilliseconds);
       await http.close();
-      clearTimeout(patience);
+      clearTimeout(timeout);
       await graphql.stop();
       await app.close();
     },
@@ -75,7 +79,7 @@ function createHttp({ config }: App): FastifyInstance {
     bodyLimit: bodyLimitBytes,
     trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
     requestTimeout: 30_000,
-    // Node would wait for a head for twice as long as for a whole request, and look only twice a minute.
+    // By default, Node waits 60 s for headers and checks timeouts every 30 s.
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
@@ -86,7 +90,7 @@ function createHttp({ config }: App): FastifyInstance {
   });
 }
 
-/** Gives each request its id in the log and in the answer, its span, and its place in the metrics. */
+/** Adds an ID to the log and the response of each request, and records its span and metrics. */
 function addHooks(http: FastifyInstance, app: App): void {
   http.addHook('onRequest', ({ id }, reply, done) => {
     reply.header('x-request-id', id);
@@ -101,7 +105,7 @@ function addHooks(http: FastifyInstance, app: App): void {
 
 async function addSecurityHeaders(http: FastifyInstance, { config }: App): Promise<void> {
   await http.register(helmet, {
-    // Pages send a policy of their own. Everything else needs nothing.
+    // Pages override this policy. Other responses need no resources.
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {
@@ -122,7 +126,7 @@ async function addSecurityHeaders(http: FastifyInstance, { config }: App): Promi
     });
 }
 
-/** Answers a request that failed outside of GraphQL, in the form of a GraphQL answer. */
+/** Responds to an error outside GraphQL in the format of a GraphQL response. */
 function sendError(app: App, error: FastifyError, reply: FastifyReply): FastifyReply {
   const { statusCode = 500 } = error;
   if (statusCode < 500)

@@ -1,17 +1,20 @@
-/** The reference front end: its built files as they are, and one page for every path of it. */
+/** Serves the reference front end: its built files, and one page for all its paths. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../app/app.js';
 import { packageFolder } from '../config/package-folder.js';
 
-/** The build writes the files here. */
+/** The output folder of the build. */
 const folder = join(packageFolder, 'dist/web');
 
 /** The paths of the front end. Messages link to three of them. */
 const paths = ['/', '/sign-in', '/sign-up', '/verify', '/reset-password', '/account', '/users', '/users/:id', '/audit'];
 
-/** Allows the front end's own scripts, styles and images, and requests to this service. Nothing inline, and no text becomes markup. */
+/**
+ * Allows scripts, styles, images and requests of this origin only. Forbids inline code and text as
+ * markup.
+ */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -37,7 +40,7 @@ const encodings = [
   ['gzip', '.gz'],
 ] as const;
 
-/** Serves the built files of the front end. Logs a warning where it is not built. */
+/** Serves the built front end, or logs a warning if it is not built. */
 export function addWebPages(http: FastifyInstance, app: App): void {
   if (!existsSync(join(folder, 'index.html'))) {
     app.log.warn('the front end is not built: npm run build');
@@ -46,12 +49,12 @@ export function addWebPages(http: FastifyInstance, app: App): void {
   const index = readFile('index.html');
   for (const path of paths)
     http.get(path, (request, reply) => {
-      const elsewhere = canonical(request, app.config.publicUrl);
-      if (elsewhere !== null) return reply.redirect(elsewhere, 307);
+      const redirectUrl = findCanonicalUrl(request, app.config.publicUrl);
+      if (redirectUrl !== null) return reply.redirect(redirectUrl, 307);
       reply.header('content-security-policy', contentSecurityPolicy).header('cache-control', 'no-cache');
       return send(request, reply, index);
     });
-  // The names hold a digest of the content.
+  // Asset names contain a digest of the content, so clients may cache them forever.
   for (const name of readdirSync(join(folder, 'assets')).filter((file) => extname(file) in types)) {
     const file = readFile(`assets/${name}`);
     http.get(`/assets/${name}`, (request, reply) => {
@@ -64,11 +67,11 @@ export function addWebPages(http: FastifyInstance, app: App): void {
 interface File {
   type: string;
   plain: Buffer;
-  /** by the name of the encoding, best first */
+  /** compressed content by encoding, preferred first */
   encoded: [string, Buffer][];
 }
 
-/** Reads a whole file once, so the service never serves anything but what was built. */
+/** Reads a file once at start, so a request can never select another file. */
 function readFile(name: string): File {
   const path = join(folder, name);
   const type = types[extname(name)];
@@ -92,10 +95,11 @@ function send({ headers }: FastifyRequest, reply: FastifyReply, { type, plain, e
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
- * Finds where to redirect a request of the same machine by another name. Only the name of `PUBLIC_URL` may use the session cookie.
- * @returns null where the name is right, or not of this machine
+ * Finds the redirect for a request that uses another loopback name than `PUBLIC_URL`.
+ * Only the origin of `PUBLIC_URL` may use the session cookie.
+ * @returns null if the host is correct, or is not a loopback name
  */
-function canonical({ host, url }: FastifyRequest, publicUrl: string): string | null {
+function findCanonicalUrl({ host, url }: FastifyRequest, publicUrl: string): string | null {
   const { hostname, host: expected, port } = new URL(publicUrl);
   const asked = host.replace(/:\d+$/, '');
   if (host === expected || asked === hostname || port === '0') return null;

@@ -1,32 +1,32 @@
-/** Metrics, in the form of Prometheus. Labels have few values: operations, codes, channels. */
+/** Prometheus metrics. Labels have few values: operations, codes and channels. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface Metrics {
-  /** a request was answered. @param route the declared path, not the requested one */
+  /** Records a response. @param route the declared path, not the requested path */
   requested(route: string, status: number, seconds: number): void;
-  /** an operation was answered. @param outcome `ok`, or the code of the error */
+  /** Records the result of an operation. @param outcome `ok`, or the code of the error */
   answered(operation: string, outcome: string, seconds: number): void;
-  /** admission control has shed a request */
+  /** Counts a request that admission control shed. */
   shed(): void;
-  /** an internal error has occurred, in any part of a request */
+  /** Counts an internal error. */
   internalError(): void;
-  /** a provider has accepted a message or not: `sent`, `failed` */
+  /** Counts a message. @param outcome `sent` if the provider accepted it, else `failed` */
   delivered(channel: string, provider: string, outcome: string): void;
-  /** a password was checked against a stored hash that can verify nothing */
+  /** Counts a comparison with an unverifiable hash. */
   unverifiableHash(scheme: string, fault: string): void;
-  /** the text of the exposition format, and its content type */
+  /** Returns the metrics in the exposition format, and the content type. */
   expose(): Promise<{ text: string; contentType: string }>;
 }
 
-/** Read when they are asked for. */
+/** Values that each scrape reads. */
 export interface Gauges {
-  /** passwords that wait to be hashed or compared */
+  /** Returns the number of tasks that wait for a hashing thread. */
   hashesWaiting(): number;
-  /** null on the embedded database */
+  /** Returns the connections, or null for the embedded database. */
   pool(): { total: number; idle: number; waiting: number } | null;
 }
 
-/** Makes the metrics of one service, with those of its process. Durations are in seconds. */
+/** Creates the metrics of a service and its process. Durations are in seconds. */
 export function createMetrics(gauges: Gauges): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -49,37 +49,37 @@ export function createMetrics(gauges: Gauges): Metrics {
 function createInstruments(registers: Registry[]) {
   const answers = new Histogram({
     name: 'flex_identity_operation_duration_seconds',
-    help: 'How long operations took, by operation and outcome: ok, the code of a refusal, or that of an error.',
+    help: 'Duration of operations by operation and outcome: ok, or the code of an error.',
     labelNames: ['operation', 'outcome'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
   const requests = new Histogram({
     name: 'flex_identity_request_seconds',
-    help: 'How long requests took, by route and status, those that no operation was found in included.',
+    help: 'Duration of requests by route and status, including malformed requests.',
     labelNames: ['route', 'status'],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers,
   });
   const shed = new Counter({
     name: 'flex_identity_requests_shed_total',
-    help: 'Requests that were answered with 503 before anything was done, because too many were being answered.',
+    help: 'Requests that admission control rejected with 503 because too many were in flight.',
     registers,
   });
   const internalErrors = new Counter({
     name: 'flex_identity_internal_errors_total',
-    help: 'Failures that nobody foresaw, each of which is in the log under the id that the client was given.',
+    help: 'Internal errors. The log has each under the error ID that the client received.',
     registers,
   });
   const messages = new Counter({
     name: 'flex_identity_messages_total',
-    help: 'Messages by channel, provider and outcome: sent (handed over), failed (not accepted).',
+    help: 'Messages by channel, provider and outcome: sent (accepted by the provider), failed.',
     labelNames: ['channel', 'provider', 'outcome'],
     registers,
   });
   const unverifiable = new Counter({
     name: 'flex_identity_unverifiable_hashes_total',
-    help: 'Passwords that were held against a stored hash that can verify nothing, by its scheme and what is wrong with it.',
+    help: 'Password comparisons with an unverifiable stored hash, by scheme and fault.',
     labelNames: ['scheme', 'fault'],
     registers,
   });
@@ -89,7 +89,7 @@ function createInstruments(registers: Registry[]) {
 function addGauges(registers: Registry[], { hashesWaiting, pool }: Gauges): void {
   new Gauge({
     name: 'flex_identity_hashes_waiting',
-    help: 'Passwords that wait to be hashed, compared or scored.',
+    help: 'Passwords that wait for hashing, verification or scoring.',
     registers,
     collect() {
       this.set(hashesWaiting());
@@ -97,7 +97,7 @@ function addGauges(registers: Registry[], { hashesWaiting, pool }: Gauges): void
   });
   new Gauge({
     name: 'flex_identity_pool_connections',
-    help: 'Connections to PostgreSQL by state, and requests that wait for one.',
+    help: 'PostgreSQL connections by state: used, idle. Requests that wait for a connection: waiting.',
     labelNames: ['state'],
     registers,
     collect() {

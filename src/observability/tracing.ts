@@ -1,4 +1,4 @@
-/** Traces in OpenTelemetry's form. Its packages are loaded only where its standard variables are set. */
+/** OpenTelemetry traces. Its packages load only if a collector is configured. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Attributes, Context, Span } from '@opentelemetry/api';
@@ -6,36 +6,41 @@ import type { BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
 import type { Logger } from 'pino';
 
 export interface TracingOptions {
-  /** of the collector, as it is */
+  /** the exact URL of the collector */
   url: string;
   serviceName: string;
 }
 
-/** What is traced. Names and attributes are the program's own text, never that of a client. */
+/** The options of a span. Names and attributes never contain text of a client. */
 export interface SpanOptions {
   name: string;
-  /** `server`: a request. Everything else is part of one, or is not traced. */
+  /**
+   * `server` starts the trace of a request. Other spans are part of a request, or are not traced.
+   */
   kind: 'server' | 'internal' | 'client';
-  /** of the header that names the caller's span; that of `tracestate` would go into every span, and may be anything */
+  /**
+   * header with the parent span; `tracestate` is ignored, because it is untrusted and copied to
+   * every span
+   */
   traceparent?: unknown;
   attributes: Attributes;
 }
 
-/** A span that has not ended. */
+/** An open span. */
 export interface ActiveSpan {
   setAttributes(attributes: Attributes): void;
-  /** @param type a code or the name of an error; never its message, which may quote what was sent */
+  /** Marks the span as failed. @param type a code or the name of an error, never its message */
   fail(type: string): void;
 }
 
 export interface Tracing {
-  /** Does the work in a span, whose parent is the current one. Rejects where the work does. */
+  /** Runs the work in a child of the current span. Rejects if the work rejects. */
   withSpan<T>(options: SpanOptions, work: (span: ActiveSpan) => Promise<T>): Promise<T>;
-  /** Sends the spans that are left. Never rejects. */
+  /** Sends the remaining spans. Never rejects. */
   close(): Promise<void>;
 }
 
-/** A collector that does not answer holds up no stop. */
+/** Bounds the shutdown if the collector does not respond. */
 const flushMilliseconds = 2_000;
 
 const noopSpan: ActiveSpan = { setAttributes() {}, fail() {} };
@@ -43,16 +48,16 @@ const off: Tracing = { withSpan: (_, work) => work(noopSpan), close: async () =>
 
 const open = new AsyncLocalStorage<{ span: Span; context: Context }>();
 
-/** The trace that is open, by the name that OpenTelemetry gives it in logs. */
+/** Returns the current trace by its OpenTelemetry log field. */
 export function currentTrace(): { trace_id?: string } {
   const current = open.getStore();
   return current === undefined ? {} : { trace_id: current.span.spanContext().traceId };
 }
 
 /**
- * Loads OpenTelemetry only where traces have somewhere to go.
- * OpenTelemetry itself reads the sampler, limits, headers and further attributes from the environment.
- * @param options undefined where no collector is configured
+ * Creates tracing, or does nothing without a collector.
+ * OpenTelemetry reads the sampler, limits, headers and further attributes from the environment.
+ * @param options undefined without a collector
  */
 export async function createTracing(options: TracingOptions | undefined, log: Logger): Promise<Tracing> {
   if (options === undefined) return off;
@@ -70,7 +75,7 @@ export async function createTracing(options: TracingOptions | undefined, log: Lo
   return {
     async withSpan(options, work) {
       const parent = findParent(options);
-      // What the program does by itself, such as a look at the keys each minute, would be a trace of one statement.
+      // Work outside a request, such as the key refresh, would be a trace of one statement.
       if (parent === undefined) return work(noopSpan);
       const { name, kind, attributes } = options;
       const span = tracer.startSpan(name, { kind: kinds[kind], attributes }, parent);
@@ -85,7 +90,7 @@ export async function createTracing(options: TracingOptions | undefined, log: Lo
       }
     },
     async close() {
-      // What could not be sent is in the log.
+      // The exporter logs spans that it cannot send.
       const flushed = provider.shutdown().catch(() => {});
       await Promise.race([flushed, delay(flushMilliseconds, undefined, { ref: false })]);
     },
@@ -119,7 +124,7 @@ function createProvider(
     shutdown: () => exporter.shutdown(),
   });
   const detected = resources.detectResources({
-    // The second tells replicas apart.
+    // The second detector distinguishes replicas.
     detectors: [resources.envDetector, resources.serviceInstanceIdDetector],
   });
   return new sdk.BasicTracerProvider({

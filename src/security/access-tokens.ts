@@ -13,7 +13,10 @@ import {
 
 const algorithm = 'ES256';
 const type = 'at+jwt';
-/** Three parts in base64url. The 64 bytes of a signature leave four bits of its last character unused: one spelling only. */
+/**
+ * Three parts in base64url. A signature leaves four bits of its last character unused, and they
+ * must be zero.
+ */
 const form = /^[\w-]+\.[\w-]+\.[\w-]{85}[AQgw]$/;
 
 export interface SigningKey {
@@ -38,14 +41,17 @@ export interface AccessTokenClaims {
   roles: string[];
 }
 
-/** What a verified signature vouches for. Whether it has expired is for the database's clock to say. */
+/**
+ * The claims of a token with a valid signature. The clock of the database decides whether it has
+ * expired.
+ */
 export interface VerifiedAccessToken {
   userId: string;
   sessionId: string;
   expiresAt: Date;
 }
 
-/** Makes a key pair: the PKCS #8 to be encrypted and the public JWK to be published. */
+/** Generates a key pair: the private key as PKCS #8, and the public JWK. */
 export async function newSigningKey(id: string): Promise<{ pkcs8: string; publicJwk: Record<string, string> }> {
   const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
   // Invariant: every member of the JWK of an EC key is a string.
@@ -53,19 +59,19 @@ export async function newSigningKey(id: string): Promise<{ pkcs8: string; public
   return { pkcs8: await exportPKCS8(privateKey), publicJwk: { ...jwk, kid: id, alg: algorithm, use: 'sig' } };
 }
 
-/** Imports a private key. @throws for a text that is no PKCS #8 of an EC key */
+/** Imports a private key. @throws for a text that is not a PKCS #8 EC key */
 export async function importSigningKey(id: string, pkcs8: string): Promise<SigningKey> {
   return { id, privateKey: await importPKCS8(pkcs8, algorithm) };
 }
 
-/** Imports a public key. @throws for a JWK that is no public EC key */
+/** Imports a public key. @throws for a JWK that is not a public EC key */
 export async function importVerificationKey(id: string, publicJwk: JWK): Promise<VerificationKey> {
   const publicKey = await importJWK(publicJwk, algorithm);
   if (publicKey instanceof Uint8Array) throw new Error(`the key ${id} is symmetric`);
   return { id, publicKey, publicJwk };
 }
 
-/** Signs an access token. Its instants are whole seconds, rounded down. @param issuer also its audience */
+/** Signs an access token. Rounds its times down to seconds. @param issuer also the audience */
 export async function signAccessToken(key: SigningKey, issuer: string, claims: AccessTokenClaims): Promise<string> {
   return new SignJWT({
     sid: claims.sessionId,
@@ -82,11 +88,16 @@ export async function signAccessToken(key: SigningKey, issuer: string, claims: A
     .sign(key.privateKey);
 }
 
-/** Tokens whose signature has been checked, by the keys that it was checked with: gone with them, which is within minutes. */
+/**
+ * Verified tokens by the list of keys. A key refresh creates a new list, which clears the cache.
+ */
 const verified = new WeakMap<readonly VerificationKey[], Map<string, VerifiedAccessToken>>();
 const maxVerified = 10_000;
 
-/** The claims of a token that one of these keys signed for this issuer; undefined for anything else. A signature is checked once. */
+/**
+ * Returns the claims of a token that one of the keys signed for the issuer, or undefined. Caches
+ * verified signatures.
+ */
 export async function verifyAccessToken(
   keys: readonly VerificationKey[],
   issuer: string,
@@ -118,7 +129,7 @@ async function verifySignature(
         issuer,
         audience: issuer,
         requiredClaims: ['sub', 'sid', 'iat', 'exp'],
-        // Here only the shape of `exp` is looked at: replicas whose clocks differ must agree, so the database decides.
+        // Skip the check of `exp`: the clocks of replicas differ, so the database checks it.
         currentDate: new Date(0),
       },
     );
@@ -131,7 +142,7 @@ async function verifySignature(
 }
 
 function unknownKey(): never {
-  throw new Error('the token names a key that is not ours');
+  throw new Error('the token names an unknown key');
 }
 
 function seconds(instant: Date): number {

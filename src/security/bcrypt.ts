@@ -1,4 +1,7 @@
-/** bcrypt, by the native package where that has been installed beside the service, else in JavaScript. Both make and read the same hashes. */
+/**
+ * bcrypt, by the native package if it is installed, else in JavaScript. Both have the same hash
+ * format.
+ */
 import { createRequire } from 'node:module';
 import * as bcryptjs from 'bcryptjs';
 
@@ -9,7 +12,7 @@ interface Bcrypt {
   compareSync(password: string, hash: string): boolean;
 }
 
-/** An optional peer: no compiler has to know it. */
+/** A variable, so compilers do not resolve the optional peer dependency. */
 const native = '@node-rs/bcrypt';
 
 export const bcrypt: Bcrypt = loadNative() ?? { ...bcryptjs, implementation: 'bcryptjs' };
@@ -17,16 +20,16 @@ export const bcrypt: Bcrypt = loadNative() ?? { ...bcryptjs, implementation: 'bc
 function loadNative(): Bcrypt | undefined {
   try {
     const { hashSync, compareSync, parseOptions } = createRequire(import.meta.url)(native);
-    // Version 1 takes the cost by itself, and does not read hashes for what they hold.
+    // Version 1 accepts the cost as a number, and has no `parseOptions`.
     const options = (cost: number) => (parseOptions === undefined ? cost : { cost });
     return {
       implementation: native,
-      // Version 1 calls the same algorithm `2y`.
+      // Version 1 writes `2y` for the same algorithm.
       hashSync: (password, cost) => hashSync(password, options(cost)).replace(/^\$2y\$/, () => '$2b$'),
       compareSync,
     };
   } catch {
-    // Not installed, or not for this machine: what is used is in the log.
+    // Not installed, or not built for this platform. The service logs the implementation at start.
     return undefined;
   }
 }

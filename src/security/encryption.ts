@@ -4,15 +4,20 @@ import { misconfigured, StartupError } from '../startup-error.js';
 import { deriveKey } from './hmac.js';
 
 export interface Encrypter {
-  /** AES-256-GCM under the current secret; the result starts with the id of the secret. */
+  /**
+   * Encrypts with AES-256-GCM and the current secret. The result starts with the ID of the secret.
+   */
   encrypt(plain: Buffer): Buffer;
-  /** @throws {UnknownKeyError} when none of the secrets has encrypted it */
+  /**
+   * Decrypts with the secret that encrypted the value.
+   * @throws {UnknownKeyError} if that secret is not configured
+   */
   decrypt(encrypted: Buffer): Buffer;
-  /** Whether the current secret has encrypted it, rather than an outgoing one. */
+  /** Returns whether the current secret encrypted the value. */
   isCurrent(encrypted: Buffer): boolean;
 }
 
-/** A stored value was encrypted with a secret that is not among those given. */
+/** A stored value was encrypted with a secret that is not configured. */
 export class UnknownKeyError extends StartupError {
   override readonly name = 'UnknownKeyError';
 
@@ -25,13 +30,16 @@ const idLength = 4;
 const nonceLength = 12;
 const tagLength = 16;
 
-/** @param secrets the current one first, then those being replaced; `id` is eight hexadecimal digits */
+/**
+ * Creates an encrypter.
+ * @param secrets the current secret first, then outgoing secrets; `id` has eight hexadecimal digits
+ */
 export function createEncrypter(
   secrets: readonly [{ id: string; bytes: Buffer }, ...{ id: string; bytes: Buffer }[]],
 ): Encrypter {
   const toKey = ({ id, bytes }: { id: string; bytes: Buffer }) => ({
     id: Buffer.from(id, 'hex'),
-    // A new label would make stored values unreadable.
+    // Keep the label: another label would make stored values unreadable.
     key: deriveKey(bytes, 'sealing'),
   });
   const [newest, ...outgoing] = secrets;
@@ -48,7 +56,7 @@ export function createEncrypter(
       const id = encrypted.subarray(0, idLength);
       const match = keys.find((candidate) => candidate.id.equals(id));
       if (match === undefined)
-        throw new UnknownKeyError(`sealed with SECRET_KEY ${id.toString('hex')}, which is not among those given`);
+        throw new UnknownKeyError(`encrypted with SECRET_KEY ${id.toString('hex')}, which is not configured`);
       const nonce = encrypted.subarray(idLength, idLength + nonceLength);
       const tag = encrypted.subarray(idLength + nonceLength, idLength + nonceLength + tagLength);
       const decipher = createDecipheriv('aes-256-gcm', match.key, nonce, { authTagLength: tagLength }).setAuthTag(tag);

@@ -1,42 +1,45 @@
-/** Admission to the threads that hash: nobody waits longer than an answer may take. */
+/** Bounds the hashing queue, so no request waits longer than a response may take. */
 
-/** The threads have more work than anyone should be kept waiting for. */
+/** The queue is full: a further request would wait too long for a thread. */
 export class PasswordPoolBusyError extends Error {
   override readonly name = 'PasswordPoolBusyError';
 }
 
-/** An answer is to be there within two seconds, and there is more to do for it than to hash. */
+/** Leaves 0.4 s of the 2 s response time for the rest of the request. */
 const longestWaitMilliseconds = 1_600;
 
 export interface HashingQueue {
-  /** @throws {PasswordPoolBusyError} */
-  refuseWhenBusy(): void;
+  /** Checks for a free slot without acquiring it. @throws {PasswordPoolBusyError} */
+  requireFreeSlot(): void;
   /**
-   * Takes a place among those for whom a thread works or will work.
-   * @returns what gives it back, told how long a thread has worked
+   * Acquires a slot in the hashing queue.
+   * @returns releases the slot; pass the milliseconds that a thread spent
    * @throws {PasswordPoolBusyError}
    */
-  enter(): (spentMilliseconds: number) => void;
+  acquire(): (spentMilliseconds: number) => void;
 }
 
-/** @param expectedMilliseconds how long a thread works for one place: supposed at first, then learnt */
+/**
+ * Creates a queue.
+ * @param expectedMilliseconds first estimate of the work of one slot; measurements refine it
+ */
 export function createHashingQueue(threads: number, expectedMilliseconds: number): HashingQueue {
   let expected = expectedMilliseconds;
-  let places = 0;
+  let usedSlots = 0;
 
-  function refuseWhenBusy(): void {
-    const endsAfterMilliseconds = ((places + 1) / threads) * expected;
-    // However long one takes: a thread that has nothing to do is not refused to anyone.
-    if (places >= threads && endsAfterMilliseconds > longestWaitMilliseconds) throw new PasswordPoolBusyError();
+  function requireFreeSlot(): void {
+    const endsAfterMilliseconds = ((usedSlots + 1) / threads) * expected;
+    // Never refuse while a thread is idle.
+    if (usedSlots >= threads && endsAfterMilliseconds > longestWaitMilliseconds) throw new PasswordPoolBusyError();
   }
 
   return {
-    refuseWhenBusy,
-    enter() {
-      refuseWhenBusy();
-      places += 1;
+    requireFreeSlot,
+    acquire() {
+      requireFreeSlot();
+      usedSlots += 1;
       return (spentMilliseconds) => {
-        places -= 1;
+        usedSlots -= 1;
         if (spentMilliseconds > 0) expected += (spentMilliseconds - expected) / 8;
       };
     },

@@ -1,12 +1,18 @@
 /** Keyed digests, the keys they use, and comparison in constant time. */
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
-/** The key of one purpose, so that a digest made for one can never pass for another. @see RFC 5869 */
+/**
+ * Derives the key of a purpose, so a digest for one purpose is invalid for another.
+ * @see RFC 5869
+ */
 export function deriveKey(secret: Buffer, purpose: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', `flex-identity/${purpose}`, 32));
 }
 
-/** HMAC-SHA-256 of the parts; each is preceded by its length, so `('ab', 'c')` and `('a', 'bc')` differ. */
+/**
+ * Returns the HMAC-SHA-256 of the parts. Each length is included, so `('ab', 'c')` and `('a',
+ * 'bc')` differ.
+ */
 export function hmac(key: Buffer, ...parts: (string | Buffer)[]): Buffer {
   const mac = createHmac('sha256', key);
   for (const part of parts) {
@@ -18,12 +24,12 @@ export function hmac(key: Buffer, ...parts: (string | Buffer)[]): Buffer {
   return mac.digest();
 }
 
-/** Returns the digest, of 32 bytes. */
+/** Returns the SHA-256 digest of 32 bytes. */
 export function sha256(bytes: string | Buffer): Buffer {
   return createHash('sha256').update(bytes).digest();
 }
 
-/** Whether both are the same, in a time that tells nothing about where they differ. */
+/** Compares in constant time for inputs of equal length. */
 export function sameBytes(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,9 +1,15 @@
-/** Comparing a password with a hash that another system has made. Costs what the hash asks for: for the worker threads alone. */
+/**
+ * Verifies imported password hashes. Run it only in worker threads, because the hash determines the
+ * cost.
+ */
 import { createCipheriv, createHash, pbkdf2Sync, scryptSync, timingSafeEqual } from 'node:crypto';
 import { bcrypt } from './bcrypt.js';
 import type { ForeignHash } from './imported-hashes.js';
 
-/** Whether it is the password as typed; or, since others normalise otherwise than we do, its NFC or NFKC form where that differs. */
+/**
+ * Compares the password as typed, and its NFC and NFKC forms, because other systems normalise
+ * differently.
+ */
 export async function verifyForeign(password: string, hash: ForeignHash): Promise<boolean> {
   for (const typed of new Set([password, password.normalize('NFC'), password.normalize('NFKC')]))
     if (await matches(typed, hash)) return true;
@@ -26,10 +32,10 @@ async function matches(password: string, hash: ForeignHash): Promise<boolean> {
 }
 
 async function deriveByArgon2(password: string, hash: ForeignHash & { scheme: 'argon2' }): Promise<Uint8Array> {
-  // Its code holds WebAssembly: loaded where there is such a hash.
+  // Loads the WebAssembly module only for an Argon2 hash.
   const { [hash.variant]: derive } = await import('hash-wasm');
   return derive({
-    // It takes no empty password, which is nobody's.
+    // The library rejects an empty password. No account has the replacement.
     password: Buffer.from(password === '' ? '\0' : password, 'utf8'),
     salt: hash.salt,
     memorySize: hash.kibibytes,

@@ -1,6 +1,6 @@
 /**
- * Password hashes that other systems have made: the forms in which they are stored, and the most that one may cost.
- * Reading is all that is done here; `imported-hash-verification.ts` computes, in a worker thread.
+ * Parses password hashes of other systems and limits their cost. `imported-hash-verification.ts`
+ * verifies them.
  */
 
 export type ForeignHash =
@@ -29,26 +29,29 @@ const argon2Variants = ['argon2id', 'argon2i', 'argon2d'] as const;
 
 export type Argon2Variant = (typeof argon2Variants)[number];
 
-/** Why a stored text can verify nothing. `TOO_COSTLY`: it asks for more than {@link limits}. */
+/** Why a stored hash is unverifiable. `TOO_COSTLY`: its cost exceeds {@link limits}. */
 export type HashFault = 'UNKNOWN_SCHEME' | 'MALFORMED' | 'TOO_COSTLY';
 
 /**
- * What a hash may ask for: a second or two of one thread, and 256 MiB. Whoever can write to the table could stall the service by more.
- * Above every default known of Django, passlib, Keycloak, Firebase, Supabase, Auth0, better-auth and libsodium, but for libsodium's `SENSITIVE`.
+ * The maximum cost of a hash: one or two seconds of a thread and 256 MiB. A more costly hash could
+ * stall the service.
+ * The limits exceed the defaults of Django, passlib, Keycloak, Firebase, Supabase, Auth0,
+ * better-auth and libsodium.
+ * Only the `SENSITIVE` preset of libsodium exceeds them.
  */
 const limits = {
   bcryptCost: { min: 4, max: 15 },
-  /** of PBKDF2, for each block of the key */
+  /** of PBKDF2, summed over the blocks of the key */
   iterations: 5_000_000,
   kibibytes: 262_144,
-  /** of memory, each time it is gone through */
-  kibibytesInAll: 1_048_576,
+  /** of memory, summed over the passes */
+  totalKibibytes: 1_048_576,
   lanes: 255,
   saltBytes: 128,
   keyBytes: { min: 16, max: 64 },
 };
 
-/** Longer than any of them. */
+/** Longer than every supported format. */
 const longestHash = 1_024;
 
 const base64 = '([A-Za-z0-9+/._-]{1,256}={0,2})';
@@ -56,7 +59,7 @@ const django = {
   pbkdf2: new RegExp(`^pbkdf2_(sha1|sha256)\\$(\\d{1,9})\\$([^$]{1,128})\\$${base64}$`),
   scrypt: new RegExp(`^scrypt\\$(\\d{1,9})\\$([^$]{1,128})\\$(\\d{1,5})\\$(\\d{1,5})\\$${base64}$`),
 };
-/** Iterations as passlib writes them, or as a parameter with the length of the key beside it. */
+/** passlib writes plain iterations. PHC strings write parameters with the key length. */
 const pbkdf2 = new RegExp(
   `^\\$pbkdf2(?:-(sha1|sha256|sha512))?\\$(?:i=)?(\\d{1,9})(?:,l=\\d{1,3})?\\$${base64}\\$${base64}$`,
 );
@@ -66,15 +69,21 @@ const argon2 = new RegExp(
   `^(?:argon2)?\\$(argon2(?:id|i|d))\\$v=19\\$m=(\\d{1,9}),t=(\\d{1,9}),p=(\\d{1,9})\\$${base64}\\$${base64}$`,
 );
 const scrypt = new RegExp(`^\\$scrypt\\$ln=(\\d{1,2}),r=(\\d{1,5}),p=(\\d{1,5})\\$${base64}\\$${base64}$`);
-/** Of libxcrypt and libsodium: logarithm, block size and parallelism in base 64 of crypt's own, then the salt as it stands. */
+/**
+ * scrypt of libxcrypt and libsodium: logarithm, block size and parallelism in crypt's base 64, then
+ * the plain salt.
+ */
 const cryptScrypt =
   /^\$7\$([./0-9A-Za-z])([./0-9A-Za-z]{5})([./0-9A-Za-z]{5})([./0-9A-Za-z]{1,128})\$([./0-9A-Za-z]{43})$/;
-/** Firebase's own scrypt, as Supabase writes it: the project's salt separator and signer key stand in each hash. */
+/**
+ * Firebase scrypt as Supabase writes it, with the salt separator and the signer key of the project.
+ */
 const firebaseScrypt = new RegExp(
   `^\\$fbscrypt\\$v=1,n=(\\d{1,2}),r=(\\d{1,5}),p=(\\d{1,5})(?:,ss=${base64})?,sk=${base64}\\$${base64}\\$${base64}$`,
 );
 
-// The readers below default each group of a match to an empty text, because the type of a match does not tell which groups always take part.
+// The readers default each group to an empty text, because the type of a match has only optional
+// groups.
 type Reader = (text: string) => ForeignHash | HashFault;
 
 const readers: Record<string, Reader> = {
@@ -98,15 +107,15 @@ const readers: Record<string, Reader> = {
   fbscrypt: readFirebaseScrypt,
 };
 
-/** Reads the stored form of a hash that another system has made. */
+/** Parses a password hash of another system. */
 export function readForeignHash(text: string): ForeignHash | HashFault {
-  const reader = readers[foreignSchemeOf(text)];
+  const reader = readers[getForeignScheme(text)];
   if (reader === undefined) return 'UNKNOWN_SCHEME';
   return text.length > longestHash ? 'MALFORMED' : reader(text);
 }
 
-/** The scheme that a stored text names, of those that are known; else `other`. */
-export function foreignSchemeOf(text: string): string {
+/** Returns the scheme of a stored hash, or `other` for an unknown scheme. */
+export function getForeignScheme(text: string): string {
   const name = /^\$?(\w[\w-]{0,31})\$/.exec(text)?.[1] ?? '';
   return Object.hasOwn(readers, name) ? name : 'other';
 }
@@ -162,10 +171,10 @@ function readArgon2(text: string): ForeignHash | HashFault {
   const [, name, , , , saltText = '', keyText = ''] = match;
   const [salt, key] = [decodeBase64(saltText), decodeBase64(keyText)];
   const variant = argon2Variants.find((each) => each === name);
-  // Of RFC 9106 §3.1: eight bytes of salt, eight blocks for each lane.
+  // Minimum of RFC 9106 §3.1: eight bytes of salt, eight blocks for each lane.
   const isSound = passes >= 1 && lanes >= 1 && kibibytes >= 8 * lanes && salt.length >= 8;
   if (variant === undefined || !isSound || !isSized({ salt, key })) return 'MALFORMED';
-  if (kibibytes > limits.kibibytes || kibibytes * passes > limits.kibibytesInAll || lanes > limits.lanes)
+  if (kibibytes > limits.kibibytes || kibibytes * passes > limits.totalKibibytes || lanes > limits.lanes)
     return 'TOO_COSTLY';
   return { scheme: 'argon2', variant, kibibytes, passes, lanes, salt, key };
 }
@@ -229,20 +238,20 @@ function checkScrypt(parameters: Omit<ForeignHash & { scheme: 'scrypt' }, 'schem
   if (!isSound || !isSized(parameters) || (signerKey !== undefined && signerKey.length !== key.length))
     return 'MALFORMED';
   const kibibytes = (128 * cost * blockSize) / 1024;
-  // A block of RFC 7914 is mixed in place for each of `parallelism`, and needs memory of its own.
-  const isCostly = kibibytes > limits.kibibytes || kibibytes * parallelism > limits.kibibytesInAll;
+  // RFC 7914 needs one block of memory for each unit of parallelism.
+  const isCostly = kibibytes > limits.kibibytes || kibibytes * parallelism > limits.totalKibibytes;
   return isCostly || blockSize * parallelism > limits.kibibytes / 8
     ? 'TOO_COSTLY'
     : { scheme: 'scrypt', ...parameters };
 }
 
-/** A short key would be met by chance. */
+/** Rejects keys that are short enough to collide. */
 function isSized({ salt, key }: { salt: Uint8Array; key: Uint8Array }): boolean {
   const { min, max } = limits.keyBytes;
   return salt.length >= 1 && salt.length <= limits.saltBytes && key.length >= min && key.length <= max;
 }
 
-/** Base 64 of any of the alphabets in use: passlib writes `.` for `+`. */
+/** Decodes base 64. passlib writes `.` for `+`. */
 function decodeBase64(text: string): Buffer {
   return Buffer.from(text.replaceAll('.', '+'), 'base64');
 }
@@ -251,18 +260,18 @@ const standardAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 const bcryptAlphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const cryptAlphabet = './0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** The same bits by bcrypt's alphabet. */
+/** Encodes bytes in bcrypt's base 64. */
 function bcryptBase64(bytes: Buffer): string {
   const standard = bytes.toString('base64').replaceAll('=', '');
   return [...standard].map((letter) => bcryptAlphabet[standardAlphabet.indexOf(letter)]).join('');
 }
 
-/** A number in crypt's base 64, the lowest six bits first. */
+/** Decodes a number in crypt's base 64, the lowest six bits first. */
 function cryptNumber(text: string): number {
   return [...text].reduceRight((number, letter) => number * 64 + cryptAlphabet.indexOf(letter), 0);
 }
 
-/** Bytes in crypt's base 64: groups of three, the lowest bits first. */
+/** Decodes bytes in crypt's base 64: groups of three, the lowest bits first. */
 function cryptBytes(text: string): Buffer {
   const groups = text.match(/.{1,4}/g) ?? [];
   return Buffer.concat(

@@ -1,22 +1,23 @@
-/** What runs in the thread that scores passwords. Its dictionaries take memory, which the threads that hash need not take too. */
+/** Scores passwords in a thread of its own, so the hashing threads do not load the dictionaries. */
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import { adjacencyGraphs, dictionary } from '@zxcvbn-ts/language-common';
 
 export interface ScoreTask {
   password: string;
-  /** the user's own words */
+  /** identifiers of the user */
   context: string[];
 }
 
-/** zxcvbn's score, alone and knowing the user's own words. */
+/** The scores of zxcvbn, with and without the identifiers of the user. */
 export interface PasswordScore {
   score: number;
   scoreWithoutContext: number;
 }
 
 /**
- * Its time grows with the square of the length and with the ways to read signs as letters, of which it tries 512 unless told otherwise: by a password
- * of 256 characters anybody could hold a thread for a second. What is strong in its first 64 characters is strong.
+ * Limits substitutions and characters, because a password of 256 characters would block the thread
+ * for a second.
+ * The time grows with the square of the length and with the l33t substitutions, 512 by default.
  */
 const zxcvbn = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs, l33tMaxSubstitutions: 30 });
 const scoredCharacters = 64;

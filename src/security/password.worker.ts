@@ -1,4 +1,4 @@
-/** What runs in the threads that hash: everything about a password that is made to cost time. */
+/** Hashes and verifies passwords in worker threads. */
 import { createHmac } from 'node:crypto';
 import { bcrypt } from './bcrypt.js';
 import { verifyForeign } from './imported-hash-verification.js';
@@ -11,7 +11,7 @@ export type PasswordTask =
 
 export interface PasswordResult {
   value: string | boolean;
-  /** how long it took */
+  /** duration of the task */
   milliseconds: number;
 }
 
@@ -32,7 +32,7 @@ function perform(task: PasswordTask): string | boolean | Promise<boolean> {
   }
 }
 
-/** 64 characters whatever the password: bcrypt reads 72 bytes and stops at NUL. */
+/** Returns 64 characters for every password, because bcrypt reads 72 bytes and stops at NUL. */
 function prehash({ password, pepper }: { password: string; pepper: Uint8Array }): string {
   return createHmac('sha384', pepper).update(password.normalize('NFC'), 'utf8').digest('base64');
 }

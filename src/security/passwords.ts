@@ -1,8 +1,11 @@
-/** Hashing, verifying and scoring of passwords, in worker threads with a bounded queue: the event loop never hashes. */
+/**
+ * Hashes, verifies and scores passwords in worker threads with a bounded queue. The event loop
+ * never hashes.
+ */
 import { Piscina } from 'piscina';
 import { bcrypt } from './bcrypt.js';
 import { createHashingQueue, PasswordPoolBusyError } from './hashing-queue.js';
-import { foreignSchemeOf, type HashFault, readForeignHash } from './imported-hashes.js';
+import { getForeignScheme, type HashFault, readForeignHash } from './imported-hashes.js';
 import type { PasswordResult, PasswordTask } from './password.worker.js';
 import type { PasswordScore, ScoreTask } from './password-strength.worker.js';
 
@@ -12,39 +15,45 @@ type Verification =
   | Omit<Extract<PasswordTask, { task: 'verify' }>, 'password'>
   | Omit<Extract<PasswordTask, { task: 'verify-foreign' }>, 'password'>;
 
-/** In the order in which they are asked for. */
+/** Operations that run in a worker thread, in order of their calls. */
 export interface Hashing {
-  /** `bcrypt-hmac-sha384$<pepper's id>$<bcrypt's string>`. */
+  /** Returns `bcrypt-hmac-sha384$<ID of the pepper>$<bcrypt hash>`. */
   hash(password: string): Promise<string>;
   /**
-   * Whether the password is the one that was hashed. Where there is no hash, or one that can verify nothing, it takes as long as by one of ours and answers false.
-   * A hash that another system has made takes the time of its scheme.
+   * Returns whether the password matches the hash.
+   * Without a verifiable hash it verifies a dummy hash and returns false, to take the same time.
+   * An imported hash takes the time of its scheme.
    */
   verify(password: string, passwordHash: string | null): Promise<boolean>;
 }
 
-/** Its own `hash` and `verify` enter the queue by themselves. @throws {PasswordPoolBusyError} from either, where it is full */
+/**
+ * Password operations. `hash` and `verify` acquire a hashing slot.
+ * @throws {PasswordPoolBusyError} if the queue is full
+ */
 export interface Passwords extends Hashing {
   /**
-   * For work that must not be refused half way, because an attempt is counted before a password is compared.
-   * @param admit calls its argument once, as the last thing that may still fail
-   * @param work is done in the queue: its `hash` and `verify` are not refused
-   * @throws {PasswordPoolBusyError} before `admit` begins, where the queue is full already; and from the argument of `admit`
+   * Runs work with one hashing slot, so the queue cannot reject the work after an attempt is
+   * counted.
+   * @param admit acquires the slot with its argument, after everything that may fail
+   * @param work hashes and verifies with the acquired slot
+   * @throws {PasswordPoolBusyError} if the queue is full before `admit`, and from the argument of
+   * `admit`
    */
-  admitted<Admitted, T>(
-    admit: (enterQueue: () => void) => Promise<Admitted>,
+  withHashingSlot<Admitted, T>(
+    admit: (acquireSlot: () => void) => Promise<Admitted>,
     work: (hashing: Hashing, admitted: Admitted) => Promise<T>,
   ): Promise<T>;
-  /** Why the hash can verify nothing; null where it can. */
-  faultOf(passwordHash: string): HashFault | null;
-  /** Whether the hash was made otherwise than one would be made today. */
+  /** Returns why the hash is unverifiable, or null. */
+  findHashFault(passwordHash: string): HashFault | null;
+  /** Returns whether a new hash would have another scheme, pepper or cost. */
   isOutdated(passwordHash: string): boolean;
   /**
-   * zxcvbn's score, 0–4.
+   * Returns the score of zxcvbn, 0–4.
    * @throws {PasswordPoolBusyError}
    */
   score(password: string, context: string[]): Promise<PasswordScore>;
-  /** how many wait for a thread */
+  /** Returns the number of tasks that wait for a thread. */
   waiting(): number;
   /** the npm package that hashes */
   implementation: string;
@@ -54,19 +63,19 @@ export interface PasswordOptions {
   peppers: readonly [{ id: string; bytes: Buffer }, ...{ id: string; bytes: Buffer }[]];
   cost: number;
   threads: number;
-  /** told of each password that was held against a hash that can verify nothing */
+  /** Runs when a password is compared with an unverifiable hash. */
   onUnverifiableHash?: (scheme: string, fault: HashFault) => void;
 }
 
-/** About a second of them. */
+/** About one second of scoring work. */
 const maxScoresWaiting = 300;
 
-/** Below everything else that this process does: requests that need no hash are not to feel it. */
+/** Lowers the priority of hashing, so it does not slow other requests. */
 const niceIncrement = 10;
 
 /**
- * One of each for the process, whatever services it holds: a task carries all that its thread needs to know.
- * Idle threads do not keep the process from ending.
+ * The thread pools of the process. Services share them, because a task carries its whole
+ * configuration.
  */
 const pools = new Map<string, Piscina>();
 
@@ -80,13 +89,13 @@ function getPool<Task, Result>(
     pools.get(name) ??
     new Piscina({
       filename: new URL(`./${worker}.worker${extension}`, import.meta.url).href,
-      // Begun when they are first needed, and kept: they take as much memory as all the rest, and time at the start.
+      // Threads start at first use and stay: they need much memory, and starting them takes time.
       minThreads: 0,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // Else one that finds no thread is put behind all who came later, again and again.
+      // Without it, a task that finds no idle thread goes behind later tasks, again and again.
       stricterFIFO: true,
       niceIncrement,
-      // The workers need none of the secrets that the environment holds.
+      // Keep the secrets of the environment out of the workers.
       env: {},
       ...options,
     });
@@ -94,18 +103,18 @@ function getPool<Task, Result>(
   return pool;
 }
 
-/** Hashes and scores by the threads of the process. The hashing queue belongs to the result alone. */
+/** Creates password operations with the shared threads and a hashing queue of their own. */
 export function createPasswords(options: PasswordOptions): Passwords {
   const { peppers, cost, threads } = options;
   const hashers = getPool<PasswordTask, PasswordResult>('password', { maxThreads: threads });
   const scorers = getPool<ScoreTask, PasswordScore>('password-strength', { maxThreads: 1, maxQueue: maxScoresWaiting });
-  const admitted = createAdmission(hashers, options);
-  const atOnce = async (enterQueue: () => void) => enterQueue();
+  const withHashingSlot = createSlotRunner(hashers, options);
+  const atOnce = async (acquireSlot: () => void) => acquireSlot();
   return {
-    admitted,
-    hash: (password) => admitted(atOnce, ({ hash }) => hash(password)),
-    verify: (password, passwordHash) => admitted(atOnce, ({ verify }) => verify(password, passwordHash)),
-    faultOf(passwordHash) {
+    withHashingSlot,
+    hash: (password) => withHashingSlot(atOnce, ({ hash }) => hash(password)),
+    verify: (password, passwordHash) => withHashingSlot(atOnce, ({ verify }) => verify(password, passwordHash)),
+    findHashFault(passwordHash) {
       const stored = readStoredHash(peppers, passwordHash);
       return typeof stored === 'string' ? stored : null;
     },
@@ -126,17 +135,17 @@ export function createPasswords(options: PasswordOptions): Passwords {
   };
 }
 
-/** Runs a task in a thread. */
+/** Runs a task in a worker thread. */
 type RunTask = (task: PasswordTask) => Promise<PasswordResult['value']>;
 
-function createAdmission(
+function createSlotRunner(
   hashers: Piscina<PasswordTask, PasswordResult>,
   options: PasswordOptions,
-): Passwords['admitted'] {
+): Passwords['withHashingSlot'] {
   const queue = createHashingQueue(options.threads, 2 ** options.cost / 16);
   return async (admit, work) => {
-    queue.refuseWhenBusy();
-    let leave: ((spentMilliseconds: number) => void) | undefined;
+    queue.requireFreeSlot();
+    let release: ((spentMilliseconds: number) => void) | undefined;
     let spentMilliseconds = 0;
     const run: RunTask = async (task) => {
       const { value, milliseconds } = await hashers.run(task);
@@ -144,12 +153,12 @@ function createAdmission(
       return value;
     };
     try {
-      const given = await admit(() => {
-        leave = queue.enter();
+      const admitted = await admit(() => {
+        release = queue.acquire();
       });
-      return await work(createHashing(run, options), given);
+      return await work(createHashing(run, options), admitted);
     } finally {
-      leave?.(spentMilliseconds);
+      release?.(spentMilliseconds);
     }
   };
 }
@@ -164,19 +173,22 @@ function createHashing(run: RunTask, { peppers, cost, onUnverifiableHash }: Pass
     async verify(password, passwordHash) {
       const stored = passwordHash === null ? null : readStoredHash(peppers, passwordHash);
       if (stored !== null && typeof stored !== 'string') return (await run({ password, ...stored })) === true;
-      if (passwordHash !== null && stored !== null) onUnverifiableHash?.(foreignSchemeOf(passwordHash), stored);
+      if (passwordHash !== null && stored !== null) onUnverifiableHash?.(getForeignScheme(passwordHash), stored);
       await run({ task: 'verify', password, pepper: pepper.bytes, bcryptHash: dummyHash });
       return false;
     },
   };
 }
 
-/** Makes a hash of the current cost that no password verifies. It is verified where there is no hash, so that both cases take the same time. */
+/**
+ * Creates a hash of the current cost that no password matches. Verifying it hides that an account
+ * has no hash.
+ */
 function toDummyHash(cost: number): string {
   return `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
 }
 
-/** Reads what a verification needs besides the password. */
+/** Reads a stored hash into the parameters of its verification. */
 function readStoredHash(peppers: PasswordOptions['peppers'], passwordHash: string): Verification | HashFault {
   const own = parse(passwordHash);
   const ownPepper = peppers.find(({ id }) => id === own?.pepperId);

@@ -1,12 +1,12 @@
-/** Secrets made by chance. */
+/** Random secrets. */
 import { randomBytes, randomInt } from 'node:crypto';
 
-/** Characters drawn evenly from the alphabet. */
+/** Returns characters of the alphabet with equal probability. */
 export function randomText(length: number, alphabet: string): string {
   return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('');
 }
 
-/** `length` random bytes in base64url. */
+/** Returns `length` random bytes in base64url. */
 export function randomToken(length: number): string {
   return randomBytes(length).toString('base64url');
 }

@@ -1,6 +1,6 @@
 /**
- * Ids of security tokens: a keyed function of the address, so that an address has the same id whether somebody has it or not,
- * and a part that only the holder of the key can make, so that an id that was not given out is told from one that was.
+ * IDs of security tokens: an HMAC of the address and a check value.
+ * An address has the same ID with and without an account. The check value detects an invented ID.
  */
 import { hmac, sameBytes } from './hmac.js';
 
@@ -8,15 +8,19 @@ const bodyLength = 16;
 const checkLength = 8;
 
 /**
- * @param kind of the address; `prefix`: the letter that its ids begin with
- * @param addressKey the comparison key of the address
+ * Computes the ID of an address.
+ * @param kind kind of the address; `prefix` is the first letter of its IDs
+ * @param addressKey the canonical form of the address
  */
 export function securityTokenId(key: Buffer, { kind, prefix }: { kind: string; prefix: string }, addressKey: string) {
   const body = hmac(key, 'security-token', kind, addressKey).subarray(0, bodyLength);
   return prefix + Buffer.concat([body, checkPart(key, prefix, body)]).toString('base64url');
 }
 
-/** The letter that the id begins with; undefined for an id that {@link securityTokenId} did not make. */
+/**
+ * Returns the first letter of the ID, or undefined if {@link securityTokenId} did not create the
+ * ID.
+ */
 export function securityTokenIdPrefix(key: Buffer, id: string): string | undefined {
   const [, prefix, rest] = /^([a-z])([\w-]{32})$/.exec(id) ?? [];
   if (prefix === undefined || rest === undefined) return undefined;

@@ -89,7 +89,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
     test('makes another beside the first, without a password where there is none to be had', async () => {
       const { code, stdout, stderr } = await run(['create-superuser', '--username', 'second']);
       assert.deepEqual([code, stderr], [0, '']);
-      assert.match(stdout, /^Superuser [0-9a-f-]{36} is there\.\n$/);
+      assert.match(stdout, /^Created superuser [0-9a-f-]{36}\.\n$/);
       const { user } = expectMember(await signInAs('second'), 'AuthenticateSuccess');
       assert.equal(user.isSuperuser, true);
     });
@@ -126,7 +126,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
         const person = await signUp(service, { [field]: identifier, password });
         const spacious = `  ${newPassword} é "$x" `;
         const ended = await run(['set-password', typed, '--password-stdin'], environment, `${spacious}\r\n`);
-        assert.deepEqual(ended, { code: 0, stdout: `User ${person.id} has a new password.\n`, stderr: '' });
+        assert.deepEqual(ended, { code: 0, stdout: `Changed the password of user ${person.id}.\n`, stderr: '' });
         assert.equal((await person.ask('{ me { id } }')).errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
         // With its spaces and all else that it holds, but for the line feed at its end.
         assert.equal(await signsIn(service, identifier, spacious), true);
@@ -160,7 +160,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
     await lock();
     assert.deepEqual(await failureCounts(), [1, 1]);
     const one = await run(['unlock', 'LOCKED@a.test']);
-    assert.deepEqual([one.code, one.stdout.endsWith(' is free.\n')], [0, true]);
+    assert.deepEqual([one.code, one.stdout.startsWith('Cleared failed attempts for ')], [0, true]);
     assert.doesNotMatch(one.stdout, /locked@a\.test/i, 'the address is obscured');
     assert.deepEqual(await failureCounts(), [0, 1]);
     const all = await run(['unlock', 'locked', '--json']);
@@ -208,12 +208,12 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
       [
         [/Username/, 'typist\r'],
         [/Password/, `${password}\r`],
-        [/Once more/, `${newPassword}\r`],
-        [/Not the same/, `${'\b'.repeat(newPassword.length)}${password}\r`],
+        [/Repeat password/, `${newPassword}\r`],
+        [/The passwords differ/, `${'\b'.repeat(newPassword.length)}${password}\r`],
       ],
     );
     assert.equal(code, 0, screen);
-    assert.match(screen, /Superuser [0-9a-f-]{36} is there/);
+    assert.match(screen, /Created superuser [0-9a-f-]{36}/);
     for (const part of [password, newPassword, 'horse', 'battery']) assert.ok(!screen.includes(part), screen);
     assert.equal(await signsIn(service, 'typist', password), true);
   });
@@ -223,7 +223,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
       ['create-superuser', '--email', 'typist@a.test'],
       [
         [/Password/, `${password}\r`],
-        [/Once more/, `${password}\r`],
+        [/Repeat password/, `${password}\r`],
       ],
     );
     assert.equal(code, 0, screen);
@@ -237,7 +237,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
       ['set-password', 'forgetful'],
       [
         [/Password/, `${newPassword}\r`],
-        [/Once more/, `${newPassword}\r`],
+        [/Repeat password/, `${newPassword}\r`],
       ],
     );
     assert.equal(code, 0, screen);
@@ -248,7 +248,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
   test('whoever breaks it off has done nothing', async () => {
     const { code, screen } = await atTerminal(['create-superuser', '--username', 'undecided'], [[/Password/, '\x03']]);
     assert.equal(code, 1, screen);
-    assert.match(screen, /Nothing was done/);
+    assert.match(screen, /Nothing was changed/);
     assert.doesNotMatch(screen, /\n\s+at /);
     assert.deepEqual(await anonymous.securityTokens('undecided'), []);
     assert.equal((await anonymous.createUser({ username: 'undecided' })).__typename, 'CreateUserSuccess');

@@ -41,8 +41,17 @@ test('a database that cannot be reached exits with 1, and its password is not to
   const url = `postgres://flex:canary@127.0.0.1:${await freePort()}/none`;
   const { code, stdout, stderr } = await run(['unlock', 'alice'], { ...environment, DATABASE_URL: url });
   assert.deepEqual([code, stdout], [1, '']);
-  assert.match(stderr, /^The database could not be used: /);
+  assert.match(stderr, /^The database is unavailable: /);
   assert.doesNotMatch(stderr, /canary/);
+});
+
+test('a former name of a variable causes a warning, and none in JSON', async () => {
+  const DATABASE_URL = `postgres://flex@127.0.0.1:${await freePort()}/none`;
+  const former = { ...environment, DATABASE_URL, AUDIT_DAYS: '7' };
+  const { stderr } = await run(['prune'], former);
+  assert.match(stderr, /^Warning: AUDIT_DAYS is now AUDIT_RETENTION_DAYS\. /);
+  const inJson = await run(['prune', '--json'], former);
+  assert.equal(JSON.parse(inJson.stderr).error.code, 'SERVICE_UNAVAILABLE');
 });
 
 test('an identifier without a user exits with 65', async () => {
@@ -88,7 +97,7 @@ test('set-password sets the password of the user of an email, and ends the sessi
   const person = await signUp(service, { email: identifier, password });
   const spacious = `  ${newPassword} é "$x" `;
   const ended = await run(['set-password', typed, '--password-stdin'], environment, `${spacious}\r\n`);
-  assert.deepEqual(ended, { code: 0, stdout: `User ${person.id} has a new password.\n`, stderr: '' });
+  assert.deepEqual(ended, { code: 0, stdout: `Changed the password of user ${person.id}.\n`, stderr: '' });
   assert.equal((await person.ask('{ me { id } }')).errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
   // With its spaces and all else that it holds, but for the line feed at its end.
   assert.equal(await signsIn(service, identifier, spacious), true);

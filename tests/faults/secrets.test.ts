@@ -41,7 +41,7 @@ test('the service is not started on a database whose keys were sealed with anoth
   const keys = await query('select * from keys order by id');
   const refused = await runToExit({ ...secrets, SECRET_KEY: replacement });
   assert.equal(refused.code, 78);
-  assert.match(refused.stdout + refused.stderr, /sealed with SECRET_KEY [0-9a-f]{8}, which is not among those given/);
+  assert.match(refused.stdout + refused.stderr, /encrypted with SECRET_KEY [0-9a-f]{8}, which is not configured/);
   assert.deepEqual(await query('select * from keys order by id'), keys);
 
   const during = await startService({ ...secrets, SECRET_KEY: `${replacement},${secrets.SECRET_KEY}` });

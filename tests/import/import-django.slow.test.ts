@@ -71,7 +71,10 @@ describe('import of django-flex-user', () => {
     const { code: status, stdout } = await untouchedImporter.run(['import-django', source, '--dry-run']);
     assert.equal(status, 0);
     assert.match(stdout, /user 62: email "twin@example\.com": .* user 61/);
-    assert.match(stdout, /Nothing is written\. It would be: 61 created, 0 updated, 0 unchanged, 1 not taken\.\n$/);
+    assert.match(
+      stdout,
+      /Dry run, nothing written\. Result of an import: 61 created, 0 updated, 0 unchanged, 1 skipped\.\n$/,
+    );
     assert.equal(await untouchedImporter.everything(), untouched);
   });
 
@@ -215,11 +218,11 @@ test('reports with a short message why it cannot read the source', async () => {
     [[empty], 65, /Neither of the tables django_flex_user_flexuser and auth_user/],
     [[empty, '--table', 'people'], 65, /table people does not exist/],
     [[source, '--table', 'django_session'], 65, /no columns id and password/],
-    [[`postgres://flex:canary@127.0.0.1:${await freePort()}/none`], 1, /could not be used/],
+    [[`postgres://flex:canary@127.0.0.1:${await freePort()}/none`], 1, /is unavailable/],
     [[source.replace('/test_', '/none_')], 65, /cannot be read: database "none_/],
     [[closed.href], 65, /cannot be read: permission denied/],
     [['mysql://localhost/shop'], 1, /begins with postgres/],
-    [[source, '--source', 'a:b'], 1, /small letters, digits and dashes/],
+    [[source, '--source', 'a:b'], 1, /lower-case letters, digits and dashes/],
     [[source, '--map-file', join(temporaryFolder(), 'none', 'map')], 65, /no such file or directory/],
   ];
   for (const [args, code, message] of cases) {

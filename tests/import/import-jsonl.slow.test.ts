@@ -79,7 +79,7 @@ describe('import --format jsonl', () => {
     assert.match(steering.stdout, /Unrecognized key/);
     assert.doesNotMatch(steering.stdout, /[\x1b\x9b]/);
     const { stdout } = await importer.run([...jsonl, '-', '--dry-run', '--source', 'bad'], '{\n');
-    assert.match(stdout, /^1 problem:\n {2}line 1: as a whole: The line is not valid JSON\.$/m);
+    assert.match(stdout, /^1 problem:\n {2}line 1: record: The line is not valid JSON\.$/m);
   });
 
   test('applies the later of two lines with one id, and keeps an identifier with the first user', async () => {
@@ -121,7 +121,7 @@ test('shows progress at a terminal only', {
     encoding: 'utf8',
     env: { PATH: process.env.PATH, ...importer.environment },
   });
-  assert.match(stdout, /\[#+ *\] \d+ % 500 users, \d+ a second/);
+  assert.match(stdout, /\[#+ *\] \d+ % 500 users, \d+ per second/);
   assert.match(stdout, /1000 created/);
   assert.equal((await importer.run([...jsonl, '--dry-run', file])).stderr, '');
 });

@@ -52,7 +52,7 @@ describe('a hash of another system', () => {
     ];
     for (const hash of unknown) {
       told.length = 0;
-      assert.equal(passwords.faultOf(hash), 'UNKNOWN_SCHEME', hash);
+      assert.equal(passwords.findHashFault(hash), 'UNKNOWN_SCHEME', hash);
       assert.equal(await passwords.verify('violin', hash), false, hash);
       assert.deepEqual(told, ['other UNKNOWN_SCHEME'], hash);
     }
@@ -77,7 +77,7 @@ describe('a hash of another system', () => {
   ];
   test('that asks for more than its bound is not computed', async () => {
     for (const hash of tooCostly) {
-      assert.equal(passwords.faultOf(hash), 'TOO_COSTLY', hash);
+      assert.equal(passwords.findHashFault(hash), 'TOO_COSTLY', hash);
       assert.equal(await passwords.verify('violin', hash), false, hash);
     }
   });
@@ -96,7 +96,7 @@ describe('a hash of another system', () => {
   ];
   test('that no system makes is not computed', async () => {
     for (const hash of degenerate) {
-      assert.equal(passwords.faultOf(hash), 'MALFORMED', hash);
+      assert.equal(passwords.findHashFault(hash), 'MALFORMED', hash);
       assert.equal(await passwords.verify('violin', hash), false, hash);
     }
   });

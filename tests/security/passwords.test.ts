@@ -253,11 +253,11 @@ describe('the pool', () => {
 
   test('gives a place that is kept through all that follows, and gives it back', async () => {
     const passwords = open({ cost: 9 });
-    await passwords.admitted(enter, async (hashing) => {
+    await passwords.withHashingSlot(enter, async (hashing) => {
       const free = await occupy(passwords);
       await assert.rejects(passwords.hash(password), PasswordPoolBusyError);
       await assert.rejects(
-        passwords.admitted(
+        passwords.withHashingSlot(
           async () => assert.fail('it has begun'),
           async () => {},
         ),
@@ -266,7 +266,7 @@ describe('the pool', () => {
       assert.match(await hashing.hash(password), /^bcrypt/);
       await free();
     });
-    const failing = passwords.admitted(enter, async () => {
+    const failing = passwords.withHashingSlot(enter, async () => {
       throw new Error('on purpose');
     });
     await assert.rejects(failing, /on purpose/);
@@ -325,7 +325,7 @@ describe('the pool', () => {
   });
 });
 
-const enter = async (enterQueue: () => void): Promise<void> => enterQueue();
+const enter = async (acquireSlot: () => void): Promise<void> => acquireSlot();
 
 /** Takes every place there is. @returns what gives them back, and tells how many they were */
 async function occupy(passwords: Passwords): Promise<() => Promise<number>> {
@@ -335,7 +335,7 @@ async function occupy(passwords: Passwords): Promise<() => Promise<number>> {
   });
   const held: Promise<void>[] = [];
   for (let refused = false; !refused; ) {
-    const holding = passwords.admitted(enter, () => released);
+    const holding = passwords.withHashingSlot(enter, () => released);
     held.push(holding);
     refused = await Promise.race([holding.then(Boolean, () => true), delay(0, false)]);
   }

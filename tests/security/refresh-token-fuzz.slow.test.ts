@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  deriveSuccessor,
   formatRefreshToken,
   newRefreshToken,
   parseRefreshToken,
-  successorOf,
 } from '../../src/security/refresh-tokens.js';
 import { operations, send } from '../support/client.js';
 import { password, signUp } from '../support/people.js';
@@ -65,13 +65,13 @@ test('the successor of a refresh token is the same each time, another for each t
     fc.property(fc.uuid(), (sessionId) => {
       const [key, otherKey] = [randomBytes(32), randomBytes(32)];
       const token = newRefreshToken(sessionId);
-      const successor = successorOf(key, token);
-      assert.deepEqual(successorOf(key, token), successor);
+      const successor = deriveSuccessor(key, token);
+      assert.deepEqual(deriveSuccessor(key, token), successor);
       assert.equal(successor.sessionId, sessionId);
       const others = [
-        successorOf(otherKey, token),
-        successorOf(key, newRefreshToken(sessionId)),
-        successorOf(key, successor),
+        deriveSuccessor(otherKey, token),
+        deriveSuccessor(key, newRefreshToken(sessionId)),
+        deriveSuccessor(key, successor),
         token,
       ];
       for (const { secret } of others) assert.notDeepEqual(secret, successor.secret);

@@ -15,11 +15,11 @@ export async function countAndHash<Counted, T>(
   count: (tx: Database) => Promise<Counted>,
   hash: (hashing: Hashing, counted: Counted) => Promise<T>,
 ): Promise<T> {
-  return app.passwords.admitted(
-    (enterQueue) =>
+  return app.passwords.withHashingSlot(
+    (acquireSlot) =>
       app.db.transaction(async (tx) => {
         const counted = await count(tx);
-        enterQueue();
+        acquireSlot();
         return counted;
       }),
     hash,

@@ -4,7 +4,7 @@ import type { App } from '../../app/app.js';
 import type { DjangoUser } from '../../database/django.queries.js';
 import type { ImportedFailures, ImportedRow } from '../../database/import.queries.js';
 import { hmac } from '../../security/hmac.js';
-import { foreignSchemeOf } from '../../security/imported-hashes.js';
+import { getForeignScheme } from '../../security/imported-hashes.js';
 import { waitSeconds } from '../authentication/throttling.js';
 import { computeTokenId } from '../authenticators/registry.js';
 import {
@@ -160,7 +160,7 @@ export function readUser(app: App, user: ImportedUser): ReadUser {
   let hash = passwordHash;
   if (hash !== null) {
     const isText = /^[\x20-\x7e]{1,1024}$/.test(hash);
-    const defect = isText ? app.passwords.faultOf(hash) : 'MALFORMED';
+    const defect = isText ? app.passwords.findHashFault(hash) : 'MALFORMED';
     if (defect !== null)
       problems.push({ id: user.id, field: 'passwordHash', code: defect, message: hashReasons[defect] });
     if (!isText) hash = null;
@@ -170,7 +170,7 @@ export function readUser(app: App, user: ImportedUser): ReadUser {
     identifiers,
     problems,
     normalised,
-    passwordScheme: passwordHash === null ? 'none' : foreignSchemeOf(passwordHash),
+    passwordScheme: passwordHash === null ? 'none' : getForeignScheme(passwordHash),
     digests: digest(app, user),
   };
 }

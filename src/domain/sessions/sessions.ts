@@ -16,12 +16,12 @@ import {
 import { findUser, type User } from '../../database/users.queries.js';
 import { signAccessToken, type VerifiedAccessToken, verifyAccessToken } from '../../security/access-tokens.js';
 import {
+  deriveSuccessor,
   formatRefreshToken,
   newRefreshToken,
   parseRefreshToken,
   type RefreshToken,
   refreshTokenHash,
-  successorOf,
 } from '../../security/refresh-tokens.js';
 import type { Actor, ClientInfo, Viewer } from '../actor.js';
 import { authenticators } from '../authenticators/registry.js';
@@ -126,7 +126,7 @@ export async function refreshSession(
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const refreshToken = token === null ? undefined : parseRefreshToken(app.keys.refreshTokens, token);
   if (refreshToken === undefined) throw new InvalidSessionError();
-  const successor = successorOf(app.keys.refreshTokens, refreshToken);
+  const successor = deriveSuccessor(app.keys.refreshTokens, refreshToken);
   const rotation = await rotateRefreshToken(app.db, {
     sessionId: refreshToken.sessionId,
     hash: refreshTokenHash(refreshToken),

@@ -42,12 +42,16 @@ export interface GraphQLService {
   stop(): Promise<void>;
 }
 
-/** The size of the cache of parsed documents. It holds some hundred documents, and any client can add documents. */
+/**
+ * The size of the cache of parsed documents. It holds some hundred documents, and any client can
+ * add documents.
+ */
 const documentStoreBytes = 8 * 1024 * 1024;
 
 /**
  * Estimates the memory of a document: its text and all tokens, including comments.
- * Apollo measures the document as JSON, without both. Its default of 30 MiB would exceed the memory of the process.
+ * Apollo measures the document as JSON, without both. Its default of 30 MiB would exceed the memory
+ * of the process.
  */
 function estimateDocumentBytes({ loc }: DocumentNode): number {
   // Invariant: Apollo parses documents with their locations.

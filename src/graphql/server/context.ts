@@ -22,7 +22,10 @@ export interface RequestFacts extends CookieJar {
   client: ClientInfo;
 }
 
-/** Creates the context of a request, without a viewer. `session-plugin.ts` adds the viewer once the operation is known. */
+/**
+ * Creates the context of a request, without a viewer. `session-plugin.ts` adds the viewer once the
+ * operation is known.
+ */
 export function createContext(app: App, { client, ...jar }: RequestFacts): Context {
   const { header } = jar;
   return {
@@ -39,7 +42,8 @@ export function createContext(app: App, { client, ...jar }: RequestFacts): Conte
 }
 
 /**
- * Makes the new or refreshed session the session of the request, so its user may read the rest of the response.
+ * Makes the new or refreshed session the session of the request, so its user may read the rest of
+ * the response.
  * @param inCookie whether the cookie carries the refresh token
  */
 export function adoptSession<T extends { user: Viewer['user']; tokens: SessionTokens | null }>(

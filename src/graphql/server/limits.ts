@@ -11,7 +11,10 @@ import {
 
 /** The maximum number of tokens. The standard introspection query has 183. */
 export const maxTokens = 500;
-/** The maximum number of selections after all fragments are expanded. The standard introspection query has fewer than 700. */
+/**
+ * The maximum number of selections after all fragments are expanded. The standard introspection
+ * query has fewer than 700.
+ */
 export const maxSelections = 1000;
 const maxDepth = 8;
 const maxDirectives = 20;
@@ -67,7 +70,8 @@ export function maxDirectivesRule(context: ValidationContext): ASTVisitor {
 }
 
 /**
- * Allows one root field in a mutation, because aliases and fragments would allow several attempts in one request.
+ * Allows one root field in a mutation, because aliases and fragments would allow several attempts
+ * in one request.
  * Counts fields that a directive skips, too.
  */
 export function singleMutationFieldRule(context: ValidationContext): ASTVisitor {

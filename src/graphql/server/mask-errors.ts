@@ -1,11 +1,17 @@
-/** Converts thrown errors for clients. It masks internal errors, and logs them under the ID that the client receives. */
+/**
+ * Converts thrown errors for clients. It masks internal errors, and logs them under the ID that the
+ * client receives.
+ */
 import { randomUUID } from 'node:crypto';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { App } from '../../app/app.js';
 import { ProtocolError } from '../../domain/errors.js';
 
-/** Converts an error to a GraphQL error without internal details. Logs unavailability and internal errors. */
+/**
+ * Converts an error to a GraphQL error without internal details. Logs unavailability and internal
+ * errors.
+ */
 export function toGraphQLError(app: App, error: unknown): GraphQLError {
   if (error instanceof GraphQLError) return error;
   if (error instanceof ProtocolError) return new GraphQLError(error.message, { extensions: { code: error.code } });
@@ -36,12 +42,18 @@ export function formatError(app: App): (formatted: GraphQLFormattedError, error:
   };
 }
 
-/** Removes schema suggestions in production. Apollo removes them from document errors, but not from variable errors. */
+/**
+ * Removes schema suggestions in production. Apollo removes them from document errors, but not from
+ * variable errors.
+ */
 function withoutHints({ config }: App, message: string): string {
   return config.production ? message.replace(/ ?Did you mean .*\?$/s, '') : message;
 }
 
-/** Removes the invalid value from messages of graphql-js, because it may be a password in the wrong argument. */
+/**
+ * Removes the invalid value from messages of graphql-js, because it may be a password in the wrong
+ * argument.
+ */
 function withoutValues(message: string): string {
   const [, variable] = /^Variable "\$(\w+)" got invalid value /.exec(message) ?? [];
   if (variable === undefined) return message.replace(/( cannot represent [^:]*): .*/s, '$1');

@@ -18,7 +18,8 @@ export const sessionUserAndStaff: ReadRule<{ userId: string }> = ({ userId }, { 
   viewer !== null && (userId === viewer.user.id || hasPermission(viewer.user, 'identity.view_session'));
 
 /**
- * Lets the resolvers of a type enforce the rules of its fields. Synchronous resolvers stay synchronous.
+ * Lets the resolvers of a type enforce the rules of its fields. Synchronous resolvers stay
+ * synchronous.
  * @throws where a field has no rule
  */
 export function enforceReadRules(

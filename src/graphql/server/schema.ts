@@ -49,7 +49,10 @@ function describeOperations(built: GraphQLSchema): void {
   if (mutation) mutation.description = 'Operations that change data. A document may have only one root field.';
 }
 
-/** Sorts arguments by declaration, because parameter decorators run from the last parameter to the first. */
+/**
+ * Sorts arguments by declaration, because parameter decorators run from the last parameter to the
+ * first.
+ */
 function orderArguments(): void {
   getMetadataStorage().params.sort((one, other) => one.index - other.index);
 }

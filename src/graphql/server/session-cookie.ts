@@ -28,10 +28,14 @@ export interface SessionCookie {
   clear(): void;
 }
 
-/** Creates the session cookie of a request. @see https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix */
+/**
+ * Creates the session cookie of a request.
+ * @see https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix
+ */
 export function createSessionCookie(config: App['config'], jar: CookieJar): SessionCookie {
   const secure = config.publicUrl.startsWith('https:');
-  // Browsers accept the prefix only over HTTPS, so a service at http://localhost uses the plain name.
+  // Browsers accept the prefix only over HTTPS, so a service at http://localhost uses the plain
+  // name.
   const name = secure ? '__Host-refresh_token' : 'refresh_token';
   const attributes = { path: '/', httpOnly: true, secure, sameSite: 'lax' } as const;
   return {
@@ -53,7 +57,8 @@ export function createSessionCookie(config: App['config'], jar: CookieJar): Sess
 }
 
 /**
- * Checks the origin of a page that sends the cookie. No Origin header means no browser, hence no CSRF.
+ * Checks the origin of a page that sends the cookie. No Origin header means no browser, hence no
+ * CSRF.
  * @throws {ForbiddenError} for an origin that is not listed
  */
 export function requireListedOrigin(config: App['config'], { header }: Pick<CookieJar, 'header'>): void {

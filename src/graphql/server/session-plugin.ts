@@ -17,7 +17,8 @@ export const sessionPlugin: ApolloServerPlugin<Context> = {
       async didResolveOperation({ contextValue, operation, document }) {
         const { app, accessToken, cookie, header } = contextValue;
         try {
-          // Check the origin before executing anything: the response could set a cookie for a foreign page.
+          // Check the origin before executing anything: the response could set a cookie for a
+          // foreign page.
           if (cookie.requested) requireListedOrigin(app.config, { header });
         } catch (error) {
           const rejected = toGraphQLError(app, error);

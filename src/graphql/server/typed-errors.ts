@@ -1,6 +1,8 @@
 /**
- * Returns expected errors as members of the result union of the operation, if the document selects them.
- * Otherwise they are top-level errors with the same fields, so a document that omits the member still fails visibly.
+ * Returns expected errors as members of the result union of the operation, if the document selects
+ * them.
+ * Otherwise they are top-level errors with the same fields, so a document that omits the member
+ * still fails visibly.
  */
 import {
   GraphQLError,
@@ -42,7 +44,10 @@ export function toErrorFields(refusal: ExpectedError): Record<string, unknown> &
   return { ...facts, message: refusal.message };
 }
 
-/** Wraps all resolvers of the schema: operations return expected errors as data, and other fields mask internal errors. */
+/**
+ * Wraps all resolvers of the schema: operations return expected errors as data, and other fields
+ * mask internal errors.
+ */
 export function addTypedErrors(schema: GraphQLSchema): GraphQLSchema {
   const operations: unknown[] = [schema.getQueryType(), schema.getMutationType()];
   for (const type of Object.values(schema.getTypeMap())) {
@@ -118,7 +123,8 @@ function toHttpRateLimitError(refusal: ExpectedError): GraphQLError {
 
 /**
  * Returns whether the selection contains a fragment on the member or on its interface.
- * A bare `__typename` does not count, because clients add it everywhere. `@skip` and `@include` are respected.
+ * A bare `__typename` does not count, because clients add it everywhere. `@skip` and `@include` are
+ * respected.
  */
 function isSelected(info: GraphQLResolveInfo, unionName: string, member: GraphQLObjectType): boolean {
   const selecting = new Set([member.name, ...member.getInterfaces().map(({ name }) => name)]);
@@ -136,7 +142,8 @@ function isSelected(info: GraphQLResolveInfo, unionName: string, member: GraphQL
       if (fragment === undefined) return false;
       const condition = fragment.typeCondition?.name.value ?? unionName;
       if (selecting.has(condition)) return true;
-      // A fragment on the union or on another abstract type of the member may contain a fragment on the member.
+      // A fragment on the union or on another abstract type of the member may contain a fragment on
+      // the member.
       const type = info.schema.getType(condition);
       return isAbstractType(type) && info.schema.isSubType(type, member) && holds(fragment.selectionSet);
     });

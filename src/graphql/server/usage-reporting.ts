@@ -1,4 +1,7 @@
-/** Usage reports for GraphOS Studio: operations, clients and durations, without variables, headers and error messages. */
+/**
+ * Usage reports for GraphOS Studio: operations, clients and durations, without variables, headers
+ * and error messages.
+ */
 import type { ApolloServerPlugin, BaseContext } from '@apollo/server';
 import { ApolloServerPluginUsageReportingDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginUsageReporting } from '@apollo/server/plugin/usageReporting';
