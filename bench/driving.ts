@@ -1,4 +1,6 @@
-/** What benches of the running service share: the built service in production mode, and a load tool of its own that drives it. */
+/**
+ * Shared parts of the benchmarks: starts the built service in production mode, and generates load.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,16 +10,16 @@ import { root } from '../tests/support/root.js';
 import { sharedSecrets } from '../tests/support/service.js';
 import type { Operation } from './operations.js';
 
-/** Of today's deployments; the default of the service is 12. */
+/** A common cost in deployments. The default of the service is 12. */
 export const cost = 10;
 
-/** The environment of a service on that database. What is measured is the work, not the refusal to do more of it. */
+/** Returns the environment of a service on the database, without rate limits. */
 export function benchEnvironment(databaseUrl: string): Record<string, string> {
   const zero = (...names: string[]) => Object.fromEntries(names.map((name) => [name, '0']));
   return {
     ...sharedSecrets(),
     NODE_ENV: 'production',
-    // One for all processes: it is the issuer of their tokens.
+    // All processes share one URL, because it is the issuer of their tokens.
     PUBLIC_URL: 'http://localhost:4000',
     DATABASE_URL: databaseUrl,
     DATA_DIR: tmpdir(),
@@ -33,7 +35,7 @@ export function benchEnvironment(databaseUrl: string): Record<string, string> {
 export interface BuiltService {
   url: string;
   process: ChildProcess;
-  /** Lets it end by itself. */
+  /** Stops the service gracefully. */
   stop(): Promise<void>;
 }
 
@@ -42,7 +44,7 @@ process.on('exit', () => {
   for (const child of started) child.kill('SIGKILL');
 });
 
-/** The service as `npm start` runs it, in a process of its own, whose log goes nowhere. */
+/** Starts the service like `npm start`, in a separate process without a log. */
 export async function startBuiltService(
   environment: Record<string, string>,
   nodeOptions: string[] = [],
@@ -76,7 +78,7 @@ export async function startBuiltService(
 }
 
 export interface Driven {
-  /** answers that came in time */
+  /** responses within the measured time */
   count: number;
   perSecond: number;
   /** milliseconds */
@@ -84,9 +86,13 @@ export interface Driven {
   p99: number;
 }
 
-/** @throws where an answer is not the one expected: what is quick because it fails is no figure */
+/**
+ * Drives the service with requests.
+ * @throws for an unexpected response, because fast failures would distort the figures
+ */
 export async function drive(url: string, operation: Operation, connections: number, seconds: number): Promise<Driven> {
-  // Those under way at the end are waited for, and do not count: there are as many as connections, and their work was done beside what is measured.
+  // Requests in flight at the end do not count, because the connections at the start compensate for
+  // them.
   let [count, end] = [0, Number.POSITIVE_INFINITY];
   const wrong: string[] = [];
   const { latency } = await autocannon({

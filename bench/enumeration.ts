@@ -1,6 +1,9 @@
 /**
- * Whether a stranger can tell by the time of the answers which addresses somebody has: `npm run bench:enumeration`. Prints the medians of
- * 300 interleaved pairs (`PAIRS`), their difference, and the statistic of Mann and Whitney; fails where the medians lie further apart than 5 ms and 5 %. No part of the test run.
+ * Measures whether response times reveal which addresses have an account: `npm run
+ * bench:enumeration`.
+ * Prints the medians of 300 interleaved pairs (`PAIRS`), their difference, and the Mann-Whitney
+ * statistic.
+ * Fails if the medians differ by more than 5 ms and 5 %. Not part of the test run.
  */
 import { sql } from 'drizzle-orm';
 import { createPasswords } from '../src/security/passwords.js';
@@ -12,7 +15,7 @@ import { withService } from './in-process.js';
 const pairs = Number(process.env.PAIRS ?? 300);
 const [limitMilliseconds, limitShare] = [5, 0.05];
 
-/** What is asked, about an address in which state; and whether its wait is not over. */
+/** The operation, the state of the address, and whether it is rate-limited. */
 const cases: [question: string, state: string, timedOut?: 'timed out'][] = [
   ['authenticate', 'that is verified'],
   ['authenticate', 'of somebody without a password'],
@@ -65,7 +68,10 @@ await withService({ bcryptCost: 10 }, async (service) => {
 });
 process.exit(apart === 0 ? 0 : 1);
 
-/** A stored hash that can verify nothing beside the hash of another password, by the threads alone. @returns whether they take the same time */
+/**
+ * Compares an unverifiable hash with the hash of another password.
+ * @returns whether both take the same time
+ */
 async function compareUselessHash(): Promise<boolean> {
   const passwords = createPasswords({
     peppers: [{ id: '01234567', bytes: Buffer.alloc(32, 1) }],
@@ -82,7 +88,7 @@ async function compareUselessHash(): Promise<boolean> {
   );
   const same = Math.abs(difference) <= limitMilliseconds || Math.abs(share) <= limitShare;
   console.log(
-    `${medians.map((each) => each.toFixed(2)).join(' and ')} ms, z = ${z.toFixed(1)}  a wrong password and a useless hash${same ? '' : '  APART'}`,
+    `${medians.map((each) => each.toFixed(2)).join(' and ')} ms, z = ${z.toFixed(1)}  a wrong password and an unverifiable hash${same ? '' : '  APART'}`,
   );
   return same;
 }

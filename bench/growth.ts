@@ -1,7 +1,9 @@
 /**
- * How cost grows: `npm run bench:growth`. The same operations on databases of 100, 10,000 and a million users, each with as many sessions, and with as many rows of
- * every other table that are expired and were never pruned; and by 1, 2 and 4 processes over the biggest. In turn within a round, as ratios to the first.
- * `--seconds N`, `--rounds N` and `--sizes N,N` as they say.
+ * Measures how cost grows: `npm run bench:growth`. Runs operations on databases of 100, 10,000 and
+ * 1,000,000 users.
+ * Each database has the same number of sessions and of expired rows in every other table.
+ * Then it runs 1, 2 and 4 processes on the largest database. Prints ratios to the first.
+ * Options: `--seconds N`, `--rounds N`, `--sizes N,N`.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -29,7 +31,7 @@ const measured = [
   'sendOneTimePassword',
   'check, wrong',
   'check, right',
-  'check, timed out',
+  'check, rate-limited',
   'me',
   'refreshSession',
   'users, a page of 20',
@@ -78,7 +80,7 @@ async function open(size: number): Promise<Place> {
   await admin.connect();
   await admin.query(`create database size_${size}`);
   await admin.end();
-  // One for each process: so that more processes have more of them, and two cores are not shared by eight.
+  // One hashing thread per process, so eight threads do not share two cores.
   const environment = { ...benchEnvironment(url.href), PASSWORD_HASH_THREADS: '1' };
   const service = await startBuiltService(environment);
   console.error(`filling with ${size} …`);
@@ -97,7 +99,10 @@ async function open(size: number): Promise<Place> {
   };
 }
 
-/** As many rows as `size` in every table that grows. All but users, their tokens and every second session have lost their meaning. */
+/**
+ * Inserts `size` rows into every growing table. All rows are expired except users, tokens and half
+ * the sessions.
+ */
 async function fill(url: string, size: number): Promise<void> {
   const client = new pg.Client(url);
   await client.connect();
@@ -130,7 +135,7 @@ async function fill(url: string, size: number): Promise<void> {
 
 interface Compared {
   operation: string;
-  /** medians of the rounds; the ratio is to the first place */
+  /** medians of the rounds; the ratio is to the first entry */
   places: { place: string; perSecond: number; ratio: number }[];
 }
 
@@ -138,7 +143,7 @@ async function compare(places: Place[], names: string[]): Promise<Compared[]> {
   const table: Compared[] = [];
   for (const name of names) {
     const hashes = name === 'authenticate';
-    // Those who would have to wait for two seconds are turned away.
+    // Use fewer connections, because the service rejects requests that would wait for two seconds.
     const atOnce = hashes ? connections / 4 : connections;
     const rates: number[][] = [];
     for (let round = 0; round < rounds; round += 1) {
@@ -149,7 +154,7 @@ async function compare(places: Place[], names: string[]): Promise<Compared[]> {
         const driven = await Promise.all(
           services.map(({ url }) => drive(url, operation, Math.ceil(atOnce / services.length), seconds)),
         );
-        // What was asked for last is still being hashed.
+        // Wait for the last hashes to finish.
         if (hashes) await delay(1_000);
         rate.push(driven.reduce((sum, { perSecond }) => sum + perSecond, 0));
       }

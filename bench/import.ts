@@ -1,6 +1,7 @@
 /**
- * What it costs to bring a million users along: `npm run bench:import`. Prints time, rate and memory of an import from Django,
- * of doing it again, and of the same from JSON lines. No part of the test run.
+ * Measures an import of a million users: `npm run bench:import`. Prints time, rate and
+ * memory of an import from Django,
+ * of a repetition, and of an import from JSON lines. Not part of the test run.
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -18,7 +19,10 @@ const secret = () => randomBytes(32).toString('base64');
 const secrets = { SECRET_KEY: secret(), PASSWORD_PEPPER: secret() };
 const hash = 'pbkdf2_sha256$260000$LzuLPfizXqqsLLRcicGrjS$mfZxy9nEWPuq4nlob1miOMvgkMhcIPdnL2Vuxr02B/k=';
 
-/** Everybody has a username and an email, every second a phone; every tenth signs in between two imports, every hundredth changes the email. */
+/**
+ * All users have a username and an email, half a phone. Between imports, 10 % sign in and 1 %
+ * change their email.
+ */
 const fill = [
   `create table django_flex_user_flexuser (id bigint primary key, password text not null, last_login timestamptz, is_superuser boolean not null,
      email text, phone text, username text, is_staff boolean not null, is_active boolean not null, date_joined timestamptz not null)`,
@@ -37,7 +41,7 @@ const change = [
 interface Measured {
   run: string;
   seconds: string;
-  'rows a second': number;
+  'rows per second': number;
   'processor s': string;
   'memory MB': number;
   created: number;
@@ -55,7 +59,7 @@ try {
   const table: Measured[] = [];
   const fromDjango = ['import-django', urlOf('django'), '--map-file', join(folder, 'map')];
   await makeDatabase('here');
-  table.push(await measure('django, what would happen', 'here', [...fromDjango, '--dry-run']));
+  table.push(await measure('django, dry run', 'here', [...fromDjango, '--dry-run']));
   table.push(await measure('django', 'here', fromDjango));
   table.push(await measure('django again', 'here', fromDjango));
   for (const statement of change) await query('django', statement);
@@ -105,7 +109,7 @@ async function measure(run: string, database: string, args: string[], input?: It
   return {
     run,
     seconds: seconds.toFixed(1),
-    'rows a second': Math.round(rows / seconds),
+    'rows per second': Math.round(rows / seconds),
     'processor s': ((usage.userCPUTime + usage.systemCPUTime) / 1e6).toFixed(1),
     'memory MB': Math.round(usage.maxRSS / 1024),
     created,

@@ -1,4 +1,4 @@
-/** A service in the process of a bench, on a PostgreSQL of its own. */
+/** Starts a service in the process of a benchmark, on a PostgreSQL of its own. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { startPostgres } from '../tests/support/postgres.js';
 import type { Service } from '../tests/support/service.js';
 import { withoutSendLimits } from '../tests/support/strangers-view.js';
 
-/** Limits of rate are off: what is measured is the work. */
+/** Disables rate limits to measure the work. */
 export async function withService(
   { bcryptCost }: { bcryptCost: number },
   work: (service: Service) => Promise<void>,

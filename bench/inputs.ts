@@ -1,6 +1,8 @@
 /**
- * Whether hostile requests are cheap: `npm run bench:inputs`. Measures the processor time of texts in every argument, of documents, of bodies
- * and of hashes of other systems. Client and service are one process. Prints the dearest of each kind, and fails where one is above its limit.
+ * Measures the processor time of hostile requests: `npm run bench:inputs`.
+ * The inputs are texts in every argument, documents, bodies and imported hashes. Client and service
+ * share a process.
+ * Prints the most expensive inputs of each kind, and fails if one exceeds its limit.
  */
 import { readForeignHash } from '../src/security/imported-hashes.js';
 import { endlessHashes } from '../tests/support/foreign-hashes.js';
@@ -47,7 +49,10 @@ await withService({ bcryptCost: 4 }, async (service) => {
 });
 process.exit(above === 0 ? 0 : 1);
 
-/** Of this process with all its threads. What takes long is done three times, of which the least counts. */
+/**
+ * Measures the processor time of all threads. Repeats a slow input three times and uses the
+ * minimum.
+ */
 async function leastOf(work: () => Promise<unknown>): Promise<number> {
   const times: number[] = [];
   while (times.length < 3 && !(Math.min(...times) < 20)) {
@@ -60,7 +65,7 @@ async function leastOf(work: () => Promise<unknown>): Promise<number> {
 }
 
 function report(kind: string, measured: readonly Measured[], limitMilliseconds: number): void {
-  console.log(`\n${measured.length} ${kind}, at most ${limitMilliseconds} ms each; the dearest:`);
+  console.log(`\n${measured.length} ${kind}, at most ${limitMilliseconds} ms each; the most expensive:`);
   const sorted = measured.toSorted((one, other) => other.milliseconds - one.milliseconds);
   for (const [index, { what, milliseconds }] of sorted.entries()) {
     const isAbove = milliseconds >= limitMilliseconds;

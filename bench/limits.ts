@@ -1,6 +1,8 @@
 /**
- * What the service is measured against, in a process of its own as the service is: the same statements by raw named `pg`, alone and behind a bare Fastify route,
- * and bcrypt alone on as many threads. Asked by messages of the process that measures.
+ * Measures the theoretical limits in a separate process: the same statements by plain `pg`, with
+ * and without a
+ * bare Fastify route, and bcrypt on the same number of threads. The benchmark sends its requests as
+ * messages.
  */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
@@ -10,7 +12,7 @@ import pg from 'pg';
 export interface RawStatement {
   name: string;
   text: string;
-  /** taken in turn */
+  /** values of the executions, used in turn */
   values: unknown[][];
 }
 
@@ -20,7 +22,7 @@ export type LimitRequest =
   | { ask: 'bcrypt'; package: 'bcryptjs' | 'bcrypt-native'; cost: number; seconds: number };
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL!, max: 10, idleTimeoutMillis: 300_000 });
-// The database is stopped in the end.
+// The benchmark stops the database at the end.
 pool.on('error', () => process.exit());
 const statements = new Map<string, RawStatement & { next: number }>();
 
@@ -30,7 +32,7 @@ function run(name: string): Promise<pg.QueryResult> {
   return pool.query({ name, text: statement.text, values });
 }
 
-/** @returns how many a second */
+/** @returns executions per second */
 async function raw(name: string, concurrency: number, seconds: number): Promise<number> {
   const end = performance.now() + seconds * 1000;
   let count = 0;
@@ -53,7 +55,7 @@ const hasher = `
     parentPort.postMessage((count / (performance.now() - start)) * 1000);
   });`;
 
-/** @returns how many a second, all threads together */
+/** @returns hashes per second of all threads */
 async function bcrypt(name: string, cost: number, seconds: number): Promise<number> {
   const rates = await Promise.all(
     Array.from({ length: availableParallelism() }, () => {

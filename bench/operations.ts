@@ -1,4 +1,4 @@
-/** What is measured: each operation with what it needs to begin with, the requests that it makes, and the limit that it is held against. */
+/** The measured operations with their data, their requests and their theoretical limits. */
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import type { App } from '../src/app/app.js';
@@ -15,15 +15,15 @@ import type { RawStatement } from './limits.js';
 
 export interface Operation {
   name: string;
-  /** The statement or `bcrypt` that it cannot be faster than; `nothing`: a route that answers at once. */
+  /** The theoretical limit: a statement, `bcrypt`, or `nothing` for an empty route. */
   limit: string;
-  /** what asks for as little and needs nobody to be signed in */
+  /** a comparable operation without a session */
   anonymous?: Operation;
-  /** what others ask for at the same time, by four connections */
+  /** concurrent load by four other connections */
   beside?: Operation;
-  /** the member that a right answer holds */
+  /** the member of an expected response */
   expects: string;
-  /** Done before every round. */
+  /** Runs before every round. */
   prepare?(): Promise<unknown>;
   request(): { query: string; variables?: object; token?: string };
   onAnswer?(data: unknown): void;
@@ -40,7 +40,7 @@ const codes = 60_000;
 
 export async function createBench(app: App, service: { url: string }, databaseUrl: string): Promise<Bench> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
-  // That the database has stopped is not what is to be told where something failed before.
+  // Ignore the stopped database, so an earlier error stays visible.
   pool.on('error', () => {});
   const anonymous = operations(service);
   const seed = (await anonymous.createUser({ username: 'seed', password })).user;
@@ -72,7 +72,7 @@ export async function createBench(app: App, service: { url: string }, databaseUr
   await pool.query(`update users set is_superuser = true, is_staff = true where username = 'bench1'`);
 
   const code = 'BCDF2345';
-  /** Every token open, with a live one-time password; or all of them closed for an hour. */
+  /** Gives every token a valid one-time password, or rate-limits all tokens for an hour. */
   const open = (closed: boolean) =>
     pool.query(
       `insert into one_time_passwords (token_id, purpose, user_id, code_digest, expires_at, failure_count, retry_at)
@@ -82,7 +82,7 @@ export async function createBench(app: App, service: { url: string }, databaseUr
          failure_count = excluded.failure_count, retry_at = excluded.retry_at`,
       [tokenIds, digests, closed ? 5 : 0, closed ? '1 hour' : '-1 hour'],
     );
-  // More than there are people: for the pace it makes no difference whether anybody has the address.
+  // More addresses than users: the speed does not depend on the existence of an account.
   const tokenIds = numbers(codes).map(idOf);
   const digests = tokenIds.map((id) => hmac(app.keys.oneTimePasswords, id, 'AUTHENTICATION', code).toString('hex'));
   const inTurn = (length: number) => {
@@ -129,7 +129,7 @@ export async function createBench(app: App, service: { url: string }, databaseUr
     operations: [
       smallQuery,
       {
-        name: 'a mutation refused at once',
+        name: 'a mutation with an immediate error',
         limit: 'nothing',
         expects: 'ValidationError',
         request: () => ({
@@ -174,7 +174,7 @@ export async function createBench(app: App, service: { url: string }, databaseUr
         request: check(code, nextOwned),
       },
       {
-        name: 'check, timed out',
+        name: 'check, rate-limited',
         limit: 'check',
         expects: 'TimeoutError',
         prepare: () => open(true),
@@ -218,7 +218,7 @@ export async function createBench(app: App, service: { url: string }, databaseUr
   };
 }
 
-/** The very statements of the service, as it sends them. */
+/** The statements of the service. */
 async function rawStatements(pool: pg.Pool, tokens: string[], tokenIds: string[]): Promise<RawStatement[]> {
   const sent: { text: string; values: unknown[] }[] = [];
   const logger = { logQuery: (text: string, values: unknown[]) => void sent.push({ text, values }) };
@@ -272,7 +272,7 @@ async function rawStatements(pool: pg.Pool, tokens: string[], tokenIds: string[]
     ),
     await capture(
       'refresh',
-      // A token that is its own successor stays the current one.
+      // A token that is its own successor stays current.
       (index) =>
         rotateRefreshToken(db, {
           sessionId: sessionIds[index]!,

@@ -1,8 +1,11 @@
-/** Where the processor time of a process goes, by what it is spent in: packages, rooms of the service, Node itself. */
+/** Attributes the processor time of a process to packages, layers of the service, and Node. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What V8 writes. @see https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
+/**
+ * The profile format of V8.
+ * @see https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile
+ */
 interface CpuProfile {
   nodes: { id: number; callFrame: { functionName: string; url: string }; children?: number[] }[];
   samples: number[];
@@ -10,8 +13,8 @@ interface CpuProfile {
 }
 
 /**
- * Reads what `--cpu-prof` has written of the main thread, which is the biggest of the files.
- * @returns the share of the time that was not idle, in percent, greatest first
+ * Reads the profile of the main thread, the largest file of `--cpu-prof`.
+ * @returns percentages of the busy time, largest first
  */
 export function readProfile(folder: string, count = 20): { where: string; percent: string }[] {
   const texts = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
@@ -27,7 +30,7 @@ export function readProfile(folder: string, count = 20): { where: string; percen
     const own = frames.get(id)!;
     if (own.functionName === '(idle)') continue;
     let where: string | undefined;
-    // What a package has Node or the kernel do is the package's.
+    // Attribute work in Node or the kernel to the calling package.
     for (let at: number | undefined = id; where === undefined && at !== undefined; at = callers.get(at))
       where = placeOf(frames.get(at)!.url);
     where ??= own.functionName || own.url;

@@ -1,7 +1,10 @@
 /**
- * How fast the service is, as ratios to what it cannot be faster than, measured in the same run: `npm run bench`. No part of the test run.
- * `--json` prints records, `--seconds N` and `--rounds N` say how long and how often, `--only NAME` which operations, by how their names begin, `--at-once N,N` how many requests at a time.
- * `--profile` tells in the end where the service's processor time went.
+ * Measures the speed of the service as ratios to theoretical limits: `npm run bench`. Not part of
+ * the test run.
+ * Options: `--json` prints records, `--seconds N` and `--rounds N` set duration and repetitions.
+ * `--only NAME` selects operations by prefix, `--at-once N,N` sets the numbers of concurrent
+ * requests.
+ * `--profile` prints where the service spent its processor time.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -41,17 +44,17 @@ interface Measured {
   perSecond: number;
   p50: number;
   p99: number;
-  /** of its limit: the median of the rounds, the least and the greatest */
+  /** ratio to the limit: median, minimum and maximum of the rounds */
   ratio: number | null;
   ratioLeast: number | null;
   ratioGreatest: number | null;
-  /** of the bare Fastify route doing the same statement, where there is one */
+  /** ratio to a bare Fastify route with the same statement */
   ofRoute: number | null;
-  /** of what asks for as little and needs nobody to be signed in */
+  /** ratio to a comparable operation without a session */
   ofAnonymous: number | null;
-  /** of native bcrypt on as many threads, where it hashes */
+  /** ratio to native bcrypt on the same number of threads */
   ofNative: number | null;
-  /** processor time of the service for one request, all threads */
+  /** processor time per request, over all threads */
   cpuMilliseconds: number;
   eventLoopP99: number;
   memoryMegabytes: number;
@@ -77,7 +80,7 @@ try {
   const table: Measured[] = [];
   for (const operation of bench.operations.filter(({ name }) => name.startsWith(options.only)))
     for (const atOnce of concurrencies) {
-      // More hashes would have to wait for nearly two seconds, and some of them be turned away.
+      // With more hashes, the service would reject some because of the wait.
       const most = operation.limit === 'bcrypt' ? 16 : operation.beside ? 8 : atOnce;
       const concurrency = Math.min(atOnce, most);
       const measured = await measure(service.url, operation, concurrency, limits, routes);
@@ -104,7 +107,7 @@ function ask(limits: ChildProcess, request: LimitRequest): Promise<unknown> {
   return answer;
 }
 
-/** A, B, A, B …: the service and its limits in turn, so that what slows the machine down slows both. */
+/** Alternates the service and its limits, so other load on the machine slows both. */
 async function measure(
   url: string,
   operation: Operation,
@@ -135,7 +138,7 @@ async function measure(
     cpuMilliseconds.push(((after(cpu) - before(cpu)) * 1000) / result.count);
     const rate = result.perSecond;
     if (operation.limit === 'bcrypt') {
-      // What was asked for last is still being hashed.
+      // Wait for the last hashes to finish.
       await delay(2_000);
       const bcrypt = { ask: 'bcrypt', cost, seconds } as const;
       ratios.push(rate / ((await ask(limits, { ...bcrypt, package: 'bcryptjs' })) as number));
@@ -170,7 +173,7 @@ async function measure(
     ofAnonymous: ofAnonymous.length > 0 ? median(ofAnonymous) : null,
     ofNative: ofNative.length > 0 ? median(ofNative) : null,
     cpuMilliseconds: median(cpuMilliseconds),
-    // What is told holds the 10 ms between two looks at it.
+    // The reported value includes the sampling interval of 10 ms.
     eventLoopP99: metric('nodejs_eventloop_lag_p99_seconds') * 1000 - 10,
     memoryMegabytes: metric('process_resident_memory_bytes') / 1024 ** 2,
   };

@@ -1,6 +1,8 @@
 /**
- * What `users` costs among a million: `node --import tsx bench/users.ts`. Prints each statement's time and plan,
- * and fails where one reads a table from end to end or takes more than 20 ms. No part of the test run.
+ * What `users` costs among a million: `node --import tsx bench/users.ts`. Prints each statement's
+ * time and plan,
+ * and fails where one reads a table from end to end or takes more than 20 ms. Not part of the test
+ * run.
  */
 import { tmpdir } from 'node:os';
 import { drizzle } from 'drizzle-orm/node-postgres';
@@ -19,8 +21,10 @@ const limitMilliseconds = 20;
 const runs = 5;
 
 /**
- * Usernames that nearly all begin alike, emails that are spread evenly or like the username, phones of one country. Not everybody has each; some joined at the same instant.
- * One in a hundred waits to change a verified email.
+ * Inserts users with similar usernames, with random or similar emails, and with phones of one
+ * country.
+ * Some users lack an identifier, and some joined at the same time. Every hundredth has a pending
+ * email.
  */
 const fill = [
   `insert into users (username, username_key, email, email_key, phone, date_joined)
@@ -109,7 +113,7 @@ async function measure(url: string): Promise<number> {
         const { rows } = await pool.query(
           `select date_joined, id from users order by date_joined desc, id desc limit 1 offset ${Math.floor(count * part)}`,
         );
-        // In the one place where the form of a cursor is known: nobody can page as far as this.
+        // Build the cursor directly, because paging to this position would take too long.
         after = Buffer.from(`${rows[0].date_joined.toISOString()} ${rows[0].id}`).toString('base64url');
       }
       for (const first of [20, 100]) cases.push([`list, ${first} at the ${place}`, { first, after }]);
@@ -174,7 +178,7 @@ async function measure(url: string): Promise<number> {
         'median ms': median.toFixed(1),
         'worst ms': worst.toFixed(1),
         blocks: plans.reduce((sum, plan) => sum + plan['Shared Hit Blocks'] + plan['Shared Read Blocks'], 0),
-        // The tokens of each user are read alike in every one.
+        // All plans read the security tokens in the same way.
         plan: [...new Set(nodes.map(describe))].filter((node) => !node.includes('security_tokens')).join(' < '),
       });
       if (nodes.some((node) => node['Node Type'].includes('Seq Scan'))) faults.push(`${name}: a sequential scan`);
@@ -189,7 +193,9 @@ async function measure(url: string): Promise<number> {
   }
 }
 
-/** What all the statements of one answer take together, run by run, and their plans. */
+/**
+ * Measures the total time of the statements of a response for each run, and returns their plans.
+ */
 async function explain(pool: pg.Pool, statements: Statement[]): Promise<{ times: number[]; plans: Plan[] }> {
   const times: number[] = [];
   let plans: Plan[] = [];

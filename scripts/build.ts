@@ -1,4 +1,6 @@
-/** Builds what the package ships: the service, its command line, its pages and the cluster of the embedded database. */
+/**
+ * Builds the package: the service, the command line, the pages and the initial embedded database.
+ */
 import { join } from 'node:path';
 import { whenStale } from './when-stale.js';
 

@@ -1,4 +1,4 @@
-/** Bundles the service, the command line and the worker threads: a thousand files take twice as long to load. */
+/** Bundles the service, the command line and the worker threads, which halves the load time. */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
@@ -6,8 +6,9 @@ import { build, type Metafile } from 'esbuild';
 const entryPoints = ['main.ts', 'cli/cli.ts', 'security/password.worker.ts', 'security/password-strength.worker.ts'];
 
 /**
- * Large packages that are loaded at first use, packages that find their own files by where they lie,
- * and packages that `refuseLostExports` names.
+ * Packages outside the bundle: large packages that load at first use, packages that locate files
+ * relative to
+ * themselves, and packages that `rejectLostExports` names.
  */
 const external = [
   '@electric-sql/pglite',
@@ -30,7 +31,7 @@ export async function bundleService(root: string, folder: string): Promise<void>
     absWorkingDir: root,
     entryPoints: entryPoints.map((file) => `src/${file}`),
     outdir: folder,
-    // All in one folder: a chunk finds the files of the worker threads beside it.
+    // One folder, because a chunk locates the worker files beside it.
     entryNames: '[name]',
     bundle: true,
     splitting: true,
@@ -38,30 +39,31 @@ export async function bundleService(root: string, folder: string): Promise<void>
     platform: 'node',
     target: 'node20',
     external,
-    // TypeGraphQL reads the names of classes.
+    // TypeGraphQL reads class names.
     keepNames: true,
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'none',
     metafile: true,
     logLevel: 'error',
-    // CommonJS packages require Node's own modules.
+    // CommonJS packages call `require` for modules of Node.
     banner: {
       js: "import { createRequire as $createRequire } from 'node:module';const require = $createRequire(import.meta.url);",
     },
   });
-  refuseLostExports(metafile);
-  writeFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(root, metafile));
+  rejectLostExports(metafile);
+  writeFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), collectNotices(root, metafile));
 }
 
-/** Apollo looks for one function of a later version of it, and does without. */
+/** Apollo checks for a function of a later graphql version, and works without it. */
 const withoutNames = ['node_modules/graphql/index.js'];
 
 /**
- * A CommonJS package that is imported at run time keeps only its default export in a bundle, where Node finds its names.
- * @throws {Error} which names the packages that must stay outside
+ * Rejects CommonJS packages with a dynamic import, because a bundle keeps only their default
+ * export.
+ * @throws {Error} with the packages that must stay outside the bundle
  */
-function refuseLostExports({ outputs }: Metafile): void {
+function rejectLostExports({ outputs }: Metafile): void {
   const lost = Object.values(outputs).flatMap(({ entryPoint = '', exports }) =>
     entryPoint.includes('node_modules/') && exports.join() === 'default' ? [entryPoint] : [],
   );
@@ -69,8 +71,8 @@ function refuseLostExports({ outputs }: Metafile): void {
   if (named.length > 0) throw new Error(`The bundle loses the named exports of ${named.join(', ')}`);
 }
 
-/** The licences of what is bundled, which most of them ask to be given along. */
-function noticesOf(root: string, { inputs }: Metafile): string {
+/** Collects the licences of bundled packages, because most licences require it. */
+function collectNotices(root: string, { inputs }: Metafile): string {
   const packages = new Set(
     Object.keys(inputs).flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
   );

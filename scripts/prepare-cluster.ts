@@ -1,4 +1,4 @@
-/** Makes the cluster that the embedded database starts from: to run `initdb` and all migrations takes seconds. */
+/** Creates the initial embedded database, because `initdb` and all migrations take seconds. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';

@@ -1,12 +1,12 @@
-/** Repeats a step of the build only where its inputs have changed. */
+/** Repeats a build step only if its inputs changed. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 /**
- * Does the work unless `stamp` says that the same inputs have made the output already.
+ * Runs the work unless the digest of the inputs equals the stamp file.
  * @param inputs files and folders, relative to `root`
- * @param ignored a folder among the inputs that the work itself writes
+ * @param ignored input folder that the work writes
  */
 export async function whenStale(
   { root, stamp, inputs, ignored }: { root: string; stamp: string; inputs: readonly string[]; ignored?: string },
@@ -19,11 +19,11 @@ export async function whenStale(
   rmSync(stamp, { force: true });
   await work();
   mkdirSync(dirname(stamp), { recursive: true });
-  // Written last, so that interrupted work is done again.
+  // Write the stamp last, so interrupted work repeats.
   writeFileSync(stamp, digest);
 }
 
-/** By content and not by modification time, which a clone or a copy changes. */
+/** Digests the content, because a clone or a copy changes modification times. */
 function computeDigest(root: string, files: readonly string[]): string {
   const hash = createHash('sha256').update(process.version);
   for (const file of files)

@@ -102,7 +102,7 @@ describe('import --format jsonl', () => {
   test('rejects a missing file or an unsupported format with a short message', async () => {
     for (const [args, code, expectedMessage] of [
       [['import', '--format', 'jsonl', join(temporaryFolder(), 'none')], 65, /no such file/],
-      [['import', '--format', 'csv', '-'], 1, /only jsonl/],
+      [['import', '--format', 'csv', '-'], 1, /Only jsonl/],
       [['import', '-'], 1, /--format/],
     ] as const) {
       const ended = await importer.run([...args]);
