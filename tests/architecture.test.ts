@@ -1,4 +1,4 @@
-/** The layers of `src/`, and who may import whom. */
+/** Checks the layers of `src/` and their imports. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,10 @@ import { test } from 'node:test';
 import { root } from './support/root.js';
 import { folderOf, type Import, imports, type Layer, layerOf, modules } from './support/source-imports.js';
 
-/** `type app`: its types only. `graphql/server`: that folder of it only. A layer may always import from itself, and packages. */
+/**
+ * `type app` permits type imports, `graphql/server` only that folder. Layers may import themselves
+ * and packages.
+ */
 const mayImport: Record<Layer, readonly (Layer | 'type delivery' | 'type app' | 'graphql/server')[]> = {
   main: ['http', 'app', 'config', 'domain', 'database', 'graphql/server'],
   cli: ['main', 'http', 'app', 'config', 'domain', 'database', 'graphql/server'],
@@ -22,7 +25,7 @@ const mayImport: Record<Layer, readonly (Layer | 'type delivery' | 'type app' | 
   'startup-error': [],
 };
 
-/** Every layer may throw the errors of the start, which import nothing. */
+/** Every layer may throw startup errors, whose module imports nothing. */
 const openToAll: readonly Layer[] = ['startup-error'];
 
 test('every module belongs to a layer', () => {
@@ -33,7 +36,7 @@ test('every module belongs to a layer', () => {
   );
 });
 
-test('no layer imports from one that the table does not allow', () => {
+test('no layer has an import that the table forbids', () => {
   assert.ok(imports.length > 100, `only ${imports.length} imports found`);
   const trespasses = imports.filter((each) => !isAllowed(each));
   assert.deepEqual(
@@ -42,11 +45,11 @@ test('no layer imports from one that the table does not allow', () => {
   );
 });
 
-test('no module imports itself by way of others', () => {
+test('no module imports itself indirectly', () => {
   assert.deepEqual(cycles(imports), []);
 });
 
-test('no folder of the domain imports itself by way of others', () => {
+test('no folder of the domain imports itself indirectly', () => {
   const inDomain = imports.filter(({ from, to }) => layerOf(from) === 'domain' && layerOf(to) === 'domain');
   const arrows = inDomain.flatMap(({ from, to }) => {
     const [here, there] = [folderOf(from), folderOf(to)];
@@ -56,7 +59,7 @@ test('no folder of the domain imports itself by way of others', () => {
   assert.deepEqual(cycles(arrows), []);
 });
 
-test('no statement states a duration as text: the policy passes it in', () => {
+test('no SQL statement contains a duration as text', () => {
   const stating = modules.filter(
     (module) =>
       layerOf(module) === 'database' && /\binterval\s*'/i.test(readFileSync(join(root, 'src', module), 'utf8')),
@@ -64,7 +67,7 @@ test('no statement states a duration as text: the policy passes it in', () => {
   assert.deepEqual(stating, []);
 });
 
-test('every local import names a module that is there', () => {
+test('every local import names an existing module', () => {
   assert.deepEqual(
     imports.filter(({ to }) => !modules.includes(to)),
     [],
@@ -79,7 +82,10 @@ test('completeSignIn is the only caller of openSession', () => {
   assert.equal(calls, 1, 'sessions.ts declares it and does not call it');
 });
 
-/** Modules that read roles for something else than who may do what. Each has the number of its reads and their reason. */
+/**
+ * Modules that read roles for other purposes than authorization, with the number of reads and the
+ * reason.
+ */
 const otherReadsOfRoles: Record<string, [reads: number, reason: string]> = {
   'domain/sessions/sessions.ts': [2, 'the claim `roles` of access tokens'],
   'domain/accounts/profile.ts': [2, 'the last active superuser stays one, and the events of changed roles'],
@@ -99,7 +105,7 @@ test('only permissions.ts decides by a role', () => {
   );
 });
 
-/** How often a module reads a role of a user: as a property, by its name as text, or by destructuring. */
+/** Counts how often a module reads a role: as a property, as text, or by destructuring. */
 function readsOfRoles(module: string): number {
   const text = readFileSync(join(root, 'src', module), 'utf8');
   const role = String.raw`\bis(?:Staff|Superuser)\b`;
@@ -119,7 +125,10 @@ function isAllowed({ from, to, typeOnly }: Import): boolean {
   );
 }
 
-/** Each way by which one comes back to itself, types counted: two modules that need each other's types are one. */
+/**
+ * Finds import cycles. Type imports count, because modules that need each other's types belong
+ * together.
+ */
 function cycles(arrows: { from: string; to: string }[]): string[] {
   const found: string[] = [];
   const done = new Set<string>();

@@ -1,4 +1,7 @@
-/** The steps of the Dockerfile in empty folders, which takes an installation: only with `TEST_IMAGE=true`, which `.ci/run` sets. */
+/**
+ * Runs the steps of the Dockerfile in empty folders. Needs an installation, so only with
+ * `TEST_IMAGE=true`.
+ */
 import assert from 'node:assert/strict';
 import { exec, spawn } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync } from 'node:fs';
@@ -15,7 +18,7 @@ const folder = temporaryFolder();
 chmodSync(folder, 0o755);
 const [building, image] = ['build', 'image'].map((name) => join(folder, name)) as [string, string];
 
-/** Does what a stage copies and runs. Each command that it runs is a test. */
+/** Runs the copies and commands of a stage. Each command is a test. */
 function testStage(stage: Instruction[], target: string): void {
   for (const { name, text } of stage)
     if (name === 'RUN' || name === 'COPY')
@@ -43,7 +46,7 @@ describe('the steps of the Dockerfile', {
   testStage(build, building);
   testStage(final, image);
 
-  test('make a service that answers, and that owns none of its files', async () => {
+  test('create a service that answers and owns none of its files', async () => {
     const port = String(await freePort());
     const child = spawn(process.execPath, command.slice(1), {
       cwd: image,

@@ -1,6 +1,7 @@
 /**
- * The image and the composition, as far as they can be held to something without a container engine: the files that they name, what they run, what they give.
- * The slow file does the steps of the Dockerfile.
+ * Checks the image and compose.yaml without a container engine: their files, commands and
+ * variables.
+ * The slow file runs the steps of the Dockerfile.
  */
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
@@ -19,7 +20,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const healthcheck = JSON.parse(/ CMD (\[.*\])$/.exec(textOf(final, 'HEALTHCHECK')[0]!)![1]!) as string[];
 
-test('the image is run by somebody who is not root and owns nothing of it, in production, on a Node that the tests run on', () => {
+test('the image runs as an unprivileged user in production, on a tested Node version', () => {
   assert.equal(stages.length, 2);
   assert.deepEqual(textOf(final, 'USER'), ['node']);
   assert.ok(!textOf(final, 'COPY').some((text) => text.includes('--chown')));
@@ -30,7 +31,7 @@ test('the image is run by somebody who is not root and owns nothing of it, in pr
   assert.match(read('.github/workflows/ci.yml'), new RegExp(`node: \\[.*\\b${version}\\b.*\\]`));
 });
 
-test('what the image is built from is there, and sent to whoever builds it; secrets and data are not', () => {
+test('the build context contains all sources of the image, and neither secrets nor data', () => {
   const sent = read('.dockerignore')
     .split('\n')
     .flatMap((line) => /^!(.+)$/.exec(line)?.[1] ?? []);
@@ -48,7 +49,7 @@ test('what the image is built from is there, and sent to whoever builds it; secr
   assert.match(read('.dockerignore'), /^\*$/m);
 });
 
-test('the service imports no package that the image does not have', () => {
+test('the service imports only packages of the image', () => {
   const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
   const dist = join(root, 'dist');
   const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) =>
@@ -70,13 +71,13 @@ test('the service imports no package that the image does not have', () => {
     ),
   );
   assert.ok(packages.size > 5, `only ${packages.size} found`);
-  // type-graphql would load it to validate inputs, which this service does itself.
+  // type-graphql would load it to validate inputs. The service validates inputs itself.
   packages.delete('class-validator');
   for (const name of packages)
     assert.ok(name.startsWith('node:') || builtinModules.includes(name) || name in dependencies, name);
 });
 
-test('what the image runs is what the build makes, and its check tells a service that answers from one that does not', async () => {
+test('the image runs the output of the build, and its health check detects a service that does not answer', async () => {
   assert.equal(command.join(' '), JSON.parse(read('package.json')).scripts.start);
   assert.ok(existsSync(join(root, command.at(-1)!)), command.at(-1));
   const service = await spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase() });
@@ -86,10 +87,10 @@ test('what the image runs is what the build makes, and its check tells a service
   await assert.rejects(check(await freePort()), { code: 1 });
 });
 
-test('the composition gives the service every variable that it reads, and asks for its secrets', () => {
+test('compose.yaml passes every variable to the service and requires its secrets', () => {
   const [, given] = /^x-service:.*?\n {2}environment:\n(.*?)^ {2}\w/ms.exec(read('compose.yaml'))!;
   const names = [...given!.matchAll(/^ {4}(\w+):/gm)].map(([, name]) => name!);
-  // What the image has settled, and the folder of the embedded database.
+  // Variables that the image sets, and the folder of the embedded database.
   const settled = ['NODE_ENV', 'HOST', 'PORT', 'DATA_DIR'];
   for (const name of settled.slice(0, 3)) assert.ok(name in environmentOfImage, name);
   assert.deepEqual([...names, ...settled].sort(), [...variableNames].sort());
@@ -103,7 +104,7 @@ test('the composition gives the service every variable that it reads, and asks f
 const compose = [['docker', 'compose'], ['docker-compose']].find(
   ([program, ...args]) => spawnSync(program!, [...args, 'version']).status === 0,
 );
-test('the composition is one to Compose', {
+test('compose.yaml is valid for Docker Compose', {
   skip: compose === undefined && 'not on this machine: docker compose',
 }, () => {
   const [program, ...args] = compose!;

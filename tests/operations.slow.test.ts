@@ -1,4 +1,4 @@
-/** The steps of docs/operations.md are run as they stand there. */
+/** Runs the steps of docs/operations.md as documented. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -22,11 +22,11 @@ import {
 const password = 'correct horse battery';
 const folder = temporaryFolder();
 
-/** A shell that somebody types the steps of a section into, one block after the other. */
+/** A shell that runs the blocks of a section in order. */
 function openShell(heading: string, given: Record<string, string>) {
   const blocks = [...section(heading).matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
   const state = join(mkdtempSync(join(folder, 'shell-')), 'environment');
-  // What is installed in the project of whoever reads it is built here.
+  // Links the build of this project as an installed package.
   const installed = `npx() { shift; node '${join(root, 'dist/cli.js')}' "$@"; }`;
   let environment: Record<string, string> = { PATH: process.env.PATH!, NODE_ENV: 'test', ...given };
   const run = (block: string, cwd = folder) => {
@@ -50,13 +50,13 @@ function openShell(heading: string, given: Record<string, string>) {
   return {
     blocks,
     variable: (name: string) => environment[name]!,
-    /** @returns what it has printed */
+    /** Reads the output so far. */
     step(number: number, cwd?: string): string {
       const { status, stdout, stderr } = run(blocks[number]!, cwd);
       assert.equal(status, 0, `${blocks[number]}${stderr}`);
       return stdout;
     },
-    /** @returns the status that it ends with */
+    /** Waits for the exit status. */
     attempt: (number: number) => run(blocks[number]!).status,
   };
 }
@@ -70,7 +70,7 @@ const withPostgres = {
     ) && 'not on this machine: pg_dump and a server of its version',
 };
 
-/** A database on a server that the programs are of. */
+/** Creates a database on a server of the same version as the programs. */
 async function startServer(): Promise<{ DATABASE_URL: string; RESTORED_URL: string; PATH: string }> {
   const { url } = await startDatabaseServer({ programs: programs! });
   const path = `${programs}:${process.env.PATH}`;
@@ -137,9 +137,9 @@ test(
     const signIn = async (username: Record<string, string>) =>
       (await operations(after).authenticate({ ...username, password })).__typename;
     assert.equal(await signIn({ username: 'carol' }), 'AuthenticateSuccess');
-    // The password that she has changed since, perhaps because somebody else knew it.
+    // The password that the user has changed, perhaps because another person knew it.
     assert.equal(await signIn({ email: 'alice@example.com' }), 'InvalidCredentialsError');
-    // That of whoever had signed up with her address before she came.
+    // The password of the person who had signed up with the address before its owner.
     assert.equal(await signIn({ email: 'dora@example.com' }), 'InvalidCredentialsError');
     const { id } = (await operations(after).securityTokens('alice@example.com'))[0]!;
     assert.equal(id, tokenId);
@@ -155,7 +155,7 @@ test(
   },
 );
 
-test('what has expired is removed by the step of the document', async () => {
+test('the documented step deletes expired rows', async () => {
   const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
   const { query } = await connect(environment.DATABASE_URL);
   await query("insert into rate_limit_events (key, occurred_at) values ('x', now() - interval '2 days')");
@@ -163,7 +163,7 @@ test('what has expired is removed by the step of the document', async () => {
   assert.deepEqual(await query('select key from rate_limit_events'), []);
 });
 
-test('a role is given its limits of time by the step of the document', withPostgres, async () => {
+test('the documented step sets the time limits of a role', withPostgres, async () => {
   const { DATABASE_URL, PATH } = await startServer();
   openShell('More than one process', { DATABASE_URL, PATH }).step(0);
   const { query } = await connect(DATABASE_URL);
@@ -176,7 +176,7 @@ test('a role is given its limits of time by the step of the document', withPostg
   assert.deepEqual(row.set, limits);
 });
 
-/** Two services on one database, restarted one after the other with what the shell has; both answer all the while. */
+/** Restarts two services in turn with the environment of the shell. Both answer meanwhile. */
 async function startPair(environment: Record<string, string>, answers: (service: Service) => Promise<void>) {
   const pair = [await startService(environment), await startService(environment)];
   return {
@@ -191,7 +191,7 @@ async function startPair(environment: Record<string, string>, answers: (service:
   };
 }
 
-test('SECRET_KEY is replaced by the steps of the document, and sessions, ids, one-time passwords and counts go on', async () => {
+test('the documented steps replace SECRET_KEY, and sessions, IDs, one-time passwords and counts remain valid', async () => {
   const DATABASE_URL = await createDatabase();
   const secrets = sharedSecrets();
   const environment = { ...secrets, DATABASE_URL };
@@ -213,7 +213,7 @@ test('SECRET_KEY is replaced by the steps of the document, and sessions, ids, on
   const now = () => ({ SECRET_KEY: shell.variable('SECRET_KEY') });
   shell.step(0);
   await restart(now());
-  // Too early: the old one still seals.
+  // Too early: the old key still encrypts.
   assert.equal(shell.attempt(2), 78);
   shell.step(1);
   await restart(now());
@@ -235,7 +235,7 @@ test('SECRET_KEY is replaced by the steps of the document, and sessions, ids, on
   assert.equal((await runToExit(environment)).code, 78);
 });
 
-test('the keys that sign are made anew by the step of the document: access tokens are refused, and refresh tokens go on', {
+test('the documented step replaces the signing keys: access tokens are rejected, refresh tokens remain valid', {
   skip: !isHere('psql') && 'not on this machine: psql',
 }, async () => {
   const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
@@ -253,7 +253,7 @@ test('the keys that sign are made anew by the step of the document: access token
   assert.equal((await operations(after, { token: refreshed.tokens.accessToken }).me()).username, 'alice');
 });
 
-test('PASSWORD_PEPPER is replaced by the steps of the document', {
+test('the documented steps replace PASSWORD_PEPPER', {
   skip: !isHere('psql') && 'not on this machine: psql',
 }, async () => {
   const DATABASE_URL = await createDatabase();
@@ -277,7 +277,7 @@ test('PASSWORD_PEPPER is replaced by the steps of the document', {
   assert.equal(shell.blocks.length, 3);
 });
 
-test('the version before is started again by the steps of the document, on a database that a newer one has migrated', {
+test('the documented steps start the previous version on a database of a newer version', {
   skip: !isHere('psql') && 'not on this machine: psql',
 }, async () => {
   const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
@@ -293,7 +293,7 @@ test('the version before is started again by the steps of the document, on a dat
   assert.equal((await runToExit(environment)).code, 1);
 });
 
-test('the embedded database is copied and put back by the steps of the document', async () => {
+test('the documented steps back up and restore the embedded database', async () => {
   const DATA_DIR = join(mkdtempSync(join(folder, 'embedded-')), 'data');
   mkdirSync(DATA_DIR);
   const environment = { DATA_DIR, PUBLIC_URL: 'http://localhost:4000' };

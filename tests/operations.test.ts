@@ -18,7 +18,7 @@ const service = await startService();
 
 const codesIn = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
 
-test("the metrics that the document names are there, with the labels that it asks for, and it names all of the service's own", async () => {
+test('the document names all metrics of the service, with existing labels', async () => {
   await operations(service).authenticate({ username: 'nobody', password });
   const { user, tokens } = expectMember(
     await operations(service).createUser({ email: 'alice@example.com' }),
@@ -56,7 +56,7 @@ test('every alarm has a condition, a meaning and an action', () => {
   for (const cells of alarms) {
     assert.equal(cells.length, 4, cells.join(' | '));
     for (const cell of cells) assert.ok(cell.length > 3);
-    // To another alarm by its name.
+    // References to other alarms by name.
     for (const [, name] of cells[3]!.matchAll(/\*([^*]+)\*/g))
       assert.ok(
         alarms.some(([other]) => other === name),
@@ -66,14 +66,14 @@ test('every alarm has a condition, a meaning and an action', () => {
 });
 
 const promtool = isHere('promtool');
-test('the alarms are rules to Prometheus', { skip: !promtool && 'not on this machine: promtool' }, () => {
+test('Prometheus accepts the alarms as rules', { skip: !promtool && 'not on this machine: promtool' }, () => {
   const rules = alarms.map(([name, when]) => ({ alert: name, expr: codesIn(when!)[0] }));
   const file = join(folder, 'rules.json');
   writeFileSync(file, JSON.stringify({ groups: [{ name: 'flex-identity', rules }] }));
   assert.match(execFileSync('promtool', ['check', 'rules', file], { encoding: 'utf8' }), /SUCCESS/);
 });
 
-test('what the document quotes of the log is what the service logs', () => {
+test('the quoted log texts are those of the service', () => {
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts'))
     .map((file) => readFileSync(join(root, 'src', file), 'utf8'))
@@ -86,12 +86,12 @@ test('what the document quotes of the log is what the service logs', () => {
   assert.deepEqual([...messages].sort(), [...new Set(logged)].sort());
 });
 
-test('the variables and codes that the document names are there', () => {
+test('the named variables and codes exist', () => {
   const known = new Set([
     ...variableNames,
     ...auditEventKinds,
     ...['INVALID_CREDENTIALS', 'SERVICE_UNAVAILABLE', 'INTERNAL_SERVER_ERROR'],
-    // Read by OpenTelemetry itself.
+    // OpenTelemetry reads these itself.
     ...['OTEL_TRACES_SAMPLER', 'OTEL_RESOURCE_ATTRIBUTES', 'OTEL_EXPORTER_OTLP_HEADERS'],
   ]);
   const named = [...text.matchAll(/[`"(|]([A-Z]+(?:_[A-Z]+)+)(?==|[`")|])/g)].map(([, name]) => name!);
@@ -102,7 +102,7 @@ test('the variables and codes that the document names are there', () => {
   );
 });
 
-test('the limits of time are those that are set', async () => {
+test('the documented time limits are the configured limits', async () => {
   const limits = new Map(table(section('Time limits')).map(([what, limit]) => [what, limit]));
   const { app } = service;
   for (const [what, setting] of [

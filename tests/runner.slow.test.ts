@@ -1,4 +1,4 @@
-/** The runner itself: what fails, crashes or hangs is named, and takes no other file along. */
+/** The test runner: it names a failing, crashing or hanging file, and runs the others. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ before(async () => {
   const folder = temporaryFolder();
   for (const [name, body] of Object.entries(planted))
     writeFileSync(join(folder, name), `import { after, test } from 'node:test';\n${body}\n`);
-  // Twice: a worker goes on with the next file after each of them.
+  // Twice, because a worker continues with the next file.
   const files = [...Object.keys(planted), 'passes.mjs'].map((name) => join(folder, name));
   const program = `
     import { runFiles } from ${JSON.stringify(pathToFileURL(compiledFile('tests/support/workers.ts')).href)};
@@ -39,7 +39,7 @@ before(async () => {
     process.exit(passed ? 0 : 1);`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     cwd: root,
-    // A test that knows that it runs in one reports to that one.
+    // Without the variable, because a test reports to an outer test runner.
     env: { PATH: process.env.PATH, NODE_TEST_CONTEXT: undefined },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -48,7 +48,7 @@ before(async () => {
   code = await exited;
 });
 
-/** What is said of the failure of a file, its first line. */
+/** Returns the first line of the failure of a file. */
 function failureOf(name: Planted): string | undefined {
   return new RegExp(`^✖ \\S*/${name.replace('.', '\\.')}: (.*)$`, 'm').exec(output)?.[1];
 }
@@ -71,12 +71,12 @@ test('names a file that fails outside of its tests', () => {
   assert.notEqual(failureOf('fails-late.mjs'), undefined);
 });
 
-test('names a file that ends its process, and the test that ran', () => {
+test('names a file that stops its process, and the running test', () => {
   assert.equal(failureOf('crashes.mjs'), 'ended its process with SIGSEGV during "crashes"');
   assert.equal(failureOf('exits.mjs'), 'ended its process with 0 during "exits"');
 });
 
-test('names a file that hangs, and the test that ran', () => {
+test('names a file that hangs, and the running test', () => {
   for (const [name, during] of [
     ['blocks.mjs', 'blocks'],
     ['waits-for-ever.mjs', 'waits for ever'],
@@ -84,7 +84,7 @@ test('names a file that hangs, and the test that ran', () => {
     assert.equal(failureOf(name), `reported nothing for 2 s during "${during}"`);
 });
 
-test('runs the other files all the same', () => {
+test('runs the other files', () => {
   assert.equal(output.match(/ CPU {2}\S*\/passes\.mjs$/gm)?.length, 4, 'two runs, each also among the slowest');
   assert.equal(failureOf('passes.mjs'), undefined);
 });

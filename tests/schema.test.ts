@@ -71,7 +71,8 @@ describe('the contract', () => {
     assert.deepEqual(broken, []);
   });
 
-  // Some changes break the contract but no client: a field becomes non-null, or an argument becomes optional.
+  // Some changes break the contract but no client: a field becomes non-null, or an argument becomes
+  // optional.
   test('has the types, nullability, defaults and members of the schema', () => {
     const promised = shapeOf(contract, contract);
     for (const [union, members] of Object.entries(addedMembers))

@@ -1,4 +1,4 @@
-/** Traces for GraphOS Studio: sent where they are asked for, and holding nothing that anybody typed. */
+/** Usage reports to GraphOS Studio: only if configured, and without user input. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, test } from 'node:test';
@@ -7,7 +7,7 @@ import { send } from './support/client.js';
 import { freePort } from './support/postgres.js';
 import { startService } from './support/service.js';
 
-/** What would take the traces, if they were sent. */
+/** Receives the reports. */
 const received: { url: string | undefined; key: string | undefined; text: string }[] = [];
 const studio = createServer((request, response) => {
   const chunks: Buffer[] = [];
@@ -37,7 +37,7 @@ async function use(environment: Record<string, string>): Promise<string> {
     options,
   );
   const token = answer.data.createUser.tokens.accessToken;
-  // As no client should, in the document itself; refused, and not read as data: an error at the top level.
+  // Literals in the document, which clients should avoid. Rejected with a top-level error.
   await send(
     service,
     `mutation SignInForTraces { authenticate(input: { identifier: "canary@example.com", password: "${secret}!" }) { ... on AuthenticateSuccess { user { id } } } }`,
@@ -50,7 +50,7 @@ async function use(environment: Record<string, string>): Promise<string> {
   return token;
 }
 
-test('with a key and a graph, operations and clients are reported, and nothing that anybody typed or got', async () => {
+test('with a key and a graph, reports contain operations and clients, and no user input or output', async () => {
   const token = await use({ APOLLO_KEY: 'service:identity:key', APOLLO_GRAPH_REF: 'identity@test' });
   assert.ok(received.length > 0, 'a report');
   assert.ok(received.every(({ url, key }) => url === '/api/ingress/traces' && key === 'service:identity:key'));
@@ -61,7 +61,7 @@ test('with a key and a graph, operations and clients are reported, and nothing t
     assert.ok(!text.includes(kept), kept);
 });
 
-test('without them nothing is reported', async () => {
+test('without a configuration, nothing is reported', async () => {
   received.length = 0;
   await use({});
   assert.deepEqual(received, []);

@@ -1,4 +1,4 @@
-/** The keys of access tokens on two replicas over days, and verifiers that are not ours. */
+/** Access token keys of two replicas over several days, and independent verifiers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createRemoteJWKSet, errors, type JSONWebKeySet, type JWKSCacheInput, jwksCache, jwtVerify } from 'jose';
@@ -10,10 +10,10 @@ import { databaseSeconds, decodeJwt, encodeJwt, refreshed, resigned, signerOf, w
 const issuer = 'http://localhost:4000';
 const hour = 3600;
 const day = 24 * hour;
-/** Each replica makes a key and removes one at least once. */
+/** Each replica creates and deletes a key at least once. */
 const days = 3;
 
-test('in days of rotations no token is refused before it expires, no key signs that is not known, and none is taken that is gone', async () => {
+test('over days of rotation, tokens stay valid until they expire and deleted keys sign nothing', async () => {
   const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase(), ACCESS_TOKEN_TTL_SECONDS: '300' };
   const [a, b] = [await startService(shared), await startService(shared)];
   const sessions = new Map<Service, string>();
@@ -25,10 +25,10 @@ test('in days of rotations no token is refused before it expires, no key signs t
   let shifted = 0;
   const clock = () => shifted + (Date.now() - started) / 1000;
   const verifiers = [
-    // As a cache does that goes by the published max-age, at either replica.
+    // Models a cache that respects the published max-age, at either replica.
     createVerifier(a, 300),
     createVerifier(b, 300),
-    // As one that asks once an hour, less the minute in which replicas may differ.
+    // Models a cache that refreshes every hour, less the minute by which replicas may differ.
     createVerifier(b, hour - 60),
   ];
   const pass = async (seconds: number) => {
@@ -37,7 +37,7 @@ test('in days of rotations no token is refused before it expires, no key signs t
     for (const verifier of verifiers) verifier.age(seconds);
   };
 
-  /** When a key was first seen among those published by either. */
+  /** The first publication of each key at either replica. */
   const publishedAt = new Map<string, number>();
   const signers = new Map<string, Parameters<typeof encodeJwt>[1]>();
   const firstKid = kidOf(alice.tokens.accessToken);
@@ -45,7 +45,8 @@ test('in days of rotations no token is refused before it expires, no key signs t
   let live: { issuedBy: Service; issuedAt: number; accessToken: string }[] = [];
 
   while (clock() < days * day) {
-    // They take turns at being the one that comes first and so makes and removes keys; the other is a minute behind.
+    // The replicas alternate: the first creates and deletes keys, and the second is a minute
+    // behind.
     const [ahead, behind] = Math.floor(clock() / day) % 2 === 0 ? ([a, b] as const) : ([b, a] as const);
     const step = await nextStep(a);
     if (step > 60) {
@@ -74,7 +75,7 @@ test('in days of rotations no token is refused before it expires, no key signs t
       assert.ok(kid === firstKid || age > hour - 1, `a key signs that has been published for ${age} s`);
     }
 
-    // The newest and the oldest of each: those between have been the one and will be the other.
+    // The newest and the oldest key of each replica. The others pass through both roles.
     live = live.filter(({ issuedAt }) => clock() < issuedAt + 300);
     const ends = new Set([...live.slice(0, 2), ...live.slice(-2)]);
     for (const { accessToken } of ends) for (const { verify } of verifiers) await verify(accessToken);
@@ -96,7 +97,7 @@ test('in days of rotations no token is refused before it expires, no key signs t
     for (const [kid, sign] of signers) {
       if (known.has(kid) || gone.has(kid)) continue;
       gone.add(kid);
-      // Whoever has found the private key of one that is gone.
+      // Models an attacker with the private key of a deleted key.
       const { header, payload } = decodeJwt(live.at(-1)!.accessToken);
       const late = await encodeJwt(
         { header: { ...header, kid }, payload: { ...payload, exp: (await databaseSeconds(a)) + 300 } },
@@ -113,8 +114,9 @@ test('in days of rotations no token is refused before it expires, no key signs t
 });
 
 /**
- * Minutes around what happens to keys, by the age of the newest: it begins to sign after an hour, the one before goes when its last token is dead,
- * and the next is made after a day. Else an hour.
+ * Returns the next step: minutes around each event of the keys, else an hour.
+ * The newest key signs after an hour. Then the previous key expires. After a day, the next key is
+ * created.
  */
 async function nextStep({ app: { db } }: Service): Promise<number> {
   const { rows } = (await db.execute(
@@ -131,7 +133,10 @@ async function nextStep({ app: { db } }: Service): Promise<number> {
   return Math.max(60, Math.min(hour, next));
 }
 
-/** jose's remote key set with a cache of that age, whose clock can be set on. It does not ask again for a key that it does not know. */
+/**
+ * Creates a remote key set of jose with a cache age and an adjustable clock. It does not refetch
+ * for unknown keys.
+ */
 function createVerifier({ url }: Service, maxAgeSeconds: number) {
   const cache: { uat?: number; jwks?: JSONWebKeySet } = {};
   return {

@@ -1,4 +1,4 @@
-/** The keys of access tokens: made, published and replaced by age; and a verifier that is not ours. */
+/** Creation, publication and rotation of access token keys, and an independent verifier. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
@@ -20,11 +20,11 @@ interface Metadata {
 
 const port = await freePort();
 const service = await startService({ PORT: String(port), PUBLIC_URL: `http://127.0.0.1:${port}` });
-/** A sign-up without a password starts no thread that hashes. */
+/** A sign-up without a password starts no hashing thread. */
 const signUpWithoutPassword = (at: { url: string }, username: string) => signUp(at, { username, password: undefined });
 
 describe('the published keys', () => {
-  test('are one after the first start, also of two processes at once, and hold nothing private', async () => {
+  test('contain one key and no private part after the first start, even of two processes', async () => {
     const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
     const replicas = await Promise.all([startService(shared), startService(shared), startService(shared)]);
     const published = await Promise.all(replicas.map(jwksOf));
@@ -36,7 +36,7 @@ describe('the published keys', () => {
     assert.deepEqual(rest, { kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig' });
   });
 
-  test('are sealed where they are private', async () => {
+  test('are encrypted where they are private', async () => {
     const { rows } = (await service.app.db.execute('select * from keys')) as unknown as {
       rows: { purpose: string; sealed_key: Buffer }[];
     };
@@ -47,7 +47,7 @@ describe('the published keys', () => {
     }
   });
 
-  test('may be kept by caches, for less time than a key is published before it signs', async () => {
+  test('may be cached for less time than a key is published before it signs', async () => {
     for (const path of ['jwks.json', 'openid-configuration', 'oauth-authorization-server']) {
       const response = await fetch(`${service.url}/.well-known/${path}`);
       assert.equal(response.status, 200);
@@ -58,13 +58,13 @@ describe('the published keys', () => {
       const seconds = (name: string) =>
         Number(directives.find((directive) => directive.startsWith(`${name}=`))?.split('=')[1]);
       assert.equal(seconds('max-age'), 300);
-      // A process learns of a key that another has made up to a minute later.
+      // A process sees a new key of another process up to a minute later.
       const longest = seconds('max-age') + seconds('stale-if-error');
       assert.ok(longest <= hour - 60, `a copy may be ${longest} s old, and a key signs after ${hour} s`);
     }
   });
 
-  test('are found by the metadata, and verify a token for a library that knows the issuer alone', async () => {
+  test('are listed in the metadata, and verify a token for a library that knows only the issuer', async () => {
     const alice = await signUpWithoutPassword(service, 'alice');
     const { iss } = decodeJwt(alice.tokens.accessToken).payload;
     for (const path of ['openid-configuration', 'oauth-authorization-server']) {
@@ -84,7 +84,7 @@ describe('the published keys', () => {
 });
 
 describe('a key', () => {
-  test('that is old when the service comes back signs on until its successor has been published for an hour', async () => {
+  test('that is old at start signs until its successor has been published for an hour', async () => {
     const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
     const before = await startService(shared);
     const alice = await signUpWithoutPassword(before, 'alice');
@@ -110,7 +110,7 @@ describe('a key', () => {
     }
   });
 
-  test('is made once when it is due on two processes at once', async () => {
+  test('is created once when it is due on two processes at once', async () => {
     const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
     const replicas = await Promise.all([startService(shared), startService(shared)]);
     await advance(replicas[0]!, day, { keys: true });

@@ -1,4 +1,4 @@
-/** What each command does with each of its arguments, at a terminal and without one. */
+/** Every argument of every command, with and without a terminal. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -18,7 +18,7 @@ const { environment, service, run } = await startCommands();
 const anonymous = caller(service);
 const newPassword = 'another horse battery';
 
-/** Whoever has no password signs in by one that is set here. */
+/** A user without a password signs in with the password that a test sets. */
 async function signInAs(username: string) {
   const { code } = await run(['set-password', username, '--password-stdin'], environment, password);
   assert.equal(code, 0);
@@ -37,7 +37,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
         for (const option of options) assert.match(option, /^ {2}-.* {2}\S/, `${option} is not explained`);
       });
 
-    test('by its help where nothing is asked for, and in a word where it does not know what is', async () => {
+    test('by its help without arguments, and by a message for an unknown command', async () => {
       const nothing = await run([], {});
       assert.deepEqual([nothing.code, nothing.stdout], [1, '']);
       assert.match(nothing.stderr, /Usage: flex-identity/);
@@ -62,7 +62,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
       ['unlock', 'x'],
       ['prune'],
     ])
-      test(`78 where the configuration is faulty, with every fault: ${args[0]}`, async () => {
+      test(`78 for an invalid configuration, with every fault: ${args[0]}`, async () => {
         const folder = join(temporaryFolder(), 'data');
         const { code, stdout, stderr } = await run(args, { PORT: 'none', BCRYPT_COST: '99', DATA_DIR: folder });
         assert.deepEqual([code, stdout], [78, '']);
@@ -71,7 +71,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
         assert.equal(existsSync(folder), false, 'nothing is written');
       });
 
-    test('1 and the failure in JSON where the database cannot be reached', async () => {
+    test('1 for an unreachable database, with the failure in JSON', async () => {
       const url = `postgres://flex:canary@127.0.0.1:${await freePort()}/none`;
       const { code, stdout, stderr } = await run(['prune', '--json'], { ...environment, DATABASE_URL: url });
       assert.deepEqual([code, stdout], [1, '']);
@@ -80,13 +80,13 @@ describe('flex-identity', { concurrency: 2 }, () => {
     });
   });
 
-  test('migrate leaves a database that is ready as it is', async () => {
+  test('migrate does not change a migrated database', async () => {
     const { code, stdout, stderr } = await run(['migrate']);
     assert.deepEqual([code, stdout, stderr], [0, 'The database is up to date.\n', '']);
   });
 
   describe('create-superuser', { concurrency: 2 }, () => {
-    test('makes another beside the first, without a password where there is none to be had', async () => {
+    test('creates a second superuser, without a password if none is given', async () => {
       const { code, stdout, stderr } = await run(['create-superuser', '--username', 'second']);
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^Created superuser [0-9a-f-]{36}\.\n$/);
@@ -108,7 +108,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
         if (input) assert.ok(!stderr.includes(input));
       });
 
-    test('tells a refusal in JSON, with what is wrong', async () => {
+    test('prints an expected error and its issues in JSON', async () => {
       const { code, stdout, stderr } = await run(['create-superuser', '--email', 'nowhere', '--json']);
       assert.deepEqual([code, stdout], [65, '']);
       const { error } = JSON.parse(stderr);
@@ -122,18 +122,18 @@ describe('flex-identity', { concurrency: 2 }, () => {
       ['username', 'setter', 'SETTER'],
       ['phone', '+12025550121', '202-555-0121'],
     ] as const)
-      test(`sets the password of the user of a ${field}, and ends the sessions`, async () => {
+      test(`sets the password of the user of a ${field} and revokes the sessions`, async () => {
         const person = await signUp(service, { [field]: identifier, password });
         const spacious = `  ${newPassword} é "$x" `;
         const ended = await run(['set-password', typed, '--password-stdin'], environment, `${spacious}\r\n`);
         assert.deepEqual(ended, { code: 0, stdout: `Changed the password of user ${person.id}.\n`, stderr: '' });
         assert.equal((await person.ask('{ me { id } }')).errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
-        // With its spaces and all else that it holds, but for the line feed at its end.
+        // Keeps the spaces of the password, and removes only the final line feed.
         assert.equal(await signsIn(service, identifier, spacious), true);
         assert.equal(await signsIn(service, identifier, password), false);
       });
 
-    test('exits with 65 where the rules refuse the password, or none is given', async () => {
+    test('exits with 65 for an invalid or missing password', async () => {
       await signUp(service, { username: 'refused', password });
       for (const [identifier, input, told] of [['refused', 'password1', /too easy/]] as const) {
         const { code, stdout, stderr } = await run(
@@ -150,7 +150,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
     });
   });
 
-  test('unlock frees the address, or every address of the user of a username', async () => {
+  test('unlock clears the failed attempts of an address, or of all addresses of a user', async () => {
     const person = await signUp(service, { username: 'locked', email: 'locked@a.test', phone: '+12025550131' });
     const lock = async () => {
       for (const tokenId of [person.emailToken, person.phoneToken])
@@ -175,7 +175,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
     }
   });
 
-  test('prune removes what has expired and says how much', async () => {
+  test('prune deletes expired rows and prints their number', async () => {
     const own = { ...environment, DATABASE_URL: await createDatabase(), ...sharedSecrets() };
     const there = await startService(own);
     const person = await signUp(there, { email: 'old@a.test' });
@@ -202,7 +202,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
 });
 
 describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs script of util-linux' }, () => {
-  test('create-superuser asks for username and password, and shows no password', async () => {
+  test('create-superuser prompts for username and password without echo', async () => {
     const { code, screen } = await atTerminal(
       ['create-superuser'],
       [
@@ -218,7 +218,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
     assert.equal(await signsIn(service, 'typist', password), true);
   });
 
-  test('create-superuser asks for nothing that it is given', async () => {
+  test('create-superuser does not prompt for given values', async () => {
     const { code, screen } = await atTerminal(
       ['create-superuser', '--email', 'typist@a.test'],
       [
@@ -231,7 +231,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
     assert.equal(await signsIn(service, 'typist@a.test', password), true);
   });
 
-  test('set-password asks for the password', async () => {
+  test('set-password prompts for the password', async () => {
     await signUp(service, { username: 'forgetful', password });
     const { code, screen } = await atTerminal(
       ['set-password', 'forgetful'],
@@ -245,7 +245,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
     assert.equal(await signsIn(service, 'forgetful', newPassword), true);
   });
 
-  test('whoever breaks it off has done nothing', async () => {
+  test('aborting a prompt changes nothing', async () => {
     const { code, screen } = await atTerminal(['create-superuser', '--username', 'undecided'], [[/Password/, '\x03']]);
     assert.equal(code, 1, screen);
     assert.match(screen, /Nothing was changed/);
@@ -255,7 +255,7 @@ describe('at a terminal', { concurrency: 2, skip: !hasTerminals() && 'needs scri
   });
 });
 
-test('a command uses the embedded database, and is refused while another process has it open', async () => {
+test('a command uses the embedded database, and fails while another process has it open', async () => {
   const embedded = { DATA_DIR: temporaryFolder() };
   const release = await acquireProcessLock(embedded.DATA_DIR);
   const { code, stdout, stderr } = await run(['migrate', '--json'], embedded);
@@ -267,7 +267,7 @@ test('a command uses the embedded database, and is refused while another process
   assert.deepEqual([made.code, made.stderr], [0, '']);
 });
 
-test('of several that reach at once for a folder whose holder was killed, one gets it', async () => {
+test('of several processes that open a folder with a stale lock, one succeeds', async () => {
   const folder = temporaryFolder();
   const reach = `
     const { acquireProcessLock } = await import(${JSON.stringify(compiledFile('src/database/process-lock.ts'))});
@@ -298,7 +298,7 @@ test('of several that reach at once for a folder whose holder was killed, one ge
     const exited = new Promise((resolve) => holder.once('exit', resolve));
     holder.kill('SIGKILL');
     await exited;
-    // Whoever was refused reaches again.
+    // A rejected process tries again.
     many = many.filter((child) => child !== holder);
   }
 });
@@ -307,7 +307,7 @@ function hasTerminals(): boolean {
   return /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '');
 }
 
-/** Runs a command on a terminal of its own, where each answer is typed when what it answers has appeared. */
+/** Runs a command on a terminal of its own, and types each answer after its prompt. */
 async function atTerminal(
   args: string[],
   answers: [asked: RegExp, typed: string][],
@@ -332,7 +332,7 @@ async function atTerminal(
     if (found === null) return;
     seen += found.index + found[0].length;
     left.shift();
-    // A prompt is drawn before its keys are read.
+    // The prompt appears before it reads keys.
     setTimeout(() => child.stdin.write(next[1]), 200);
   });
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));

@@ -1,4 +1,4 @@
-/** Every command once, and every exit code. */
+/** Every command and every exit code. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,20 +16,20 @@ const { environment, service, run } = await startCommands();
 const anonymous = caller(service);
 const newPassword = 'another horse battery';
 
-test('--help names every command, the exit codes and where it is configured', async () => {
+test('--help lists every command, the exit codes and the sources of configuration', async () => {
   const { code, stdout } = await run(['--help'], {});
   assert.equal(code, 0);
   for (const command of commands) assert.match(stdout, new RegExp(`^  ${command}\\b.* [a-z]`, 'm'));
   for (const told of ['environment variables', 'Exit codes', ' 1 ', ' 65 ', ' 78 ']) assert.ok(stdout.includes(told));
 });
 
-test('print-schema writes schema.graphql, whatever the configuration', async () => {
+test('print-schema prints schema.graphql under any configuration', async () => {
   const { code, stdout } = await run(['print-schema'], { PORT: 'none' });
   assert.equal(code, 0);
   assert.equal(stdout, readFileSync(join(root, 'schema.graphql'), 'utf8'));
 });
 
-test('a faulty configuration exits with 78, and its faults are told in JSON', async () => {
+test('an invalid configuration exits with 78 and prints its faults in JSON', async () => {
   const { code, stdout, stderr } = await run(['prune', '--json'], { PORT: 'none' });
   assert.deepEqual([code, stdout], [78, '']);
   assert.deepEqual(JSON.parse(stderr), {
@@ -37,7 +37,7 @@ test('a faulty configuration exits with 78, and its faults are told in JSON', as
   });
 });
 
-test('a database that cannot be reached exits with 1, and its password is not told', async () => {
+test('an unreachable database exits with 1 without printing its password', async () => {
   const url = `postgres://flex:canary@127.0.0.1:${await freePort()}/none`;
   const { code, stdout, stderr } = await run(['unlock', 'alice'], { ...environment, DATABASE_URL: url });
   assert.deepEqual([code, stdout], [1, '']);
@@ -45,7 +45,7 @@ test('a database that cannot be reached exits with 1, and its password is not to
   assert.doesNotMatch(stderr, /canary/);
 });
 
-test('a former name of a variable causes a warning, and none in JSON', async () => {
+test('a former variable name causes a warning, but none with --json', async () => {
   const DATABASE_URL = `postgres://flex@127.0.0.1:${await freePort()}/none`;
   const former = { ...environment, DATABASE_URL, AUDIT_DAYS: '7' };
   const { stderr } = await run(['prune'], former);
@@ -54,13 +54,13 @@ test('a former name of a variable causes a warning, and none in JSON', async () 
   assert.equal(JSON.parse(inJson.stderr).error.code, 'SERVICE_UNAVAILABLE');
 });
 
-test('an identifier without a user exits with 65', async () => {
+test('an unknown user exits with 65', async () => {
   const { code, stdout, stderr } = await run(['set-password', 'nobody', '--password-stdin'], environment, newPassword);
   assert.deepEqual([code, stdout], [65, '']);
   assert.match(stderr, /Not found/);
 });
 
-test('migrate makes an empty database ready', async () => {
+test('migrate prepares an empty database', async () => {
   const url = await createDatabase('template template0');
   const { code, stdout, stderr } = await run(['migrate', '--json'], { ...environment, DATABASE_URL: url });
   assert.deepEqual([code, stderr], [0, '']);
@@ -73,7 +73,7 @@ test('migrate makes an empty database ready', async () => {
   });
 });
 
-test('create-superuser makes one of what it is given, with the password from standard input', async () => {
+test('create-superuser creates a superuser with the password from standard input', async () => {
   const identifiers = ['--username', 'Root', '--email', 'Root@A.test', '--phone', '(202) 555-0111'];
   const ended = await run(
     ['create-superuser', ...identifiers, '--password-stdin', '--json'],
@@ -92,19 +92,19 @@ test('create-superuser makes one of what it is given, with the password from sta
   assert.ok(tokens);
 });
 
-test('set-password sets the password of the user of an email, and ends the sessions', async () => {
+test('set-password sets the password of the user of an email and revokes the sessions', async () => {
   const [identifier, typed] = ['setter@a.test', 'Setter@A.test'];
   const person = await signUp(service, { email: identifier, password });
   const spacious = `  ${newPassword} é "$x" `;
   const ended = await run(['set-password', typed, '--password-stdin'], environment, `${spacious}\r\n`);
   assert.deepEqual(ended, { code: 0, stdout: `Changed the password of user ${person.id}.\n`, stderr: '' });
   assert.equal((await person.ask('{ me { id } }')).errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
-  // With its spaces and all else that it holds, but for the line feed at its end.
+  // Keeps the spaces of the password, and removes only the final line feed.
   assert.equal(await signsIn(service, identifier, spacious), true);
   assert.equal(await signsIn(service, identifier, password), false);
 });
 
-test('unlock frees every address of the user of a username', async () => {
+test('unlock clears the failed attempts of every address of a user', async () => {
   const person = await signUp(service, { username: 'locked', email: 'locked@a.test', phone: '+12025550131' });
   const tokens = [person.emailToken, person.phoneToken];
   for (const tokenId of tokens) await anonymous.checkOneTimePassword(tokenId, 'WRONG');
@@ -121,10 +121,10 @@ test('unlock frees every address of the user of a username', async () => {
   );
 });
 
-test('prune removes what has expired and says how much', async () => {
+test('prune deletes expired rows and prints their number', async () => {
   const person = await signUp(service, { email: 'old@a.test' });
   await anonymous.sendOneTimePassword(person.emailToken);
-  // What is still to be written would be written behind the pruning.
+  // Waits for queued rows, because a later write would survive the pruning.
   await service.app.outbox();
   await service.app.db.execute("update outbox_messages set sent_at = sent_at - interval '8 days'");
   const { code, stdout } = await run(['prune', '--json']);
@@ -133,7 +133,7 @@ test('prune removes what has expired and says how much', async () => {
   assert.equal(await service.app.db.$count(outboxMessages), 0);
 });
 
-test('serve starts the service, and a signal ends it', async () => {
+test('serve starts the service, and a signal stops it', async () => {
   const port = await freePort();
   const child = start(['serve'], { ...environment, PORT: String(port) });
   const ended = end(child);

@@ -1,4 +1,4 @@
-/** What the environment says, and what is made of it. */
+/** Tests how the environment becomes the configuration. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -18,7 +18,7 @@ const secret = () => randomBytes(32).toString('base64');
 const newFolder = () => mkdtempSync(join(folder, 'data-'));
 const production = () => ({ NODE_ENV: 'production', ...sharedSecrets() });
 
-/** The configuration of these variables alone; what is generated goes to a folder of its own. */
+/** Reads a configuration of these variables only. A new folder receives generated secrets. */
 function read(environment: Record<string, string> = {}) {
   return readConfig({ DATA_DIR: newFolder(), ...environment });
 }
@@ -87,17 +87,17 @@ describe('the configuration', () => {
     });
   });
 
-  test('cannot be changed once it is read', () => {
+  test('is immutable', () => {
     assert.ok(Object.isFrozen(read()));
   });
 
-  test('takes an empty variable for an absent one', () => {
+  test('treats an empty variable as absent', () => {
     const DATA_DIR = newFolder();
     const empty = Object.fromEntries(variableNames.map((name) => [name, '']));
     assert.deepEqual(readConfig({ ...empty, DATA_DIR }), readConfig({ DATA_DIR }));
   });
 
-  test('takes every variable as it is given', () => {
+  test('contains the given value of every variable', () => {
     const config = read({
       PORT: '8080',
       PUBLIC_URL: 'https://id.example.com/',
@@ -167,7 +167,7 @@ describe('the configuration', () => {
     OTEL_SDK_DISABLED: ['yes'],
     LOG_LEVEL: ['verbose'],
   };
-  test('is refused where a variable makes no sense', () => {
+  test('rejects invalid values of variables', () => {
     for (const [name, values] of Object.entries(faulty))
       for (const value of values) {
         const faults = faultsOf({ [name]: value });
@@ -176,7 +176,7 @@ describe('the configuration', () => {
       }
   });
 
-  test('is refused with every fault at once, before anything is written', () => {
+  test('reports every fault at once, before it writes a file', () => {
     const DATA_DIR = join(newFolder(), 'new');
     const firstOfEach = Object.fromEntries(Object.entries(faulty).map(([name, values]) => [name, values[0]!]));
     const faults = faultsOf({ ...firstOfEach, DATA_DIR });
@@ -184,7 +184,7 @@ describe('the configuration', () => {
     assert.equal(existsSync(DATA_DIR), false);
   });
 
-  test('is refused where a graph has no key, or a key no graph', () => {
+  test('rejects a graph without a key, and a key without a graph', () => {
     assert.deepEqual(faultsOf({ APOLLO_KEY: 'service:identity:x' }), ['APOLLO_GRAPH_REF is required with APOLLO_KEY']);
     assert.deepEqual(faultsOf({ APOLLO_GRAPH_REF: 'identity@current' }), [
       'APOLLO_KEY is required with APOLLO_GRAPH_REF',
@@ -195,7 +195,7 @@ describe('the configuration', () => {
       ]);
   });
 
-  test('has traces where they have somewhere to go, and are not switched off', () => {
+  test('enables traces if a collector is configured and traces are not disabled', () => {
     const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/' };
     const tracing = { url: 'http://collector:4318/v1/traces', serviceName: 'flex-identity' };
     assert.deepEqual(read(endpoint).tracing, tracing);
@@ -240,13 +240,13 @@ describe('the configuration', () => {
     });
   }
 
-  test('is refused where sessions would live longer unused than in all', () => {
+  test('rejects an idle lifetime of sessions above their total lifetime', () => {
     assert.deepEqual(faultsOf({ SESSION_IDLE_TTL_SECONDS: '7200', SESSION_TTL_SECONDS: '3600' }), [
       'SESSION_IDLE_TTL_SECONDS must not be more than SESSION_TTL_SECONDS',
     ]);
   });
 
-  test('says no secret in its faults', () => {
+  test('does not print secrets in faults', () => {
     const [key, pepper] = [randomBytes(20).toString('base64'), randomBytes(20).toString('base64')];
     const faults = faultsOf({ SECRET_KEY: key, PASSWORD_PEPPER: pepper, BOOTSTRAP_SECRET: 'sesame', PORT: 'x' });
     assert.equal(faults.length, 4);
@@ -255,7 +255,7 @@ describe('the configuration', () => {
 });
 
 describe('in production', () => {
-  test('the secrets are required, all faults still at once', () => {
+  test('requires the secrets, and reports all faults at once', () => {
     assert.deepEqual(faultsOf({ NODE_ENV: 'production', PORT: 'x' }), [
       'PORT must be a whole number',
       'SECRET_KEY is required in production',
@@ -263,7 +263,7 @@ describe('in production', () => {
     ]);
   });
 
-  test('nothing is generated, shown or kept that was not asked for', () => {
+  test('generates, shows and stores nothing by default', () => {
     const DATA_DIR = newFolder();
     const config = readConfig({ ...production(), BOOTSTRAP_SECRET: '', DATA_DIR });
     assert.equal(config.production, true);
@@ -275,14 +275,14 @@ describe('in production', () => {
     assert.deepEqual(readdirSync(DATA_DIR), []);
   });
 
-  test('the outbox, introspection and the pages are there for whoever asks for them', () => {
+  test('enables the outbox, introspection and the pages on request', () => {
     const config = read({ ...production(), DELIVERY_OUTBOX: 'true', GRAPHQL_INTROSPECTION: 'true', WEB_PAGES: 'true' });
     assert.equal(config.webPages, true);
     assert.equal(config.outboxAllowed, true);
     assert.equal(config.introspection, true);
   });
 
-  test('cheap hashes are refused, and allowed elsewhere', () => {
+  test('rejects cheap hashes, which are allowed elsewhere', () => {
     for (const BCRYPT_COST of ['4', '9', '09'])
       assert.deepEqual(faultsOf({ ...production(), BCRYPT_COST }), ['BCRYPT_COST must be from 10 to 15 in production']);
     assert.equal(read({ ...production(), BCRYPT_COST: '10' }).bcryptCost, 10);
@@ -291,7 +291,7 @@ describe('in production', () => {
 });
 
 describe('secrets', () => {
-  test('are named by what they are, the first one current', () => {
+  test('have IDs by content, the current secret first', () => {
     const [first, second] = [secret(), secret()];
     const { secretKeys, passwordPeppers } = read({ SECRET_KEY: `${first}, ${second}`, PASSWORD_PEPPER: second });
     assert.deepEqual(
@@ -304,7 +304,7 @@ describe('secrets', () => {
     assert.match(secretKeys[0].id, /^[0-9a-f]{8}$/);
   });
 
-  test('that are missing are generated once and kept where only their owner reads them', () => {
+  test('that are missing are generated once and readable only by their owner', () => {
     const DATA_DIR = join(newFolder(), 'made', 'here');
     const first = readConfig({ DATA_DIR });
     const second = readConfig({ DATA_DIR });
@@ -324,7 +324,7 @@ describe('secrets', () => {
     assert.deepEqual(readdirSync(DATA_DIR), []);
   });
 
-  test('that were generated and have been damaged since are a fault', () => {
+  test('that were generated and then damaged are a fault', () => {
     const DATA_DIR = newFolder();
     readConfig({ DATA_DIR });
     writeFileSync(join(DATA_DIR, 'secret-key'), 'gone\n');
@@ -334,13 +334,13 @@ describe('secrets', () => {
     );
   });
 
-  test('that cannot be kept are a fault of DATA_DIR', () => {
+  test('that cannot be stored are a fault of DATA_DIR', () => {
     const file = join(newFolder(), 'file');
     writeFileSync(file, '');
     assert.match(String(faultsOf({ DATA_DIR: file })), /^DATA_DIR /);
   });
 
-  test('generated by two processes that start at once are the same for both', async () => {
+  test('generated by two simultaneous processes are identical', async () => {
     const dataDir = newFolder();
     const rounds = 25;
     const program = `
@@ -379,7 +379,7 @@ describe('secrets', () => {
   });
 });
 
-test('a faulty configuration ends the service with status 78 and every fault, and nothing is started or written', async () => {
+test('an invalid configuration exits with 78, prints every fault, and starts and writes nothing', async () => {
   const faults = {
     PORT: 'http',
     DATABASE_URL: 'mysql://localhost/identity',
@@ -395,7 +395,7 @@ test('a faulty configuration ends the service with status 78 and every fault, an
     DEFAULT_REGION: 'Utopia',
     GRAPHQL_INTROSPECTION: 'yes',
     LOG_LEVEL: 'loud',
-    // Good by itself, and more than the other.
+    // Valid alone, but more than the total lifetime.
     SESSION_IDLE_TTL_SECONDS: '3600',
   };
   const DATA_DIR = join(newFolder(), 'new');

@@ -23,7 +23,8 @@ const document = `mutation ($input: AuthenticateInput!) { authenticate(input: $i
   ... on IdentityError { code } } }`;
 
 async function signIn(input: departures.SignIn): Promise<departures.SignInAnswer> {
-  // Each vector was recorded by itself: what the one before it has failed at is not held against it.
+  // Each vector was recorded by itself: what the one before it has failed at is not held against
+  // it.
   await service.app.db.execute(sql`delete from sign_in_throttles`);
   const { data, errors } = await send(service, document, { input });
   if (errors) {

@@ -40,7 +40,8 @@ async function signUp({ args, existing = [] }: SignUp): Promise<SignUpAnswer> {
     return issuesOf(issues);
   }
   assert.equal(type, 'CreateUserSuccess');
-  // A refusal leaves everybody as they were, which the next vector relies on; a success adds somebody.
+  // A refusal leaves everybody as they were, which the next vector relies on; a success adds
+  // somebody.
   present = undefined;
   return accountOf(service, user);
 }

@@ -20,7 +20,10 @@ interface Replay<Input, Expected, Answer> {
   original(expected: Expected): Answer;
 }
 
-/** Holds every recorded vector against our answer, or against that of the departure which applies to it. */
+/**
+ * Holds every recorded vector against our answer, or against that of the departure which applies to
+ * it.
+ */
 function replay<Input, Expected, Answer>({ vectors, departures, answer, original }: Replay<Input, Expected, Answer>) {
   const recorded = readVectors<Input, Expected>(vectors);
 
@@ -47,7 +50,10 @@ function replay<Input, Expected, Answer>({ vectors, departures, answer, original
 const verdict = (parsed: Identifier | IdentifierFault) => (typeof parsed === 'string' ? parsed : 'VALID');
 const stored = (parsed: Identifier | IdentifierFault) => (typeof parsed === 'string' ? parsed : parsed.value);
 
-/** The original's formats differ in punctuation alone: puts the number's digits where those of the recorded answer are. */
+/**
+ * The original's formats differ in punctuation alone: puts the number's digits where those of the
+ * recorded answer are.
+ */
 function formatLike(answer: string, e164: string): string {
   const digits = [...e164.replace(/\D/g, '')];
   return [...answer]

@@ -87,7 +87,9 @@ const results: Record<string, unknown> = {
   GenerateOneTimePasswordSuccess: null,
 };
 
-/** Of the address that was given last: one that waits is not verified, the one it is to replace is. */
+/**
+ * Of the address that was given last: one that waits is not verified, the one it is to replace is.
+ */
 function tokenOf({ seen }: Pick<Replay, 'seen'>, kind: Kind) {
   const type = kind === 'email' ? 'EmailToken' : 'PhoneToken';
   const ofKind = seen.securityTokens.filter(({ __typename }: { __typename: string }) => __typename === type);

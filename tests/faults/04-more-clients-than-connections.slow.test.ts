@@ -13,7 +13,8 @@ const seconds = full ? 30 : 2;
 const known = { username: 'known', password: 'correct horse battery' };
 
 experiment(4, `pools of 10 × 2 against max_connections=20, ${clients} clients for ${seconds} s`, [], async (found) => {
-  // As many as the pools may have and not one more: none is kept for superusers, and nobody looks on.
+  // As many as the pools may have and not one more: none is kept for superusers, and nobody looks
+  // on.
   const database = await startDatabaseServer({ settings: { max_connections: 20, superuser_reserved_connections: 0 } });
   const environment = { ...sharedSecrets(), DATABASE_URL: database.url };
   const both = [await spawnService(environment), await spawnService(environment)];
@@ -56,7 +57,10 @@ experiment(4, `pools of 10 × 2 against max_connections=20, ${clients} clients f
   assert.deepEqual(left, []);
 });
 
-/** What a process says of its pool, how many are used, idle, and waited for, and how many requests it has turned away at the door. */
+/**
+ * What a process says of its pool, how many are used, idle, and waited for, and how many requests
+ * it has turned away at the door.
+ */
 async function connectionsOf({ url }: ServiceProcess): Promise<Record<string, number>> {
   const text = await (await fetch(`${url}/metrics`)).text();
   return Object.fromEntries(

@@ -1,4 +1,7 @@
-/** Fault 7: a provider that refuses, breaks and falls silent in any order: nobody gets two messages with one password, and others do not wait. */
+/**
+ * Fault 7: a provider that refuses, breaks and falls silent in any order: nobody gets two messages
+ * with one password, and others do not wait.
+ */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { inTens } from '../support/client.js';
@@ -19,7 +22,10 @@ const atOnce = 20;
 /** Five seconds, and a half for a machine that has other things to do. */
 const patienceMilliseconds = 5_500;
 
-/** After which of them a message may have been taken, though the answer does not say so: all but the last two, which say that it was not. */
+/**
+ * After which of them a message may have been taken, though the answer does not say so: all but the
+ * last two, which say that it was not.
+ */
 const behaviours: Record<string, Behaviour<SendGridMail>> = {
   accept: 'accept',
   hang: 'hang',
@@ -34,7 +40,9 @@ const behaviours: Record<string, Behaviour<SendGridMail>> = {
   '429': sendGridRefusal(429, 'too many requests', null, { 'retry-after': '1' }),
   '429 at once': sendGridRefusal(429, 'too many requests', null, { 'retry-after': '0' }),
 };
-/** What an owner's message meets: the first try, the second, the third, and all that must not be. */
+/**
+ * What an owner's message meets: the first try, the second, the third, and all that must not be.
+ */
 const fates = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom('429', '429 at once') },

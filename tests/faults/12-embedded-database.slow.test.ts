@@ -1,4 +1,7 @@
-/** Fault 12: the service on the embedded database is killed while it writes, another process wants the same folder, and a kill comes at any moment of the creation. */
+/**
+ * Fault 12: the service on the embedded database is killed while it writes, another process wants
+ * the same folder, and a kill comes at any moment of the creation.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -59,7 +62,8 @@ experiment(12, `embedded database: kill -9 while writing, ${kills} times`, [], a
 test('kills at any moment of the creation leave a folder that can be opened', async () => {
   const dataDir = temporaryFolder();
   let unfinished = 0;
-  // Each start finds what the one before has left. The last one is killed when the database is finished.
+  // Each start finds what the one before has left. The last one is killed when the database is
+  // finished.
   for (let milliseconds = 50; !isFinished(dataDir); milliseconds *= 1.5)
     if (await killedAfter(dataDir, milliseconds)) unfinished += 1;
   assert.ok(unfinished > 0, 'no kill came during the creation');

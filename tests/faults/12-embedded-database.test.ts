@@ -1,4 +1,7 @@
-/** Fault 12: a process is killed while it serves from the embedded database. The slow file kills it while it creates one. */
+/**
+ * Fault 12: a process is killed while it serves from the embedded database. The slow file kills it
+ * while it creates one.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { operations } from '../support/client.js';

@@ -1,4 +1,7 @@
-/** Fault 13: three migrate at once, one is killed at any moment, and one goes on that knows nothing of a migration. */
+/**
+ * Fault 13: three migrate at once, one is killed at any moment, and one goes on that knows nothing
+ * of a migration.
+ */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -98,7 +101,10 @@ experiment(
   },
 );
 
-/** Writes every row of the table once more, by those columns alone, and takes all back. @returns how many there were */
+/**
+ * Writes every row of the table once more, by those columns alone, and takes all back.
+ * @returns how many there were
+ */
 async function rewrite(url: string, table: string, columns: string): Promise<number> {
   const client = new pg.Client(url);
   await client.connect();
@@ -129,7 +135,10 @@ async function columnsOf(query: Replicas['query']): Promise<Map<string, Map<stri
   return tables;
 }
 
-/** The columns whose type a later migration changes, which asks to stop the processes of that version first. */
+/**
+ * The columns whose type a later migration changes, which asks to stop the processes of that
+ * version first.
+ */
 function stoppingColumns(migrations: number): Set<string> {
   const later = migrationTags.slice(migrations);
   return new Set(later.flatMap((tag) => migrationsThatStopOlderProcesses[tag]?.columns ?? []));

@@ -1,4 +1,7 @@
-/** Fault 14: ten clients at one token, over two processes, in whatever order; each history of it is to have a sequential explanation. */
+/**
+ * Fault 14: ten clients at one token, over two processes, in whatever order; each history of it is
+ * to have a sequential explanation.
+ */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { expectMember, operations } from '../support/client.js';

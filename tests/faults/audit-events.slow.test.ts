@@ -1,4 +1,7 @@
-/** Audit events of a killed service: each change that is committed has its event, and no event is without its change. */
+/**
+ * Audit events of a killed service: each change that is committed has its event, and no event is
+ * without its change.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,4 +1,7 @@
-/** Providers that refuse and break: what the owner is told, what is in the log, and that nobody else notices. */
+/**
+ * Providers that refuse and break: what the owner is told, what is in the log, and that nobody else
+ * notices.
+ */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +12,10 @@ import { startService } from '../support/service.js';
 
 const { sendGrid, vonage, environment, service, logged, testEmail, testSms, assertLog } = await startFaulty();
 
-/** One of each kind: the connection breaks, and the provider refuses, repeats the message, throttles, fails, and answers nonsense. */
+/**
+ * One of each kind: the connection breaks, and the provider refuses, repeats the message,
+ * throttles, fails, and answers nonsense.
+ */
 const kinds = ['reset', '401', '400 that quotes the message', '429 again and again', '500', 'half of the JSON'];
 const isOfKind = ({ name }: { name: string }) => kinds.includes(name);
 

@@ -1,4 +1,7 @@
-/** A refresh whose answer is lost: the process killed between the rotation and the answer, or the line cut. */
+/**
+ * A refresh whose answer is lost: the process killed between the rotation and the answer, or the
+ * line cut.
+ */
 import assert from 'node:assert/strict';
 import { connect, createServer, type Server } from 'node:net';
 import { after, test } from 'node:test';

@@ -32,7 +32,10 @@ for (const [name, makeEnvironment] of [
     // No secret is given: those that the first start makes are found by the ones after it.
     const environment: Record<string, string> = await makeEnvironment();
     let service = await spawnService(environment);
-    /** @param seconds that pass meanwhile; less than nothing, lest a wait be over before the service is back */
+    /**
+     * @param seconds that pass meanwhile; less than nothing, lest a wait be over before the service
+     * is back
+     */
     const restart = async (seconds = 0) => {
       await service.kill('SIGKILL');
       if (seconds !== 0) {

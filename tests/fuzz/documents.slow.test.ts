@@ -1,4 +1,7 @@
-/** Thousands of documents made from the schema, valid and not: each is answered, and no answer is a defect. */
+/**
+ * Thousands of documents made from the schema, valid and not: each is answered, and no answer is a
+ * defect.
+ */
 import assert from 'node:assert/strict';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
@@ -42,7 +45,10 @@ async function askers(): Promise<(string | undefined)[]> {
   return [undefined, ...people.map(({ tokens }) => tokens.accessToken as string), 'nonsense'];
 }
 
-/** What a message of PostgreSQL, of a driver, of a broken program or of its stack has in it, and no answer. */
+/**
+ * What a message of PostgreSQL, of a driver, of a broken program or of its stack has in it, and no
+ * answer.
+ */
 const unmasked =
   /insert into|select "|update "|violates|at or near|invalid byte sequence|invalid input (?:syntax|value)|out of range for type|drizzle|postgres|node_modules|file:\/\/|\/(?:src|dist)\/|\.[jt]s:\d+|\n\s+at |RangeError|TypeError|Cannot (?:read|set) properties|is not (?:a function|iterable|a constructor|defined)$|Maximum call stack|Unexpected error value|\$2b\$/;
 
@@ -90,7 +96,8 @@ test(`${count} generated documents are answered, none of them by a defect`, asyn
     }),
     {
       numRuns: count / batch,
-      // The one document that failed is in the message: to make the other 49 smaller would take longer than everything else.
+      // The one document that failed is in the message: to make the other 49 smaller would take
+      // longer than everything else.
       endOnFailure: true,
       reporter({ failed, seed, counterexamplePath, errorInstance }) {
         if (failed) throw new Error(`{ seed: ${seed}, path: "${counterexamplePath}" }`, { cause: errorInstance });

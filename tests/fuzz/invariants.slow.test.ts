@@ -1,4 +1,7 @@
-/** What several people do in whatever order, made up by fast-check; and what must hold after each step of it. */
+/**
+ * What several people do in whatever order, made up by fast-check; and what must hold after each
+ * step of it.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -20,7 +23,10 @@ const anonymous = caller(service);
 const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
 type Purpose = (typeof purposes)[number];
 
-/** Somebody whose address is fixed, so that what is counted for it can be followed; the account may come and go. */
+/**
+ * Somebody whose address is fixed, so that what is counted for it can be followed; the account may
+ * come and go.
+ */
 const names = ['root', 'alice', 'bob', 'carol'] as const;
 type Name = (typeof names)[number];
 const emailOf = (name: Name) => `${name}@example.com`;
@@ -40,7 +46,10 @@ type Step =
   | { do: 'set password' | 'delete' | 'unlock'; by: Name; who: Name }
   | { do: 'change'; by: Name; who: Name; change: Record<string, string | boolean | null> }
   | { do: 'wait'; seconds: number };
-/** Of all the one-time passwords ever made for the address: the last of this purpose, an earlier one, one of another purpose or address, or none of them. */
+/**
+ * Of all the one-time passwords ever made for the address: the last of this purpose, an earlier
+ * one, one of another purpose or address, or none of them.
+ */
 type Which = 'right' | 'earlier' | 'of another purpose' | 'of another address' | 'wrong';
 
 const who = fc.constantFrom(...names);
@@ -102,7 +111,10 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** Steps that belong together, since by chance they hardly meet: a one-time password is asked for and handed in, twice. */
+/**
+ * Steps that belong together, since by chance they hardly meet: a one-time password is asked for
+ * and handed in, twice.
+ */
 const proofs: fc.Arbitrary<Step[]> = fc
   .record({ who, purpose, which, waited: fc.boolean(), again: fc.boolean(), signedIn: fc.boolean() })
   .map(({ who, purpose, which, waited, again, signedIn }) => {
@@ -247,7 +259,10 @@ async function look(): Promise<State> {
 
 /** What a step is allowed to have changed. */
 interface Allowed {
-  /** users whose password may be another now, by id; or that of whoever has been proved for the first time, which may be gone */
+  /**
+   * users whose password may be another now, by id; or that of whoever has been proved for the
+   * first time, which may be gone
+   */
   passwordOf?: string | undefined;
   passwordGone?: boolean;
   /** the count that may have fallen */
@@ -273,7 +288,10 @@ function pick(world: World, name: Name, purpose: Purpose, which: Which): Made | 
   return undefined;
 }
 
-/** That a one-time password which has just worked was the last made for its address and purpose, and neither spent nor expired. */
+/**
+ * That a one-time password which has just worked was the last made for its address and purpose, and
+ * neither spent nor expired.
+ */
 function assertGood(world: World, name: Name, purpose: Purpose, made: Made | undefined): void {
   assert.ok(made !== undefined, 'one that was never made has worked');
   assert.equal(

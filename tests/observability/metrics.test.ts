@@ -6,7 +6,7 @@ import { startService } from '../support/service.js';
 
 const service = await startService();
 
-/** The value of a sample, by its name and labels as they are exposed. */
+/** Returns the value of a sample by its exposed name and labels. */
 async function sample(name: string): Promise<number | undefined> {
   const response = await fetch(`${service.url}/metrics`);
   assert.match(response.headers.get('content-type')!, /^text\/plain; version=0\.0\.4/);
@@ -14,7 +14,7 @@ async function sample(name: string): Promise<number | undefined> {
   return line === undefined ? undefined : Number(line.split(' ')[1]);
 }
 
-test('/metrics counts answers by operation and outcome', async () => {
+test('/metrics counts operations by outcome', async () => {
   const alice = await signUp(service, { username: 'alice', email: 'alice@a.test', password });
   const anonymous = caller(service);
   await anonymous.authenticate({ username: 'alice', password: 'wrong' });
@@ -40,7 +40,7 @@ test('/metrics counts messages by channel, provider and outcome', async () => {
   assert.equal(await sample('flex_identity_messages_total{channel="email",provider="outbox",outcome="failed"}'), 1);
 });
 
-test('/metrics counts passwords that were held against a hash that can verify nothing', async () => {
+test('/metrics counts comparisons with unverifiable hashes', async () => {
   await signUp(service, { username: 'carol', password });
   await service.app.db.execute("update users set password_hash = 'rot13$cnffjbeq' where username_key = 'carol'");
   const refused = await caller(service).authenticate({ username: 'carol', password });
@@ -59,7 +59,7 @@ test('/metrics shows the pool, the queue of hashes and the event loop', async ()
     assert.ok(Number.isFinite(await sample(name)), `${name} is not in\n${text}`);
 });
 
-test('/metrics counts requests by route and status, those that reach no operation too', async () => {
+test('/metrics counts requests by route and status, including malformed requests', async () => {
   const count = (route: string, status: number) =>
     sample(`flex_identity_request_seconds_count{route="${route}",status="${status}"}`);
   const before = (await count('/graphql', 401)) ?? 0;
@@ -69,7 +69,7 @@ test('/metrics counts requests by route and status, those that reach no operatio
   assert.equal(await count('/graphql', 415), 1);
 });
 
-test('whatever clients ask for, /metrics gets no longer', async () => {
+test('client input does not add series to /metrics', async () => {
   const series = async () => {
     const text = await (await fetch(`${service.url}/metrics`)).text();
     return text.split('\n').filter((line) => line.startsWith('flex_identity_')).length;
@@ -89,7 +89,7 @@ test('whatever clients ask for, /metrics gets no longer', async () => {
   assert.equal(await series(), before);
 });
 
-test('/metrics is not for those who come by way of a proxy', async () => {
+test('/metrics is hidden from clients of a proxy', async () => {
   const behind = await startService({ TRUST_PROXY: '127.0.0.1' });
   const metrics = async (headers: Record<string, string>) => (await fetch(`${behind.url}/metrics`, { headers })).status;
   assert.equal(await metrics({ 'x-forwarded-for': '203.0.113.7' }), 404);

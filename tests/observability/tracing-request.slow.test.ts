@@ -1,4 +1,4 @@
-/** Traces: what a collector gets of a request, and that nothing depends on it. */
+/** The trace of a request at a collector, and its independence of the collector. */
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
@@ -18,7 +18,7 @@ const password = 'correct horse battery';
 const start = async (environment: Record<string, string>) =>
   spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase(), LOG_LEVEL: 'info', ...environment });
 
-test("a request is a trace, within the caller's: the operation, its statements, the message; and the log names it", async () => {
+test('a request is a trace below the span of the caller, with its operation, statements and message', async () => {
   collector.clear();
   const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`, OTEL_SERVICE_NAME: 'accounts' });
   const { user, tokens } = expectMember(
@@ -29,7 +29,7 @@ test("a request is a trace, within the caller's: the operation, its statements, 
   const asked = operations(service, { token: tokens!.accessToken, headers });
   const sent = await asked.sendOneTimePassword(user.securityTokens[0]!.id, 'VERIFICATION');
   assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
-  // What is not sent by then is sent at the stop.
+  // The stop sends the remaining spans.
   assert.equal(await service.kill('SIGTERM'), 0);
 
   const spans = collector.spans().filter((span) => span.traceId === traceId);
@@ -94,12 +94,12 @@ test("a request is a trace, within the caller's: the operation, its statements, 
   for (const line of lines) assert.equal(JSON.parse(line).trace_id, traceId);
 });
 
-/** Whether a span is the caller's child or that of another that is there. */
+/** Returns whether the span is a child of the caller's span or of a received span. */
 function isWithin({ parentSpanId }: CollectedSpan, spans: CollectedSpan[]): boolean {
   return parentSpanId === callersSpanId || spans.some(({ spanId }) => spanId === parentSpanId);
 }
 
-test('a span tells how it ended: by the code of a refusal, and as a failure where the service has failed', async () => {
+test('a span has the code of an expected error, and is failed after an internal error', async () => {
   collector.clear();
   const DATABASE_URL = await createDatabase();
   const service = await start({ DATABASE_URL, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/v1/traces` });
@@ -120,22 +120,22 @@ test('a span tells how it ended: by the code of a refusal, and as a failure wher
   assert.deepEqual([failed!.attributes['flex_identity.outcome'], failed!.failed], ['INTERNAL_SERVER_ERROR', true]);
   const statement = spans.find((span) => span.parentSpanId === failed!.spanId && span.failed);
   assert.deepEqual([statement?.kind, statement?.attributes['error.type']], ['client', '42P01']);
-  // Neither what the client calls its operation nor the path that it asks for is a word of ours.
+  // Neither the client's name of the operation nor the requested path is part of a span.
   assert.ok(spans.some(({ name, attributes }) => name === 'GET' && attributes['http.response.status_code'] === 404));
   assert.ok(!collector.received().includes('hunter2'));
   assert.deepEqual(
     spans.filter(({ name }) => name.includes('healthz')),
     [],
   );
-  // What the service does by itself, such as its start, is no trace.
+  // Work of the service itself, such as its start, has no trace.
   assert.deepEqual(
     [...new Set(spans.filter(({ parentSpanId }) => parentSpanId === '').map(({ kind }) => kind))],
     ['server'],
   );
 });
 
-test('without the variables nothing of OpenTelemetry is loaded', async () => {
-  // The interface alone comes with the package of the metrics.
+test('without the variables, the service loads no OpenTelemetry packages', async () => {
+  // prom-client imports only the API package.
   const loaded = () =>
     Object.keys(createRequire(import.meta.url).cache).filter((file) => /@opentelemetry.(?!api.)/.test(file));
   await startService();

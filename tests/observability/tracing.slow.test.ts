@@ -1,4 +1,4 @@
-/** Traces where statements have no name, where nothing is sampled, and where the collector is away or silent. */
+/** Traces of unnamed statements, without sampling, and with an unavailable collector. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { expectMember, operations } from '../support/client.js';
@@ -11,7 +11,7 @@ const collector = await startCollector();
 const start = async (environment: Record<string, string>) =>
   spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase(), LOG_LEVEL: 'info', ...environment });
 
-test('a statement that is not prepared by name is called by what it does', async () => {
+test('a statement without a prepared name is traced by its verb', async () => {
   collector.clear();
   const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, DATABASE_TRANSACTION_POOLER: 'true' });
   const { tokens } = expectMember(await operations(service).createUser({ username: 'alice' }), 'CreateUserSuccess');
@@ -22,7 +22,7 @@ test('a statement that is not prepared by name is called by what it does', async
   assert.ok(!names.includes(''));
 });
 
-test('OTEL_TRACES_SAMPLER switches them off', async () => {
+test('OTEL_TRACES_SAMPLER disables traces', async () => {
   collector.clear();
   const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER: 'always_off' });
   await operations(service).createUser({ username: 'alice' });
@@ -37,7 +37,7 @@ const signUps = async (service: { url: string }) => {
   }
 };
 
-test('a collector that is away is told in the log, and holds up neither answers nor the stop', async () => {
+test('an unavailable collector is logged, and delays neither responses nor shutdown', async () => {
   const OTEL_EXPORTER_OTLP_ENDPOINT = `http://127.0.0.1:${await freePort()}`;
   const quickly = { OTEL_BSP_SCHEDULE_DELAY: '50', OTEL_EXPORTER_OTLP_TIMEOUT: '500' };
   const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT, ...quickly });
@@ -49,10 +49,10 @@ test('a collector that is away is told in the log, and holds up neither answers 
   assert.equal(await service.kill('SIGTERM'), 0);
 });
 
-test('a collector that does not answer holds up neither answers nor the stop', async () => {
+test('a silent collector delays neither responses nor shutdown', async () => {
   const hanging = await startCollector();
   hanging.hang();
-  // An export is waited for longer than this test while the service runs.
+  // A running service waits for an export longer than this test.
   const service = await start({
     OTEL_EXPORTER_OTLP_ENDPOINT: hanging.url,
     OTEL_BSP_SCHEDULE_DELAY: '50',

@@ -37,7 +37,10 @@ function at(replica: number, person?: Person) {
   return caller(replicas[replica % 2]!, person ? { token: person.tokens.accessToken } : {});
 }
 
-/** What came of it: the member, or the code of the error. None is ever a defect, nor is the service unavailable. */
+/**
+ * What came of it: the member, or the code of the error. None is ever a defect, nor is the service
+ * unavailable.
+ */
 function outcomeOf({ errors, data }: Answer): string {
   const code = errors?.[0]?.extensions.code;
   assert.ok(code !== 'INTERNAL_SERVER_ERROR' && code !== 'SERVICE_UNAVAILABLE', JSON.stringify(errors));

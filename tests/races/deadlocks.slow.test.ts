@@ -1,4 +1,7 @@
-/** Everything at once on the same user, over two processes: nothing waits in a circle, and nobody is told that the service is away. */
+/**
+ * Everything at once on the same user, over two processes: nothing waits in a circle, and nobody is
+ * told that the service is away.
+ */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
@@ -20,7 +23,8 @@ const password = 'correct horse battery';
 const alice = { username: 'alice', email: 'alice@example.com', phone: '+12015550123' };
 
 /**
- * Runs each of the workers over and over for three seconds, and on until every type of answer that is wanted has been seen.
+ * Runs each of the workers over and over for three seconds, and on until every type of answer that
+ * is wanted has been seen.
  * @returns how many answers of each type there were
  */
 async function runTogether(workers: (() => Promise<{ __typename: string }>)[], wanted: string[]) {
@@ -41,7 +45,10 @@ async function runTogether(workers: (() => Promise<{ __typename: string }>)[], w
   return counts;
 }
 
-/** Opens every wait, row by row and never waiting itself: what it does must not be what others wait for in a circle. */
+/**
+ * Opens every wait, row by row and never waiting itself: what it does must not be what others wait
+ * for in a circle.
+ */
 async function openWaits(): Promise<{ __typename: string }> {
   for (const [table, id] of [
     ['one_time_passwords', 'token_id, purpose'],
@@ -94,7 +101,8 @@ test('sends, checks, sign-ins and sign-ups of one user at once are all answered'
       () => anyone.createUser({ username: `user-${randomUUID()}`, phone: alice.phone }),
     ];
   });
-  // The first proof of an address drops the password of the sign-up; the owner's verification keeps it.
+  // The first proof of an address drops the password of the sign-up; the owner's verification keeps
+  // it.
   const { id } = user.securityTokens[0]!;
   const { oneTimePassword } = expectMember(
     await operations(first, { token: root.tokens!.accessToken }).generateOneTimePassword(id, 'VERIFICATION'),
@@ -153,7 +161,8 @@ test('a sign-in that succeeds clears what is counted in the order in which anoth
   const signIn = operations(first).authenticate({ ...bob, password });
   await untilWaiting(1);
 
-  // Now it has counted itself. Laid out backwards, so that whoever goes by where the rows lie goes backwards.
+  // Now it has counted itself. Laid out backwards, so that whoever goes by where the rows lie goes
+  // backwards.
   await replicas.query('create table backwards as select * from sign_in_throttles order by key desc');
   await replicas.query('truncate sign_in_throttles');
   await replicas.query('insert into sign_in_throttles select * from backwards');
@@ -172,7 +181,10 @@ test('a sign-in that succeeds clears what is counted in the order in which anoth
   assert.deepEqual(await replicas.query('select from sign_in_throttles'), []);
 });
 
-/** Somebody with a verified email who has left the phone unverified for more than a day, and has just been sent the proof of it. */
+/**
+ * Somebody with a verified email who has left the phone unverified for more than a day, and has
+ * just been sent the proof of it.
+ */
 async function signUpHalfProven(email: string, phone: string) {
   const { user, tokens } = expectMember(await operations(first).createUser({ email, phone }), 'CreateUserSuccess');
   const [emailTokenId = '', tokenId = ''] = user.securityTokens.map(({ id }) => id);

@@ -7,7 +7,8 @@ import { atOnce, type Replicas, startReplicas, tally } from '../support/replicas
 
 const [replicas, unforgiving] = await Promise.all([
   startReplicas(),
-  // Closed for a day after the first failure: however long a hundred requests take, the second one never opens meanwhile.
+  // Closed for a day after the first failure: however long a hundred requests take, the second one
+  // never opens meanwhile.
   startReplicas({ OTP_MAX_FAILURES: '1' }),
 ]);
 const [first, second] = replicas.both;

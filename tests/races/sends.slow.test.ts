@@ -1,4 +1,7 @@
-/** The limits of sends, asked for at once from two processes, and what of it arrives at the providers. */
+/**
+ * The limits of sends, asked for at once from two processes, and what of it arrives at the
+ * providers.
+ */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,7 +19,8 @@ const environment = {
   ...sendGridEnvironment(sendGrid),
   ...vonageEnvironment(vonage),
   DATABASE_URL: await createDatabase(),
-  // A connection for each of the requests that are made at once: waiting for one is not what is raced here.
+  // A connection for each of the requests that are made at once: waiting for one is not what is
+  // raced here.
   DATABASE_POOL_SIZE: '30',
   LOG_LEVEL: 'silent',
 };
@@ -52,7 +56,10 @@ function count(answers: Sent[], name: string): number {
   return answers.filter(({ __typename }) => __typename === name).length;
 }
 
-/** Everything that has been sent, once as much as is expected has come and nothing more comes for a while: strangers' messages are sent after the answer. */
+/**
+ * Everything that has been sent, once as much as is expected has come and nothing more comes for a
+ * while: strangers' messages are sent after the answer.
+ */
 async function arrivals<Body>({ requests }: StubProvider<Body>, expected: number): Promise<StubRequest<Body>[]> {
   for (const deadline = performance.now() + 10_000; requests.length < expected; await delay(20))
     assert.ok(performance.now() < deadline, `${requests.length} of ${expected} messages have come`);
@@ -184,7 +191,8 @@ describe('numbers of one prefix', () => {
     const other = await signUp(inside, { phone: '+12145550123' });
     const sent = await other.sendOneTimePassword(other.phoneToken, 'VERIFICATION');
     assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
-    // What was refused by the prefix is not counted by the token: an hour later the first is let through.
+    // What was refused by the prefix is not counted by the token: an hour later the first is let
+    // through.
     await advance(inside, 3_600);
     const again = await owners[20]!.sendOneTimePassword(owners[20]!.phoneToken, 'VERIFICATION');
     assert.equal(again.__typename, 'SendOneTimePasswordSuccess');

@@ -51,7 +51,8 @@ for (const [whose, makeName] of [
     const elapsedSeconds = (Date.now() - began) / 1000;
     const { InvalidCredentialsError: evaluated = 0, TimeoutError: refused = 0 } = tally(answers);
     assert.equal(evaluated + refused, 100);
-    // The n-th opens 2^(n-1) - 1 seconds after the first: one, unless the machine takes longer than a second for all of them.
+    // The n-th opens 2^(n-1) - 1 seconds after the first: one, unless the machine takes longer than
+    // a second for all of them.
     assert.ok(evaluated >= 1 && 2 ** (evaluated - 1) - 1 <= elapsedSeconds, `${evaluated} in ${elapsedSeconds} s`);
     const last = await operations(second).authenticate({ username, password: wrong });
     if (last.__typename === 'TimeoutError') assert.equal(last.failureCount, evaluated);

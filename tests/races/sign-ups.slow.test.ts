@@ -1,4 +1,7 @@
-/** Sign-ups for one identifier many times at once, the first superuser, and the first start, over two processes. */
+/**
+ * Sign-ups for one identifier many times at once, the first superuser, and the first start, over
+ * two processes.
+ */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
@@ -9,7 +12,9 @@ import { createDatabase, spawnService, temporaryFolder } from '../support/servic
 const replicas = await startReplicas();
 const [first, second] = replicas.both;
 
-/** Fifty at once, each with one of the spellings and something of its own beside it; one gets it. */
+/**
+ * Fifty at once, each with one of the spellings and something of its own beside it; one gets it.
+ */
 async function raceFor(
   field: 'username' | 'email' | 'phone',
   spellings: string[],
@@ -118,7 +123,8 @@ test('sign-ups at once that want each other’s identifiers crosswise all get an
 
 test('two processes that start at once on one empty database, with no secret given, become one service', async () => {
   const url = await createDatabase('template template0');
-  // Each makes the secrets that it does not find, applies the migrations that are missing, and makes the keys.
+  // Each makes the secrets that it does not find, applies the migrations that are missing, and
+  // makes the keys.
   const environment = { DATABASE_URL: url, DATA_DIR: temporaryFolder() };
   const both = await Promise.all([spawnService(environment), spawnService(environment)]);
   const { query } = await connect(url);

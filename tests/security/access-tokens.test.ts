@@ -1,4 +1,4 @@
-/** The parser of access tokens: what it takes, and that nothing that was changed on the way is taken. */
+/** The parser of access tokens accepts only unchanged tokens. */
 import assert from 'node:assert/strict';
 import { createHmac, createSign, generateKeyPairSync, KeyObject, randomUUID, webcrypto } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -23,7 +23,7 @@ const service = await startService();
 const { first, second, keys, claims, good } = await sampleAccessToken();
 
 describe('an access token', () => {
-  test('is read back as it was signed, by each of the keys', async () => {
+  test('is verified as signed, by each key', async () => {
     const { userId, sessionId, expiresAt } = claims;
     for (const { signing } of [first, second]) {
       const token = await signAccessToken(signing, issuer, claims);
@@ -51,13 +51,13 @@ describe('an access token', () => {
     });
   });
 
-  test('is read whatever the time is here: whether it has expired is for the database to say', async () => {
+  test('is parsed regardless of the local time, because the database checks its expiry', async () => {
     const past = { ...claims, issuedAt: new Date(1000), expiresAt: new Date(2000) };
     const token = await signAccessToken(first.signing, issuer, past);
     assert.deepEqual((await verifyAccessToken(keys, issuer, token))?.expiresAt, new Date(2000));
   });
 
-  test('has one spelling', async () => {
+  test('has one encoding', async () => {
     const [header, payload, signature] = good.split('.') as [string, string, string];
     const others = [
       `${good}=`,
@@ -78,11 +78,11 @@ describe('an access token', () => {
 interface Forgery {
   header?: Json;
   payload?: Json;
-  /** what signs in the place of the service's own key */
+  /** the signing key that replaces the key of the service */
   sign?: (input: Buffer) => Promise<Buffer> | Buffer;
 }
 
-/** Access tokens that are almost right, made from a good one. */
+/** Almost valid access tokens, derived from a valid token. */
 async function makeForgeries(original: Jwt, publicKey: KeyObject): Promise<Record<string, Forgery>> {
   const { iss, sub } = original.payload as { iss: string; sub: string };
   const { kid } = original.header;
@@ -168,7 +168,7 @@ async function makeForgeries(original: Jwt, publicKey: KeyObject): Promise<Recor
   ]);
 }
 
-/** JSON leaves out what is undefined. */
+/** JSON omits undefined members. */
 const describeJson = (value: Json) => JSON.stringify(value, (_, part) => (part === undefined ? 'undefined' : part));
 
 const noTokens = [
@@ -190,11 +190,11 @@ async function forge(token: string, { header, payload, sign }: Forgery, own: web
   return encodeJwt(changed, sign ?? signerOf(own));
 }
 
-/** A token without a signature has further spellings. */
+/** A token without a signature has several encodings. */
 const spellingsOf = (forged: string, valid: string) =>
   forged.endsWith('.') ? [forged, forged.slice(0, -1), forged + valid.split('.')[2]] : [forged];
 
-test('a forged access token is never taken, and the forger of these tests makes good ones', async () => {
+test('no forged access token is accepted, and the forger can create valid tokens', async () => {
   const own = first.signing.privateKey as webcrypto.CryptoKey;
   const forgeries = await makeForgeries(
     decodeJwt(good),
@@ -209,7 +209,7 @@ test('a forged access token is never taken, and the forger of these tests makes 
 });
 
 describe('over HTTP', () => {
-  test('a forged access token is UNAUTHENTICATED, and the one that it was made from is good', async () => {
+  test('a forged access token is UNAUTHENTICATED, and its original is accepted', async () => {
     const alice = await insertPerson(service, { username: 'alice' });
     const bob = await insertPerson(service, { username: 'bob' });
     const { accessToken, refreshToken, session } = alice.tokens;
@@ -217,7 +217,7 @@ describe('over HTTP', () => {
     const own = signing.privateKey as webcrypto.CryptoKey;
     const publicKey = KeyObject.from(verification[0]!.publicKey as webcrypto.CryptoKey);
     const now = await databaseSeconds(service);
-    // The database says whether a session is there and whether a token has expired.
+    // The database checks the session and the expiry.
     const forgeries: Record<string, Forgery> = await makeForgeries(decodeJwt(accessToken), publicKey);
     for (const exp of [now, now - 1, 0, -1]) forgeries[`exp ${exp - now} from now`] = { payload: { exp } };
     Object.assign(forgeries, {
@@ -247,7 +247,7 @@ await testAccessTokenFuzz(service, { changes: 100, requests: 40 });
 
 const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** The text with each other last character. */
+/** Returns the text with every other last character. */
 function lastCharactersOf(text: string): string[] {
   return [...base64url].map((last) => text.slice(0, -1) + last);
 }

@@ -1,4 +1,4 @@
-/** Many attempts in one request: by aliases, through fragments, in an array. None of them reaches a resolver. */
+/** Several attempts in one request, by aliases, fragments or arrays, reach no resolver. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type Answer, send } from '../support/client.js';
@@ -45,12 +45,12 @@ function assertRefused({ data, errors }: Answer): void {
 }
 
 for (const [name, attempt] of Object.entries(attempts)) {
-  test(`a document with two or a hundred aliases of ${name} is refused`, async () => {
+  test(`rejects a document with two or a hundred aliases of ${name}`, async () => {
     for (const count of [2, 100]) assertRefused(await send(service, `mutation { ${aliases(attempt, count)} }`));
   });
 }
 
-test('a thousand aliases of one mutation are refused', async () => {
+test('rejects a thousand aliases of one mutation', async () => {
   const documents = [
     `mutation ($input: AuthenticateInput!) { ${aliases('authenticate(input: $input) { __typename }', 1000)} }`,
     `mutation ($id: ID!) { ${aliases('checkOneTimePassword(tokenId: $id, oneTimePassword: "9") { __typename }', 700)} }`,
@@ -101,14 +101,14 @@ const ofSeveral: [string, string][] = [
   ],
 ];
 for (const [what, document] of ofSeveral) {
-  test(`a document with ${what} is refused`, async () => {
+  test(`rejects a document with ${what}`, async () => {
     const answer = await send(service, document);
     assertRefused(answer);
     assert.match(answer.errors!.map(({ message }) => message).join(), /one root field|within itself/);
   });
 }
 
-test('an array of requests is refused', async () => {
+test('rejects an array of requests', async () => {
   for (const count of [1, 2, 100]) {
     const response = await fetch(`${service.url}/graphql`, {
       method: 'POST',
@@ -120,7 +120,7 @@ test('an array of requests is refused', async () => {
   }
 });
 
-test('a fragment that is spread twice is one attempt, evaluated and counted once', async () => {
+test('evaluates and counts a repeated fragment as one attempt', async () => {
   const fields = `authenticate(input: { identifier: "alice", password: "wrong" }) { __typename ... on IdentityError { code } }`;
   const answer = await send(
     service,

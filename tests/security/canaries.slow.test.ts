@@ -1,4 +1,7 @@
-/** The search for secrets of `canaries.test.ts`, in production with providers that send messages, and with providers that refuse them. */
+/**
+ * The search for secrets of `canaries.test.ts`, in production with accepting and rejecting
+ * providers.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +12,7 @@ import { startVonage, vonageEnvironment } from '../support/vonage.js';
 const sendGrid = await startSendGrid();
 const vonage = await startVonage();
 
-test('no secret is in the log, in an answer to anybody else, or in the database, with messages that are sent', async () => {
+test('the log, responses and database contain no secret when messages are sent', async () => {
   const received = new Map<string, number>();
   const run = await startWithCanaries({
     NODE_ENV: 'production',
@@ -18,7 +21,7 @@ test('no secret is in the log, in an answer to anybody else, or in the database,
     ...vonageEnvironment(vonage),
   });
   await lead(run, async (address) => {
-    // What a stranger asks for is sent after the answer.
+    // The service sends a stranger's message after the response.
     const requests = () =>
       address.startsWith('+')
         ? []
@@ -29,14 +32,14 @@ test('no secret is in the log, in an answer to anybody else, or in the database,
     for (const deadline = Date.now() + 30_000; requests().length <= count && Date.now() < deadline; ) await delay(10);
     return oneTimePasswordInMail(requests().at(-1)!);
   });
-  // What the log is searched for would be there, if anything were: it is not empty, and holds the defects.
+  // The search is meaningful: the log is not empty, and contains internal errors.
   const lines = run.service.output().trim().split('\n');
   assert.ok(lines.filter((line) => JSON.parse(line).level === 50).length >= 3, 'the defects are in the log');
   assert.ok(!lines.some((line) => JSON.parse(line).msg === 'forged'), 'a line feed makes no line of its own');
   await assertKept(run);
 });
 
-test('no secret is kept where the providers refuse, and quote what they were sent', async () => {
+test('nothing stores a secret when providers reject messages and quote them', async () => {
   const run = await startWithCanaries({
     NODE_ENV: 'production',
     BCRYPT_COST: '10',

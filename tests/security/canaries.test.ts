@@ -1,11 +1,12 @@
-/** A service is led through all of its operations, with a canary in the place of every secret; then its log, its answers and its database are searched for them. */
+/** Runs all operations with canary secrets, then searches the log, responses and database. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertKept, lead, startWithCanaries } from '../support/canaries.js';
 import { oneTimePasswordSentTo } from '../support/client.js';
 
-test('no secret is in the log, in an answer to anybody else, or in the database, with messages that are kept', async () => {
-  // In development the service prints where it is and what it has made up, such as a bootstrap secret that is not configured.
+test('the log, responses and database contain no secret when messages are captured', async () => {
+  // In development the service prints its addresses and generated secrets, such as the bootstrap
+  // secret.
   const run = await startWithCanaries({ NODE_ENV: 'development' });
   await lead(run, (address) => oneTimePasswordSentTo(run.service, address));
   assert.match(run.service.output(), /Outbox/);

@@ -1,4 +1,7 @@
-/** One client that wants to be taken for many, and one name written in many ways: there is one counter. */
+/**
+ * A client cannot escape its limits with many addresses, and a name has one counter in every
+ * spelling.
+ */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -34,7 +37,10 @@ const headersOf: Record<string, (address: string) => Record<string, string>> = {
 
 const attempts = 8;
 
-/** What of each kind is limited by client, asked by the n-th of many: @returns whether it was let through. */
+/**
+ * Limited operations of each kind by the n-th client.
+ * @returns whether the request was permitted
+ */
 const limited: Record<string, (of: Service, index: number, headers: Record<string, string>) => Promise<boolean>> = {
   createUser: async (of, index, headers) => {
     const { __typename } = await caller(of, { headers }).createUser({ username: `somebody-${index}` });
@@ -53,7 +59,7 @@ const limited: Record<string, (of: Service, index: number, headers: Record<strin
 };
 
 for (const [operation, ask] of Object.entries(limited))
-  describe(`${operation} is limited by client, who does not become another one`, () => {
+  describe(`${operation} is limited by client, who cannot change its identity`, () => {
     const through = async (of: Service, headers: (index: number) => Record<string, string>) => {
       let passed = 0;
       for (let index = 0; index < attempts; index += 1) if (await ask(of, index, headers(index))) passed += 1;
@@ -65,17 +71,17 @@ for (const [operation, ask] of Object.entries(limited))
         assert.equal(await through(service, (index) => headers(`203.0.113.${index}`)), 5);
       });
 
-    test('by what is in front of the address that a trusted proxy adds', async () => {
+    test('with a forged address before that of a trusted proxy', async () => {
       const forged = (index: number) => ({ 'x-forwarded-for': `203.0.113.${index}, 10.0.0.${index}, 198.51.100.7` });
       assert.equal(await through(proxied, forged), 5);
     });
 
-    test('by another address of its own IPv6 network', async () => {
+    test('with another address of its IPv6 network', async () => {
       const rotating = (index: number) => ({ 'x-forwarded-for': `2001:db8:1:2:${index}::${index}` });
       assert.equal(await through(proxied, rotating), 5);
     });
 
-    test('by another way to write its address', async () => {
+    test('with another spelling of its address', async () => {
       const notations = [
         '198.51.100.7',
         '::ffff:198.51.100.7',
@@ -86,20 +92,20 @@ for (const [operation, ask] of Object.entries(limited))
       assert.equal(await through(proxied, (index) => ({ 'x-forwarded-for': notations[index % notations.length]! })), 5);
     });
 
-    test('while others are let through', async () => {
+    test('without limiting other clients', async () => {
       assert.equal(await through(proxied, (index) => ({ 'x-forwarded-for': `198.51.100.${index}` })), attempts);
     });
   });
 
-describe('the count of wrong guesses is one', () => {
-  /** Makes the waits longer than a slow machine takes for the guesses of a test. */
+describe('wrong attempts have one counter', () => {
+  /** Extends the waits beyond the duration of the attempts of a test. */
   const prolongWaits = () =>
     service.app.db.execute(sql`with prolonged as (update sign_in_throttles set retry_at = retry_at + interval '1 hour')
       update one_time_passwords set retry_at = retry_at + interval '1 hour'`);
 
   const rotating = (index: number) => caller(service, { headers: headersOf['X-Forwarded-For']!(`203.0.113.${index}`) });
 
-  test('for a one-time password, whatever the headers, and however it is written', async () => {
+  test('for a one-time password, with any headers and spelling', async () => {
     const { emailToken } = await insertPerson(service, { email: 'alice@example.com' });
     const guesses = ['BCDF2345', 'bcdf2345', 'BCDF-2345', ' b c d f 2 3 4 5 ', 'ＢＣＤＦ2345', ''];
     for (const [index, guess] of guesses.entries()) {
@@ -109,7 +115,7 @@ describe('the count of wrong guesses is one', () => {
     }
   });
 
-  test('for a security token: its id is taken in one spelling', async () => {
+  test('for a security token, whose ID has one spelling', async () => {
     const { emailToken } = await insertPerson(service, { email: 'alice@example.com' });
     const spellings = [
       emailToken.toUpperCase(),
@@ -130,7 +136,7 @@ describe('the count of wrong guesses is one', () => {
     }
   });
 
-  test('for a password, whatever the headers, and however name and password are written', async () => {
+  test('for a password, with any headers and spelling of name and password', async () => {
     const alice = { username: 'Alice', email: 'alice@example.com', phone: '+12025550123' };
     await insertPerson(service, { ...alice, hasPassword: true });
     const spellings: Record<string, string[]> = {
@@ -148,7 +154,7 @@ describe('the count of wrong guesses is one', () => {
         }
   });
 
-  test('for a name with spaces around it, which is another name and nobody’s', async () => {
+  test('for a name with surrounding spaces, which is another, unknown name', async () => {
     await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const username of [' alice', 'alice ', 'alice\u00a0', '\talice', 'alice\u200b', 'ali\u00adce', 'alice\0']) {
       const { __typename } = await caller(service).authenticate({ username, password });
@@ -156,7 +162,7 @@ describe('the count of wrong guesses is one', () => {
     }
   });
 
-  test('for the current password of somebody signed in, whatever the headers and sessions', async () => {
+  test('for the current password of a signed-in user, with any headers and sessions', async () => {
     await insertPerson(service, { username: 'alice', hasPassword: true });
     const opened = [];
     for (let session = 0; session < 4; session += 1)
@@ -172,7 +178,7 @@ describe('the count of wrong guesses is one', () => {
     }
   });
 
-  test('whatever else is in the request', async () => {
+  test('with any other content of the request', async () => {
     const { emailToken } = await insertPerson(service, { email: 'alice@example.com' });
     const query =
       'mutation ($tokenId: ID!) { checkOneTimePassword(tokenId: $tokenId, oneTimePassword: "BCDF2345") { __typename ... on IdentityError { code } } }';

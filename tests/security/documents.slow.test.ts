@@ -1,4 +1,4 @@
-/** Documents that are made to be dear, in production and in their hundreds. */
+/** Hundreds of expensive documents in production. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -14,7 +14,7 @@ describe('in production a document is refused, with five errors at most, where i
     test(what, async () => assertRefused(await post(production.url, JSON.stringify({ query })), what));
 });
 
-describe('documents that are different each time do not stay in memory', () => {
+describe('distinct documents do not stay in memory', () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const heapMegabytes = () => {

@@ -1,4 +1,4 @@
-/** Documents and bodies made to be dear: refused before they cost anything, with few words. The bench measures the time that it takes. */
+/** Rejects expensive documents and bodies early and briefly. A benchmark measures the time. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertRefused, bodies, documents, many, post, statusOf } from '../support/hostile-documents.js';
@@ -35,10 +35,10 @@ describe('a request is refused that holds', () => {
     });
 });
 
-describe('the greatest honest documents are taken:', () => {
+describe('accepts the largest legitimate documents:', () => {
   for (const { name, document } of schemaOperations)
     test(`${name} with all that it answers`, async () => {
-      // One of these ends the session that asks.
+      // An operation of the document may revoke the session of the caller.
       const { errors } = await (await signUp(service, { username: `asks-${name}` })).ask(document);
       const refused = errors?.filter(({ extensions }) => extensions.code !== 'BAD_USER_INPUT') ?? [];
       assert.deepEqual(
@@ -48,7 +48,7 @@ describe('the greatest honest documents are taken:', () => {
     });
 });
 
-describe('at most five errors are told', () => {
+describe('responses contain at most five errors', () => {
   const wrong: Record<string, { query: string; variables?: unknown }> = {
     'of a hundred fields that there are not': { query: `{ me { ${many(100, (index) => `a${index}`)} } }` },
     'of fifty arguments that there are not': { query: `{ me(${many(50, (index) => `a${index}: 1`)}) { id } }` },
@@ -71,7 +71,7 @@ describe('at most five errors are told', () => {
     });
 });
 
-describe('in production no name of the schema is suggested', () => {
+describe('in production, errors suggest no name of the schema', () => {
   const misspelt: Record<string, { query: string; variables?: unknown }> = {
     'for a field of the root': { query: '{ mee { id } }' },
     'for a field of a type': { query: '{ me { usernam } }' },
@@ -102,7 +102,7 @@ describe('in production no name of the schema is suggested', () => {
       assert.doesNotMatch(text, /did you mean/i);
     });
 
-  test('and nothing is told by introspection', async () => {
+  test('and introspection is disabled', async () => {
     for (const query of [
       '{ __schema { types { name } } }',
       '{ __type(name: "User") { name } }',
@@ -123,7 +123,7 @@ describe('__proto__', () => {
     'as the extensions': `{"query":"{ me { id } }","extensions":{"__proto__":${proto}}}`,
   };
   for (const [what, body] of Object.entries(sent))
-    test(`${what} is refused, and nothing is the wiser`, async () => {
+    test(`${what} is rejected without a side effect`, async () => {
       const { status, text } = await post(service.url, body);
       assert.equal(status, 400, text);
       assertRefused({ status, text }, what);
@@ -132,7 +132,7 @@ describe('__proto__', () => {
       assert.deepEqual({ isSuperuser, isStaff }, { isSuperuser: false, isStaff: false });
     });
 
-  test('in a document, or in the variables of a GET, is a name like another', async () => {
+  test('is an ordinary name in a document or in variables of a GET', async () => {
     const anonymous = caller(service);
     assert.deepEqual((await anonymous.ask('{ __proto__: policy { defaultRegion } }')).data, {
       ['__proto__']: { defaultRegion: 'US' },

@@ -15,7 +15,7 @@ const after = createEncrypter([current]);
 const plain = Buffer.from('a key');
 
 describe('an encrypted value', () => {
-  test('decrypts to what it was, whatever that was', () => {
+  test('decrypts to its plain text', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (array) => {
         const bytes = Buffer.from(array);
@@ -24,14 +24,14 @@ describe('an encrypted value', () => {
     );
   });
 
-  test('shows nothing of what it was, and is never encrypted the same twice', () => {
+  test('does not reveal its plain text, and differs each time', () => {
     const bytes = randomBytes(16);
     const [first, second] = [after.encrypt(bytes), after.encrypt(bytes)];
     assert.notDeepEqual(first, second);
     assert.equal(first.includes(bytes), false);
   });
 
-  test('does not decrypt when any of its bits is changed', () => {
+  test('does not decrypt after any bit changes', () => {
     const encrypted = after.encrypt(plain);
     fc.assert(
       fc.property(fc.nat({ max: encrypted.length * 8 - 1 }), (bit) => {
@@ -43,7 +43,7 @@ describe('an encrypted value', () => {
     );
   });
 
-  test('does not decrypt when it is cut short or goes on', () => {
+  test('does not decrypt after truncation or extension', () => {
     const encrypted = after.encrypt(plain);
     for (let length = 0; length < encrypted.length; length += 1)
       assert.throws(() => after.decrypt(encrypted.subarray(0, length)));
@@ -52,7 +52,7 @@ describe('an encrypted value', () => {
 });
 
 describe('a secret that is being replaced', () => {
-  test('still decrypts what it encrypted, and encrypts nothing more', () => {
+  test('still decrypts its values, and encrypts no new values', () => {
     const encrypted = before.encrypt(plain);
     assert.deepEqual(during.decrypt(encrypted), plain);
     assert.equal(during.isCurrent(encrypted), false);
@@ -60,7 +60,7 @@ describe('a secret that is being replaced', () => {
     assert.deepEqual(after.decrypt(during.encrypt(plain)), plain);
   });
 
-  test('opens nothing once it is off the list, and the failure names it', () => {
+  test('decrypts nothing after its removal, and the error contains its ID', () => {
     const encrypted = before.encrypt(plain);
     assert.throws(
       () => after.decrypt(encrypted),
@@ -68,7 +68,7 @@ describe('a secret that is being replaced', () => {
     );
   });
 
-  test('is told from another one by more than its name', () => {
+  test('is distinguished by more than its ID', () => {
     const impostor = createEncrypter([{ id: current.id, bytes: foreign.bytes }]);
     assert.throws(() => after.decrypt(impostor.encrypt(plain)));
   });

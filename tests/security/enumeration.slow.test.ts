@@ -1,4 +1,4 @@
-/** The address in every state, and asked about more often than `enumeration.test.ts` does. */
+/** The checks of `enumeration.test.ts` in every state of the address, with more repetitions. */
 import { testEnumeration } from '../support/enumeration.js';
 
 await testEnumeration({ every: 1, times: 5 });

@@ -1,5 +1,7 @@
 /**
- * An address that somebody has and one that nobody has, asked about by a stranger in every way: the same answers, in the same order, after the same work.
+ * A stranger cannot distinguish an address with an account from an address without: all operations
+ * respond with
+ * the same results, in the same order, after the same work.
  * `npm run bench:enumeration` compares the time.
  */
 import { testEnumeration } from '../support/enumeration.js';

@@ -1,4 +1,4 @@
-/** Hashes that other systems have made: the right password and no other, whatever stands in the table. */
+/** Imported hashes verify only the right password, in every stored format. */
 import assert from 'node:assert/strict';
 import { createHash, pbkdf2Sync } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -17,8 +17,8 @@ const passwords = openPasswords();
 describe('a hash of another system', () => {
   for (const form of Object.keys(foreignHashes)) if (!dearForms.includes(form)) testForeignHash(form, passwords);
 
-  test('of bcrypt is the same where PHC writes it', async () => {
-    // The digits of 2b in the one alphabet, and the same bits in the other.
+  test('of bcrypt in PHC format is equivalent', async () => {
+    // The bytes of a 2b hash in both alphabets.
     const { hash } = foreignHashes['bcrypt of crypt']!;
     const [salt, digest] = [hash.slice(7, 29), hash.slice(29)].map((part) => b64(fromBcryptBase64(part)));
     const phc = `$bcrypt$v=98$r=5$${salt}$${digest}`;
@@ -26,7 +26,7 @@ describe('a hash of another system', () => {
     assert.equal(await passwords.verify('U*V', phc), false);
   });
 
-  test('takes the password in the form in which it was typed there', async () => {
+  test('accepts the Unicode form of the password of its source', async () => {
     for (const typed of ['ﬁne Ångström', 'ﬁne Ångström'.normalize('NFD'), 'ﬁne Ångström'.normalize('NFC')]) {
       const hash = (form: string) =>
         `pbkdf2_sha256$1000$salt$${pbkdf2Sync(form, 'salt', 1000, 32, 'sha256').toString('base64')}`;
@@ -36,7 +36,7 @@ describe('a hash of another system', () => {
     }
   });
 
-  test('of no known scheme is refused, and somebody is told', async () => {
+  test('of an unknown scheme is rejected and reported', async () => {
     const told: string[] = [];
     const passwords = openPasswords((scheme, fault) => void told.push(`${scheme} ${fault}`));
     const digest = createHash('md5').update('saltviolin').digest('hex');
@@ -75,7 +75,7 @@ describe('a hash of another system', () => {
     `$scrypt$ln=99,r=99999,p=99999$${b64('salt')}$${b64(Buffer.alloc(64))}`,
     '$7$zzzzz.zzzz.SodiumChloride$kBGj9fHznVYFQMEn/qDCfrDevf9YDtcDdKvEqHJLV8D',
   ];
-  test('that asks for more than its bound is not computed', async () => {
+  test('above the maximum cost is not computed', async () => {
     for (const hash of tooCostly) {
       assert.equal(passwords.findHashFault(hash), 'TOO_COSTLY', hash);
       assert.equal(await passwords.verify('violin', hash), false, hash);
@@ -94,14 +94,14 @@ describe('a hash of another system', () => {
     `scrypt$1$salt$8$1$${b64(Buffer.alloc(64))}`,
     `$scrypt$ln=10,r=0,p=1$${b64('salt')}$${b64(Buffer.alloc(64))}`,
   ];
-  test('that no system makes is not computed', async () => {
+  test('with impossible parameters is not computed', async () => {
     for (const hash of degenerate) {
       assert.equal(passwords.findHashFault(hash), 'MALFORMED', hash);
       assert.equal(await passwords.verify('violin', hash), false, hash);
     }
   });
 
-  test('however long it is, is refused', () => {
+  test('of any length is rejected', () => {
     for (const hash of endlessHashes()) assert.equal(readForeignHash(hash), 'MALFORMED');
   });
 });

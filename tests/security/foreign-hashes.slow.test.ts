@@ -1,4 +1,4 @@
-/** The hashes of other systems that are dear to compute, and many more damaged ones. */
+/** Expensive imported hashes, and many damaged hashes. */
 import { describe } from 'node:test';
 import {
   dearForms,

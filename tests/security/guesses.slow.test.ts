@@ -1,4 +1,4 @@
-/** The limit as it is by default: 200 guesses an hour. */
+/** The default limit of failed attempts per hour. */
 import { testGuesses } from '../support/guesses.js';
 
 await testGuesses(200, '');

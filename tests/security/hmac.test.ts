@@ -11,14 +11,14 @@ const part = fc.oneof(anyCharacters(), bytes());
 const asBytes = (each: string | Buffer) => Buffer.from(each as string);
 
 describe('a keyed digest', () => {
-  test('depends on where one part ends and the next begins', () => {
+  test('depends on the boundaries of its parts', () => {
     const secret = Buffer.alloc(32, 1);
     assert.notDeepEqual(hmac(secret, 'ab', 'c'), hmac(secret, 'a', 'bc'));
     assert.notDeepEqual(hmac(secret, 'ab'), hmac(secret, 'ab', ''));
     assert.notDeepEqual(hmac(secret, 'a', 'b'), hmac(secret, 'b', 'a'));
   });
 
-  test('is the same for the same parts, and for no others', () => {
+  test('is deterministic, and distinct for other parts', () => {
     fc.assert(
       fc.property(key, fc.array(part), fc.array(part), (secret, first, second) => {
         const alike =
@@ -29,7 +29,7 @@ describe('a keyed digest', () => {
     );
   });
 
-  test('is another one under another key', () => {
+  test('differs for another key', () => {
     fc.assert(
       fc.property(key, key, part, (first, second, each) => {
         fc.pre(!first.equals(second));
@@ -40,7 +40,7 @@ describe('a keyed digest', () => {
 });
 
 describe('a derived key', () => {
-  test('is the same for its secret and purpose, and for no other', () => {
+  test('is deterministic, and distinct for another secret or purpose', () => {
     fc.assert(
       fc.property(key, key, fc.string(), fc.string(), (secret, otherSecret, purpose, otherPurpose) => {
         fc.pre(purpose !== otherPurpose && !secret.equals(otherSecret));
@@ -53,7 +53,7 @@ describe('a derived key', () => {
     );
   });
 
-  test('stays what it is: what is stored was made with it', () => {
+  test('never changes, because stored values depend on it', () => {
     const secret = Buffer.alloc(32, 7);
     assert.equal(
       deriveKey(secret, 'security-token-ids').toString('hex'),
@@ -67,7 +67,7 @@ describe('a derived key', () => {
 });
 
 describe('comparison', () => {
-  test('finds the same bytes the same, and any others different', () => {
+  test('distinguishes different bytes', () => {
     fc.assert(
       fc.property(bytes(), bytes(), (first, second) => {
         assert.equal(sameBytes(first, Buffer.from(first)), true);
@@ -76,7 +76,7 @@ describe('comparison', () => {
     );
   });
 
-  test('takes no prefix for the whole', () => {
+  test('rejects a prefix', () => {
     assert.equal(sameBytes(Buffer.from('abc'), Buffer.from('ab')), false);
     assert.equal(sameBytes(Buffer.alloc(0), Buffer.from('a')), false);
   });

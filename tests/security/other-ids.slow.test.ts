@@ -1,4 +1,6 @@
-/** The id of another user's thing in every operation that takes an id, also in those that are still to come. */
+/**
+ * Passes IDs of other users to every operation with an ID argument, including future operations.
+ */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -10,13 +12,13 @@ import { withoutSendLimits } from '../support/strangers-view.js';
 const inputs = await openHostileInputs(await startService(withoutSendLimits));
 const { anonymous, victim, asker, ask, honest, victimInFull } = inputs;
 
-test('the schema has operations whose arguments are looked at here', () => {
+test('the schema has operations with ID arguments', () => {
   assert.ok(textArguments.length >= 40);
   assert.ok(textArguments.some(({ name }) => name === 'authenticate(input.password)'));
   assert.ok(textArguments.some(({ name }) => name === 'users(search)'));
 });
 
-describe('another’s id is answered like one that nobody has', () => {
+describe('an ID of another user gets the response of an unknown ID', () => {
   const takingIds = schemaOperations.filter(({ leaves }) => leaves.some(({ type }) => type === 'ID'));
   for (const operation of takingIds)
     test(`by ${operation.name}`, async () => {

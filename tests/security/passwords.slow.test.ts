@@ -1,4 +1,4 @@
-/** The optional package that hashes natively, in the place of the one that comes with the service. */
+/** The optional native hashing package instead of the bundled package. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,14 +10,14 @@ import { createDatabase, sharedSecrets, spawnService, temporaryFolder } from '..
 
 const password = 'correct horse battery';
 
-test('the native package hashes where it is installed beside the service, and the log says so; the hashes are the same', async () => {
+test('the native package hashes if it is installed, the log names it, and the hashes are compatible', async () => {
   const folder = temporaryFolder();
   for (const name of ['dist', 'package.json']) cpSync(join(root, name), join(folder, name), { recursive: true });
   symlinkSync(join(root, 'drizzle'), join(folder, 'drizzle'));
   mkdirSync(join(folder, 'node_modules/@node-rs'), { recursive: true });
   for (const name of readdirSync(join(root, 'node_modules')))
     if (name !== '@node-rs') symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name));
-  // It is there under another name, so that everybody else has what comes without it.
+  // It is installed under another name, so other tests use the bundled package.
   symlinkSync(join(root, 'node_modules/bcrypt-native'), join(folder, 'node_modules/@node-rs/bcrypt'));
   const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase(), LOG_LEVEL: 'info' };
   const { advance } = await connect(environment.DATABASE_URL);

@@ -31,7 +31,7 @@ const both = open({ peppers: [newPepper, oldPepper] });
 const password = 'correct horse battery';
 
 describe('a password', () => {
-  test('is verified by the hash of itself alone', async () => {
+  test('matches only its own hash', async () => {
     const hash = await passwords.hash(password);
     assert.equal(await passwords.verify(password, hash), true);
     for (const wrong of ['', 'Correct horse battery', ` ${password}`, `${password} `, hash])
@@ -39,14 +39,14 @@ describe('a password', () => {
     assert.notEqual(await passwords.hash(password), hash);
   });
 
-  test('is hashed by a scheme that the hash names, with its pepper', async () => {
+  test('has a hash that names its scheme and pepper', async () => {
     assert.match(
       await passwords.hash(password),
       new RegExp(`^bcrypt-hmac-sha384\\$${newPepper.id}\\$\\$2b\\$04\\$[./A-Za-z0-9]{53}$`),
     );
   });
 
-  test('counts in full: what agrees in 72 bytes or up to a NUL is another', async () => {
+  test('counts in full: a password with the same 72 bytes or NUL prefix does not match', async () => {
     const pairs = [
       ['a'.repeat(72), 'a'.repeat(73)],
       [`${'a'.repeat(72)}b`, `${'a'.repeat(72)}c`],
@@ -62,7 +62,7 @@ describe('a password', () => {
     }
   });
 
-  test('is the same in every composition, and in no other case or width', async () => {
+  test('matches in every Unicode composition, but in no other case or width', async () => {
     const hash = await passwords.hash('Ångström ﬁ');
     assert.equal(await passwords.verify('Ångström ﬁ'.normalize('NFD'), hash), true);
     assert.equal(await passwords.verify('\u212Bngström ﬁ', hash), true);
@@ -70,7 +70,7 @@ describe('a password', () => {
     assert.equal(await passwords.verify('Ångström fi', hash), false);
   });
 
-  test('is told from every other, whatever they hold', async () => {
+  test('is distinguished from every other password', async () => {
     await fc.assert(
       fc.asyncProperty(anyCharacters(), anyCharacters(), async (first, second) => {
         const hash = await passwords.hash(first);
@@ -81,7 +81,7 @@ describe('a password', () => {
     );
   });
 
-  test('is scored by itself and in the light of the words around it', async () => {
+  test('is scored with and without context', async () => {
     const common = await passwords.score('password1', []);
     assert.ok(common.score < 2 && common.scoreWithoutContext < 2);
     const similar = await passwords.score('kaspar.hauserling', ['kaspar.hauserling']);
@@ -94,7 +94,7 @@ describe('a password', () => {
 describe('a pepper', () => {
   const old = open({ peppers: [oldPepper] });
 
-  test('that is being replaced still verifies what it was used for', async () => {
+  test('that is being replaced still verifies its hashes', async () => {
     const hash = await old.hash(password);
     assert.equal(await both.verify(password, hash), true);
     assert.equal(await both.verify('wrong', hash), false);
@@ -102,14 +102,14 @@ describe('a pepper', () => {
     assert.equal(await passwords.verify(password, hash), false);
   });
 
-  test('is told from another one by more than its name', async () => {
+  test('is distinguished by more than its ID', async () => {
     const hash = (await old.hash(password)).replace(oldPepper.id, newPepper.id);
     assert.equal(await both.verify(password, hash), false);
   });
 });
 
 describe('a hash', () => {
-  test('is outdated where one of today has another cost, pepper or scheme', async () => {
+  test('is outdated if its cost, pepper or scheme is not current', async () => {
     const hash = await passwords.hash(password);
     assert.equal(passwords.isOutdated(hash), false);
     assert.equal(slow.isOutdated(hash), true);
@@ -127,7 +127,7 @@ describe('a hash', () => {
     'is empty': '',
     'is a bare one of bcrypt': `$2b$08$${'a'.repeat(53)}`,
   };
-  test('that can verify nothing answers no, and costs the same task of a thread as a wrong password', async (t) => {
+  test('that is unverifiable matches nothing, and costs the same task as a wrong password', async (t) => {
     const real = await slow.hash(password);
     const tasks = watchTasks(t);
     assert.equal(await slow.verify('wrong', real), false);
@@ -140,8 +140,8 @@ describe('a hash', () => {
 });
 
 describe('the pool', () => {
-  test('hashes in threads of its own, and the event loop is free meanwhile', async (t) => {
-    // No other test asks for three, so none of them has started yet: a process has one pool of each size.
+  test('hashes in its own threads without blocking the event loop', async (t) => {
+    // No other test uses three threads, so none has started: a process has one pool per size.
     const passwords = open({ threads: 3 });
     const workers: Worker[] = [];
     const note = (worker: Worker) => workers.push(worker);
@@ -165,7 +165,7 @@ describe('the pool', () => {
     assert.deepEqual(events, ['turn of the loop', 'hash', 'hash', 'hash', 'hash']);
   });
 
-  test('tells how long a thread worked', async (t) => {
+  test('measures the working time of a thread', async (t) => {
     const passwords = open();
     const run = Piscina.prototype.run as Run;
     const told: unknown[] = [];
@@ -179,7 +179,7 @@ describe('the pool', () => {
     for (const milliseconds of told) assert.ok(Number(milliseconds) > 0);
   });
 
-  test('refuses at once what would have to wait for 1.6 seconds, learns how long it takes, and recovers', async (t) => {
+  test('rejects waits above 1.6 seconds, learns the duration of a hash, and recovers', async (t) => {
     const passwords = open({ cost: 10, threads: 1 });
     let milliseconds = 64;
     let release = () => {};
@@ -193,7 +193,10 @@ describe('the pool', () => {
       await held;
       return { value: 'hash', milliseconds };
     });
-    /** Asks for so many at once. @returns how many are kept, after all others have been refused while those wait */
+    /**
+     * Starts `count` tasks at once.
+     * @returns the number of accepted tasks, after the others were rejected
+     */
     const keptOf = async (count: number): Promise<number> => {
       hold();
       let refused = 0;
@@ -210,7 +213,7 @@ describe('the pool', () => {
       assert.equal(refused, refusedAtOnce, 'those that are refused do not wait');
       return count - refused;
     };
-    // One of cost 10 is supposed to take 64 ms at first.
+    // The first estimate for cost 10 is 64 ms.
     assert.equal(await keptOf(60), 25);
     assert.equal(await keptOf(60), 25, 'it takes as long as was supposed');
     milliseconds = 33;
@@ -224,12 +227,12 @@ describe('the pool', () => {
     assert.equal(await keptOf(60), 24, 'recovered');
   });
 
-  test('serves who came first, first', async (t) => {
+  test('serves tasks in order of arrival', async (t) => {
     const passwords = open();
     reportMilliseconds(t, 1);
     const served: number[] = [];
     let asked = 0;
-    // Ten wait at any time: each that is served makes room for another.
+    // Keeps ten tasks waiting: each finished task is replaced.
     const ask = async (): Promise<void> => {
       if (asked === 60) return;
       const number = asked;
@@ -245,13 +248,13 @@ describe('the pool', () => {
     );
   });
 
-  test('has a thread for whoever finds one idle, however long it takes', async () => {
+  test('never rejects while a thread is idle', async () => {
     const passwords = open({ cost: 15, threads: 2 });
     const free = await occupy(passwords);
     assert.equal(await free(), 2);
   });
 
-  test('gives a place that is kept through all that follows, and gives it back', async () => {
+  test('keeps a slot for all work of a request, and releases it', async () => {
     const passwords = open({ cost: 9 });
     await passwords.withHashingSlot(enter, async (hashing) => {
       const free = await occupy(passwords);
@@ -274,11 +277,11 @@ describe('the pool', () => {
     assert.equal(await (await occupy(passwords))(), before);
   });
 
-  test('is not taken up by sign-ups that wait to be counted, and may be over their limit', async (t) => {
+  test('gives no slot to sign-ups that wait for their rate limit', async (t) => {
     const DATABASE_URL = await createDatabase();
     const service = await startService({ DATABASE_URL, DATABASE_POOL_SIZE: '20', SIGN_UPS_PER_HOUR: '5' });
     const anonymous = operations(service);
-    // What the pool learns from it leaves six places.
+    // The measured duration leaves six slots.
     reportMilliseconds(t, 2_000);
     await anonymous.createUser({ username: 'alice', password });
     const free = await occupy(service.app.passwords);
@@ -292,7 +295,7 @@ describe('the pool', () => {
     await signUps;
   });
 
-  test('that is busy answers 503 with Retry-After, never a wrong password, and counts no attempt', async () => {
+  test('that is full answers 503 with Retry-After, and counts no attempt', async () => {
     const service = await startService({ BCRYPT_COST: '9' });
     const { passwords, config } = service.app;
     const signUp =
@@ -327,7 +330,7 @@ describe('the pool', () => {
 
 const enter = async (acquireSlot: () => void): Promise<void> => acquireSlot();
 
-/** Takes every place there is. @returns what gives them back, and tells how many they were */
+/** Acquires every slot. @returns a function that releases them and returns their number */
 async function occupy(passwords: Passwords): Promise<() => Promise<number>> {
   let release = () => {};
   const released = new Promise<void>((resolve) => {
@@ -348,7 +351,7 @@ async function occupy(passwords: Passwords): Promise<() => Promise<number>> {
 
 type Run = (task: PasswordTask) => Promise<PasswordResult>;
 
-/** The tasks given to threads from now on, until the test ends. */
+/** Records the tasks of the threads until the test ends. */
 function watchTasks(t: TestContext): PasswordTask[] {
   const run = Piscina.prototype.run as Run;
   const tasks: PasswordTask[] = [];
@@ -359,7 +362,7 @@ function watchTasks(t: TestContext): PasswordTask[] {
   return tasks;
 }
 
-/** Of bcrypt, in a task that verifies. */
+/** The bcrypt cost of a verification task. */
 function costOf(task: PasswordTask): number {
   assert.notEqual(task.task, 'hash');
   const hash =
@@ -367,7 +370,7 @@ function costOf(task: PasswordTask): number {
   return Number(String(hash).slice(4, 6));
 }
 
-/** Until the test ends threads tell that each task took so long, whatever the machine does. */
+/** Makes threads report a fixed duration until the test ends. */
 function reportMilliseconds(t: TestContext, milliseconds: number): void {
   const run = Piscina.prototype.run as Run;
   t.mock.method(Piscina.prototype, 'run', async function (this: Piscina, ...args: Parameters<Run>) {

@@ -1,4 +1,4 @@
-/** The parser of refresh tokens under fire: nothing that was changed on the way is taken, and no session ends by it. */
+/** Fuzzes the parser of refresh tokens: no changed token is accepted or revokes a session. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
@@ -17,7 +17,7 @@ import { anyCharacters } from '../support/text.js';
 
 const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** What the text may become on its way, by accident or on purpose; `other` is one that is good as well. */
+/** Mutations of the text, accidental or deliberate. `other` is another valid token. */
 function mutantsOf(text: string, other: string): fc.Arbitrary<string> {
   const bytesOf = (token: string) => Buffer.from(token.slice(4), 'base64url');
   const format = (bytes: Buffer) => `frt_${bytes.toString('base64url')}`;
@@ -33,7 +33,7 @@ function mutantsOf(text: string, other: string): fc.Arbitrary<string> {
         for (const [index, bit] of flips) bytes[index]! ^= 1 << bit;
         return format(bytes);
       }),
-      // Cut anywhere and joined to what follows in another good one: the session of one with the secret of the other, and so on.
+      // Joins parts of two valid tokens, such as the session of one and the secret of the other.
       fc.tuple(fc.nat({ max: 64 }), fc.boolean()).map(([cut, swapped]) => {
         const [head, tail] = swapped ? [other, text] : [text, other];
         return format(Buffer.concat([bytesOf(head).subarray(0, cut), bytesOf(tail).subarray(cut)]));
@@ -48,7 +48,7 @@ function mutantsOf(text: string, other: string): fc.Arbitrary<string> {
     .filter((mutant) => mutant !== text && mutant !== other);
 }
 
-test('a refresh token that was changed is not read', () => {
+test('a changed refresh token is not parsed', () => {
   const key = randomBytes(32);
   const [text, other] = [newToken(key), newToken(key)];
   fc.assert(
@@ -60,7 +60,7 @@ test('a refresh token that was changed is not read', () => {
   assert.ok(parseRefreshToken(key, text));
 });
 
-test('the successor of a refresh token is the same each time, another for each token and key, and good itself', () => {
+test('the successor of a refresh token is deterministic, valid, and distinct for each token and key', () => {
   fc.assert(
     fc.property(fc.uuid(), (sessionId) => {
       const [key, otherKey] = [randomBytes(32), randomBytes(32)];
@@ -80,7 +80,7 @@ test('the successor of a refresh token is the same each time, another for each t
   );
 });
 
-test('over HTTP a changed refresh token is refused by refreshing and by signing out, and ends no session', async () => {
+test('over HTTP, a changed refresh token is rejected and revokes no session', async () => {
   const service = await startService();
   const anonymous = operations(service);
   const [alice, bob] = [
@@ -100,14 +100,15 @@ test('over HTTP a changed refresh token is refused by refreshing and by signing 
   }
 });
 
-test('in a cookie it is no different', async () => {
+test('in a cookie, a changed refresh token is rejected, too', async () => {
   const service = await startService();
   const [alice, bob] = [
     await signUp(service, { username: 'alice', password }),
     await signUp(service, { username: 'bob', password }),
   ];
   const query = 'mutation { refreshSession { __typename ... on IdentityError { code } } }';
-  // What fits into a header: fetch refuses the rest by itself. A space around the value is none of it.
+  // Only texts that are valid in a header: fetch rejects others. Spaces around the value do not
+  // count.
   const mutant = mutantsOf(alice.tokens.refreshToken, bob.tokens.refreshToken)
     .filter((text) => /^[\x21-\x7e]*$/.test(text) && text.length < 10_000)
     .filter((text) => ![alice, bob].some(({ tokens }) => text.startsWith(`${tokens.refreshToken};`)));

@@ -13,7 +13,7 @@ const key = randomBytes(32);
 const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 describe('a refresh token', () => {
-  test('is read back as it was given out', () => {
+  test('is parsed as it was issued', () => {
     fc.assert(
       fc.property(fc.uuid(), (sessionId) => {
         const token = newRefreshToken(sessionId);
@@ -22,7 +22,7 @@ describe('a refresh token', () => {
     );
   });
 
-  test('has 256 bits of its own, of which the stored hash shows nothing', () => {
+  test('has 256 random bits, which the stored hash does not reveal', () => {
     const sessionId = '00000000-0000-4000-8000-000000000000';
     const [first, second] = [newRefreshToken(sessionId), newRefreshToken(sessionId)];
     assert.equal(first.secret.length, 32);
@@ -32,7 +32,7 @@ describe('a refresh token', () => {
     assert.deepEqual(refreshTokenHash(first), refreshTokenHash({ ...first }));
   });
 
-  test('is not taken when any of its characters is another: there is one spelling of each', () => {
+  test('is rejected after a change of any character, because it has one encoding', () => {
     fc.assert(
       fc.property(
         fc.uuid(),
@@ -46,13 +46,13 @@ describe('a refresh token', () => {
       ),
       { numRuns: 2000 },
     );
-    // The bits of the last character that stand for nothing are where a second spelling would be.
+    // The unused bits of the last character would permit a second encoding.
     const text = formatRefreshToken(key, newRefreshToken('00000000-0000-4000-8000-000000000000'));
     const taken = [...base64url].filter((last) => parseRefreshToken(key, text.slice(0, -1) + last) !== undefined);
     assert.deepEqual(taken, [text.at(-1)]);
   });
 
-  test('is not taken cut short, or with anything around it', () => {
+  test('is rejected when truncated or extended', () => {
     fc.assert(
       fc.property(fc.uuid(), fc.string({ minLength: 1 }), fc.nat({ max: 89 }), (sessionId, more, length) => {
         const text = formatRefreshToken(key, newRefreshToken(sessionId));
@@ -62,7 +62,7 @@ describe('a refresh token', () => {
     );
   });
 
-  test('is not taken when made up, made with another key, or put together of two', () => {
+  test('is rejected when invented, made with another key, or joined from two tokens', () => {
     fc.assert(
       fc.property(fc.uuid(), fc.uuid(), fc.stringMatching(/^frt_[\w-]{86}$/), (first, second, made) => {
         fc.pre(first !== second);

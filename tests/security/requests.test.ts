@@ -1,4 +1,4 @@
-/** Bodies of every other kind than JSON in UTF-8: refused, with nothing executed. */
+/** Rejects all bodies except JSON in UTF-8, and executes nothing. */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { beforeEach, describe, test } from 'node:test';
@@ -20,7 +20,7 @@ interface Request {
   body?: string | Buffer;
 }
 
-/** Sends it as it is: `fetch` would put some of it right. */
+/** Sends the raw request, because `fetch` would correct it. */
 function exchange({
   method = 'POST',
   path = '/graphql',
@@ -52,7 +52,7 @@ async function assertRefused(about: Request, statuses: number[] = [400, 415]): P
   assert.equal(await service.app.db.$count(users), 0);
 }
 
-test('JSON in UTF-8 is taken, whatever the case and spaces of its content type', async () => {
+test('accepts JSON in UTF-8, with any case and spaces of its content type', async () => {
   for (const type of [
     'application/json',
     'application/json; charset=utf-8',
@@ -113,12 +113,12 @@ describe('a mutation is not executed where its content type is', () => {
       await assertRefused({ headers: { 'content-type': type, 'apollo-require-preflight': 'true' } });
     });
 
-  test('left out', async () => {
+  test('missing', async () => {
     await assertRefused({});
     await assertRefused({ headers: { 'apollo-require-preflight': 'true', origin: 'https://evil.test' } });
   });
 
-  test('given twice', async () => {
+  test('repeated', async () => {
     await assertRefused({ headers: { 'content-type': ['text/plain', 'application/json'] } });
   });
 });
@@ -166,12 +166,12 @@ describe('a mutation is not executed from', () => {
       await assertRefused({ headers: type, body }, statuses);
     });
 
-  test('what says that it is compressed', async () => {
+  test('a body with a content encoding', async () => {
     for (const encoding of ['gzip', 'deflate', 'br', 'x'])
       await assertRefused({ headers: { ...type, 'content-encoding': encoding }, body: gzipSync(json) });
   });
 
-  test('bytes that are no UTF-8', async () => {
+  test('bytes that are not UTF-8', async () => {
     for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe4], [0xf5, 0x80, 0x80, 0x80]]) {
       const [before, behind] = json.split('under') as [string, string];
       assert.ok(behind);
@@ -182,7 +182,7 @@ describe('a mutation is not executed from', () => {
     }
   });
 
-  test('another method, or what a header says of the method', async () => {
+  test('another method, or a method override header', async () => {
     for (const method of ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD'])
       await assertRefused({ method, headers: type }, [400, 404, 405]);
     const inQuery = `/graphql?query=${encodeURIComponent(query)}`;
@@ -192,7 +192,7 @@ describe('a mutation is not executed from', () => {
     await assertRefused({ method: 'GET', headers: { ...type, ...preflighted } }, [400, 405]);
   });
 
-  test('the address, where the body is empty', async () => {
+  test('the query string with an empty body', async () => {
     for (const body of ['{}', JSON.stringify({ query: null }), JSON.stringify({ query: '' })])
       await assertRefused({ path: `/graphql?query=${encodeURIComponent(query)}`, headers: type, body });
   });
@@ -212,7 +212,7 @@ describe('a mutation is not executed from', () => {
   });
 });
 
-test('no document is registered by its hash', async () => {
+test('registers no document by its hash', async () => {
   const { createHash } = await import('node:crypto');
   const document = '{ policy { defaultRegion } }';
   const extensions = {

@@ -11,7 +11,7 @@ const phone = { kind: 'phone', prefix: 'p' };
 const kind = fc.constantFrom(email, phone);
 
 describe('the id of a security token', () => {
-  test('is the same for its address, and tells the kind of it', () => {
+  test('is deterministic for its address, and reveals its kind', () => {
     fc.assert(
       fc.property(kind, anyCharacters(), (of, addressKey) => {
         const id = securityTokenId(key, of, addressKey);
@@ -22,7 +22,7 @@ describe('the id of a security token', () => {
     );
   });
 
-  test('is another one for another address, kind or key', () => {
+  test('differs for another address, kind or key', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (first, second) => {
         fc.pre(first !== second);
@@ -33,7 +33,7 @@ describe('the id of a security token', () => {
     );
   });
 
-  test('is not taken when any of its characters is another', () => {
+  test('is rejected after a change of any character', () => {
     const character = fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=. \n');
     fc.assert(
       fc.property(kind, fc.string(), fc.nat({ max: 32 }), character, (of, addressKey, at, replacement) => {
@@ -45,7 +45,7 @@ describe('the id of a security token', () => {
     );
   });
 
-  test('is not taken with its kind exchanged, cut short, or with anything around it', () => {
+  test('is rejected with another kind, truncated or extended', () => {
     fc.assert(
       fc.property(
         fc.string(),
@@ -60,7 +60,7 @@ describe('the id of a security token', () => {
     );
   });
 
-  test('is not taken when made up, or made with another key', () => {
+  test('is rejected when invented or made with another key', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[ep][\w-]{32}$/)), fc.string(), (made, address) => {
         assert.equal(securityTokenIdPrefix(key, made), undefined);

@@ -1,4 +1,4 @@
-/** Clients that send a little and then nothing: cut off, while everybody else is served. */
+/** The service disconnects slow clients, and serves others meanwhile. */
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
@@ -9,7 +9,7 @@ import { startService } from '../support/service.js';
 const service = await startService();
 const { hostname, port } = new URL(service.url);
 
-/** @returns the connection, and what has come over it when it was ended by the other side */
+/** Opens a connection. @returns it, and the data that it received until the service closed it */
 function open(text: string): { socket: Socket; ended: Promise<{ seconds: number; answer: string }> } {
   const socket = connect(Number(port), hostname);
   const start = performance.now();
@@ -32,11 +32,11 @@ const beginnings = {
     'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"query":"',
 };
 
-test('a request that never ends is cut off within half a minute or so, and 200 of them are in nobody’s way', {
+test('the service closes unfinished requests within about 30 s, and 200 of them delay no other client', {
   timeout: 115_000,
 }, async () => {
   const all = Object.values(beginnings).flatMap((text) => Array.from({ length: 100 }, () => open(text)));
-  // One byte now and then does not keep a connection alive.
+  // Occasional bytes do not keep a connection open.
   const drip = setInterval(() => {
     for (const { socket } of all) if (socket.writable) socket.write('x');
   }, 5_000);

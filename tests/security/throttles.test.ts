@@ -1,4 +1,7 @@
-/** Every text that the schema takes is a secret that is compared, a secret that is set, or none; and whatever compares a secret that people choose or read off slows guesses down. */
+/**
+ * Classifies every text argument as compared secret, new secret or other, and checks that
+ * comparisons are throttled.
+ */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { caller, insertPerson, issueOneTimePassword, makeSuperuser, type Person, password } from '../support/people.js';
@@ -18,12 +21,12 @@ interface Attempt {
   failureCount?: number | null | undefined;
 }
 
-/** A secret that is compared: how to guess at it, wrongly and rightly. */
+/** A secret that the service compares, with wrong and right attempts. */
 interface Throttled {
-  /** what the count is kept by */
+  /** the key of the attempt counter */
   by: string;
   wrong: 'InvalidCredentialsError' | 'InvalidOneTimePasswordError';
-  /** @returns a guess at the secret of somebody new, and what the right one is */
+  /** Creates a user. @returns an attempt function and the right secret */
   prepare(): Promise<{ guess: (secret: string) => Promise<Attempt>; right: string }>;
 }
 
@@ -89,13 +92,13 @@ const compared: Record<string, Throttled> = {
   },
 };
 
-/** Secrets that are compared without a throttle, and why that is enough. */
+/** Compared secrets without a throttle, and the reason. */
 const unguessable: Record<string, string> = {
   'refreshSession(refreshToken)': 'made here: 256 random bits',
   'signOut(refreshToken)': 'made here: 256 random bits',
 };
 
-/** Secrets that are kept and compared with nothing. */
+/** Secrets that the service stores without comparing them. */
 const set = [
   'createUser(input.password)',
   'createSuperuser(input.password)',
@@ -104,7 +107,10 @@ const set = [
   'setUserPassword(newPassword)',
 ];
 
-/** Texts of these names are no secrets. Ids are none either: whatever goes by an id asks who wants to know. */
+/**
+ * Arguments that are not secrets. IDs are not secrets, because operations with IDs check the
+ * caller.
+ */
 const open = ['identifier', 'username', 'email', 'phone', 'search', 'after', 'before'];
 
 const texts = schemaOperations.flatMap(({ name, leaves }) =>
@@ -125,14 +131,14 @@ const byName = schemaOperations.flatMap(({ name, leaves }) =>
     .map(({ path }) => `${name}(${path.join('.')})`),
 );
 
-test('every text that an operation takes is known here: what compares a secret is throttled, or says why it need not be', () => {
+test('every text argument is classified, and compared secrets have a throttle or a reason', () => {
   const known = [...Object.keys(compared), ...Object.keys(unguessable), ...set];
   assert.deepEqual([...new Set([...texts, ...byName])].sort(), known.sort());
 });
 
 for (const [name, { by, wrong, prepare }] of Object.entries(compared))
   describe(`${name}, counted by ${by}`, () => {
-    test('slows guesses down: the next one opens 1, 2, 4, 8 … seconds later', async () => {
+    test('delays the next attempt by 1, 2, 4, 8 … seconds', async () => {
       const { guess } = await prepare();
       for (const [index, wait] of [1, 2, 4, 8, 16, 32].entries()) {
         assert.equal((await guess(`wrong ${index}`)).__typename, wrong);
@@ -144,7 +150,7 @@ for (const [name, { by, wrong, prepare }] of Object.entries(compared))
       }
     });
 
-    test('takes not even the right one before', async () => {
+    test('rejects even the right secret during the delay', async () => {
       const { guess, right } = await prepare();
       for (const [index, wait] of [1, 2, 4, 8].entries()) {
         assert.equal((await guess(`wrong ${index}`)).__typename, wrong);
@@ -155,7 +161,7 @@ for (const [name, { by, wrong, prepare }] of Object.entries(compared))
       assert.match((await guess(right)).__typename, /Success$/);
     });
 
-    test('counts what is empty, and what is endless, like any other', async () => {
+    test('counts empty and very long attempts', async () => {
       for (const secret of ['', ' ', 'x'.repeat(10_000)]) {
         await clear(service);
         const { guess } = await prepare();
@@ -165,8 +171,8 @@ for (const [name, { by, wrong, prepare }] of Object.entries(compared))
     });
   });
 
-describe('a secret without a throttle is beyond guessing', () => {
-  test('a refresh token has 256 bits and more, and none that is made up is looked for', async () => {
+describe('a secret without a throttle cannot be guessed', () => {
+  test('a refresh token has at least 256 bits, and an invented token causes no query', async () => {
     const { tokens } = await alice();
     const { refreshToken } = tokens;
     assert.ok(Buffer.from(refreshToken.replace(/^frt_/, ''), 'base64url').length >= 32);
@@ -178,7 +184,7 @@ describe('a secret without a throttle is beyond guessing', () => {
     assert.equal((await anonymous.refreshSession(refreshToken)).__typename, 'RefreshSessionSuccess');
   });
 
-  test('a bootstrap secret has 32 characters at least, and is good for one thing once', async () => {
+  test('a bootstrap secret has at least 32 characters and is single-use', async () => {
     const { bootstrapSecret } = service.app;
     assert.ok(bootstrapSecret!.length >= 32);
     await assert.rejects(
