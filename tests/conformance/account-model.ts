@@ -1,6 +1,8 @@
 /**
- * What becomes of a user's tokens while the addresses change, by the rules of the original and, where asked, by those in which this service departs from it.
- * Without a departure it must reproduce what was recorded; with all of them it says what is due here.
+ * Models the tokens of a user with changing addresses by the rules of the original, and optionally
+ * by our departures.
+ * Without departures it must reproduce the recording. With all departures it is the expected
+ * behaviour.
  */
 import {
   type ChangeDeparture,
@@ -31,20 +33,20 @@ export interface Changes {
 export interface ChangeStep {
   result: unknown;
   user: Required<Identifiers> | null;
-  /** Waits to take the place of a verified one. */
+  /** A pending address, which replaces the verified address once it is verified. */
   pending: Record<Kind, string | null>;
-  /** Of the address that was given last. */
+  /** The verification of the most recent address. */
   tokens: Record<Kind, TraceState | null>;
 }
 
-/** The stored form. @returns null for what is refused */
+/** Normalises a value. @returns null if it is invalid */
 function stored(kind: keyof Identifiers, typed: string, refusesExtensions: boolean): string | null {
   if (kind === 'username') return typed;
   if (kind === 'email') return /^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(typed) ? canonicalEmail(typed) : null;
   return refusesExtensions && hasMoreThanANumber(typed) ? null : e164(typed);
 }
 
-/** What the values are to become, by field; or what is wrong with them. */
+/** Reads the new value of each field, or its error. */
 function read({ values, how }: Extract<Change, { op: 'set' }>, departures: ReadonlySet<ChangeDeparture['name']>) {
   const issues: Record<string, string[]> = {};
   const changes = new Map<keyof Identifiers, string | null>();
@@ -52,7 +54,7 @@ function read({ values, how }: Extract<Change, { op: 'set' }>, departures: Reado
     const form = typed === null ? null : stored(field, typed, departures.has('phone-is-one-number'));
     const isChecked = how === 'full_clean' || departures.has('one-door');
     if (typed !== null && isChecked && form === null) issues[field] = [typed === '' ? 'BLANK' : 'INVALID'];
-    // The original's field of a phone brings what it can into its form by itself.
+    // The phone field of the original normalises what it can.
     changes.set(field, isChecked ? form : field === 'phone' && typed !== null ? (form ?? typed) : typed);
   }
   return { issues, changes };
@@ -65,7 +67,7 @@ export function modelChanges({ user, ops }: Changes, departures: ReadonlySet<Cha
   const verified = { email: false, phone: false };
   const expiration: Record<Kind, number | null> = { email: null, phone: null };
   const throttles = new Map<string, { failure_count: number; timeout: number | null }>();
-  /** A change that went around the token, or the token around the user. */
+  /** A change of the address without its token, or of the token without its user. */
   const hasToken = { email: account.email !== null, phone: account.phone !== null };
 
   const throttleKey = (kind: Kind) =>

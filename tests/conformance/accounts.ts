@@ -1,4 +1,4 @@
-/** An account as recorded, and as the service answers it, in one form. */
+/** A common form for accounts of the recording and of the service. */
 import assert from 'node:assert/strict';
 import { operations } from '../support/client.js';
 import type { Service } from '../support/service.js';
@@ -16,11 +16,11 @@ export interface Recorded {
     phone_token: { phone: string; verified: boolean } | null;
   };
   errors?: Record<string, string[]>;
-  /** the name of an exception that is no answer */
+  /** the name of an unexpected exception */
   error?: string;
 }
 
-/** The original says in words what is a code here. */
+/** Maps messages of the original to error codes. */
 export function codeOf(message: string): string {
   if (/^You must supply/.test(message)) return 'IDENTIFIER_REQUIRED';
   if (/may not be blank/.test(message)) return 'BLANK';
@@ -58,7 +58,7 @@ export const accountSelection =
 
 type Token = { __typename: string; id: string; verified: boolean };
 
-/** A user that was selected by {@link accountSelection}. */
+/** A user with the fields of {@link accountSelection}. */
 export async function accountOf(
   service: Service,
   { securityTokens, ...user }: SignedUp['user'] & { securityTokens: Token[] },

@@ -7,7 +7,7 @@ import { issuesOf, readFixtures, replay, signUpFixtures } from './replay.js';
 
 interface Recorded {
   ok?: { user: string | null };
-  /** the name of the exception for no identifier at all */
+  /** the name of the exception without an identifier */
   error?: 'ValueError';
 }
 
@@ -23,8 +23,7 @@ const document = `mutation ($input: AuthenticateInput!) { authenticate(input: $i
   ... on IdentityError { code } } }`;
 
 async function signIn(input: departures.SignIn): Promise<departures.SignInAnswer> {
-  // Each vector was recorded by itself: what the one before it has failed at is not held against
-  // it.
+  // Each vector was recorded alone, so failures of the previous vector must not count.
   await service.app.db.execute(sql`delete from sign_in_throttles`);
   const { data, errors } = await send(service, document, { input });
   if (errors) {

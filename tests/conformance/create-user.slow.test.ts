@@ -9,7 +9,7 @@ import { issuesOf, replay } from './replay.js';
 const service = await startService();
 const anonymous = operations(service);
 
-/** Who is there, as JSON; undefined where somebody else may be. */
+/** The users as JSON; undefined if other users may exist. */
 let present: string | undefined;
 
 async function signUpExisting(existing: NonNullable<SignUp['existing']>): Promise<void> {
@@ -40,8 +40,7 @@ async function signUp({ args, existing = [] }: SignUp): Promise<SignUpAnswer> {
     return issuesOf(issues);
   }
   assert.equal(type, 'CreateUserSuccess');
-  // A refusal leaves everybody as they were, which the next vector relies on; a success adds
-  // somebody.
+  // An error changes no user, and the next vector relies on that. A success adds a user.
   present = undefined;
   return accountOf(service, user);
 }

@@ -1,19 +1,19 @@
 /**
- * Where this project departs from the original, django-flex-user, on purpose: one entry per departure, by the rule it follows.
- * A recorded vector to which none applies must hold; one to which one applies must be answered as that one says.
- * The rules are written out again here, so that a mistake in the code under test does not excuse itself.
+ * Deliberate departures from django-flex-user, with one rule per entry.
+ * A recorded vector must match the response, or the departure that applies to it.
+ * The rules are implemented again here, so an error in the tested code does not hide itself.
  */
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max';
 
 export interface Departure<Input, Expected, Answer> {
   name: string;
-  /** What holds here. */
+  /** The rule of this service. */
   rule: string;
   reason: string;
-  /** Whether the rule makes us answer this input otherwise than the original did. */
+  /** Returns whether the rule changes the response to this input. */
   applies(input: Input, expected: Expected): boolean;
-  /** Whether this is the answer the rule asks for. */
+  /** Returns whether the response follows the rule. */
   isOurs(answer: Answer, input: Input): boolean;
 }
 
@@ -49,7 +49,10 @@ const isTooLongForUsername = (text: string) => [...nfkc(text)].length > 150;
 export const isUsername = (text: string) => !isTooLongForUsername(text) && usernameRule.test(nfkc(text));
 
 const domainOf = (email: string) => email.slice(email.lastIndexOf('@') + 1);
-/** The original's validator, but for quoted local parts and address literals: the local part as typed, the domain in ASCII. */
+/**
+ * The validator of the original without quoted local parts and address literals. Keeps the local
+ * part, and converts the domain to ASCII.
+ */
 const djangoLocalPart = /^[-!#$%&'*+/=?^_`{}|~0-9A-Z]+(\.[-!#$%&'*+/=?^_`{}|~0-9A-Z]+)*@[^@]*$/i;
 const djangoDomain = /^([A-Z0-9]([A-Z0-9-]{0,61}[A-Z0-9])?\.)+[A-Z0-9-]{2,63}$(?<!-)/i;
 const isEmailToDjango = (typed: string, stored: string) =>
@@ -57,13 +60,16 @@ const isEmailToDjango = (typed: string, stored: string) =>
 const isQuoted = (email: string) => email.startsWith('"');
 const isAddressLiteral = (email: string) => /^(\[.*\]|\d+(\.\d+){3})$/.test(domainOf(email));
 
-/** IDNA 2003 wants a label in right-to-left script to end as it begins, RFC 5893 lets it end in digits. */
+/**
+ * IDNA 2003 requires the same direction at both ends of a right-to-left label. RFC 5893 allows
+ * digits at its end.
+ */
 const rightToLeftBeforeDigits = /(^|\.)[\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}\p{sc=Thaa}][^.\p{sc=Latn}]*\p{Nd}(\.|$)/u;
 const unicodeDomainOf = (email: string) => domainToUnicode(domainOf(email));
-/** The letters that UTS 46 keeps; its newer versions read ẞ as ß, older ones as ss. */
+/** The letters that UTS 46 keeps. Newer versions map ẞ to ß, older versions to ss. */
 const deviations = /[ßς]/;
 
-/** As the original reads an extension: behind its own mark, at the end. */
+/** The extension format of the original: a mark and digits at the end. */
 const extensionOf = /(x|ext\.?|#|,,|~|;ext=)\s*\d+$/i;
 export const hasMoreThanANumber = (text: string) =>
   /[^\p{Nd}\s\p{Cf}+＋()（）［］[\]*./／．\-\u2010-\u2015\u2212ー－\u2053\u223C]/u.test(text);
@@ -206,19 +212,19 @@ export const maskPhone: Departure<PhoneToObscure, Obscured, string>[] = [
 ];
 
 /**
- * A departure that may meet others in one vector: they are put to what was recorded one after the other, and each applies where it changes something.
- * A vector to which none applies must hold; one to which some apply must be answered as they leave it.
+ * A departure that may apply together with others. They change the recorded response in order.
+ * The response must match the result.
  */
 export interface Amendment<Input, Answer> {
   name: string;
-  /** What holds here. */
+  /** The rule of this service. */
   rule: string;
   reason: string;
-  /** The answer that the rule asks for, in the place of the one that was due until here. */
+  /** Changes the expected response according to the rule. */
   amend(input: Input, due: Answer): Answer;
 }
 
-/** What was refused before it reached the operation, by the code of the error. */
+/** Requests that fail before the operation, by error code. */
 export interface Unexecuted {
   error: 'BAD_USER_INPUT';
 }
@@ -236,7 +242,7 @@ export const canonicalEmail = (email: string) =>
 export const e164 = (phone: string) => parsePhoneNumberFromString(phone, 'US')?.number ?? null;
 const inOneCase = (text: string) => nfkc(text).toLowerCase().normalize('NFC');
 
-/** What uniqueness is decided by. */
+/** The canonical form for uniqueness. */
 const keyRules: Record<keyof Identifiers, (typed: string) => string | null> = {
   username: inOneCase,
   email: (typed) => inOneCase(canonicalEmail(typed)),
@@ -262,7 +268,7 @@ export interface SignedUp {
   tokens: { email: { verified: boolean } | null; phone: { verified: boolean } | null };
 }
 
-/** Codes by field; `__all__` for those of the whole. */
+/** Codes by field, `__all__` for the whole input. */
 export interface Issues {
   issues: Record<string, string[]>;
 }
@@ -272,7 +278,7 @@ export type SignUpAnswer = SignedUp | Issues | Unexecuted;
 const withIssue = (due: SignUpAnswer, field: string, code: string): Issues => ({
   issues: { ...('issues' in due ? due.issues : {}), [field]: [code] },
 });
-/** What is refused by itself is not looked up: the other fields are not said to be taken. */
+/** Invalid input is not looked up, so its other fields are not reported as taken. */
 const withFault = (due: SignUpAnswer, field: string, code: string): Issues => {
   const faults = 'issues' in due ? Object.entries(due.issues).filter(([, codes]) => !codes.includes('TAKEN')) : [];
   return withIssue({ issues: Object.fromEntries(faults) }, field, code);
@@ -391,7 +397,7 @@ export const updateUser: Amendment<Update, SignUpAnswer>[] = [
 
 export type SignIn = Identifiers & { password?: string | null } & Record<string, unknown>;
 
-/** Who is signed in, by label; null for credentials that are refused. */
+/** The label of the signed-in user; null for wrong credentials. */
 export type SignInAnswer = { user: string | null } | Issues | Unexecuted;
 
 export interface Person extends Identifiers {
@@ -399,7 +405,7 @@ export interface Person extends Identifiers {
   is_active?: boolean;
 }
 
-/** Who signs in by our rules. */
+/** Returns the user who signs in by our rules. */
 function whoSignsIn(people: Map<string, Person>, input: SignIn): string | null {
   const given = (['username', 'email', 'phone'] as const).filter((kind) => input[kind] != null);
   const isNamed = (person: Person) =>
@@ -412,7 +418,7 @@ function whoSignsIn(people: Map<string, Person>, input: SignIn): string | null {
 }
 
 export const authenticate = (people: Map<string, Person>): Amendment<SignIn, SignInAnswer>[] => {
-  /** Lets in who is refused by the original and signs in by our rules, where this is the rule that makes the difference. */
+  /** Accepts credentials that the original rejects, if this rule makes the difference. */
   const letIn = (input: SignIn, due: SignInAnswer, makesTheDifference: (person: Person) => boolean): SignInAnswer => {
     const label = 'user' in due && due.user === null ? whoSignsIn(people, input) : null;
     return label !== null && makesTheDifference(people.get(label)!) ? { user: label } : due;
@@ -467,13 +473,13 @@ export const authenticate = (people: Map<string, Person>): Amendment<SignIn, Sig
   ];
 };
 
-/** The names of the tokens that a look-up lists, by kind. */
+/** The names of the listed tokens by kind. */
 export type LookUpAnswer = { email: string[]; phone: string[] } | Unexecuted;
 
 export const securityTokens = (people: Map<string, Person>): Amendment<string | null, LookUpAnswer>[] => {
   const userNamed = (username: string) =>
     [...people.values()].find((person) => keyOf('username', person.username) === inOneCase(username));
-  /** The first two characters, and never more than half. */
+  /** The first two characters, but at most half. */
   const obscured = (text: string) =>
     text.replace(/./g, (character, at: number) => (at < Math.min(2, Math.floor(text.length / 2)) ? character : '*'));
   return [
@@ -522,7 +528,9 @@ export const securityTokens = (people: Map<string, Person>): Amendment<string | 
   ];
 };
 
-/** A rule of one-time passwords by which whole traces differ: what the model of a trace is asked to do with and without. */
+/**
+ * A rule that changes whole traces of one-time passwords. The trace model runs with and without it.
+ */
 export interface TraceDeparture {
   name: 'generating-keeps-the-count' | 'null-is-no-password' | 'entry-forgives';
   rule: string;
@@ -547,7 +555,7 @@ export const oneTimePasswordTrace: TraceDeparture[] = [
   },
 ];
 
-/** A rule by which what becomes of tokens differs while addresses change. */
+/** A rule that changes the tokens of changing addresses. */
 export interface ChangeDeparture {
   name:
     | 'generating-keeps-the-count'

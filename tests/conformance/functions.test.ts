@@ -16,18 +16,15 @@ interface Replay<Input, Expected, Answer> {
   vectors: string;
   departures: departures.Departure<Input, Expected, Answer>[];
   answer(input: Input, expected: Expected): Answer;
-  /** What the answer would be if we did as the original. */
+  /** The response by the rules of the original. */
   original(expected: Expected): Answer;
 }
 
-/**
- * Holds every recorded vector against our answer, or against that of the departure which applies to
- * it.
- */
+/** Compares every recorded vector with our response, or with the departure that applies. */
 function replay<Input, Expected, Answer>({ vectors, departures, answer, original }: Replay<Input, Expected, Answer>) {
   const recorded = readVectors<Input, Expected>(vectors);
 
-  test(`${vectors} answers like the original where nothing departs from it`, () => {
+  test(`${vectors} match the original where no departure applies`, () => {
     for (const { input, expected } of recorded) {
       if (departures.some((departure) => departure.applies(input, expected))) continue;
       assert.deepEqual(answer(input, expected), original(expected), JSON.stringify(input));
@@ -35,7 +32,7 @@ function replay<Input, Expected, Answer>({ vectors, departures, answer, original
   });
 
   for (const departure of departures) {
-    test(`${vectors} departs: ${departure.rule}`, () => {
+    test(`${vectors} depart: ${departure.rule}`, () => {
       const departing = recorded.filter(({ input, expected }) => departure.applies(input, expected));
       assert.ok(departing.length > 0, `${departure.name} applies to no vector`);
       for (const { input, expected } of departing) {
@@ -51,8 +48,7 @@ const verdict = (parsed: Identifier | IdentifierFault) => (typeof parsed === 'st
 const stored = (parsed: Identifier | IdentifierFault) => (typeof parsed === 'string' ? parsed : parsed.value);
 
 /**
- * The original's formats differ in punctuation alone: puts the number's digits where those of the
- * recorded answer are.
+ * The formats of the original differ only in punctuation. Puts the digits into the recorded format.
  */
 function formatLike(answer: string, e164: string): string {
   const digits = [...e164.replace(/\D/g, '')];

@@ -7,7 +7,7 @@ import { here, vectors } from './trace-replay.js';
 
 const names = departures.map(({ name }) => name);
 
-test('a trace without any departure is what was recorded', () => {
+test('a trace without departures matches the recording', () => {
   for (const { input, expected } of vectors) {
     const recorded = expected.map(({ message: _, has_password: hasPassword, ...step }) => {
       assert.equal(hasPassword, step.expiration !== null);
@@ -27,7 +27,7 @@ for (const { name, rule } of departures) {
   });
 }
 
-test('a step that was recorded a microsecond before an instant is replayed a quarter of a second before it, with the same answers', () => {
+test('a step just before a boundary is replayed a quarter of a second earlier, with the same responses', () => {
   const fine = vectors.filter(({ input }) => !isDeepStrictEqual(coarsen(input), input));
   assert.ok(fine.length > 0);
   for (const { input } of fine) assert.deepEqual(modelTrace(coarsen(input), here), modelTrace(input, here));

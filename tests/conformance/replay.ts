@@ -1,4 +1,4 @@
-/** What every replay of recorded vectors through the service needs: the vectors, the departures put to them, and the people they begin with. */
+/** Replays recorded vectors against the service: vectors, departures and initial users. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -11,13 +11,16 @@ import { readVectors } from './vectors.js';
 interface Replay<Input, Expected, Answer> {
   vectors: string;
   amendments: Amendment<Input, Answer>[];
-  /** What was recorded, in the form of our answers. */
+  /** The recorded response in our format. */
   original(expected: Expected): Answer;
-  /** What the service answers. */
+  /** The response of the service. */
   answer(input: Input): Promise<Answer>;
 }
 
-/** Puts every recorded vector to the service, and expects what was recorded, amended by each departure that applies to it. */
+/**
+ * Sends every recorded vector to the service, and expects the recorded response after all
+ * departures.
+ */
 export function replay<Input, Expected, Answer>({
   vectors,
   amendments,
@@ -46,7 +49,7 @@ export function replay<Input, Expected, Answer>({
   }
 
   const alike = cases.filter(({ applied }) => applied.length === 0);
-  test(`${vectors}: ${alike.length} of ${cases.length} vectors are answered like the original`, async () => {
+  test(`${vectors}: ${alike.length} of ${cases.length} vectors match the original`, async () => {
     assert.ok(alike.length > 0);
     await hold(alike);
   });
@@ -59,7 +62,7 @@ export function replay<Input, Expected, Answer>({
   }
 }
 
-/** The codes by field, as the vectors have them. */
+/** Codes by field, as in the vectors. */
 export function issuesOf(issues: { field: string | null; code: string }[]): Issues {
   const byField: Issues['issues'] = {};
   for (const { field, code } of issues) {
@@ -69,13 +72,13 @@ export function issuesOf(issues: { field: string | null; code: string }[]): Issu
   return { issues: byField };
 }
 
-/** The people whom the look-ups and the sign-ins were recorded with, by their label. */
+/** The initial users of look-ups and sign-ins, by label. */
 export function readFixtures(): Map<string, Person> {
   const fixtures = readVectors<string, Person>('authenticate_fixtures');
   return new Map(fixtures.map(({ input, expected }) => [input, expected]));
 }
 
-/** Signs them up. @returns the label of each by user id */
+/** Signs the users up. @returns labels by user ID */
 export async function signUpFixtures(service: Service): Promise<Map<string, string>> {
   const labels = new Map<string, string>();
   const { db, passwords } = service.app;
@@ -85,7 +88,7 @@ export async function signUpFixtures(service: Service): Promise<Map<string, stri
     const tooWeak = made.issues?.every(({ field }) => field === 'password');
     if (tooWeak) made = await anonymous.createUser(identifiers);
     const { id } = expectMember(made, 'CreateUserSuccess', label).user;
-    // As if brought along from elsewhere: sign-up would not take it.
+    // Models an imported value that sign-up would reject.
     if (tooWeak || password === '')
       await db.execute(sql`update users set password_hash = ${await passwords.hash(password!)} where id = ${id}`);
     if (!isActive) await db.execute(sql`update users set is_active = false where id = ${id}`);
@@ -95,33 +98,33 @@ export async function signUpFixtures(service: Service): Promise<Map<string, stri
 }
 
 /**
- * The clock of a trace, which was recorded with a frozen one: it stands still but for the time that one request takes,
- * so that a slow machine changes no answer.
+ * The clock of a trace. It is frozen between requests, like in the recording, so a slow machine
+ * changes no response.
  */
 export class TraceClock {
   readonly #service: Service;
   readonly #startedAt = Date.now();
   #shiftedMs = 0;
-  /** Seconds by which an instant of the service may be later than the frozen clock would have it. */
+  /** The seconds by which a time of the service may exceed the frozen clock. */
   #tolerance = 0;
 
   constructor(service: Service) {
     this.#service = service;
   }
 
-  /** Seconds since the start of the trace, as the service counts them. */
+  /** Returns the seconds since the start of the trace by the clock of the service. */
   get #now(): number {
     return (Date.now() - this.#startedAt + this.#shiftedMs) / 1000;
   }
 
   /**
    * Does something at that many seconds from the start.
-   * @param notBefore an instant of the service's, where the trace stands exactly at it
+   * @param notBefore a time of the service, if the trace is exactly at it
    */
   async at<T>(seconds: number, work: () => Promise<T>, notBefore: string | null = null): Promise<T> {
     const target = Math.max(seconds, notBefore === null ? 0 : this.secondsOf(notBefore)! + 0.001);
     const ms = Math.round((target - this.#now) * 1000);
-    // Set back only when it is worth while: the time that has gone by since is within the tolerance.
+    // Resets the clock only after the tolerance, because a reset takes time.
     if (ms > 0 || ms < -50) {
       await advance(this.#service, ms / 1000);
       this.#shiftedMs += ms;
@@ -131,17 +134,17 @@ export class TraceClock {
     return done;
   }
 
-  /** The longest time by which a step ended later than the trace has it. */
+  /** The maximum delay of a step. */
   get maxDelaySeconds(): number {
     return this.#tolerance;
   }
 
-  /** An instant of the service's in seconds from the start. */
+  /** Converts a time of the service to seconds from the start. */
   secondsOf(instant: string | null): number | null {
     return instant === null ? null : (Date.parse(instant) - this.#startedAt + this.#shiftedMs) / 1000;
   }
 
-  /** @param recorded in seconds from the start, where the clock was frozen */
+  /** @param recorded seconds from the start, with a frozen clock */
   assertNear(instant: string | null, recorded: number | null, about: string): void {
     const seconds = this.secondsOf(instant);
     if (recorded === null || seconds === null) {
@@ -149,7 +152,7 @@ export class TraceClock {
       return;
     }
     const late = seconds - recorded;
-    // Stored instants have whole milliseconds.
+    // Stored times have whole milliseconds.
     const near = late >= -0.002 && late <= this.#tolerance + 0.002;
     assert.ok(near, `${about} is ${seconds} s from the start, not ${recorded}`);
   }

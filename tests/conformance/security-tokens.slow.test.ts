@@ -26,7 +26,7 @@ async function lookUp(identifier: string | null): Promise<departures.LookUpAnswe
   const answer = { email: [] as string[], phone: [] as string[] };
   for (const { __typename: type, name, ...inspected } of data.securityTokens) {
     answer[type === 'EmailToken' ? 'email' : 'phone'].push(name);
-    // A stranger is shown no more than the original shows.
+    // A stranger sees no more than in the original.
     assert.deepEqual(inspected, { verified: null, failureCount: null, retryAt: null, expiresAt: null });
   }
   return answer;

@@ -46,7 +46,7 @@ function asModelled({ result, user, email_token, phone_token }: Recorded): Chang
   };
 }
 
-test('changes without any departure are what was recorded', () => {
+test('changes without departures match the recording', () => {
   for (const { input, expected } of vectors)
     assert.deepEqual(modelChanges(input, new Set()), expected.map(asModelled), input.about);
 });
@@ -72,9 +72,9 @@ interface Replay {
   made: Record<Kind, string[]>;
   clock: TraceClock;
   now: number;
-  /** what was due after the step before */
+  /** the expected state after the previous step */
   last: ChangeStep;
-  /** what `me` said last; null for one who is no more */
+  /** the last response of `me`; null for a deleted user */
   // biome-ignore lint/suspicious/noExplicitAny: what is asserted on it is what types it
   seen: any;
 }
@@ -88,7 +88,8 @@ const results: Record<string, unknown> = {
 };
 
 /**
- * Of the address that was given last: one that waits is not verified, the one it is to replace is.
+ * Returns the verification of the most recent address. A pending address is unverified, and the
+ * address that it replaces is verified.
  */
 function tokenOf({ seen }: Pick<Replay, 'seen'>, kind: Kind) {
   const type = kind === 'email' ? 'EmailToken' : 'PhoneToken';
@@ -160,10 +161,10 @@ async function assertIs(replay: Replay, due: ChangeStep, about: string): Promise
   }
 }
 
-describe('the tokens of a user whose addresses change', () => {
+describe('the tokens of a user with changing addresses', () => {
   const steps = vectors.reduce((sum, { expected }) => sum + expected.length, 0);
 
-  test(`are as due after each of the ${steps} recorded steps`, async () => {
+  test(`are as expected after each of the ${steps} recorded steps`, async () => {
     for (const { input } of vectors) {
       await service.app.db.execute(sql`delete from users where not is_superuser`);
       await service.app.db.execute(sql`delete from one_time_passwords`);

@@ -1,6 +1,7 @@
 /**
- * What becomes of one token in a trace, by the rules of the original and, where asked, by those in which this service departs from it.
- * Without a departure it must reproduce what was recorded; with all of them it says what is due here.
+ * Models a token in a trace by the rules of the original, and optionally by our departures.
+ * Without departures it must reproduce the recording. With all departures it is the expected
+ * behaviour.
  */
 import type { TraceDeparture } from './departures.js';
 
@@ -25,7 +26,7 @@ export interface Trace {
   about: string;
 }
 
-/** The token after a step. Instants are in seconds from the start. */
+/** The token after a step. Times are in seconds from the start. */
 export interface TraceState {
   failure_count: number;
   timeout: number | null;
@@ -35,7 +36,7 @@ export interface TraceState {
 
 export interface TraceStep extends TraceState {
   result: boolean | null | 'TimeoutError' | 'BAD_USER_INPUT';
-  /** of the `TimeoutError` */
+  /** the fields of the `TimeoutError` */
   error_timeout?: number;
   error_failure_count?: number;
 }
@@ -78,7 +79,9 @@ export function modelTrace({ token, ops }: Trace, departures: ReadonlySet<TraceD
   return ops.map((operation) => ({ ...run(operation), ...state }));
 }
 
-/** A password as typed, given those made so far. A wrong one is as near to the right one as can be. */
+/**
+ * Returns a password as typed. A wrong password is as similar to the right password as possible.
+ */
 export function typedPassword(symbol: Exclude<PasswordSymbol, null>, kind: Trace['token'], made: string[]): string {
   const neverMade = kind === 'email' ? 'BCDF2345' : '012345';
   const correct = made.at(-1) ?? neverMade;
@@ -94,19 +97,20 @@ export function typedPassword(symbol: Exclude<PasswordSymbol, null>, kind: Trace
     case '<correct>+space':
       return `${correct} `;
     case '<correct upper>':
-      // Ours are made in upper case: the other case is what was meant.
+      // Our passwords have upper-case letters, so the other case is equivalent.
       return correct.toLowerCase();
     case '':
       return '';
   }
 }
 
-/** How far before a boundary a step stands at least, or else at it. */
+/** The minimum distance of a step from a boundary. */
 export const boundaryDistanceSeconds = 0.25;
 
 /**
- * The trace with every step a quarter of a second before a boundary that was recorded a microsecond before it:
- * a request takes milliseconds, so that none can stand closer.
+ * Moves steps that were recorded a microsecond before a boundary to a quarter of a second before
+ * it.
+ * A request takes milliseconds, so no step can be closer.
  */
 export function coarsen(trace: Trace): Trace {
   let owed = 0;

@@ -1,4 +1,4 @@
-/** The recorded traces and what is recorded of them, step by step. */
+/** Recorded traces and their responses for each step. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { expectMember } from '../support/client.js';
@@ -21,7 +21,7 @@ export const vectors = readVectors<Trace, (TraceStep & { message?: string; has_p
 /** The names of all departures. */
 export const here = new Set(departures.map(({ name }) => name));
 
-/** A way through the service that a trace can take. */
+/** A variant of requests for a trace. */
 interface Way {
   about: string;
   purpose: 'AUTHENTICATION' | 'VERIFICATION';
@@ -67,12 +67,12 @@ const ways = {
   },
 } satisfies Record<string, Way & { takes(trace: Trace): boolean }>;
 
-// Set by `replayTraces`: each file that calls it has a service of its own.
+// `replayTraces` sets it: each calling file has its own service.
 let service: Service;
 let superuser: Caller;
 
 let signedUp = 0;
-/** Of addresses that nobody has had before. */
+/** Returns an unused address. */
 function identifiers(): Record<'username' | 'email' | 'phone', string> {
   signedUp += 1;
   const digits = String(1000 + signedUp);
@@ -100,7 +100,7 @@ const results: Record<string, TraceStep['result']> = {
   TimeoutError: 'TimeoutError',
 };
 
-/** How often a trace is repeated whose steps came too late to be those of the trace. */
+/** The number of repetitions of a delayed trace. */
 const maxRepetitions = 10;
 
 async function replayTrace(trace: Trace, way: Way): Promise<void> {
@@ -109,7 +109,7 @@ async function replayTrace(trace: Trace, way: Way): Promise<void> {
     try {
       return await replaySteps(trace, way, clock);
     } catch (error) {
-      // A busy machine may take a step past the boundary that the step stands before.
+      // A busy machine may delay a step past its boundary.
       if (clock.maxDelaySeconds < boundaryDistanceSeconds || repetition === maxRepetitions) throw error;
     }
   }
@@ -129,7 +129,7 @@ async function replaySteps(trace: Trace, way: Way, clock: TraceClock): Promise<v
     const due = steps[index]!;
     const about = `${trace.about}, step ${index + 1} (${JSON.stringify(operation)})`;
     if (operation.op === 'advance') {
-      // Nothing is asked of the service until the next step.
+      // No request reaches the service until the next step.
       now += operation.seconds;
       continue;
     }
@@ -157,18 +157,18 @@ async function replaySteps(trace: Trace, way: Way, clock: TraceClock): Promise<v
   }
 }
 
-/** Tests that the service goes through the recorded traces in these ways. */
+/** Tests that the service reproduces the recorded traces in these variants. */
 export async function replayTraces(names: readonly (keyof typeof ways)[]): Promise<void> {
   service = await startService({
     OTP_TTL_SECONDS: String(traceLifetimeSeconds),
-    // Where the original goes on doubling, so does this service, as far as the traces go.
+    // The original doubles without limit, so the service must exceed the longest trace.
     OTP_MAX_RETRY_DELAY_SECONDS: '86400',
     OTP_MAX_FAILURES: '1000',
     OTP_SEND_INTERVAL_SECONDS: '0',
     OTP_SENDS_PER_HOUR: '0',
     OTP_SENDS_PER_DAY: '0',
     SMS_PREFIX_SENDS_PER_HOUR: '0',
-    // The superuser stays signed in through all of them.
+    // The superuser stays signed in for all traces.
     SESSION_IDLE_TTL_SECONDS: '31536000',
     SESSION_TTL_SECONDS: '31536000',
   });
@@ -181,7 +181,7 @@ export async function replayTraces(names: readonly (keyof typeof ways)[]): Promi
       const traces = vectors.map(({ input }) => coarsen(input)).filter(way.takes);
       before(() => assert.ok(traces.length > 0));
       for (const kind of ['email', 'phone'] as const)
-        test(`goes through the recorded traces of the ${kind} token`, async () => {
+        test(`reproduces the recorded traces of the ${kind} token`, async () => {
           for (const trace of traces.filter(({ token }) => token === kind)) await replayTrace(trace, way);
         });
     });

@@ -1,4 +1,4 @@
-/** The recorded answers of django-flex-user, a vector on each line. */
+/** The recorded responses of django-flex-user, one vector per line. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Fault 1: the service is killed in the middle of signing people up. */
+/** Fault 1: a kill of the service during sign-ups. */
 import assert from 'node:assert/strict';
 import { experiment, full } from '../support/experiment.js';
 import { spawnReplicas } from '../support/replicas.js';
@@ -16,7 +16,7 @@ experiment(1, `kill -9 of one of two replicas, ${kills} times, while people sign
   );
   const recoveredAfterMilliseconds: number[] = [];
   for (let kill = 0; kill < kills; kill += 1) {
-    // At any moment of a sign-up, several of which are under way in each process.
+    // Kills at any moment of a sign-up, with several in flight in each process.
     await load.reach(Math.ceil((kill * signUps) / kills) + 20);
     const { url } = services[kill % 2]!;
     await services[kill % 2]!.kill('SIGKILL');
@@ -36,6 +36,6 @@ experiment(1, `kill -9 of one of two replicas, ${kills} times, while people sign
   });
   assert.deepEqual([lost, withoutTokens], [0, 0]);
   assert.ok(load.refused() > 0, 'nobody noticed a kill');
-  // Beside other tests a start takes as long as they let it.
+  // Other tests slow the start.
   if (full) assert.ok(Math.max(...recoveredAfterMilliseconds) < 3_000);
 });

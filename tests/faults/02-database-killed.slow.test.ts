@@ -1,4 +1,4 @@
-/** Fault 2: `kill -9` of PostgreSQL while it is written to. */
+/** Fault 2: `kill -9` of PostgreSQL during writes. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { operations } from '../support/client.js';
@@ -27,7 +27,7 @@ experiment(2, `kill -9 PostgreSQL, ${kills} times`, [], async (found) => {
   for (let kill = 1; kill <= kills; kill += 1) {
     await signedUp((leastRows / 3 / (kills + 1)) * kill);
     await database.kill();
-    // Long enough for whoever was asking to be answered, and to ask again.
+    // Long enough for a response and a retry.
     await delay(500);
     await database.start();
     recovered.push(await load.nextSignUp());
@@ -61,7 +61,7 @@ experiment(2, `kill -9 PostgreSQL, ${kills} times`, [], async (found) => {
   );
   assert.equal(service.process.exitCode, null, 'the service stays up');
   assert.ok(noted.unavailable > 0, 'the fault was felt');
-  // Other tests that run meanwhile take their share of the machine.
+  // Other tests use the same processors.
   if (full) {
     assert.ok(noted.longestRefusalMilliseconds < 2_500);
     assert.ok(Math.max(...recovered) < 2_000);

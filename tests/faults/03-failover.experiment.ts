@@ -1,4 +1,4 @@
-/** Fault 3: the database's server dies, and its synchronous standby takes its place. */
+/** Fault 3: the database server fails, and its synchronous standby takes over. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ experiment(3, 'failover to a synchronous standby', needs, async (found) => {
       ),
   });
   const atPrimary = await connect(primary.url);
-  // Not before there is one: each commit would wait for it.
+  // Only after the standby has started, because each commit would wait for it.
   await atPrimary.query("alter system set synchronous_standby_names = 'standby'");
   await atPrimary.query('select pg_reload_conf()');
   while ((await atPrimary.query("select from pg_stat_replication where sync_state = 'sync'")).length === 0)
@@ -61,7 +61,7 @@ experiment(3, 'failover to a synchronous standby', needs, async (found) => {
   const spenders = [0, 1].map((number) => startSpending(both, tokens.accessToken, number));
   await delay(10_000);
   await primary.kill();
-  // As long as it takes somebody to decide; the standby answers, and refuses to write.
+  // Models the time until an operator decides. Meanwhile the standby is read-only.
   await delay(2_000);
   const { query } = await connect(standby.url);
   await query('select pg_promote()');
@@ -106,7 +106,10 @@ interface Spent {
   refreshToken: string;
 }
 
-/** Somebody who goes on signing up, signing in by a one-time password and refreshing the session, and remembers the secrets that were taken. */
+/**
+ * A client that signs up, signs in by one-time password, refreshes its session, and remembers used
+ * secrets.
+ */
 function startSpending(services: readonly ServiceProcess[], superuser: string, number: number) {
   const spent: Spent[] = [];
   let ended = false;
@@ -124,12 +127,12 @@ function startSpending(services: readonly ServiceProcess[], superuser: string, n
     const checked = await operations(service).checkOneTimePassword(securityTokenId, oneTimePassword);
     const refreshToken = expectMember(checked, 'CheckOneTimePasswordSuccess').tokens!.refreshToken!;
     const second = expectMember(await operations(service).refreshSession(refreshToken), 'RefreshSessionSuccess');
-    // The one that was spent last is given its successor again for ten seconds; the one before never is.
+    // For ten seconds, the latest used token returns its successor. Earlier tokens never do.
     await operations(service).refreshSession(second.tokens.refreshToken);
     spent.push({ securityTokenId, oneTimePassword, refreshToken });
   };
   const all = (async () => {
-    // Whatever fails was not acknowledged; what answers meanwhile are asserted on is the load.
+    // Failed requests were not acknowledged. The load asserts other responses.
     for (let round = 0; !ended; round += 1) await spend(round).catch(() => delay(20));
   })();
   return {

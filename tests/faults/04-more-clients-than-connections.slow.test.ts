@@ -1,4 +1,4 @@
-/** Fault 4: more clients than the database has connections for. */
+/** Fault 4: more clients than database connections. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { operations } from '../support/client.js';
@@ -13,8 +13,7 @@ const seconds = full ? 30 : 2;
 const known = { username: 'known', password: 'correct horse battery' };
 
 experiment(4, `pools of 10 × 2 against max_connections=20, ${clients} clients for ${seconds} s`, [], async (found) => {
-  // As many as the pools may have and not one more: none is kept for superusers, and nobody looks
-  // on.
+  // Exactly the connections of the pools: none for superusers or other clients.
   const database = await startDatabaseServer({ settings: { max_connections: 20, superuser_reserved_connections: 0 } });
   const environment = { ...sharedSecrets(), DATABASE_URL: database.url };
   const both = [await spawnService(environment), await spawnService(environment)];
@@ -49,7 +48,7 @@ experiment(4, `pools of 10 × 2 against max_connections=20, ${clients} clients f
   assert.equal(lost, 0);
   assert.equal(noted.wrongYes, 0);
   for (const { used, idle, waiting, shed } of connections) {
-    // Clients that share the machine with the services may be too slow to overload them.
+    // Clients on the same machine may be too slow to overload the services.
     if (full) assert.ok(shed! > 0, 'load beyond what can be answered is shed');
     assert.deepEqual([used, waiting], [0, 0]);
     assert.ok(idle! >= 1 && idle! <= 10);
@@ -57,10 +56,7 @@ experiment(4, `pools of 10 × 2 against max_connections=20, ${clients} clients f
   assert.deepEqual(left, []);
 });
 
-/**
- * What a process says of its pool, how many are used, idle, and waited for, and how many requests
- * it has turned away at the door.
- */
+/** The pool metrics of a process: used, idle and waiting connections, and shed requests. */
 async function connectionsOf({ url }: ServiceProcess): Promise<Record<string, number>> {
   const text = await (await fetch(`${url}/metrics`)).text();
   return Object.fromEntries(

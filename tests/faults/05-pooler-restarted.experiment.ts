@@ -1,4 +1,4 @@
-/** Fault 5: PgBouncer in transaction mode, restarted under load. */
+/** Fault 5: a restart of PgBouncer in transaction mode under load. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ experiment(5, `pgbouncer in transaction mode, restarted ${restarts} times`, ['pg
     await query(`alter role postgres set ${limit} = '5s'`);
   const pooler = await startPooler(database.port);
   const environment = { ...sharedSecrets(), DATABASE_URL: pooler.url, DATABASE_TRANSACTION_POOLER: 'true' };
-  // Both at once, and nothing is migrated: their lock has to hold through the pooler too.
+  // Starts both on an unmigrated database, so their lock must work through the pooler.
   const both = await Promise.all([spawnService(environment), spawnService(environment)]);
   await operations(both[0]).createUser(known);
 

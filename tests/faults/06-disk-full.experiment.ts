@@ -1,4 +1,4 @@
-/** Fault 6: the disk of the database is full. */
+/** Fault 6: a full database disk. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { sharedSecrets, spawnService } from '../support/service.js';
 const known = { username: 'known', password: 'correct horse battery' };
 const seconds = 20;
 let mounted = false;
-// Lazily, and before the folder goes: the server may still be there.
+// Lazily, before the folder is removed, because the server may still run.
 after(() => mounted && execFileSync('umount', ['-l', folder]));
 const folder = databaseFolder();
 mounted = mount(folder);
@@ -30,13 +30,14 @@ experiment(6, `disk full for ${seconds} s`, mounted ? [] : ['the-right-to-mount'
 
   const filler = join(folder, 'filler');
   const { bavail, bsize } = statfsSync(folder);
-  // The database takes some of it meanwhile.
+  // The database uses some space meanwhile.
   assert.throws(() => writeFileSync(filler, Buffer.alloc((bavail + 1) * bsize)), { code: 'ENOSPC' });
   const filledAt = performance.now();
-  // What is left of the write-ahead log would last for some of the time: it is used up at once, so that there is no place to write down anything.
+  // Uses up the existing write-ahead log, so PostgreSQL has no space to write.
   const { query } = await connect(database.url);
   for (let segments = 0; segments < 10; segments += 1) await query('select pg_switch_wal()').catch(() => {});
-  // PostgreSQL ends itself where it cannot write what it has to remember, and whoever supervises it starts it again, in vain at first.
+  // PostgreSQL stops if it cannot write its log. The supervisor restarts it, at first without
+  // success.
   let healed = false;
   after(() => (healed = true));
   const supervised = (async () => {
@@ -78,7 +79,7 @@ experiment(6, `disk full for ${seconds} s`, mounted ? [] : ['the-right-to-mount'
   assert.ok(recovered < 5_000);
 });
 
-/** Makes the folder a disk of its own, which can be filled without harm to anything else. @returns whether that is allowed here */
+/** Mounts a small disk at the folder. @returns whether this machine permits it */
 function mount(folder: string): boolean {
   const owner = databaseUser.uid === undefined ? '' : `,uid=${databaseUser.uid},gid=${databaseUser.gid}`;
   const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=200m,mode=700${owner}`, 'tmpfs', folder]);

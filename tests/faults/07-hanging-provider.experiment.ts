@@ -1,4 +1,4 @@
-/** Fault 7: a provider hangs, and others wait no longer for it. */
+/** Fault 7: a hanging provider does not delay other requests. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inTens } from '../support/client.js';
@@ -10,7 +10,7 @@ import { createDatabase, sharedSecrets, spawnService } from '../support/service.
 const rounds = 10;
 const requestsPerRound = 400;
 const messagesPerRound = 40;
-/** They wait for their message, which strangers do not. */
+/** Owners wait for their message. Strangers do not. */
 const owners = 20;
 
 experiment(7, 'a provider hangs while others ask for something else', [], async (found) => {
@@ -32,7 +32,10 @@ experiment(7, 'a provider hangs while others ask for something else', [], async 
   const crowd = Array.from({ length: messagesPerRound }, (_, number) => `crowd-${number}@example.com`);
   const tokens = await inTens(crowd, async (email) => (await signUp(service, { email })).emailToken);
 
-  /** What others wait while so many messages are asked for: the same traffic in each round, to a provider that takes them or hangs. */
+  /**
+   * Measures the waits of others during many message requests, with an accepting or a hanging
+   * provider.
+   */
   async function round(behaviour: 'accept' | 'hang'): Promise<number[]> {
     provider.behaveElse(behaviour);
     const sent = inTens(tokens, (token) => anonymous.sendOneTimePassword(token));
@@ -47,7 +50,7 @@ experiment(7, 'a provider hangs while others ask for something else', [], async 
     for (const { __typename } of await sent) assert.equal(__typename, 'SendOneTimePasswordSuccess');
     const expected = behaviour === 'accept' ? 'SendOneTimePasswordSuccess' : 'TransmissionError';
     for (const { __typename } of await awaited) assert.equal(__typename, expected);
-    // Those that hang are given up before the next round begins.
+    // The service gives up hanging messages before the next round.
     if (behaviour === 'hang') await delay(5_000);
     return waits;
   }

@@ -1,6 +1,6 @@
 /**
- * Fault 7: a provider that refuses, breaks and falls silent in any order: nobody gets two messages
- * with one password, and others do not wait.
+ * Fault 7: with any failures of a provider, no password is sent twice and other requests do not
+ * wait.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
@@ -19,12 +19,12 @@ import { createDatabase, sharedSecrets, startService } from '../support/service.
 
 const owners = full ? 400 : 20;
 const atOnce = 20;
-/** Five seconds, and a half for a machine that has other things to do. */
+/** Five seconds, and half a second for a slow machine. */
 const patienceMilliseconds = 5_500;
 
 /**
- * After which of them a message may have been taken, though the answer does not say so: all but the
- * last two, which say that it was not.
+ * Behaviours after which the provider may have accepted the message. The last two certainly did
+ * not.
  */
 const behaviours: Record<string, Behaviour<SendGridMail>> = {
   accept: 'accept',
@@ -41,7 +41,7 @@ const behaviours: Record<string, Behaviour<SendGridMail>> = {
   '429 at once': sendGridRefusal(429, 'too many requests', null, { 'retry-after': '0' }),
 };
 /**
- * What an owner's message meets: the first try, the second, the third, and all that must not be.
+ * The behaviours for an owner's message: first, second and third try, and forbidden further tries.
  */
 const fates = fc.array(
   fc.oneof(
@@ -52,7 +52,7 @@ const fates = fc.array(
   { minLength: 1, maxLength: 4 },
 );
 
-/** Those that none may go without. */
+/** Combinations that every run must contain. */
 const certain = [
   ['accept'],
   ['429 at once', '429 at once', 'accept'],
@@ -82,7 +82,7 @@ experiment(7, `${owners} messages to a provider that misbehaves in any order`, [
   let [acknowledged, doubled, lost, wrongYes] = [0, 0, 0, 0];
   const unexpected: string[] = [];
   const [tries, waits]: [number[], number[]] = [[], []];
-  // Fewer at once than the service hands to a provider at once, so that nobody waits for a turn.
+  // Fewer than the maximum of concurrent messages, so none waits for a slot.
   for (let first = 0; first < people.length; first += atOnce)
     await Promise.all(
       people.slice(first, first + atOnce).map(async ({ fate, to, owner }) => {
@@ -92,14 +92,14 @@ experiment(7, `${owners} messages to a provider that misbehaves in any order`, [
         const requests = provider.requestsFor(to);
         tries.push(requests.length);
         const last = fate[Math.min(requests.length, fate.length) - 1]!;
-        // Whoever may have been given the message is not given it again.
+        // A message that may have been accepted is not sent again.
         const before = fate.slice(0, requests.length - 1);
         if (before.some((name) => !name.startsWith('429'))) doubled += 1;
         const [oneTimePassword, ...others] = new Set(requests.map(oneTimePasswordInMail));
         const expected = last === 'accept' ? 'SendOneTimePasswordSuccess' : 'TransmissionError';
         if (others.length > 0 || sent.__typename !== expected) unexpected.push(`${fate}: ${sent.__typename}`);
         if (sent.__typename === 'SendOneTimePasswordSuccess') acknowledged += 1;
-        // What was acknowledged is good, and what was not is void.
+        // Acknowledged passwords are valid, others are void.
         const checked = await owner.checkOneTimePassword(owner.emailToken, oneTimePassword!, 'VERIFICATION');
         const right = checked.__typename === 'CheckOneTimePasswordSuccess';
         if (right && last !== 'accept') wrongYes += 1;
@@ -120,6 +120,6 @@ experiment(7, `${owners} messages to a provider that misbehaves in any order`, [
   });
   assert.deepEqual([doubled, lost, wrongYes, unexpected], [0, 0, 0, []]);
   assert.equal(Math.max(...tries), 3);
-  // Beside other tests everything takes as long as they let it.
+  // Other tests slow the machine.
   if (full) assert.ok(Math.max(...waits) < patienceMilliseconds);
 });

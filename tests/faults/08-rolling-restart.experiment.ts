@@ -1,4 +1,4 @@
-/** Fault 8: the service is told to end, for a new version behind haproxy, and in the middle of a request that does not. */
+/** Fault 8: a rolling restart behind haproxy, with requests in flight. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -14,11 +14,11 @@ import { root } from '../support/root.js';
 import { createDatabase, sharedSecrets, spawnService } from '../support/service.js';
 import { lookForSignUps, startSignUps } from '../support/sign-up-load.js';
 
-/** The very file that the documents offer. */
+/** The file from the documentation. */
 const configuration = readFileSync(join(root, 'docs/examples/haproxy.cfg'), 'utf8');
 const restarts = 5;
 const requests = 10_000;
-/** Until haproxy sends requests to a process that is back: a check each second. */
+/** The time until haproxy uses a restarted process: it checks once a second. */
 const seenMilliseconds = 2_000;
 
 experiment(8, 'SIGTERM and rolling restart behind haproxy, 5 times, as in production', ['haproxy'], async (found) => {
@@ -50,7 +50,7 @@ ${configuration}`);
         (error) => others.failed.push(String(error)),
       );
   };
-  // A sign-in takes so long that some are under way whenever a process is told to end.
+  // A sign-in takes long enough to be in flight at every stop.
   const signIn = () => caller(entry).authenticate({ username: 'alice', password });
   const clients = [alice.me, alice.me, alice.me, signIn, signIn, signIn].map(again);
 
@@ -103,7 +103,7 @@ experiment(8, 'SIGTERM while a client sends its request byte by byte', [], async
   );
   const drip = setInterval(() => client.write(' '), 100);
   client.on('close', () => clearInterval(drip));
-  // Later than what has been written, so that the head has been read.
+  // After the data, so that haproxy has read the head.
   await fetch(`${service.url}/healthz`);
   const told = performance.now();
   const code = await service.kill('SIGTERM');

@@ -1,4 +1,4 @@
-/** Fault 9: sign-ins at five times what the threads can hash. */
+/** Fault 9: five times as many sign-ins as the threads can hash. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { operations, send } from '../support/client.js';
@@ -39,7 +39,7 @@ experiment(9, 'sign-ins at five times capacity', [], async (found) => {
     return { outcome, milliseconds: performance.now() - askedAt };
   };
 
-  // As many at once as there are threads, and as many again who wait.
+  // One sign-in for each thread, and one that waits.
   const end = performance.now() + 6_000;
   const one = async () => {
     for (let count = 0; ; count += 1) {
@@ -62,7 +62,7 @@ experiment(9, 'sign-ins at five times capacity', [], async (found) => {
       await delay(20);
     }
   })();
-  // Those who come do not wait for those who came before.
+  // Later sign-ins do not wait for earlier ones.
   while (elapsed() < seconds) {
     while (answers.length < elapsed() * capacity * 5) answers.push(answer());
     await delay(5);
@@ -81,7 +81,7 @@ experiment(9, 'sign-ins at five times capacity', [], async (found) => {
   const [{ sessions }] = await query('select count(*)::int as sessions from sessions');
   found({
     acknowledged: signedIn.length,
-    // Each sign-in that was answered has a session, those of the measurement of the capacity and the one at the end included.
+    // Each successful sign-in has a session, including those that measure the capacity.
     lost: Math.max(0, signedIn.length - sessions),
     wrongYes: 0,
     recoveredAfterMilliseconds: [performance.now() - recoveryStartedAt],

@@ -1,4 +1,4 @@
-/** Fault 10: two replicas whose clocks are 90 s apart. */
+/** Fault 10: two replicas with clocks 90 s apart. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expectMember, operations } from '../support/client.js';
@@ -13,7 +13,7 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
   const DATABASE_URL = await createDatabase();
   const secrets = sharedSecrets();
   const environment = { ...secrets, DATABASE_URL, ACCESS_TOKEN_TTL_SECONDS: '10', OTP_TTL_SECONDS: '60' };
-  // One is 45 s late and the other as early: neither has the time of the database.
+  // One clock is 45 s slow and the other 45 s fast, so both differ from the database.
   const late = await spawnService(environment, { under: ['faketime', '-f', '-45s'] });
   const early = await spawnService(environment, { under: ['faketime', '-f', '+45s'] });
   const apart = Math.round((await clockOf(early)) - (await clockOf(late)));
@@ -42,7 +42,7 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
         },
       );
   for (let number = 0; number < users; number += 1) {
-    // What one has made, the other is asked for, and the other way about.
+    // Sends the secrets of one replica to the other, in both directions.
     const [maker, asked] = number % 2 === 0 ? [late, early] : [early, late];
     const both = [maker, asked] as const;
     const type = async (answer: Promise<{ __typename: string }>) => (await answer).__typename;
@@ -64,18 +64,18 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
     );
     const tokenId: string = user.securityTokens[0]!.id;
 
-    // An access token is good at once for either, though it has expired by one clock and lives for a minute by the other.
+    // Both replicas accept an access token immediately, although it has expired by one clock.
     for (const service of both) probe('a new access token', await isSignedIn(service, tokens!.accessToken), true);
     issued.push({ accessToken: tokens!.accessToken, number });
 
-    // A wrong password makes both wait, and both as long.
+    // A wrong password rate-limits both replicas for the same time.
     probe('wrong', await type(operations(maker).authenticate({ username, password: 'x' })), 'InvalidCredentialsError');
     for (const service of both)
       probe('too soon', await type(operations(service).authenticate({ username, password })), 'TimeoutError');
     await advance(1.5);
     probe('after the wait', await type(operations(asked).authenticate({ username, password })), 'AuthenticateSuccess');
 
-    // So does a wrong one-time password, and the right one is good for as long.
+    // A wrong one-time password, too. The right password has the same lifetime on both.
     const first = await generate();
     probe(
       'wrong',
@@ -103,7 +103,7 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
     await advance(61);
     probe('expired', await type(operations(asked).checkOneTimePassword(tokenId, third)), 'InvalidOneTimePasswordError');
 
-    // A refresh token is spent for both; the lost answer can be had again from either for ten seconds and no longer.
+    // A refresh token is used up on both. Both repeat the lost response for ten seconds.
     const spent = right.tokens!.refreshToken;
     const refreshed = expectMember(await operations(maker).refreshSession(spent), 'RefreshSessionSuccess');
     const again = await operations(asked).refreshSession(spent);
@@ -112,7 +112,7 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
     probe('a copy', await type(operations(asked).refreshSession(spent)), 'InvalidSessionError');
     probe('its session', await isSignedIn(maker, refreshed.tokens.accessToken), false);
 
-    // The times that they tell are those of the database.
+    // Responses contain times of the database.
     const times = [];
     for (const service of both) {
       const askedAt = Date.now();
@@ -121,7 +121,7 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
     }
     probe('when they expire', times, [0, 0]);
   }
-  // Real time: that of an access token is in itself.
+  // Waits in real time, because the access token contains its expiry.
   await delay(10_000);
   for (const { accessToken, number } of issued)
     for (const service of [late, early])
@@ -138,7 +138,7 @@ experiment(10, 'replicas with clocks 90 s apart', ['faketime'], async (found) =>
   assert.ok(probes >= 200, `${probes}`);
 });
 
-/** What a process takes for the time, in seconds, by the header that Node gives every answer. */
+/** Reads the clock of a process in seconds from the Date header of Node. */
 async function clockOf({ url }: ServiceProcess): Promise<number> {
   const { headers } = await fetch(`${url}/healthz`);
   return Date.parse(headers.get('date')!) / 1000;

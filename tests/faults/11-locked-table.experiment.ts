@@ -1,4 +1,4 @@
-/** Fault 11: somebody locks the table of users. */
+/** Fault 11: a lock on the users table. */
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { send } from '../support/client.js';

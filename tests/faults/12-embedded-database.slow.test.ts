@@ -1,6 +1,6 @@
 /**
- * Fault 12: the service on the embedded database is killed while it writes, another process wants
- * the same folder, and a kill comes at any moment of the creation.
+ * Fault 12: kills of the service with an embedded database, during writes and creation, and a
+ * second process.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -59,11 +59,10 @@ experiment(12, `embedded database: kill -9 while writing, ${kills} times`, [], a
   assert.equal(await service.kill('SIGTERM'), 0);
 });
 
-test('kills at any moment of the creation leave a folder that can be opened', async () => {
+test('a kill at any moment of the creation leaves a usable folder', async () => {
   const dataDir = temporaryFolder();
   let unfinished = 0;
-  // Each start finds what the one before has left. The last one is killed when the database is
-  // finished.
+  // Each start uses the folder of the previous kill. The last process is killed after the creation.
   for (let milliseconds = 50; !isFinished(dataDir); milliseconds *= 1.5)
     if (await killedAfter(dataDir, milliseconds)) unfinished += 1;
   assert.ok(unfinished > 0, 'no kill came during the creation');

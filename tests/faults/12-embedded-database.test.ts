@@ -1,6 +1,5 @@
 /**
- * Fault 12: a process is killed while it serves from the embedded database. The slow file kills it
- * while it creates one.
+ * Fault 12: a kill of a process with an embedded database. The slow file kills during the creation.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -8,7 +7,7 @@ import { operations } from '../support/client.js';
 import { isFinished } from '../support/embedded.js';
 import { runToExit, spawnService, temporaryFolder } from '../support/service.js';
 
-test('the embedded database belongs to one process, and the start after a kill has what was stored', async () => {
+test('the embedded database belongs to one process, and a start after a kill finds the stored rows', async () => {
   const DATA_DIR = temporaryFolder();
   const first = await spawnService({ DATA_DIR });
   assert.ok(isFinished(DATA_DIR));

@@ -1,6 +1,5 @@
 /**
- * Fault 13: three migrate at once, one is killed at any moment, and one goes on that knows nothing
- * of a migration.
+ * Fault 13: three concurrent migrations, a kill during one, and a process of the previous version.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -61,7 +60,7 @@ experiment(
     const tables = (await query("select tablename as name from pg_tables where schemaname = 'public'")) as {
       name: string;
     }[];
-    // What a next version may do while this one runs: it adds.
+    // Changes of a future version that are compatible with this version: it adds.
     for (const { name } of tables)
       await query(`alter table ${name} add column added_by_the_next_version text default 'x'`);
     await query('create table made_by_the_next_version (id int primary key)');
@@ -70,7 +69,7 @@ experiment(
     await load.stop();
     const { lost, withoutTokens } = await lookForSignUps({ query }, load.acknowledged);
 
-    // What this one has added is nothing that an older one would have to write.
+    // An older version must not need to write the added columns.
     const refused: string[] = [];
     let taken = 0;
     const present = await columnsOf(query);
@@ -101,10 +100,7 @@ experiment(
   },
 );
 
-/**
- * Writes every row of the table once more, by those columns alone, and takes all back.
- * @returns how many there were
- */
+/** Writes every row again with these columns, and rolls back. @returns the number of rows */
 async function rewrite(url: string, table: string, columns: string): Promise<number> {
   const client = new pg.Client(url);
   await client.connect();
@@ -112,7 +108,7 @@ async function rewrite(url: string, table: string, columns: string): Promise<num
     await client.query(
       `begin; set constraints all deferred; create temp table kept on commit drop as select ${columns} from ${table}`,
     );
-    // Else what refers to it would have to go first.
+    // Otherwise referencing rows would have to be deleted first.
     await client.query(`set local session_replication_role = replica; delete from ${table}`);
     await client.query('set local session_replication_role = origin');
     const { rowCount } = await client.query(
@@ -124,7 +120,7 @@ async function rewrite(url: string, table: string, columns: string): Promise<num
   }
 }
 
-/** Of each table, its columns and what may be written to them. */
+/** The columns of each table and their writable values. */
 async function columnsOf(query: Replicas['query']): Promise<Map<string, Map<string, string>>> {
   const rows = await query(
     `select table_name as table, column_name as name, data_type || case is_nullable when 'NO' then ' not null' else '' end as type
@@ -135,10 +131,7 @@ async function columnsOf(query: Replicas['query']): Promise<Map<string, Map<stri
   return tables;
 }
 
-/**
- * The columns whose type a later migration changes, which asks to stop the processes of that
- * version first.
- */
+/** Columns with a later type change, which requires a stop of that version. */
 function stoppingColumns(migrations: number): Set<string> {
   const later = migrationTags.slice(migrations);
   return new Set(later.flatMap((tag) => migrationsThatStopOlderProcesses[tag]?.columns ?? []));

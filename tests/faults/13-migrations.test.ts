@@ -1,4 +1,4 @@
-/** Fault 13: of several that migrate at once, one is killed in the middle. */
+/** Fault 13: a kill of one of several concurrent migrations. */
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
 import pg from 'pg';
@@ -14,8 +14,7 @@ experiment(13, 'of two who migrate at once one is killed in the middle', [], asy
   const reader = new pg.Client(DATABASE_URL);
   await reader.connect();
   after(() => reader.end());
-  // Who reads a table holds up who alters it: the migrations before that one are done by then, and
-  // nothing is committed.
+  // A reader blocks ALTER TABLE: earlier migrations are done, and nothing is committed.
   await reader.query('begin; lock table users in access share mode');
   const waiting = async (wait: string) =>
     (await query('select from pg_stat_activity where datname = current_database() and wait_event = $1', [wait])).length;

@@ -1,7 +1,4 @@
-/**
- * Fault 14: ten clients at one token, over two processes, in whatever order; each history of it is
- * to have a sequential explanation.
- */
+/** Fault 14: ten clients use one token over two processes. Each history must be linearizable. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { expectMember, operations } from '../support/client.js';
@@ -38,7 +35,7 @@ const plan: fc.Arbitrary<Plan> = fc.oneof(
     }),
   },
 );
-/** For each client what it does, one after another. */
+/** The operations of each client in order. */
 const plans = fc.array(fc.array(plan, { minLength: 2, maxLength: 4 }), { minLength: clients, maxLength: clients });
 
 const explained = (history: readonly TokenOperation[]) => explain(history, untouched, stepsOfToken);
@@ -60,19 +57,19 @@ experiment(14, `${histories} histories of ten clients at one token`, [], async (
   const strangers = both.map((service) => caller(service));
 
   const { emailToken: tokenId } = await signUp(both[0], { email: 'alice@example.com' });
-  // So that no check is the first proof of the address, which makes void whatever is live.
+  // Verifies the address first, because the first verification would void valid passwords.
   const proof = expectMember(await superusers[0]!.generateOneTimePassword(tokenId), 'GenerateOneTimePasswordSuccess');
   const proven = await strangers[0]!.checkOneTimePassword(tokenId, proof.oneTimePassword);
   assert.equal(proven.__typename, 'CheckOneTimePasswordSuccess');
 
-  /** Does what is planned, by the one or the other process. */
+  /** Runs the plan on one or the other process. */
   async function perform(planned: Plan, client: number, made: string[]): Promise<TokenOperation> {
     const [superuser, stranger] = [superusers[client % 2]!, strangers[client % 2]!];
     const askedAt = Date.now();
     const answered = () => ({ askedAt, answeredAt: Date.now() });
     switch (planned.do) {
       case 'advance': {
-        // This token's instants alone: to shift all would wait for those who wait for it.
+        // Shifts only the times of this token, because a global shift would wait for other tests.
         const [row] = await query(
           `update one_time_passwords set retry_at = retry_at - make_interval(secs => $2), expires_at = expires_at - make_interval(secs => $2)
             where token_id = $1 returning failure_count, retry_at, expires_at`,
@@ -118,7 +115,7 @@ experiment(14, `${histories} histories of ten clients at one token`, [], async (
   const answers: Record<string, number> = {};
   let [acknowledged, wrongYes] = [0, 0];
   for (const planned of fc.sample(plans, histories)) {
-    // The search for what is not there takes its time.
+    // An unsuccessful search takes long.
     if (unexplained.length === 3) break;
     await query('delete from one_time_passwords where token_id = $1', [tokenId]);
     const made: string[] = [];

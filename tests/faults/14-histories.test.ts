@@ -1,4 +1,4 @@
-/** Which histories of a security token have a sequential explanation. */
+/** Tests which histories of a security token are linearizable. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explain } from '../support/linearizability.js';
@@ -6,7 +6,7 @@ import { type CheckAnswer, stepsOfToken, type TokenOperation, untouched } from '
 
 const explained = (history: readonly TokenOperation[]) => explain(history, untouched, stepsOfToken);
 
-/** Histories by hand: each operation with when it was asked for and answered. */
+/** Handwritten histories: operations with times of request and response. */
 const generate = (askedAt: number, answeredAt: number, oneTimePassword: string): TokenOperation => ({
   askedAt,
   answeredAt,
@@ -14,7 +14,7 @@ const generate = (askedAt: number, answeredAt: number, oneTimePassword: string):
   oneTimePassword,
   expiresAt: askedAt + 600_000,
 });
-/** @param stored count, `retryAt` and `expiresAt` after it */
+/** @param stored count, `retryAt` and `expiresAt` after the operation */
 const advance = (
   askedAt: number,
   answeredAt: number,
@@ -176,8 +176,8 @@ for (const [title, possible, ...history] of [
     generate(50, 60, 'B'),
   ],
 ] as [string, boolean, ...TokenOperation[]][])
-  test(`a history with ${title} ${possible ? 'has an' : 'has no'} explanation`, () => {
+  test(`a history with ${title} ${possible ? 'is' : 'is not'} linearizable`, () => {
     assert.equal(explained(history) !== null, possible);
-    // Whatever order it was written down in.
+    // In any recorded order.
     assert.equal(explained(history.toReversed()) !== null, possible);
   });

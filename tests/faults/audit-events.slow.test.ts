@@ -1,7 +1,4 @@
-/**
- * Audit events of a killed service: each change that is committed has its event, and no event is
- * without its change.
- */
+/** Audit events after a kill: each committed change has its event, and each event its change. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,11 +9,11 @@ import { createDatabase, type ServiceProcess, sharedSecrets, spawnService } from
 
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const { query } = await connect(shared.DATABASE_URL);
-/** Each of these acknowledged operations has its own kind of audit event. */
+/** Each acknowledged operation has its own kind of audit event. */
 const acknowledged = { IDENTIFIERS_CHANGED: 0, PASSWORD_CHANGED: 0, SIGNED_IN: 0, SESSION_ENDED: 0 };
 let accounts = 0;
 
-test('a service that is killed loses no audit event of a change', async () => {
+test('a kill of the service loses no audit event of a change', async () => {
   for (const round of ['right after an answer', 'right after an answer', 'at any moment']) {
     const service = await spawnService(shared);
     const answers = { count: 0, last: 40, onLast: () => {} };
@@ -48,7 +45,7 @@ test('a service that is killed loses no audit event of a change', async () => {
   }
 });
 
-/** Signs up and changes the account, until the service no longer answers. */
+/** Signs up and changes the account until the service stops responding. */
 async function changeUntilKilled(
   service: ServiceProcess,
   answers: { count: number; last: number; onLast(): void },
@@ -85,7 +82,7 @@ async function changeUntilKilled(
   }
 }
 
-/** What the tables hold of each user, beside what the audit events tell. */
+/** The stored state of each user, to compare with its audit events. */
 function compareWithEvents() {
   return query(`select u.id,
     (select count(*)::int from sessions s where s.user_id = u.id) as sessions,
@@ -98,7 +95,7 @@ function compareWithEvents() {
     from users u`);
 }
 
-/** Waits until PostgreSQL has ended the transactions of the killed processes. */
+/** Waits until PostgreSQL has ended the transactions of killed processes. */
 async function connectionsAreGone(): Promise<void> {
   const deadline = Date.now() + 10_000;
   for (;;) {

@@ -1,4 +1,4 @@
-/** The database going away in the middle of a request, and coming back. */
+/** Loss and recovery of the database during a request. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
@@ -11,7 +11,7 @@ const service = await startService({ DATABASE_URL });
 const { query } = await connect(DATABASE_URL);
 const signUp = 'mutation ($input: CreateUserInput!) { createUser(input: $input) { __typename } }';
 
-test('a connection that ends in the middle of a transaction makes that request unavailable, and no other', async () => {
+test('a lost connection in a transaction makes only its request unavailable', async () => {
   const holdUp = new pg.Client(DATABASE_URL);
   await holdUp.connect();
   try {
@@ -27,7 +27,7 @@ test('a connection that ends in the middle of a transaction makes that request u
   assert.equal((await operations(service).createUser({ username: 'alice' })).__typename, 'CreateUserSuccess');
 });
 
-test('one that ends while a field below the operation waits for it does so too', async () => {
+test('a lost connection below the operation makes only its request unavailable', async () => {
   const { tokens } = expectMember(
     await operations(service).createUser({ email: 'bob@example.com' }),
     'CreateUserSuccess',
@@ -47,7 +47,7 @@ test('one that ends while a field below the operation waits for it does so too',
   }
 });
 
-test('connections that end while nobody uses them are replaced', async () => {
+test('lost idle connections are replaced', async () => {
   await Promise.all(Array.from({ length: 20 }, () => operations(service).securityTokens('alice')));
   assert.ok((await terminate("state = 'idle'")) > 1);
   while (!(await fetch(`${service.url}/readyz`)).ok) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -57,7 +57,7 @@ test('connections that end while nobody uses them are replaced', async () => {
   assert.deepEqual(tally(answers), { ValidationError: 20 });
 });
 
-/** Ends the connections of the service that are in that state. @returns how many there were */
+/** Terminates connections of the service in the given state. @returns their number */
 async function terminate(state: string): Promise<number> {
   const ended = await query(
     `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'flex-identity' and ${state}`,

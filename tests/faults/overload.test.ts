@@ -1,4 +1,4 @@
-/** More requests at once than the service answers at once. */
+/** More concurrent requests than the service admits. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
@@ -6,7 +6,7 @@ import { send } from '../support/client.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, startService } from '../support/service.js';
 
-test('requests beyond twenty for each connection are refused at once, and are counted', async () => {
+test('requests beyond twenty per connection are rejected and counted', async () => {
   const url = await createDatabase();
   const service = await startService({ DATABASE_URL: url, DATABASE_POOL_SIZE: '1' });
   const { query } = await connect(url);
@@ -22,7 +22,7 @@ test('requests beyond twenty for each connection are refused at once, and are co
   try {
     await holdUp.query('begin; lock table users in exclusive mode');
     const within = Array.from({ length: 20 }, (_, index) => ask(index));
-    // One has the connection, and nineteen wait for it or are not read yet.
+    // One request has the connection, and nineteen wait for it or are not read yet.
     const locked = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
     while ((await query(locked)).length === 0);
     const beyond = await Promise.all(Array.from({ length: 5 }, (_, index) => ask(100 + index)));

@@ -1,4 +1,4 @@
-/** Every way in which providers refuse, break and fall silent, and what they hold up meanwhile. */
+/** All failures of providers, and their effect on other requests. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,19 +21,19 @@ const { sendGrid, vonage, environment, testEmail, testSms, assertLog } = await s
 
 const consequences = 'the owner is told, the one-time password is void, and the next may be asked for at once:';
 
-describe(`where the provider refuses or breaks, ${consequences}`, () => {
+describe(`if the provider rejects or breaks, ${consequences}`, () => {
   testEmail(emailFaults);
   testSms(smsFaults);
 });
 
-describe(`where the provider is silent, ${consequences}`, { concurrency: true }, () => {
+describe(`if the provider is silent, ${consequences}`, { concurrency: true }, () => {
   testEmail(silences);
   testSms(silences);
 });
 
-test('the log says once why, and holds neither address nor one-time password', assertLog);
+test('the log contains the reason once, without address and one-time password', assertLog);
 
-test('a provider that speaks no TLS where it should gets nothing', async () => {
+test('a provider without TLS receives nothing', async () => {
   sendGrid.clear();
   vonage.clear();
   const secure = ({ url }: { url: string }) => url.replace('http:', 'https:');
@@ -51,7 +51,7 @@ test('a provider that speaks no TLS where it should gets nothing', async () => {
   assert.deepEqual([...sendGrid.requests, ...vonage.requests], []);
 });
 
-test('a provider that cannot be reached is tried again, for nothing can have been taken', async () => {
+test('an unreachable provider is tried again, because it cannot have accepted a message', async () => {
   const [emailPort, smsPort] = [await freePort(), await freePort()];
   const other = await startService({
     ...environment,
@@ -72,7 +72,7 @@ test('a provider that cannot be reached is tried again, for nothing can have bee
   await lateVonage.messageTo(input.phone.slice(1));
 });
 
-test('a provider that hangs ties up a bounded number of sockets, and nothing else', async () => {
+test('a hanging provider uses a bounded number of sockets, and nothing else', async () => {
   const hanging = await startSendGrid();
   const crowded = await startService({ ...environment, ...sendGridEnvironment(hanging) });
   const anonymous = caller(crowded);
@@ -85,20 +85,20 @@ test('a provider that hangs ties up a bounded number of sockets, and nothing els
   hanging.behaveElse('hang');
   const sent = await inTens(tokens, (token) => anonymous.sendOneTimePassword(token));
   for (const answer of sent) assert.equal(answer.__typename, 'SendOneTimePasswordSuccess');
-  // If a message under way held a connection of the database, they would wait until it is given up.
+  // If messages in flight held database connections, these requests would wait.
   await Promise.all([owner.me(), anonymous.checkOneTimePassword(other, 'BCDF2345')]);
   const { open, greatest } = hanging.connections;
   assert.ok(open > 0, 'others are answered while messages are under way');
-  // Fifty, and those that the service has given up and the provider has not yet seen closed.
+  // Fifty, and closed sockets that the provider has not noticed yet.
   assert.ok(greatest >= 10 && greatest <= 60, `${greatest} connections`);
 
-  // Whoever comes now waits for a turn and is not refused.
+  // Further requests wait for a slot.
   hanging.behaveElse('accept');
   const answered = await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
   assert.equal(answered.__typename, 'SendOneTimePasswordSuccess');
 });
 
-test('owners who wait for a provider that hangs keep nobody else out, however small the pool', async () => {
+test('owners who wait for a hanging provider do not block others, with any pool size', async () => {
   const hanging = await startSendGrid();
   const small = await startService({ ...environment, ...sendGridEnvironment(hanging), DATABASE_POOL_SIZE: '2' });
   // Twenty requests at once for each connection are let in.

@@ -1,7 +1,4 @@
-/**
- * Providers that refuse and break: what the owner is told, what is in the log, and that nobody else
- * notices.
- */
+/** Failures of providers: the response to the owner, the log, and the effect on others. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,22 +9,19 @@ import { startService } from '../support/service.js';
 
 const { sendGrid, vonage, environment, service, logged, testEmail, testSms, assertLog } = await startFaulty();
 
-/**
- * One of each kind: the connection breaks, and the provider refuses, repeats the message,
- * throttles, fails, and answers nonsense.
- */
+/** One failure of each kind: a broken connection, and all kinds of error responses. */
 const kinds = ['reset', '401', '400 that quotes the message', '429 again and again', '500', 'half of the JSON'];
 const isOfKind = ({ name }: { name: string }) => kinds.includes(name);
 
-describe('where the provider refuses or breaks, the owner is told, the one-time password is void, and the next may be asked for at once:', () => {
+describe('if the provider rejects or breaks, the owner gets an error, the one-time password is void, and a new request is permitted:', () => {
   testEmail(emailFaults.filter(isOfKind));
   testSms(smsFaults.filter(isOfKind));
 });
 
-test('the log says once why, and holds neither address nor one-time password', assertLog);
+test('the log contains the reason once, without address and one-time password', assertLog);
 
 describe('to a stranger', () => {
-  test('a provider that hangs makes no difference: the answer does not wait for it', async () => {
+  test('the response to a stranger does not wait for a hanging provider', async () => {
     const anonymous = caller(service);
     sendGrid.behave('stranger@example.com', 'hang');
     vonage.behave('12135550123', 'hang');
@@ -43,14 +37,14 @@ describe('to a stranger', () => {
     await vonage.messageTo('12135550123');
   });
 
-  test('nothing is given back when the message is not accepted', async () => {
+  test('a failed message of a stranger refunds nothing', async () => {
     const inside = await startService({ ...environment });
     const anonymous = caller(inside);
     sendGrid.behave('refused@example.com', sendGridRefusal(400, 'no'));
     await anonymous.createUser({ email: 'refused@example.com' });
     const [token] = await anonymous.securityTokens('refused@example.com');
     assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
-    // Waits for what goes on in the background.
+    // Waits for the background work.
     await inside.app.outbox();
     assert.equal(sendGrid.requestsFor('refused@example.com').length, 1);
     const next = await anonymous.sendOneTimePassword(token!.id);
@@ -58,7 +52,7 @@ describe('to a stranger', () => {
     assert.equal(next.failureCount, null);
   });
 
-  test('a message that is not accepted is logged once', async () => {
+  test('a failed message is logged once', async () => {
     const anonymous = caller(service);
     sendGrid.behave('once@example.com', sendGridRefusal(400, 'told once'));
     await anonymous.createUser({ email: 'once@example.com' });

@@ -1,4 +1,4 @@
-/** A process that is killed at any moment of a refresh. */
+/** A kill at any moment of a refresh. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { createDatabase, sharedSecrets, spawnService, startService } from '../su
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const survivor = await startService(shared);
 
-test('a process killed at any moment of a refresh costs nobody the session', async () => {
+test('a kill at any moment of a refresh does not end the session', async () => {
   const outcomes = new Set<string>();
   for (const wait of [0, 2, 5, 10, 20]) {
     const people = await Promise.all(
@@ -23,7 +23,7 @@ test('a process killed at any moment of a refresh costs nobody the session', asy
     );
     await delay(wait);
     await victim.kill('SIGKILL');
-    // What it had asked of the database is still done, as far as it has arrived there.
+    // The database completes statements that it has received.
     while ((await connections()).some((pid) => !ours.includes(pid))) await delay(10);
     for (const { status } of await answers) outcomes.add(status);
     for (const person of people) await assertGoesOn(survivor, person);
@@ -31,7 +31,7 @@ test('a process killed at any moment of a refresh costs nobody the session', asy
   assert.ok(outcomes.has('rejected'), 'no answer was lost');
 });
 
-/** The processes of the database that serve somebody. */
+/** The database processes with a client. */
 async function connections(): Promise<number[]> {
   const { rows } = (await survivor.app.db.execute(
     'select pid from pg_stat_activity where datname = current_database()',

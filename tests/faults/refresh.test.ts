@@ -1,7 +1,4 @@
-/**
- * A refresh whose answer is lost: the process killed between the rotation and the answer, or the
- * line cut.
- */
+/** A lost response of a refresh, by a kill after the rotation or by a lost connection. */
 import assert from 'node:assert/strict';
 import { connect, createServer, type Server } from 'node:net';
 import { after, test } from 'node:test';
@@ -23,7 +20,7 @@ const survivor = await startService(shared);
 test('a process killed when the rotation is committed and before it answers costs nobody the session', async () => {
   const alice = await signUp(survivor, { username: 'killed-between', password });
   let victim: ServiceProcess | undefined;
-  // The database has committed when it says how many rows it has updated; that word never arrives.
+  // The database commits before it reports the updated rows. The report never arrives.
   const database = await startProxy(new URL(shared.DATABASE_URL).port, {
     onRequest: (bytes, connection) => {
       if (bytes.includes('rotate_refresh_token')) connection.watched = true;
@@ -70,11 +67,11 @@ interface Connection {
 
 interface Line {
   onRequest?: (bytes: Buffer, connection: Connection) => void;
-  /** @returns false to cut the line in place of passing it on */
+  /** @returns false to cut the connection instead of forwarding */
   onAnswer: (bytes: Buffer, connection: Connection) => boolean;
 }
 
-/** A line to a port of this machine, until the tests of this file are over. */
+/** Forwards a local port until the tests of this file end. */
 async function startProxy(to: string, { onRequest = () => {}, onAnswer }: Line): Promise<{ port: string }> {
   const server: Server = createServer((client) => {
     const connection: Connection = { watched: false };

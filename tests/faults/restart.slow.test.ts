@@ -1,4 +1,4 @@
-/** The service killed and started again between any two steps: nothing is forgotten. */
+/** A kill and restart of the service between any two steps loses nothing. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { expectMember, operations, outbox } from '../support/client.js';
@@ -15,7 +15,7 @@ import {
 const password = 'correct horse battery';
 const alice = { username: 'alice', email: 'alice@example.com' };
 
-/** What the service says of itself once it listens. */
+/** The log line of a listening service. */
 async function greeting(service: ServiceProcess): Promise<string> {
   while (!service.output().includes('Data ')) await new Promise((resolve) => setTimeout(resolve, 10));
   return service.output();
@@ -28,14 +28,11 @@ for (const [name, makeEnvironment] of [
   ],
   ['the embedded database', async () => ({ DATA_DIR: temporaryFolder() })],
 ] as const) {
-  test(`killed and started again between any two steps, the service on ${name} forgets nothing`, async () => {
-    // No secret is given: those that the first start makes are found by the ones after it.
+  test(`a kill and restart between any two steps loses nothing on ${name}`, async () => {
+    // Without configured secrets: later starts read the secrets of the first.
     const environment: Record<string, string> = await makeEnvironment();
     let service = await spawnService(environment);
-    /**
-     * @param seconds that pass meanwhile; less than nothing, lest a wait be over before the service
-     * is back
-     */
+    /** @param seconds time that passes; negative if a wait must not end before the restart */
     const restart = async (seconds = 0) => {
       await service.kill('SIGKILL');
       if (seconds !== 0) {
@@ -71,7 +68,7 @@ for (const [name, makeEnvironment] of [
     const { id } = (await anyone().securityTokens(alice.email))[0]!;
     assert.equal(id, tokenId, 'the same id from the same key');
     assert.equal((await anyone().sendOneTimePassword(tokenId)).__typename, 'SendOneTimePasswordSuccess');
-    // Answered before the message was kept; the outbox is shown after that.
+    // The response comes before the outbox has the message.
     await outbox(service);
     await restart();
 
@@ -110,7 +107,7 @@ for (const [name, makeEnvironment] of [
     assert.equal(spent.__typename, 'InvalidOneTimePasswordError');
     const me = await prover().me();
     assert.deepEqual([me.emailVerified, me.sessions.length], [true, 1]);
-    // The first proof of the address has ended what whoever signed up with it had opened.
+    // The first verification of the address has revoked earlier sessions.
     await assert.rejects(owner().me(), /UNAUTHENTICATED/);
     assert.deepEqual(await prover().signOut(), { signedOut: true });
     await restart();

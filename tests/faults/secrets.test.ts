@@ -1,4 +1,4 @@
-/** The service started with other secrets than those that its database was used with. */
+/** Starts with other secrets than those of the database. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
@@ -10,7 +10,7 @@ const password = 'correct horse battery';
 const alice = { username: 'alice', email: 'alice@example.com' };
 const secret = () => randomBytes(32).toString('base64');
 
-test('the service is not started on a database whose keys were sealed with another SECRET_KEY, until the old one is given too', async () => {
+test('the service does not start with another SECRET_KEY until the previous key is configured, too', async () => {
   const secrets: Record<string, string> = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
   const replacement = secret();
   const before = await startService(secrets);
@@ -71,7 +71,7 @@ test('the service is not started on a database whose keys were sealed with anoth
   assert.deepEqual(await operations(after).signOut(root.tokens.refreshToken), { signedOut: true });
 });
 
-test('a password is hashed with the new PASSWORD_PEPPER at the next sign-in, and then the old one can go', async () => {
+test('a sign-in rehashes the password with the new PASSWORD_PEPPER, and then the old pepper can be removed', async () => {
   const secrets: Record<string, string> = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
   const replacement = secret();
   const signIn = async (PASSWORD_PEPPER: string, usernames: string[]) => {

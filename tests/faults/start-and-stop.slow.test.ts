@@ -1,4 +1,4 @@
-/** Starting where that is not possible or not meant, and being told to stop more than once. */
+/** Impossible starts, and repeated stop signals. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -9,7 +9,7 @@ import { openTestDatabase } from '../support/database.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, runToExit, sharedSecrets, spawnService, temporaryFolder } from '../support/service.js';
 
-test('in production nothing is made up: without secrets the service is not started', async () => {
+test('in production the service does not start without secrets', async () => {
   const DATABASE_URL = await createDatabase('template template0');
   const DATA_DIR = join(temporaryFolder(), 'data');
   const { code, stdout, stderr } = await runToExit({
@@ -28,7 +28,7 @@ test('in production nothing is made up: without secrets the service is not start
   assert.equal(existsSync(DATA_DIR), false);
 });
 
-test('in production the schema, the explorer, the outbox and a bootstrap secret are not shown', async () => {
+test('in production the schema, the explorer, the outbox and the bootstrap secret are hidden', async () => {
   const { BOOTSTRAP_SECRET: _, ...secrets } = sharedSecrets();
   const DATA_DIR = temporaryFolder();
   const service = await spawnService({
@@ -66,7 +66,7 @@ test('in production the schema, the explorer, the outbox and a bootstrap secret 
   assert.deepEqual(readdirSync(DATA_DIR), []);
 });
 
-test('a port in use is named, and the service exits with 1', async () => {
+test('a port in use is reported, and the service exits with 1', async () => {
   const occupant = createServer();
   await new Promise<void>((resolve) => occupant.listen(0, '127.0.0.1', resolve));
   const { port } = occupant.address() as { port: number };
@@ -83,7 +83,7 @@ test('a port in use is named, and the service exits with 1', async () => {
   }
 });
 
-test('a database that is away at the start is told, and the service exits with 1', async () => {
+test('an unavailable database at start is reported, and the service exits with 1', async () => {
   const occupant = createServer();
   await new Promise<void>((resolve) => occupant.listen(0, '127.0.0.1', resolve));
   const { port } = occupant.address() as { port: number };
@@ -97,7 +97,7 @@ test('a database that is away at the start is told, and the service exits with 1
   assert.doesNotMatch(stdout + stderr, /hunter2/);
 });
 
-test('told to end, the service says that it is not ready, and serves until it is seen', async () => {
+test('after a stop signal the service is not ready, and serves until the load balancer notices', async () => {
   const service = await spawnService({
     ...sharedSecrets(),
     DATABASE_URL: await createDatabase(),
@@ -116,7 +116,7 @@ test('told to end, the service says that it is not ready, and serves until it is
   assert.equal(await service.exited, 0);
 });
 
-test('a service does not start on the embedded database that a newer version has migrated', async () => {
+test('a service does not start on an embedded database of a newer version', async () => {
   const DATA_DIR = temporaryFolder();
   const database = await openTestDatabase({ url: undefined, dataDir: DATA_DIR });
   await database.migrate();
@@ -131,7 +131,7 @@ test('a service does not start on the embedded database that a newer version has
   );
 });
 
-test('told to end twice, by whichever signals, the service ends at once', async () => {
+test('a second stop signal of any kind stops the service immediately', async () => {
   const service = await spawnService({
     ...sharedSecrets(),
     DATABASE_URL: await createDatabase(),

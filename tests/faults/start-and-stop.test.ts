@@ -1,4 +1,4 @@
-/** Starting on a database that is not for this version, and stopping in the middle of a request. */
+/** A start on a database of a newer version, and a stop during a request. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { operations, send } from '../support/client.js';
@@ -6,7 +6,7 @@ import { holdLock } from '../support/locks.js';
 import { connect } from '../support/replicas.js';
 import { createDatabase, runToExit, sharedSecrets, spawnService } from '../support/service.js';
 
-test('told to end, the service takes no further request, answers the one under way and exits with 0', async () => {
+test('after a stop signal the service rejects new requests, completes open requests and exits with 0', async () => {
   const DATABASE_URL = await createDatabase();
   const service = await spawnService({ ...sharedSecrets(), DATABASE_URL });
   const lock = await holdLock(DATABASE_URL, 'lock table users in exclusive mode');
@@ -27,7 +27,7 @@ test('told to end, the service takes no further request, answers the one under w
   assert.deepEqual(await query('select username from users'), [{ username: 'alice' }]);
 });
 
-test('a service does not start on PostgreSQL that a newer version has migrated', async () => {
+test('a service does not start on a PostgreSQL database of a newer version', async () => {
   const DATABASE_URL = await createDatabase();
   const { query } = await connect(DATABASE_URL);
   await query("insert into drizzle.__drizzle_migrations (hash, created_at) values ('newer', 9999999999999)");
@@ -38,7 +38,7 @@ test('a service does not start on PostgreSQL that a newer version has migrated',
   );
 });
 
-test('a request has an id, its own or a new one, in the answer and in what is logged of it', async () => {
+test('a request has an ID, its own or a new one, in the response and the log', async () => {
   const service = await spawnService({ ...sharedSecrets(), DATABASE_URL: await createDatabase(), LOG_LEVEL: 'info' });
   const idOf = async (headers: Record<string, string>) => {
     const { headers: answered } = await send(

@@ -1,7 +1,4 @@
-/**
- * Thousands of documents made from the schema, valid and not: each is answered, and no answer is a
- * defect.
- */
+/** Thousands of valid and invalid documents of the schema cause no internal error. */
 import assert from 'node:assert/strict';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
@@ -35,7 +32,7 @@ const known = [
 
 let batches = 0;
 
-/** Whoever asks may have deleted themselves with the last batch. */
+/** The caller may have been deleted by the last batch. */
 async function askers(): Promise<(string | undefined)[]> {
   batches += 1;
   const people = await insertPeople(
@@ -45,16 +42,13 @@ async function askers(): Promise<(string | undefined)[]> {
   return [undefined, ...people.map(({ tokens }) => tokens.accessToken as string), 'nonsense'];
 }
 
-/**
- * What a message of PostgreSQL, of a driver, of a broken program or of its stack has in it, and no
- * answer.
- */
+/** Texts of PostgreSQL, drivers, internal errors and stacks, which no response may contain. */
 const unmasked =
   /insert into|select "|update "|violates|at or near|invalid byte sequence|invalid input (?:syntax|value)|out of range for type|drizzle|postgres|node_modules|file:\/\/|\/(?:src|dist)\/|\.[jt]s:\d+|\n\s+at |RangeError|TypeError|Cannot (?:read|set) properties|is not (?:a function|iterable|a constructor|defined)$|Maximum call stack|Unexpected error value|\$2b\$/;
 
 const agent = new Agent({ keepAlive: true });
 
-/** `fetch` takes twice the processor time of this. */
+/** `fetch` takes twice the processor time. */
 async function post(body: string, headers: Record<string, string>): Promise<{ status: number; text: string }> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const options = { method: 'POST', agent, signal: AbortSignal.timeout(20_000) };
@@ -85,7 +79,7 @@ async function check(request: GeneratedRequest, token: string | undefined, cooki
   return errors.length === 0 ? 'answered' : String(codes[0]);
 }
 
-test(`${count} generated documents are answered, none of them by a defect`, async (t) => {
+test(`${count} generated documents cause no internal error`, async (t) => {
   const outcomes: Record<string, number> = {};
   const asked = fc.tuple(requests(known), fc.nat({ max: 3 }), fc.boolean());
   await fc.assert(
@@ -96,8 +90,7 @@ test(`${count} generated documents are answered, none of them by a defect`, asyn
     }),
     {
       numRuns: count / batch,
-      // The one document that failed is in the message: to make the other 49 smaller would take
-      // longer than everything else.
+      // The message contains the failing document, because shrinking a batch would take too long.
       endOnFailure: true,
       reporter({ failed, seed, counterexamplePath, errorInstance }) {
         if (failed) throw new Error(`{ seed: ${seed}, path: "${counterexamplePath}" }`, { cause: errorInstance });
@@ -105,7 +98,7 @@ test(`${count} generated documents are answered, none of them by a defect`, asyn
     },
   );
   t.diagnostic(JSON.stringify(outcomes));
-  // Else nothing was tried but what the parser refuses.
+  // Otherwise only the parser was tested.
   for (const outcome of [
     'answered',
     'GRAPHQL_PARSE_FAILED',

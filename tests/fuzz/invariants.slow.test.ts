@@ -1,7 +1,4 @@
-/**
- * What several people do in whatever order, made up by fast-check; and what must hold after each
- * step of it.
- */
+/** Random operations of several users, and invariants after each step. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -24,8 +21,8 @@ const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
 type Purpose = (typeof purposes)[number];
 
 /**
- * Somebody whose address is fixed, so that what is counted for it can be followed; the account may
- * come and go.
+ * A user with a fixed address, so its counters can be followed. The account may be deleted and
+ * recreated.
  */
 const names = ['root', 'alice', 'bob', 'carol'] as const;
 type Name = (typeof names)[number];
@@ -47,8 +44,8 @@ type Step =
   | { do: 'change'; by: Name; who: Name; change: Record<string, string | boolean | null> }
   | { do: 'wait'; seconds: number };
 /**
- * Of all the one-time passwords ever made for the address: the last of this purpose, an earlier
- * one, one of another purpose or address, or none of them.
+ * Which one-time password of the address: latest of the purpose, earlier, other purpose or address,
+ * or invented.
  */
 type Which = 'right' | 'earlier' | 'of another purpose' | 'of another address' | 'wrong';
 
@@ -111,10 +108,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/**
- * Steps that belong together, since by chance they hardly meet: a one-time password is asked for
- * and handed in, twice.
- */
+/** Related steps that rarely meet by chance: two requests and checks of a one-time password. */
 const proofs: fc.Arbitrary<Step[]> = fc
   .record({ who, purpose, which, waited: fc.boolean(), again: fc.boolean(), signedIn: fc.boolean() })
   .map(({ who, purpose, which, waited, again, signedIn }) => {
@@ -125,7 +119,7 @@ const proofs: fc.Arbitrary<Step[]> = fc
     return [...(waited ? [{ do: 'wait', seconds: 4_000 } as const] : []), send, ...(again ? [send] : []), use, use];
   });
 
-/** A password is chosen by somebody who has just signed in. */
+/** A user sets a password after a sign-in. */
 const choices: fc.Arbitrary<Step[]> = fc
   .record({ who, waited: fc.boolean() })
   .map(({ who, waited }) => [
@@ -135,7 +129,7 @@ const choices: fc.Arbitrary<Step[]> = fc
     { do: 'sign in', who, password: 'old' },
   ]);
 
-/** Superusers who are made, and end each other or themselves, until one is left. */
+/** Superusers are created, and deactivate each other until one remains. */
 const falls: fc.Arbitrary<Step[]> = fc
   .record({
     who: fc.constantFrom('alice' as const, 'bob' as const),
@@ -186,11 +180,11 @@ interface Session {
   token: string;
   refreshToken: string;
   as: Caller;
-  /** when it was last proved by a one-time password */
+  /** the time of the last verification by a one-time password */
   provedAt: number | null;
 }
 
-/** What is known to the people; what the service knows is looked up in its tables. */
+/** The knowledge of the users. The tables contain that of the service. */
 class World {
   readonly passwords: Partial<Record<Name, string>> = {};
   readonly oldPasswords: Partial<Record<Name, string>> = {};
@@ -257,20 +251,19 @@ async function look(): Promise<State> {
   };
 }
 
-/** What a step is allowed to have changed. */
+/** The permitted changes of a step. */
 interface Allowed {
   /**
-   * users whose password may be another now, by id; or that of whoever has been proved for the
-   * first time, which may be gone
+   * users whose password may change, by ID; or a newly verified user, whose password may be removed
    */
   passwordOf?: string | undefined;
   passwordGone?: boolean;
-  /** the count that may have fallen */
+  /** the counter that may fall */
   countOf?: string[];
   roles?: boolean;
 }
 
-/** The id of whoever has the address now. */
+/** The ID of the current owner of the address. */
 async function ownerOf(name: Name): Promise<string | undefined> {
   const { rows } = (await service.app.db.execute(
     sql`select user_id from security_tokens where id = ${tokenIds[name]}`,
@@ -289,8 +282,8 @@ function pick(world: World, name: Name, purpose: Purpose, which: Which): Made | 
 }
 
 /**
- * That a one-time password which has just worked was the last made for its address and purpose, and
- * neither spent nor expired.
+ * Asserts that an accepted one-time password was the latest of its address and purpose, unused and
+ * not expired.
  */
 function assertGood(world: World, name: Name, purpose: Purpose, made: Made | undefined): void {
   assert.ok(made !== undefined, 'one that was never made has worked');
@@ -304,7 +297,7 @@ function assertGood(world: World, name: Name, purpose: Purpose, made: Made | und
   made.spent = true;
 }
 
-/** @param before what there was before the step */
+/** @param before the state before the step */
 async function take(world: World, step: Step, before: State): Promise<Allowed> {
   switch (step.do) {
     case 'wait':
@@ -499,7 +492,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
   }
 }
 
-/** That of whoever the session of the name is of: another may have taken the address since. */
+/** Finds the user of the named session, because another user may have taken the address since. */
 function roleOf(world: World, name: Name, { users }: State): Row | undefined {
   const session = world.sessions[name];
   return session && users.get(String(decodeJwt(session.token).payload.sub));
@@ -538,7 +531,7 @@ function assertInvariants(before: State, after: State, allowed: Allowed): void {
   assert.ok(after.activeSuperusers > 0, 'the last active superuser stays');
 }
 
-test('whatever several people do in whatever order, the promises hold after each step', async (t) => {
+test('after each step of several users in any order, the invariants hold', async (t) => {
   let taken = 0;
   const worked: Record<string, number> = {};
   await fc.assert(

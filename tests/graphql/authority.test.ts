@@ -131,10 +131,7 @@ interface Case {
   subject: Subject;
 }
 
-/**
- * A caller and a subject for each target. No two cases share a person, because a success changes
- * them.
- */
+/** A caller and a subject for each target. No two cases share a person, because a success changes them. */
 async function makeCases(role: Role): Promise<Case[]> {
   const absent = { id: '00000000-0000-4000-8000-000000000000', tokenId: idOfAddress(service, nobodysEmail) };
   const malformed = { id: 'no id', tokenId: `e${'A'.repeat(32)}` };

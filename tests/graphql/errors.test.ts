@@ -1,7 +1,4 @@
-/**
- * What a request is told when it is not a request, when something is broken, and when the service
- * cannot answer now.
- */
+/** What a request is told when it is not a request, when something is broken, and when the service cannot answer now. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -34,10 +31,7 @@ async function without(table: string, work: () => Promise<void>): Promise<void> 
   }
 }
 
-/**
- * That nothing of what went wrong is in the answer, and
- * @returns the id that the log has it under.
- */
+/** That nothing of what went wrong is in the answer, and @returns the id that the log has it under. */
 function assertMasked({ data, errors }: Pick<Answer, 'data' | 'errors'>): string {
   assert.equal(errors?.length, 1);
   const { message, extensions } = errors[0]!;
@@ -224,8 +218,7 @@ describe('a database that is away', () => {
       return anonymous.ask(signUpDocument);
     };
     try {
-      // Disk full, too many connections, out of memory, shutting down, starting up, read-only, lock
-      // not available, deadlock, serialization.
+      // Disk full, too many connections, out of memory, shutting down, starting up, read-only, lock not available, deadlock, serialization.
       for (const code of ['53100', '53300', '53200', '57P01', '57P03', '25006', '55P03', '40P01', '40001', '58030'])
         assertUnavailable(await answerWith(code), code);
       for (const code of ['42P01', '22001', 'P0001', 'XX000', '23502']) assertMasked(await answerWith(code));

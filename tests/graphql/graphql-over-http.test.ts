@@ -1,7 +1,4 @@
-/**
- * What the specification of GraphQL over HTTP asks of a server: the audits of its reference
- * implementation, each a test.
- */
+/** What the specification of GraphQL over HTTP asks of a server: the audits of its reference implementation, each a test. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { serverAudits } from 'graphql-http';
@@ -11,8 +8,7 @@ const service = await startService({ GRAPHQL_INTROSPECTION: 'true' });
 
 const audits = serverAudits({
   url: `${service.url}/graphql`,
-  // The audits ask by GET and without a content type too, which is refused where a page of another
-  // origin could have done it.
+  // The audits ask by GET and without a content type too, which is refused where a page of another origin could have done it.
   fetchFn: (url: string, init?: RequestInit) => {
     const headers = new Headers(init?.headers);
     headers.set('apollo-require-preflight', 'true');

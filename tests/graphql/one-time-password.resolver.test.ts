@@ -180,8 +180,7 @@ describe('securityTokens', () => {
     assert.deepEqual(await seenBy(bob, 'alice'), shown);
     assert.deepEqual(await seenBy(bob, phone), [shown[1]]);
     assert.deepEqual(await seenBy(root, 'alice'), shown);
-    // What is obscured is what was asked for: alike for everyone, and it never tells how the owner
-    // spells it.
+    // What is obscured is what was asked for: alike for everyone, and it never tells how the owner spells it.
     for (const by of [anonymous, bob, alice])
       assert.equal((await by.securityTokens('ALICE@EXAMPLE.com'))[0]!.name, 'AL***@ex*****.***');
   });
@@ -272,10 +271,7 @@ describe('sendOneTimePassword', () => {
     assertInTenMinutes(expectMember(sent, 'SendOneTimePasswordSuccess').expiresAt);
   });
 
-  /**
-   * Sends as a stranger, with each outcome as text; how long a wait is may differ by the second
-   * that passes.
-   */
+  /** Sends as a stranger, with each outcome as text; how long a wait is may differ by the second that passes. */
   async function outcomes(identifier: string, asked: Purpose[] = ['AUTHENTICATION', 'PASSWORD_RESET']) {
     const seen: string[] = [];
     for (const purpose of asked)
@@ -549,8 +545,7 @@ describe('checkOneTimePassword', () => {
     const oneTimePassword = await makeCode(email);
     await makeCode('bob@example.com');
     await makeCode(email, 'VERIFICATION');
-    // Whoever can write to the table has put the digest of the one that they know in the place of
-    // all others.
+    // Whoever can write to the table has put the digest of the one that they know in the place of all others.
     await db.execute(sql`update one_time_passwords set code_digest =
       (select code_digest from one_time_passwords where token_id = ${alice.emailToken} and purpose = 'AUTHENTICATION')`);
     await expectWrong('bob@example.com', oneTimePassword);

@@ -45,10 +45,7 @@ function contextOf(user: User | null): Context {
   return context;
 }
 
-/**
- * Reads a field of an object that some resolver yields.
- * @returns `read`, or the code of the error
- */
+/** Reads a field of an object that some resolver yields. @returns `read`, or the code of the error */
 async function read(type: 'User' | 'Session', object: unknown, field: string, contextValue: Context): Promise<string> {
   const { type: fieldType } = (schema.getType(type) as GraphQLObjectType).getFields()[field]!;
   const selection = isLeafType(getNamedType(fieldType)) ? field : `${field} { __typename }`;

@@ -352,9 +352,7 @@ function refreshBy(at: Service, cookie: Pick<Cookie, 'name' | 'value'>, headers:
   return send(at, refreshSession, {}, { headers: { ...headersOf(cookie), ...headers } });
 }
 
-/**
- * With the attributes that it was set with, without which browsers would not take it for the same.
- */
+/** With the attributes that it was set with, without which browsers would not take it for the same. */
 function assertCleared(answer: Answer, name: string): void {
   const cookie = cookieOf(answer)!;
   assert.deepEqual([cookie.name, cookie.value, cookie.attributes.Path], [name, '', '/']);

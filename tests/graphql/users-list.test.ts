@@ -17,10 +17,7 @@ async function start(): Promise<void> {
   root = await insertPerson(service, { username: 'root', role: 'superuser' });
 }
 
-/**
- * Inserts that many people, who are called the same but for a number behind and have joined one
- * after another.
- */
+/** Inserts that many people, who are called the same but for a number behind and have joined one after another. */
 async function insertMany(count: number, name: string): Promise<Person[]> {
   const rows = Array.from({ length: count }, (_, index) => ({
     username: `${name}${index}`,
@@ -107,8 +104,7 @@ describe('users', () => {
   });
 
   test('a search gives everybody once, by the first identifier that begins so, however far the others lie', async () => {
-    // All emails come before all usernames, so that whole pages of usernames are of people who have
-    // been listed.
+    // All emails come before all usernames, so that whole pages of usernames are of people who have been listed.
     const rows = Array.from({ length: 20 }, (_, index) => ({
       username: `late_${index + 10}`,
       email: `late.${index + 10}@a.test`,

@@ -32,15 +32,12 @@ const { db } = service.app;
 let people = 0;
 const unique = () => (people += 1);
 
-/** The same session at one of the replicas. */
+/** The same session on one of the replicas. */
 function at(replica: number, person?: Person) {
   return caller(replicas[replica % 2]!, person ? { token: person.tokens.accessToken } : {});
 }
 
-/**
- * What came of it: the member, or the code of the error. None is ever a defect, nor is the service
- * unavailable.
- */
+/** The union member, or the error code. Never an internal error or an unavailable service. */
 function outcomeOf({ errors, data }: Answer): string {
   const code = errors?.[0]?.extensions.code;
   assert.ok(code !== 'INTERNAL_SERVER_ERROR' && code !== 'SERVICE_UNAVAILABLE', JSON.stringify(errors));
@@ -58,12 +55,12 @@ const documents = {
 
 const count = (outcomes: string[], name: string) => outcomes.filter((outcome) => outcome === name).length;
 
-describe('two changes of address at once', () => {
-  /** More of them by hand: `ROUNDS=1000 npm test -- tests/races/accounts.test.ts`. */
+describe('two concurrent changes of an address', () => {
+  /** For more rounds: `ROUNDS=1000 npm test -- tests/races/accounts.slow.test.ts`. */
   const rounds = Number(process.env.ROUNDS ?? 200);
   const batch = 20;
 
-  test(`the verified address is the one that got the one-time password, ${rounds} of ${rounds}`, async () => {
+  test(`the verified address is the one that received the one-time password, ${rounds} of ${rounds}`, async () => {
     let verified = 0;
     let changedSince = 0;
     for (let done = 0; done < rounds; done += batch) {
@@ -72,7 +69,7 @@ describe('two changes of address at once', () => {
           const number = unique();
           const own = `mallory${number}@b.test`;
           const victims = `victim${number}@a.test`;
-          // For every other one the two wait to take the place of a verified address.
+          // In every second round, both addresses are pending beside a verified address.
           const first = index % 2 === 0 ? { email: `first${number}@b.test`, verified: true } : {};
           const attacker = await insertPerson(service, { username: `mallory${number}`, ...first });
           const tokens = [idOfAddress(service, own), idOfAddress(service, victims)] as const;
@@ -98,10 +95,10 @@ describe('two changes of address at once', () => {
       const messages = await outbox(service);
       await Promise.all(
         attackers.map(async ({ attacker, index, own, victims, tokens }) => {
-          // All that the attacker ever reads.
+          // All that the attacker can read.
           const code = codeSentTo(messages, own);
           const answers = await Promise.all([
-            // A little later in some of the rounds, so that either comes first.
+            // With a varying delay, so either comes first.
             delay(5 * (index % 4)).then(() =>
               at(index + 1, attacker).ask(documents.updateUser, { input: { email: victims } }),
             ),
@@ -120,7 +117,7 @@ describe('two changes of address at once', () => {
         }),
       );
     }
-    // Else the two have never met.
+    // Otherwise the two have never met.
     assert.ok(verified > 0, 'no address was ever verified');
     assert.ok(changedSince > 0, 'no address was ever changed');
   });
@@ -131,7 +128,7 @@ describe('two changes of address at once', () => {
     return message.oneTimePassword;
   }
 
-  test('of 40 changes of one account at once, each taken whole, the last one stands', async () => {
+  test('of 40 concurrent changes of an account, each is atomic and the last wins', async () => {
     await clear(service);
     const owner = await insertPerson(service, { username: 'owner' });
     const inputs = Array.from({ length: 40 }, (_, index) => ({
@@ -149,9 +146,9 @@ describe('two changes of address at once', () => {
   });
 });
 
-describe('one address, many who want it', () => {
+describe('concurrent claims of an address', () => {
   for (const field of ['username', 'email', 'phone'] as const)
-    test(`of 40 who set the same ${field} at once one has it, and the others are told that it is taken`, async () => {
+    test(`of 40 users who set the same ${field}, one succeeds and the others get TAKEN`, async () => {
       await clear(service);
       const wanted = { username: 'wanted', email: 'wanted@a.test', phone: '+12025550199' }[field];
       const many = await insertPeople(
@@ -168,7 +165,7 @@ describe('one address, many who want it', () => {
       assert.equal(await db.$count(securityTokens), field === 'username' ? 0 : 1);
     });
 
-  test('an address that is released is had by one of many who sign up with it at once', async () => {
+  test('one of many concurrent sign-ups gets a released address', async () => {
     await clear(service);
     await squat('wanted@a.test');
     await advance(service, 86_400);
@@ -183,7 +180,7 @@ describe('one address, many who want it', () => {
     await assertConsistent();
   });
 
-  test('an address that is released while its holder verifies it is had by one of the two', async () => {
+  test('concurrent release and verification of an address have one winner', async () => {
     let kept = 0;
     for (let round = 0; round < 30; round += 1) {
       await clear(service);
@@ -191,7 +188,7 @@ describe('one address, many who want it', () => {
       await advance(service, 86_400);
       await renew(tokenId);
       const [verified, made] = await Promise.all([
-        // A little later in some of the rounds, so that either comes first.
+        // With a varying delay, so either comes first.
         delay(10 * (round % 3)).then(() =>
           at(round, mallory).ask(documents.check, { tokenId, code, purpose: 'VERIFICATION' }),
         ),
@@ -213,7 +210,7 @@ describe('one address, many who want it', () => {
     return { mallory, tokenId, code: await issueOneTimePassword(service, tokenId, 'VERIFICATION') };
   }
 
-  /** Lets the one-time password live on although time has passed. */
+  /** Extends the one-time password after time has passed. */
   async function renew(tokenId: string): Promise<void> {
     await db.execute(
       sql`update one_time_passwords set expires_at = now() + interval '1 minute' where token_id = ${tokenId} and code_digest is not null`,
@@ -222,7 +219,7 @@ describe('one address, many who want it', () => {
 });
 
 describe('a reset', () => {
-  test('by the right one-time password 100 times at once over two processes is one reset', async () => {
+  test('with the right one-time password, 100 times at once over two processes, succeeds once', async () => {
     await clear(service);
     const names = { username: 'alice', email: 'alice@a.test' };
     const alice = await insertPerson(service, { ...names, hasPassword: true, verified: true });
@@ -251,7 +248,7 @@ describe('a reset', () => {
     assert.equal(sessions.length, 2, 'the one that the reset opened, and this');
   });
 
-  test('by two people who have given addresses of one account at once leaves it to one of them', async () => {
+  test('by two users who share the addresses of an account leaves it to one of them', async () => {
     for (let round = 0; round < 20; round += 1) {
       await clear(service);
       const [email, phone] = ['victim@a.test', '+12025550102'];
@@ -300,7 +297,7 @@ describe('two superusers', () => {
       }
     });
 
-  test('who all demote each other leave one active, also where they are many', async () => {
+  test('who all demote each other leave one active, even if they are many', async () => {
     await clear(service);
     const superusers = await insertPeople(
       service,
@@ -318,8 +315,8 @@ describe('two superusers', () => {
   });
 });
 
-describe('an account that is deleted', () => {
-  test('while it is changed and proved leaves nothing behind', async () => {
+describe('a deleted account', () => {
+  test('that is changed and verified at the same time leaves no rows', async () => {
     for (let round = 0; round < 20; round += 1) {
       await clear(service);
       const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', phone: '+12025550101' });
@@ -339,7 +336,7 @@ describe('an account that is deleted', () => {
   });
 });
 
-/** Every address has the one token that is its own, and no token is without one. */
+/** Asserts that each address has one token, and each token an address. */
 async function assertConsistent(): Promise<void> {
   const addresses = sql`select id as user_id, 'email' as kind, email as address from users where email is not null
     union all select id, 'phone', phone from users where phone is not null`;

@@ -1,4 +1,4 @@
-/** One race of each kind over two processes. The files beside this one hold the others. */
+/** One race of each kind over two processes. The slow files of this folder contain the others. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { operations, outbox, send } from '../support/client.js';
@@ -9,7 +9,7 @@ const replicas = await startReplicas();
 const [first, second] = replicas.both;
 const wrong = 'WRONG234';
 
-/** Fails until the wait lasts longer than any machine takes for what follows. */
+/** Fails until the wait exceeds the duration of the following steps. */
 async function failFiveTimes(fail: (service: Caller) => Promise<{ __typename: string }>, expected: string) {
   for (let failure = 0; failure < 5; failure += 1) {
     const answer = await fail(caller(replicas.both[failure % 2]!));
@@ -24,7 +24,7 @@ interface Attempt {
   retryAt?: string | undefined;
 }
 
-/** @param answers to 100 attempts at once, all of them wrong */
+/** @param answers to 100 concurrent attempts, all wrong */
 function assertOneEvaluated(answers: Attempt[], member: string) {
   assert.deepEqual(tally(answers), { [member]: 1, TimeoutError: 99 });
   const timeouts = answers.filter(({ __typename }) => __typename === 'TimeoutError');
@@ -36,7 +36,7 @@ for (const [whose, makeToken] of [
   ['of a user', async () => (await signUp(first, { email: 'guessed@example.com' })).emailToken],
   ['that no user has', () => securityTokenOf(first, 'unknown@example.com')],
 ] as const)
-  test(`evaluates one of 100 wrong one-time passwords at once for an address ${whose}`, async () => {
+  test(`evaluates one of 100 concurrent wrong one-time passwords for an address ${whose}`, async () => {
     const tokenId = await makeToken();
     await failFiveTimes((service) => service.checkOneTimePassword(tokenId, wrong), 'InvalidOneTimePasswordError');
     const answers = await atOnce(replicas, 100, (service) => operations(service).checkOneTimePassword(tokenId, wrong));
@@ -48,7 +48,7 @@ for (const [whose, makeToken] of [
     assert.equal(counted, 6);
   });
 
-test('opens one session for the right one-time password 100 times at once', async () => {
+test('opens one session for 100 concurrent uses of the right one-time password', async () => {
   const email = 'right@example.com';
   const owner = await signUp(first, { email });
   await operations(first).sendOneTimePassword(owner.emailToken);
@@ -66,7 +66,7 @@ test('opens one session for the right one-time password 100 times at once', asyn
   assert.equal(sessions.length, 1);
 });
 
-test('sends one message for 50 sends at once', async () => {
+test('sends one message for 50 concurrent sends', async () => {
   const email = 'sent@example.com';
   const { emailToken } = await signUp(first, { email });
   const answers = await atOnce(replicas, 50, (service) => operations(service).sendOneTimePassword(emailToken));
@@ -75,12 +75,12 @@ test('sends one message for 50 sends at once', async () => {
     assert.equal(answer.failureCount, null);
     assert.ok(answer.retryAfterSeconds >= 1 && answer.retryAfterSeconds <= 30);
   }
-  // Each process is asked, so that both have finished what they had begun.
+  // Asks each process, so both have finished their work.
   await outbox(first);
   assert.equal((await outbox(second)).filter(({ to }) => to === email).length, 1);
 });
 
-test('evaluates one of 100 wrong passwords at once', async () => {
+test('evaluates one of 100 concurrent wrong passwords', async () => {
   const username = 'guessed';
   await signUp(first, { username, password });
   const guess = (service: Pick<Caller, 'authenticate'>) => service.authenticate({ username, password: 'wrong horse' });
@@ -88,7 +88,7 @@ test('evaluates one of 100 wrong passwords at once', async () => {
   assertOneEvaluated(await atOnce(replicas, 100, (service) => guess(operations(service))), 'InvalidCredentialsError');
 });
 
-test('gives one user a username that 50 sign-ups want at once in several spellings', async () => {
+test('gives a username to one of 50 concurrent sign-ups in several spellings', async () => {
   const spellings = ['Müller', 'MÜLLER', 'müller', 'Mu\u0308ller', 'Ｍüller'];
   const answers = await atOnce(replicas, 50, (service, index) =>
     operations(service).createUser({ username: spellings[index % spellings.length]! }),
@@ -98,7 +98,7 @@ test('gives one user a username that 50 sign-ups want at once in several spellin
     assert.deepEqual(issues, [{ field: 'username', code: 'TAKEN' }]);
 });
 
-test('gives one successor for a refresh token that is used 50 times at once', async () => {
+test('returns one successor for 50 concurrent uses of a refresh token', async () => {
   const { tokens, id } = await signUp(first, { username: 'refreshed' });
   const answers = await atOnce(replicas, 50, (service) => operations(service).refreshSession(tokens.refreshToken));
   const successors = answers.map(({ __typename, tokens: successor }) => {
@@ -109,12 +109,12 @@ test('gives one successor for a refresh token that is used 50 times at once', as
   assert.equal((await operations(second, { token: successors[0]!.accessToken }).me()).id, id);
 });
 
-test('makes one superuser for 20 creations at once with the bootstrap secret', async () => {
+test('creates one superuser for 20 concurrent uses of the bootstrap secret', async () => {
   const answers = await atOnce(replicas, 20, (service, index) =>
     send(
       service,
       'mutation ($input: CreateSuperuserInput!) { createSuperuser(input: $input) { __typename ... on CreateSuperuserSuccess { user { isSuperuser } } } }',
-      // Without a password, which a worker thread would score and hash one after the other.
+      // Without a password, which a worker thread would score and hash sequentially.
       { input: { username: `root-${index}` } },
       { headers: { 'x-bootstrap-secret': replicas.environment.BOOTSTRAP_SECRET! } },
     ),
@@ -127,7 +127,7 @@ test('makes one superuser for 20 creations at once with the bootstrap secret', a
   assert.equal((await replicas.query("select from users where username like 'root-%'")).length, 1);
 });
 
-test('leaves one superuser active when two deactivate each other at once', async () => {
+test('leaves one superuser active when two deactivate each other', async () => {
   const both = [
     await signUp(first, { username: 'deactivating' }),
     await signUp(second, { username: 'also-deactivating' }),

@@ -1,7 +1,4 @@
-/**
- * Everything at once on the same user, over two processes: nothing waits in a circle, and nobody is
- * told that the service is away.
- */
+/** Concurrent operations on one user over two processes cause no deadlock and no unavailability. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
@@ -10,7 +7,7 @@ import { expectMember, operations, outbox } from '../support/client.js';
 import { assertNoDeadlock, insist, startReplicas } from '../support/replicas.js';
 
 const replicas = await startReplicas({
-  // As good as none, but the statements that count are run.
+  // Practically no limits, but their statements run.
   OTP_SEND_INTERVAL_SECONDS: '0',
   OTP_SENDS_PER_HOUR: '100000',
   OTP_SENDS_PER_DAY: '100000',
@@ -23,9 +20,8 @@ const password = 'correct horse battery';
 const alice = { username: 'alice', email: 'alice@example.com', phone: '+12015550123' };
 
 /**
- * Runs each of the workers over and over for three seconds, and on until every type of answer that
- * is wanted has been seen.
- * @returns how many answers of each type there were
+ * Repeats the workers for three seconds, and until every wanted type of response has occurred.
+ * @returns the number of responses of each type
  */
 async function runTogether(workers: (() => Promise<{ __typename: string }>)[], wanted: string[]) {
   const began = Date.now();
@@ -45,10 +41,7 @@ async function runTogether(workers: (() => Promise<{ __typename: string }>)[], w
   return counts;
 }
 
-/**
- * Opens every wait, row by row and never waiting itself: what it does must not be what others wait
- * for in a circle.
- */
+/** Ends every wait, row by row and without waiting, so it cannot cause a deadlock itself. */
 async function openWaits(): Promise<{ __typename: string }> {
   for (const [table, id] of [
     ['one_time_passwords', 'token_id, purpose'],
@@ -61,7 +54,7 @@ async function openWaits(): Promise<{ __typename: string }> {
   return { __typename: 'waits opened' };
 }
 
-test('sends, checks, sign-ins and sign-ups of one user at once are all answered', async () => {
+test('concurrent sends, checks, sign-ins and sign-ups of one user all get responses', async () => {
   const { user, tokens } = expectMember(
     await operations(first).createUser({ ...alice, password }),
     'CreateUserSuccess',
@@ -82,7 +75,7 @@ test('sends, checks, sign-ins and sign-ups of one user at once are all answered'
         () => owner.checkOneTimePassword(id, 'WRONG234', 'VERIFICATION'),
         async () => {
           const made = await superuser.generateOneTimePassword(id);
-          // An address that is not verified yet does not prove its user.
+          // An unverified address does not authenticate its user.
           return made.oneTimePassword ? anyone.checkOneTimePassword(id, made.oneTimePassword) : made;
         },
         async () => {
@@ -101,7 +94,7 @@ test('sends, checks, sign-ins and sign-ups of one user at once are all answered'
       () => anyone.createUser({ username: `user-${randomUUID()}`, phone: alice.phone }),
     ];
   });
-  // The first proof of an address drops the password of the sign-up; the owner's verification keeps
+  // The first verification removes the password of the sign-up. A verification by the owner keeps
   // it.
   const { id } = user.securityTokens[0]!;
   const { oneTimePassword } = expectMember(
@@ -110,7 +103,7 @@ test('sends, checks, sign-ins and sign-ups of one user at once are all answered'
   );
   await operations(first, { token: tokens!.accessToken }).checkOneTimePassword(id, oneTimePassword, 'VERIFICATION');
 
-  // Each of these takes another way through the locks.
+  // Each operation takes another path through the locks.
   const wanted = [
     'SendOneTimePasswordSuccess',
     'CheckOneTimePasswordSuccess',
@@ -128,7 +121,7 @@ test('sends, checks, sign-ins and sign-ups of one user at once are all answered'
   assertNoDeadlock(replicas);
 });
 
-/** A transaction of the test's own, by which it holds up those of the service. */
+/** A transaction of the test, which blocks those of the service. */
 async function begin() {
   const client = new pg.Client(replicas.environment.DATABASE_URL);
   await client.connect();
@@ -142,7 +135,7 @@ async function begin() {
   return { query: (text: string, values?: unknown[]) => client.query(text, values), end };
 }
 
-/** Waits until so many statements of the service that begin like this are held up. */
+/** Waits until `count` statements with this prefix are blocked. */
 async function untilWaiting(count: number, statement = ''): Promise<void> {
   const waiting = () =>
     replicas.query(
@@ -152,7 +145,7 @@ async function untilWaiting(count: number, statement = ''): Promise<void> {
   while ((await waiting()).length < count) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-test('a sign-in that succeeds clears what is counted in the order in which another one counts', async () => {
+test('a successful sign-in clears the counters in the order of a concurrent sign-in', async () => {
   const bob = { username: 'bob', email: 'bob@example.com' };
   await operations(first).createUser({ ...bob, password });
   await replicas.query('truncate sign_in_throttles');
@@ -161,8 +154,8 @@ test('a sign-in that succeeds clears what is counted in the order in which anoth
   const signIn = operations(first).authenticate({ ...bob, password });
   await untilWaiting(1);
 
-  // Now it has counted itself. Laid out backwards, so that whoever goes by where the rows lie goes
-  // backwards.
+  // The counter row exists now. Stores the rows in reverse order, so a scan in physical order
+  // reverses the locks.
   await replicas.query('create table backwards as select * from sign_in_throttles order by key desc');
   await replicas.query('truncate sign_in_throttles');
   await replicas.query('insert into sign_in_throttles select * from backwards');
@@ -182,8 +175,8 @@ test('a sign-in that succeeds clears what is counted in the order in which anoth
 });
 
 /**
- * Somebody with a verified email who has left the phone unverified for more than a day, and has
- * just been sent the proof of it.
+ * A user with a verified email, a phone unverified for more than a day, and a new one-time password
+ * for it.
  */
 async function signUpHalfProven(email: string, phone: string) {
   const { user, tokens } = expectMember(await operations(first).createUser({ email, phone }), 'CreateUserSuccess');
@@ -211,7 +204,7 @@ for (const { what, releaseFirst, phone, expected } of [
     expected: ['CheckOneTimePasswordSuccess', 'ValidationError'],
   },
 ])
-  test(`an unproven address ${what}`, async () => {
+  test(`an unverified address ${what}`, async () => {
     const { tokenId, verify } = await signUpHalfProven(`${randomUUID()}@example.com`, phone);
     const token = await begin();
     await token.query('select from security_tokens where id = $1 for update', [tokenId]);

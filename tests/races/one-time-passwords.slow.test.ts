@@ -1,4 +1,4 @@
-/** One-time passwords guessed, used and sent many times at once, over two processes. */
+/** Concurrent guesses, uses and sends of one-time passwords over two processes. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
@@ -7,20 +7,20 @@ import { atOnce, type Replicas, startReplicas, tally } from '../support/replicas
 
 const [replicas, unforgiving] = await Promise.all([
   startReplicas(),
-  // Closed for a day after the first failure: however long a hundred requests take, the second one
-  // never opens meanwhile.
+  // Rate-limited for a day after the first failure, so no second attempt is permitted during a
+  // hundred requests.
   startReplicas({ OTP_MAX_FAILURES: '1' }),
 ]);
 const [first, second] = replicas.both;
 const wrong = 'WRONG234';
 
-/** Somebody with an address, and the id of its security token. */
+/** A user with an address and the ID of its security token. */
 async function signUp({ both }: Replicas, email = `${randomUUID()}@example.com`) {
   const { user, tokens } = expectMember(await operations(both[0]).createUser({ email }), 'CreateUserSuccess');
   return { email, tokenId: user.securityTokens[0]!.id as string, userId: user.id as string, tokens };
 }
 
-/** The security token of an address that nobody has. */
+/** The security token of an address without an account. */
 async function inventAddress({ both }: Replicas) {
   const { id } = (await operations(both[0]).securityTokens(`${randomUUID()}@example.com`))[0]!;
   return { tokenId: id as string };
@@ -36,7 +36,7 @@ async function failureCount({ query }: Replicas, tokenId: string): Promise<numbe
   return row?.failure_count ?? 0;
 }
 
-/** So many wrong guesses, each as soon as it is evaluated. */
+/** Makes `count` wrong attempts, each as soon as it is permitted. */
 async function failInARow({ both, advance }: Replicas, tokenId: string, times: number): Promise<void> {
   for (let failure = 0; failure < times; failure += 1) {
     const answer = await operations(both[failure % 2]!).checkOneTimePassword(tokenId, wrong);
@@ -59,7 +59,7 @@ for (const [whose, makeToken] of [
   ['of somebody', signUp],
   ['that nobody has', inventAddress],
 ] as const) {
-  test(`of 100 wrong one-time passwords at once for an address ${whose} one is evaluated and counted`, async () => {
+  test(`of 100 concurrent wrong one-time passwords for an address ${whose}, one is evaluated and counted`, async () => {
     const { tokenId } = await makeToken(unforgiving);
     const answers = await atOnce(unforgiving, 100, (service) =>
       operations(service).checkOneTimePassword(tokenId, wrong),
@@ -68,7 +68,7 @@ for (const [whose, makeToken] of [
     assert.equal(await failureCount(unforgiving, tokenId), 1);
   });
 
-  test(`both processes say the same of a wait for an address ${whose}`, async () => {
+  test(`both processes report the same wait for an address ${whose}`, async () => {
     const { tokenId } = await makeToken(replicas);
     await failInARow(replicas, tokenId, 3);
     await operations(second).checkOneTimePassword(tokenId, wrong);
@@ -90,7 +90,7 @@ for (const [whose, makeToken] of [
   });
 }
 
-test('the right one-time password among 99 wrong ones at once is good once, then or later, and no wrong one ever', async () => {
+test('the right one-time password among 99 concurrent wrong ones is accepted at most once, and no wrong one ever', async () => {
   for (const position of [0, 1, 50, 99]) {
     const somebody = await signUp(replicas);
     const right = await sendAndRead(replicas, somebody);
@@ -100,7 +100,7 @@ test('the right one-time password among 99 wrong ones at once is good once, then
     const [ofRight] = answers.splice(position, 1);
     assert.equal(tally(answers).CheckOneTimePasswordSuccess, undefined);
     await replicas.advance(60);
-    // What was spent stays spent, whatever was counted beside it.
+    // A used password stays used, regardless of concurrent counts.
     assert.equal(
       (await operations(second).checkOneTimePassword(somebody.tokenId, right)).__typename,
       ofRight!.__typename === 'CheckOneTimePasswordSuccess'
@@ -110,7 +110,7 @@ test('the right one-time password among 99 wrong ones at once is good once, then
   }
 });
 
-test('of 50 sends at once for an address that nobody has one is answered like a success, and no message is made', async () => {
+test('of 50 concurrent sends for an address without an account, one is accepted and no message is created', async () => {
   const { tokenId } = await inventAddress(replicas);
   const before = await replicas.query('select from outbox_messages');
   const answers = await atOnce(replicas, 50, (service) => operations(service).sendOneTimePassword(tokenId));
@@ -120,7 +120,7 @@ test('of 50 sends at once for an address that nobody has one is answered like a 
   assert.equal((await replicas.query('select from outbox_messages')).length, before.length);
 });
 
-test("the owner's sends and everybody else's are counted apart: of 20 each at once one each is made", async () => {
+test('sends of the owner and of strangers have separate limits: of 20 each, one each is sent', async () => {
   const { tokenId, email, tokens } = await signUp(replicas);
   const answers = await atOnce(replicas, 40, async (service, index) => {
     const owner = index < 20;
@@ -136,7 +136,7 @@ test("the owner's sends and everybody else's are counted apart: of 20 each at on
   assert.equal((await outbox(second)).filter(({ to }) => to === email).length, 2);
 });
 
-test('sending again and again between guesses never opens the wait', async () => {
+test('sends between attempts never end the wait', async () => {
   const { tokenId } = await signUp(replicas);
   await failInARow(replicas, tokenId, 5);
   for (let round = 0; round < 20; round += 1) {
@@ -148,7 +148,7 @@ test('sending again and again between guesses never opens the wait', async () =>
   }
 });
 
-test('nor does making one by a superuser, which no limit of sends holds up', async () => {
+test('passwords that a superuser generates, without a rate limit, do not end it either', async () => {
   const { tokenId } = await signUp(replicas);
   const superuser = await signInSuperuser();
   await failInARow(replicas, tokenId, 5);
@@ -166,7 +166,7 @@ test('nor does making one by a superuser, which no limit of sends holds up', asy
   }
 });
 
-test('with time passing between 20 sends and guesses the count only rises, and the wait doubles up to an hour', async () => {
+test('over 20 sends and attempts the count only rises, and the wait doubles up to an hour', async () => {
   const { tokenId } = await signUp(replicas);
   for (let round = 1; round <= 20; round += 1) {
     const service = operations(replicas.both[round % 2]!);
@@ -175,18 +175,18 @@ test('with time passing between 20 sends and guesses the count only rises, and t
     assert.equal((await service.checkOneTimePassword(tokenId, wrong)).__typename, 'InvalidOneTimePasswordError');
     assert.equal(await failureCount(replicas, tokenId), round);
     const wait = Math.min(2 ** (round - 1), 3600);
-    // The first waits are over before a loaded machine gets to ask.
+    // On a loaded machine, the first waits end before the request.
     if (round > 4) {
       const early = expectMember(await service.checkOneTimePassword(tokenId, wrong), 'TimeoutError');
       assert.deepEqual([early.__typename, early.failureCount], ['TimeoutError', round]);
       assert.ok(early.retryAfterSeconds <= wait && early.retryAfterSeconds > wait - 10);
     }
-    // Less than eleven sends a day.
+    // Fewer than eleven sends a day.
     await replicas.advance(9000);
   }
 });
 
-test('the one-time password of before is void once another is made', async () => {
+test('a new one-time password voids the previous one', async () => {
   const somebody = await signUp(replicas);
   const old = await sendAndRead(replicas, somebody);
   await replicas.advance(31);
@@ -202,7 +202,7 @@ test('the one-time password of before is void once another is made', async () =>
   );
 });
 
-test('of one-time passwords made at once the last one is good and no other', async () => {
+test('of concurrently generated one-time passwords, only the last is valid', async () => {
   const superuser = await signInSuperuser();
   const { tokenId } = await signUp(replicas);
   const made = await Promise.all(Array.from({ length: 10 }, () => superuser.generateOneTimePassword(tokenId)));
@@ -220,7 +220,9 @@ test('of one-time passwords made at once the last one is good and no other', asy
   );
 });
 
-/** The bootstrap secret makes one superuser only: this one is raised past the service. */
+/**
+ * The bootstrap secret creates one superuser only, so this superuser is promoted in the database.
+ */
 async function signInSuperuser() {
   const { user, tokens } = expectMember(
     await operations(first).createUser({ username: `root-${randomUUID()}` }),

@@ -1,7 +1,4 @@
-/**
- * The limits of sends, asked for at once from two processes, and what of it arrives at the
- * providers.
- */
+/** Concurrent sends against the limits over two processes, and the messages at the providers. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,8 +16,7 @@ const environment = {
   ...sendGridEnvironment(sendGrid),
   ...vonageEnvironment(vonage),
   DATABASE_URL: await createDatabase(),
-  // A connection for each of the requests that are made at once: waiting for one is not what is
-  // raced here.
+  // One connection per concurrent request, so requests do not wait for connections.
   DATABASE_POOL_SIZE: '30',
   LOG_LEVEL: 'silent',
 };
@@ -41,7 +37,7 @@ interface Sent {
   retryAfterSeconds?: number | undefined;
 }
 
-/** Asks both processes in turn, all at once. */
+/** Sends requests to both processes alternately and concurrently. */
 function atOnce(
   tokenIds: string[],
   options: RequestOptions = {},
@@ -56,10 +52,7 @@ function count(answers: Sent[], name: string): number {
   return answers.filter(({ __typename }) => __typename === name).length;
 }
 
-/**
- * Everything that has been sent, once as much as is expected has come and nothing more comes for a
- * while: strangers' messages are sent after the answer.
- */
+/** Waits for the expected messages and a pause, because strangers' messages follow the response. */
 async function arrivals<Body>({ requests }: StubProvider<Body>, expected: number): Promise<StubRequest<Body>[]> {
   for (const deadline = performance.now() + 10_000; requests.length < expected; await delay(20))
     assert.ok(performance.now() < deadline, `${requests.length} of ${expected} messages have come`);
@@ -67,8 +60,8 @@ async function arrivals<Body>({ requests }: StubProvider<Body>, expected: number
   return requests;
 }
 
-describe('50 sends at once for one token', () => {
-  test('by strangers are one message, and 49 answers that say when the next may be asked for', async () => {
+describe('50 concurrent sends for one token', () => {
+  test('by strangers are one message, and 49 responses with the time of the next permitted send', async () => {
     const { user } = expectMember(await anonymous.createUser({ email: 'alice@example.com' }), 'CreateUserSuccess');
     const { id } = user.securityTokens[0]!;
     const answers = await atOnce(Array(50).fill(id));
@@ -95,7 +88,7 @@ describe('50 sends at once for one token', () => {
     assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
   });
 
-  test('of several purposes are one message too', async () => {
+  test('for several purposes are one message', async () => {
     const { user } = expectMember(await anonymous.createUser({ email: 'alice@example.com' }), 'CreateUserSuccess');
     const { id } = user.securityTokens[0]!;
     const answers = await Promise.all([
@@ -106,7 +99,7 @@ describe('50 sends at once for one token', () => {
     assert.equal((await arrivals(sendGrid, 1)).length, 1);
   });
 
-  test('by strangers do not stand in the way of its owner', async () => {
+  test('by strangers do not block its owner', async () => {
     const owner = await signUp(inside, { email: 'alice@example.com' });
     await atOnce(Array(50).fill(owner.emailToken));
     const sent = await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
@@ -114,7 +107,7 @@ describe('50 sends at once for one token', () => {
     assert.equal((await arrivals(sendGrid, 2)).length, 2);
   });
 
-  test('that nobody has are answered alike, and nothing is sent', async () => {
+  test('without an account get the same responses, and no message', async () => {
     const answers = await atOnce(Array(50).fill(idOfAddress(inside, 'nobody@example.com')));
     assert.deepEqual([count(answers, 'SendOneTimePasswordSuccess'), count(answers, 'TimeoutError')], [1, 49]);
     assert.deepEqual(await arrivals(sendGrid, 0), []);
@@ -166,7 +159,7 @@ describe('numbers of one prefix', () => {
     assert.equal(vonage.requests.length, 40);
   });
 
-  test('that nobody has do not count', async () => {
+  test('without an account do not count', async () => {
     const unknown = numbers('+1212555', 30).map((phone) => idOfAddress(inside, phone));
     assert.equal(count(await atOnce(unknown), 'SendOneTimePasswordSuccess'), 30);
     const owner = await signUp(inside, { phone: '+12125559999' });
@@ -175,7 +168,7 @@ describe('numbers of one prefix', () => {
     assert.equal((await arrivals(vonage, 1)).length, 1);
   });
 
-  test('of other prefixes are not in the way, and their owners are told when to ask again', async () => {
+  test('with other prefixes are not limited, and limited owners learn when to retry', async () => {
     const owners = await insertPeople(
       inside,
       numbers('+1213555', 21).map((phone) => ({ phone })),
@@ -191,8 +184,8 @@ describe('numbers of one prefix', () => {
     const other = await signUp(inside, { phone: '+12145550123' });
     const sent = await other.sendOneTimePassword(other.phoneToken, 'VERIFICATION');
     assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
-    // What was refused by the prefix is not counted by the token: an hour later the first is let
-    // through.
+    // A send that the prefix limit rejected does not count for the token, so it succeeds an hour
+    // later.
     await advance(inside, 3_600);
     const again = await owners[20]!.sendOneTimePassword(owners[20]!.phoneToken, 'VERIFICATION');
     assert.equal(again.__typename, 'SendOneTimePasswordSuccess');
@@ -200,13 +193,13 @@ describe('numbers of one prefix', () => {
   });
 });
 
-test('one client gets SENDS_PER_HOUR through, to whatever addresses and by whichever process', async () => {
+test('one client gets SENDS_PER_HOUR sends for any addresses and processes', async () => {
   const limited = await Promise.all([
     startService({ ...environment, SENDS_PER_HOUR: '20' }),
     spawnService({ ...environment, SENDS_PER_HOUR: '20' }),
   ]);
   const emails = Array.from({ length: 60 }, (_, index) => `someone-${index}@example.com`);
-  // Every other one has an account: that makes no difference to the count.
+  // Every second address has an account, which does not affect the count.
   await insertPeople(
     inside,
     emails.filter((_, index) => index % 2 === 0).map((email) => ({ email })),
@@ -217,7 +210,7 @@ test('one client gets SENDS_PER_HOUR through, to whatever addresses and by which
   assert.ok((await arrivals(sendGrid, 1)).length <= 20);
 });
 
-test('a send that fails at one process is given back for the other', async () => {
+test('a failed send of one process is refunded for the other', async () => {
   const owner = await signUp(inside, { email: 'alice@example.com' });
   sendGrid.behave('alice@example.com', { status: 500 }, 'accept');
   const [first, second] = processes.map((service) => caller(service, { token: owner.tokens.accessToken }));

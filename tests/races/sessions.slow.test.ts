@@ -14,8 +14,8 @@ const [left, right] = replicas;
 
 beforeEach(() => clear(service));
 
-describe('one refresh token at once', () => {
-  test('fifty times gives one successor, and the session lives', async () => {
+describe('concurrent uses of a refresh token', () => {
+  test('fifty times return one successor, and the session stays active', async () => {
     for (const round of Array(5).keys()) {
       const alice = await signUp(service, { username: `alice${round}`, password });
       const answers = await Promise.all(
@@ -27,7 +27,7 @@ describe('one refresh token at once', () => {
     }
   });
 
-  test('fifty times when it was spent ends the session and is told to the owner once', async () => {
+  test('fifty times after its use revoke the session and notify the owner once', async () => {
     const alice = await signUpVerified(service, 'alice@example.com');
     const { refreshToken } = await refreshed(left, (await refreshed(left, alice.tokens.refreshToken)).refreshToken);
     const before = (await outbox(service)).length;
@@ -41,7 +41,7 @@ describe('one refresh token at once', () => {
     assert.equal((await outbox(service)).length, before + 1);
   });
 
-  test('and its successor, in whatever order they arrive, never give two tokens that live', async () => {
+  test('and its successor in any order never return two active tokens', async () => {
     for (const round of Array(10).keys()) {
       const alice = await signUp(service, { username: `alice${round}`, password });
       const first = await refreshed(left, alice.tokens.refreshToken);
@@ -53,14 +53,14 @@ describe('one refresh token at once', () => {
       const given = new Set(answers.flatMap(({ tokens }) => (tokens ? [tokens.refreshToken!] : [])));
       given.delete(first.refreshToken);
       assert.ok(given.size <= 1, `${given.size} successors`);
-      // Ten seconds later the first is a copy, if it was not before.
+      // After ten seconds, the first token counts as reused.
       await advance(service, 11);
       await assertRefreshRefused(left, alice.tokens.refreshToken);
       for (const token of given) await assertRefreshRefused(right, token);
     }
   });
 
-  test('beside a sign-out never leaves a session that lives', async () => {
+  test('and a sign-out never leave an active session', async () => {
     for (const round of Array(10).keys()) {
       const alice = await signUp(service, { username: `alice${round}`, password });
       const [signedOut, ...answers] = await Promise.all([
@@ -79,7 +79,7 @@ describe('one refresh token at once', () => {
   });
 });
 
-describe('access and refresh tokens are dead at once on every replica after', () => {
+describe('access and refresh tokens are invalid immediately on every replica after', () => {
   const changePassword = `mutation ($password: String!) {
     changePassword(input: { currentPassword: $password, newPassword: $password }) { __typename }
   }`;

@@ -1,4 +1,4 @@
-/** Passwords guessed many times at once, over two processes. */
+/** Concurrent password attempts over two processes. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
@@ -30,7 +30,7 @@ for (const [whose, makeName] of [
   ['somebody', signUp],
   ['nobody', inventName],
 ] as const) {
-  test(`of 100 wrong passwords at once for ${whose} one is evaluated, and both processes say the same of the others`, async () => {
+  test(`of 100 concurrent wrong passwords for ${whose}, one is evaluated, and both processes reject the others alike`, async () => {
     const username = await makeName();
     await failInARow(username, 5);
     const answers = await atOnce(replicas, 100, (service) =>
@@ -42,7 +42,7 @@ for (const [whose, makeName] of [
     assert.equal(new Set(refusals.map(({ retryAt }) => retryAt)).size, 1);
   });
 
-  test(`the very first 100 wrong passwords at once for ${whose} are evaluated no oftener than the waits allow`, async () => {
+  test(`the first 100 concurrent wrong passwords for ${whose} are evaluated only as often as the waits permit`, async () => {
     const username = await makeName();
     const began = Date.now();
     const answers = await atOnce(replicas, 100, (service) =>
@@ -51,14 +51,13 @@ for (const [whose, makeName] of [
     const elapsedSeconds = (Date.now() - began) / 1000;
     const { InvalidCredentialsError: evaluated = 0, TimeoutError: refused = 0 } = tally(answers);
     assert.equal(evaluated + refused, 100);
-    // The n-th opens 2^(n-1) - 1 seconds after the first: one, unless the machine takes longer than
-    // a second for all of them.
+    // Attempt n is permitted 2^(n-1) - 1 seconds after the first, so usually one is evaluated.
     assert.ok(evaluated >= 1 && 2 ** (evaluated - 1) - 1 <= elapsedSeconds, `${evaluated} in ${elapsedSeconds} s`);
     const last = await operations(second).authenticate({ username, password: wrong });
     if (last.__typename === 'TimeoutError') assert.equal(last.failureCount, evaluated);
   });
 
-  test(`both processes say the same of a wait for ${whose}`, async () => {
+  test(`both processes report the same wait for ${whose}`, async () => {
     const username = await makeName();
     await failInARow(username, 3);
     await operations(second).authenticate({ username, password: wrong });
@@ -79,12 +78,12 @@ for (const [whose, makeName] of [
   });
 }
 
-test('the right password among wrong ones at once lets none of them in', async () => {
+test('the right password among concurrent wrong ones lets no wrong one in', async () => {
   const username = await signUp();
   let successes = 0;
   for (let round = 0; round < 6; round += 1) {
     const answers = await atOnce(replicas, 60, async (service, index) => {
-      // In odd rounds the wrong ones come first.
+      // In odd rounds, wrong passwords come first.
       const given = index < 30 === (round % 2 === 0) ? password : wrong;
       return { ...(await operations(service).authenticate({ username, password: given })), given };
     });

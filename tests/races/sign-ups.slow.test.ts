@@ -1,6 +1,6 @@
 /**
- * Sign-ups for one identifier many times at once, the first superuser, and the first start, over
- * two processes.
+ * Concurrent sign-ups for one identifier, the first superuser, and the first start, over two
+ * processes.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -13,7 +13,8 @@ const replicas = await startReplicas();
 const [first, second] = replicas.both;
 
 /**
- * Fifty at once, each with one of the spellings and something of its own beside it; one gets it.
+ * Fifty concurrent sign-ups with spellings of one identifier and distinct other values. One
+ * succeeds.
  */
 async function raceFor(
   field: 'username' | 'email' | 'phone',
@@ -47,7 +48,7 @@ async function assertNothingOrphaned() {
   assert.equal(counts.sessions, counts.users, 'each user has the session of the sign-up');
 }
 
-test('50 sign-ups at once for one username in any case, width and composition make one user', async () => {
+test('50 concurrent sign-ups for one username in any case, width and composition create one user', async () => {
   const user = await raceFor(
     'username',
     [
@@ -66,7 +67,7 @@ test('50 sign-ups at once for one username in any case, width and composition ma
   await assertNothingOrphaned();
 });
 
-test('50 sign-ups at once for one email in any case, its domain in any form, make one user with one security token', async () => {
+test('50 concurrent sign-ups for one email in any case and domain form create one user with one security token', async () => {
   const user = await raceFor(
     'email',
     [
@@ -82,7 +83,7 @@ test('50 sign-ups at once for one email in any case, its domain in any form, mak
   await assertNothingOrphaned();
 });
 
-test('50 sign-ups at once for one phone number in any format make one user with one security token', async () => {
+test('50 concurrent sign-ups for one phone number in any format create one user with one security token', async () => {
   const user = await raceFor(
     'phone',
     ['+12015550123', '(201) 555-0123', '201.555.0123', '+1 201-555-0123', '1 201 555 0123', '＋１２０１５５５０１２３'],
@@ -93,7 +94,7 @@ test('50 sign-ups at once for one phone number in any format make one user with 
   await assertNothingOrphaned();
 });
 
-test('50 sign-ups at once for the same username, email and phone say of the others that all three are taken', async () => {
+test('50 concurrent sign-ups with the same username, email and phone report all three as taken', async () => {
   const everything = { username: 'carol', email: 'carol@example.com', phone: '+12015550124' };
   const answers = await atOnce(replicas, 50, (service) => operations(service).createUser(everything));
   assert.deepEqual(tally(answers), { CreateUserSuccess: 1, ValidationError: 49 });
@@ -106,7 +107,7 @@ test('50 sign-ups at once for the same username, email and phone say of the othe
   await assertNothingOrphaned();
 });
 
-test('sign-ups at once that want each other’s identifiers crosswise all get an answer', async () => {
+test('concurrent sign-ups with each other’s identifiers all get a response', async () => {
   const wanted = (index: number) => ({
     username: `cross-${index % 3}`,
     email: `cross-${(index + 1) % 4}@example.com`,
@@ -121,10 +122,9 @@ test('sign-ups at once that want each other’s identifiers crosswise all get an
   await assertNothingOrphaned();
 });
 
-test('two processes that start at once on one empty database, with no secret given, become one service', async () => {
+test('two simultaneous first starts on one empty database without secrets become one service', async () => {
   const url = await createDatabase('template template0');
-  // Each makes the secrets that it does not find, applies the migrations that are missing, and
-  // makes the keys.
+  // Each creates missing secrets, applies missing migrations, and creates the keys.
   const environment = { DATABASE_URL: url, DATA_DIR: temporaryFolder() };
   const both = await Promise.all([spawnService(environment), spawnService(environment)]);
   const { query } = await connect(url);
@@ -155,7 +155,7 @@ test('two processes that start at once on one empty database, with no secret giv
   assert.deepEqual(keys[0], keys[1]);
 });
 
-test('a user made by one process is known to the other at once', async () => {
+test('a user created by one process is visible to the other immediately', async () => {
   for (const [maker, asker] of [
     [first, second],
     [second, first],

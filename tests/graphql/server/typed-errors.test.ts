@@ -1,6 +1,4 @@
-/**
- * A refusal never goes unseen, and has one name and one set of facts from the domain to the schema.
- */
+/** A refusal never goes unseen, and has one name and one set of facts from the domain to the schema. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -146,8 +144,7 @@ test('a mutation that selects its field twice is not carried out at all', async 
   assert.equal((await bob.authenticate({ username: 'bob', password })).__typename, 'AuthenticateSuccess');
 });
 
-// No document of more than one root field gets past the door; what merges the fields of one is
-// still to be right.
+// No document of more than one root field gets past the door; what merges the fields of one is still to be right.
 test('of a field selected twice either selection may ask for the refusal', async () => {
   const contextValue = createContext(service.app, {
     client: { ipAddress: '127.0.0.1', network: '127.0.0.1/32', userAgent: null },
