@@ -1,4 +1,4 @@
-/** Access tokens that were changed at random, for a quick file and for a thorough one. */
+/** Fuzzed access tokens, for a quick and a thorough test file. */
 import assert from 'node:assert/strict';
 import { randomUUID, type webcrypto } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -21,7 +21,7 @@ import { anyCharacters } from './text.js';
 export const issuer = 'https://id.example.com';
 const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** Makes two keys, and a token that the first of them has signed. */
+/** Creates two keys, and a token signed by the first. */
 export async function sampleAccessToken() {
   const [first, second] = [await newKey('first'), await newKey('second')];
   const keys = [first.verification, second.verification];
@@ -38,7 +38,7 @@ export async function sampleAccessToken() {
   return { first, second, keys, claims, good };
 }
 
-/** @param sizes.changes of each kind; `requests` as many over HTTP */
+/** @param sizes.changes number of each kind; `requests` number over HTTP */
 export async function testAccessTokenFuzz(
   service: Service,
   { changes: numRuns, requests }: { changes: number; requests: number },
@@ -129,7 +129,7 @@ export async function testAccessTokenFuzz(
   test('over HTTP a changed access token is UNAUTHENTICATED, whatever it has become, and the session goes on', async () => {
     const alice = await insertPerson(service, { username: 'fuzzed' });
     const valid: string = alice.tokens.accessToken;
-    // What fits into a header: the client refuses the rest by itself.
+    // Only texts that are valid in a header, because the client rejects others.
     const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code));
     const mutant = fc.oneof(
       fc

@@ -1,16 +1,16 @@
-/** A real browser for the tests of pages, where there is one. */
+/** A real browser for page tests, if one is installed. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { afterEach } from 'node:test';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { atWorkerEnd } from './worker-end.js';
 
-/** The headless shell takes half the processor time of the whole browser. */
+/** The headless shell needs half the processor time of the browser. */
 const executablePath =
   process.env.CHROMIUM ??
   (existsSync('/usr/bin/chromium-headless-shell') ? '/usr/bin/chromium-headless-shell' : '/usr/bin/chromium');
 
-/** For the option `skip` of a test: why it is left out; false where it is not. */
+/** The `skip` option of a test: the reason, or false. */
 export const skipWithoutBrowser = existsSync(executablePath)
   ? false
   : `there is no Chromium at ${executablePath}; CHROMIUM names another`;
@@ -18,19 +18,19 @@ export const skipWithoutBrowser = existsSync(executablePath)
 interface Window {
   context: BrowserContext;
   page: Page;
-  /** what a page should never meet: breaches of the content security policy, and errors that no script caught */
+  /** forbidden events of a page: policy violations and uncaught errors */
   offences: string[];
 }
 
-/** One for all files of a process. */
+/** All files of a process share it. */
 let running: Promise<Browser> | undefined;
 
-/** Opens a browser that remembers nothing, like another device. */
+/** Opens an empty browser profile, like another device. */
 export async function openBrowser(baseURL?: string, options: BrowserContextOptions = {}): Promise<Window> {
   if (running === undefined) {
     const launched = chromium.launch({
       executablePath,
-      // Names of test sites lead to this machine.
+      // Resolves test host names to this machine.
       args: ['--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP *.test 127.0.0.1'],
     });
     atWorkerEnd(async () => (await launched).close());
@@ -45,7 +45,10 @@ export async function openBrowser(baseURL?: string, options: BrowserContextOptio
   return { context, page: await context.newPage(), offences };
 }
 
-/** For a suite: opens browsers that are closed after each test, which fails where a page of theirs has met what none should. */
+/**
+ * Opens browsers for a suite. Closes them after each test, and fails the test after a forbidden
+ * event.
+ */
 export function browsersOf(baseURL: string): (options?: BrowserContextOptions) => Promise<Page> {
   let windows: Window[] = [];
   afterEach(async () => {
@@ -61,12 +64,12 @@ export function browsersOf(baseURL: string): (options?: BrowserContextOptions) =
   };
 }
 
-/** Waits for a heading of that name, which is the page. */
+/** Waits for the page with this heading. */
 export async function arrived(page: Page, heading: string): Promise<void> {
   await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
 }
 
-/** Waits until the condition holds, for half a minute at most. */
+/** Waits for the condition for up to 30 seconds. */
 export async function until(condition: () => Promise<boolean>, about: string): Promise<void> {
   for (let tries = 0; !(await condition()); tries += 1) {
     assert.ok(tries < 600, about);

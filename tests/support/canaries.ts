@@ -1,4 +1,7 @@
-/** A service that is led through all of its operations, with a canary in the place of every secret; then its log, its answers and its database are searched for them. */
+/**
+ * Runs all operations of a service with canary secrets, then searches its log, responses and
+ * database.
+ */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type Answer, send } from './client.js';
@@ -9,7 +12,7 @@ import { sendGridApiKey } from './sendgrid.js';
 import { createDatabase, type ServiceProcess, sharedSecrets, spawnService, temporaryFolder } from './service.js';
 import { vonageCredentials } from './vonage.js';
 
-/** A secret, and the one answer that may hold it, where there is one. */
+/** A secret, and the only response that may contain it. */
 interface Secret {
   what: string;
   text: string;
@@ -44,7 +47,7 @@ export async function startWithCanaries(environment: Record<string, string>): Pr
     VONAGE_API_SECRET: vonageCredentials.apiSecret,
     'the password of the database': new URL(databaseUrl).password,
   }).map(([what, text]) => ({ what, text }));
-  // The password of the tests' database is a word that is in its log for other reasons.
+  // The password of the test database is a common word of its log.
   return {
     service,
     collector,
@@ -55,7 +58,7 @@ export async function startWithCanaries(environment: Record<string, string>): Pr
   };
 }
 
-/** Asks an operation, and notes what it answered and which tokens it gave out. */
+/** Runs an operation, and records its response and its tokens. */
 export async function ask(
   run: Run,
   name: string,
@@ -77,14 +80,14 @@ export async function ask(
   return data ?? answer;
 }
 
-/** A password that is nobody else's, noted. */
+/** Creates and records a unique password. */
 export function canary(run: Run, what: string): string {
   const text = `canary ${randomBytes(9).toString('base64url')} violin`;
   run.secrets.push({ what, text });
   return text;
 }
 
-/** Leads the service through everything that there is. @param received gives the one-time password sent last to an address */
+/** Runs all operations. @param received returns the latest one-time password of an address */
 export async function lead(run: Run, received: (address: string) => Promise<string>): Promise<void> {
   const { query, advance } = await connect(run.databaseUrl);
   const receive = async (address: string) => {
@@ -104,7 +107,7 @@ export async function lead(run: Run, received: (address: string) => Promise<stri
     token: (await ask(run, 'authenticate', { input: { username: 'root', password: rootPassword } })).tokens.accessToken,
   };
 
-  // Signing up, rightly and wrongly, with the password in every place.
+  // Valid and invalid sign-ups, with the password in every field.
   const email = 'alice@example.com';
   const phone = '+12025550123';
   const password = canary(run, 'the first password');
@@ -125,7 +128,7 @@ export async function lead(run: Run, received: (address: string) => Promise<stri
   const tokenId = signedUp.user.securityTokens[0].id;
   const phoneTokenId = signedUp.user.securityTokens[1].id;
 
-  // Signing in, with what was mistyped, or typed into the wrong field.
+  // Sign-ins with typing errors and secrets in the wrong field.
   await ask(run, 'authenticate', {
     input: { username: 'alice', password: canary(run, 'a password that was mistyped') },
   });
@@ -175,7 +178,7 @@ export async function lead(run: Run, received: (address: string) => Promise<stri
   await ask(run, 'generateOneTimePassword', { tokenId, purpose: 'AUTHENTICATION' }, root);
   const owner = { token: reset.tokens.accessToken };
 
-  // Sessions and their tokens, good, spent, forged and in the wrong place.
+  // Sessions and their tokens: valid, used, forged and in the wrong argument.
   const refreshed = await ask(run, 'refreshSession', { refreshToken: reset.tokens.refreshToken });
   await ask(run, 'refreshSession', { refreshToken: signedIn.tokens.refreshToken });
   await ask(run, 'refreshSession', { refreshToken: signedUp.tokens.accessToken });
@@ -185,7 +188,7 @@ export async function lead(run: Run, received: (address: string) => Promise<stri
   await ask(run, 'user', { id: canary(run, 'a password in place of an id') }, root);
   await ask(run, 'revokeSession', { id: canary(run, 'a password in place of the id of a session') }, owner);
 
-  // Changes, and what staff sees.
+  // Changes, and the views of staff.
   const third = canary(run, 'the third password');
   await ask(
     run,
@@ -228,7 +231,7 @@ export async function lead(run: Run, received: (address: string) => Promise<stri
   await ask(run, 'deleteUser', { currentPassword: canary(run, 'a current password that was mistyped by bob') }, bob);
   await ask(run, 'deleteUser', {}, bob);
 
-  // A database that lacks a table: what the driver says of a statement that failed is the statement and what it was given.
+  // A missing table: the driver error contains the statement and its parameters.
   for (const table of ['sessions', 'users', 'one_time_passwords']) {
     await query(`alter table ${table} rename to ${table}_away`);
     await ask(run, 'refreshSession', { refreshToken: refreshed.tokens.refreshToken });
@@ -247,7 +250,7 @@ export async function lead(run: Run, received: (address: string) => Promise<stri
   );
 }
 
-/** Every row of every table as text, bytes in hexadecimal. */
+/** Returns every row of every table as text, with bytes in hexadecimal. */
 async function dump(databaseUrl: string): Promise<string> {
   const { query } = await connect(databaseUrl);
   const tables = await query(
@@ -260,7 +263,7 @@ async function dump(databaseUrl: string): Promise<string> {
   return rows.join('\n');
 }
 
-/** The forms in which a secret could lie somewhere. */
+/** The encodings of a secret to search for. */
 function formsOf(text: string): string[] {
   const bytes = Buffer.from(text);
   return [
@@ -281,7 +284,7 @@ function assertNoSecret(
 ): void {
   const lower = text.toLowerCase();
   for (const secret of run.secrets) {
-    // Six digits are in any number that is long enough.
+    // Long numbers contain any six digits.
     const found = formsOf(secret.text).some((form) =>
       /^\d+$/.test(form) && form.length < 8
         ? new RegExp(`(?<![\\da-f.])${form}(?![\\da-f])`).test(text)
@@ -295,7 +298,7 @@ export async function assertKept(run: Run): Promise<void> {
   await run.service.kill('SIGTERM');
   const log = run.service.output();
   assertNoSecret(run, 'the log', log);
-  // They are sent at the stop at the latest.
+  // The stop sends the remaining traces.
   const traces = run.collector.received();
   if (run.answers.length > 0) assert.ok(run.collector.spans().length > run.answers.length);
   assertNoSecret(run, 'the traces', traces);

@@ -1,4 +1,4 @@
-/** A GraphQL client of the tests, and the sequences that many of them begin with. */
+/** A GraphQL client for tests, and common sequences of requests. */
 import assert from 'node:assert/strict';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { json } from 'node:stream/consumers';
@@ -47,7 +47,7 @@ export interface Answer<Data = any> {
   errors?: { message: string; path?: string[]; extensions: Record<string, any> }[];
 }
 
-/** `fetch` takes twice the processor time of this for a request. */
+/** `fetch` takes twice the processor time. */
 const agent = new Agent({ keepAlive: true });
 
 export interface RequestOptions {
@@ -56,7 +56,7 @@ export interface RequestOptions {
   headers?: Record<string, string>;
 }
 
-/** Sends a document to `url` and gives its answer, whatever it is. */
+/** Sends a document to `url`, and returns the response. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
 export async function send<R = any, V = Record<string, unknown>>(
   { url }: { url: string },
@@ -94,7 +94,7 @@ function toHeaders({ headersDistinct }: IncomingMessage): Headers {
   return headers;
 }
 
-/** A top-level error of an operation, with everything that was answered. */
+/** A top-level error of an operation, with the whole response. */
 export class TopLevelError extends Error {
   readonly code: unknown;
   constructor(readonly answer: Answer<unknown>) {
@@ -103,7 +103,7 @@ export class TopLevelError extends Error {
   }
 }
 
-/** Asserts that an operation is answered with a top-level error of this code, and nothing else. */
+/** Asserts that an operation responds only with a top-level error of this code. */
 export async function expectError(operation: Promise<unknown>, code: string, what?: string): Promise<Answer<unknown>> {
   const answer = await operation.then(
     (result) => assert.fail(`${what ?? ''} expected ${code}, got ${JSON.stringify(result)}`),
@@ -117,18 +117,18 @@ export async function expectError(operation: Promise<unknown>, code: string, wha
   return answer;
 }
 
-/** Asserts which member of its union a result is. */
+/** Asserts the union member of a result. */
 export function expectMember<R extends { __typename: string }, const N extends R['__typename']>(
   result: R,
   name: N,
   what?: string,
 ): Extract<R, { __typename: N }> {
   assert.equal(result.__typename, name, `${what ?? 'the result'} is ${JSON.stringify(result)}`);
-  // The name tells the members apart.
+  // The name discriminates the members.
   return result as Extract<R, { __typename: N }>;
 }
 
-/** Asserts that a wait keeps an attempt from being evaluated. */
+/** Asserts that a wait prevents the evaluation of an attempt. */
 export function expectWait(
   result: { __typename: string; failureCount?: number | null | undefined; retryAfterSeconds?: number | undefined },
   failureCount: number | null,
@@ -140,7 +140,7 @@ export function expectWait(
   );
 }
 
-/** What a validation error finds wrong, as `field CODE`. */
+/** Returns the issues of a validation error as `field CODE`. */
 export function issuesOf(result: {
   __typename: string;
   issues?: { field: string | null; code: string }[] | undefined;
@@ -150,12 +150,15 @@ export function issuesOf(result: {
 }
 
 type KeyOfMember<T> = T extends T ? keyof T : never;
-/** Lets a test read any member's fields of a result: undefined where the result is another member. */
+/** Permits access to the fields of every member of a result; undefined for another member. */
 type Readable<T, K extends PropertyKey = KeyOfMember<T>> = T extends { __typename: string }
   ? T & { [P in Exclude<K, keyof T>]?: undefined }
   : T;
 
-/** One function for each operation: gives what its field answers, with every member selected. A top-level error is thrown. */
+/**
+ * One function per operation: returns its field with every member selected. Throws a top-level
+ * error.
+ */
 export function operations(service: { url: string }, options: RequestOptions = {}) {
   const run = async <R extends object, V extends Record<string, unknown>>(
     document: TypedDocumentString<R, V>,
@@ -198,9 +201,9 @@ export function operations(service: { url: string }, options: RequestOptions = {
       assert.ok(errors === undefined || errors[0]?.extensions.code === 'UNAUTHENTICATED', JSON.stringify(errors));
       return Boolean(data?.me);
     },
-    /** The account of the caller, who is signed in. */
+    /** Returns the account of the signed-in caller. */
     me: async () => signedIn(await run(OwnProfileDocument, {})),
-    /** The caller's own, with every field. */
+    /** Returns the caller's sessions with every field. */
     sessions: async () => signedIn(await run(OwnSessionsDocument, {})).sessions,
     updateUser: (input: UpdateUserInput, proof: Proof = {}) => run(UpdateDocument, { input, ...proof }),
     deleteUser: (proof: Proof = {}) => run(DeleteDocument, proof),
@@ -213,7 +216,7 @@ export function operations(service: { url: string }, options: RequestOptions = {
   };
 }
 
-/** Whose account it is, by default the caller's, and what proves the caller. */
+/** The target account, by default the caller's, and the proof of the caller. */
 interface Proof {
   id?: string | null | undefined;
   currentPassword?: string;
@@ -228,7 +231,7 @@ export interface OutboxEntry {
   sentAt: string;
 }
 
-/** The messages kept in place of sending, newest first. */
+/** Returns the captured messages, newest first. */
 export async function outbox({ url }: { url: string }): Promise<OutboxEntry[]> {
   const response = await fetch(`${url}/dev/outbox`, { headers: { accept: 'application/json' } });
   return (await response.json()) as OutboxEntry[];
@@ -249,7 +252,7 @@ export async function oneTimePasswordSentTo(service: { url: string }, address: s
   return message.oneTimePassword;
 }
 
-/** Does the work for ten at a time. */
+/** Runs the work with ten items at a time. */
 export async function inTens<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   for (let first = 0; first < items.length; first += 10)

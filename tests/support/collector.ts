@@ -1,4 +1,4 @@
-/** A collector of traces: takes what OpenTelemetry's exporters send over HTTP, and reads it. */
+/** A collector of traces that decodes the OTLP requests of OpenTelemetry. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';
@@ -7,27 +7,27 @@ import { gunzipSync } from 'node:zlib';
 export interface CollectedSpan {
   traceId: string;
   spanId: string;
-  /** empty for a root */
+  /** empty for a root span */
   parentSpanId: string;
   name: string;
   kind: 'internal' | 'server' | 'client' | 'other';
   attributes: Record<string, string | number>;
   failed: boolean;
-  /** of the process: `service.name` and the like */
+  /** resource attributes of the process, like `service.name` */
   resource: Record<string, string | number>;
 }
 
 export interface Collector {
   url: string;
   spans(): CollectedSpan[];
-  /** everything, as text: whatever was sent in a field that is not read here is in it too */
+  /** all received data as text, including fields that this decoder skips */
   received(): string;
   clear(): void;
-  /** From here on takes requests and does not answer them. */
+  /** Accepts further requests without responding. */
   hang(): void;
 }
 
-/** Gone after the tests of this file. */
+/** Starts a collector, and stops it after the tests of this file. */
 export async function startCollector(): Promise<Collector> {
   let bodies: Buffer[] = [];
   let hangs = false;
@@ -60,7 +60,10 @@ export async function startCollector(): Promise<Collector> {
 
 const kinds: Record<number, CollectedSpan['kind']> = { 1: 'internal', 2: 'server', 3: 'client' };
 
-/** @see https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto */
+/**
+ * @see
+ * https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto
+ */
 function spansOf(body: Buffer): CollectedSpan[] {
   return fields(body)
     .each(1, (ofResource) => {
@@ -99,7 +102,10 @@ interface Fields {
   each<T>(number: number, read: (fields: Fields) => T): T[];
 }
 
-/** The fields of a message by their numbers. @see https://protobuf.dev/programming-guides/encoding/ */
+/**
+ * Decodes the fields of a message by number.
+ * @see https://protobuf.dev/programming-guides/encoding/
+ */
 function fields(message: Buffer): Fields {
   const found: [number: number, value: Buffer | number][] = [];
   let at = 0;

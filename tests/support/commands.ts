@@ -1,4 +1,4 @@
-/** The commands of the package, each in a process of its own. */
+/** Runs the commands of the package, each in a separate process. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
@@ -31,19 +31,19 @@ interface Ended {
   stderr: string;
 }
 
-/** Starts a service, and gives the environment by which a command reaches its database. */
+/** Starts a service, and returns the environment for commands on its database. */
 export async function startCommands() {
   const environment = { DATABASE_URL: await createDatabase(), DATA_DIR: temporaryFolder(), ...sharedSecrets() };
   const service = await startService(environment);
   return {
     environment,
     service,
-    /** Runs a command to its end, without a terminal. */
+    /** Runs a command without a terminal. */
     run: (args: string[], env: Record<string, string> = environment, input = '') => run(args, env, input),
   };
 }
 
-/** Starts a command, which does not outlive the tests of this file. */
+/** Starts a command, and stops it after the tests of this file at the latest. */
 export function start(args: string[], env: Record<string, string>): ChildProcess {
   const child = spawn(process.execPath, [...flagsFor(env), cli, ...args], {
     cwd: tmpdir(),
@@ -69,13 +69,13 @@ async function run(args: string[], env: Record<string, string>, input = ''): Pro
   return ended;
 }
 
-/** Waits until the service listens there and is ready. */
+/** Waits until the service is ready. */
 export async function ready(port: number): Promise<void> {
   for (;;) {
     try {
       if ((await fetch(`http://127.0.0.1:${port}/readyz`)).ok) return;
     } catch {
-      // Not yet.
+      // Not listening yet.
     }
     await delay(50);
   }

@@ -1,11 +1,13 @@
-/** Compiles sources and tests once for all processes that run them. `tsx` would compile them again in each. */
+/**
+ * Compiles sources and tests once for all test processes. `tsx` would compile them in each process.
+ */
 import { readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { generateDocuments } from './generate-documents.js';
 import { compiledFile, compiledFolder, root } from './root.js';
 
-/** Compiles what has changed since it was compiled. */
+/** Compiles changed files. */
 export async function compileTests(): Promise<void> {
   await generateDocuments();
   const options = Math.max(...['tsconfig.json', 'tests/support/compile.ts'].map((file) => changedAt(join(root, file))));
@@ -17,12 +19,12 @@ export async function compileTests(): Promise<void> {
   if (stale.length > 0) await transform(stale, { outbase: root, outdir: compiledFolder });
 }
 
-/** Not the time of modification, which a file that is moved back into place keeps. */
+/** Compares content, because a restored file keeps its modification time. */
 function changedAt(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0;
 }
 
-/** Compiles the files of a folder beside themselves. */
+/** Compiles the files of a folder. */
 export async function compileInPlace(path: string): Promise<void> {
   await transform(typeScriptIn(path), { outdir: path });
 }

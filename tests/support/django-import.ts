@@ -1,4 +1,4 @@
-/** A real Django database that has been imported, and what was there and here just afterwards. */
+/** An imported Django database, with the state of source and target after the import. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type Expected, restoreDjango, withClient } from './django.js';
@@ -9,26 +9,29 @@ const ours = /^bcrypt-hmac-sha384\$/;
 
 const identifiersOf = ({ username, email, phone }: Expected) =>
   [username, email, phone].filter((identifier) => identifier != null);
-/** The empty one, which Django lets in, is nobody's here. */
+/** The empty password, which Django permits, matches no account here. */
 const hasPassword = ({ password }: Pick<Expected, 'password'>) => password !== null && password !== '';
 export interface DjangoImport {
   importer: Importer;
   source: string;
   // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
   answer: any;
-  /** the file of `--map-file` */
+  /** the output of `--map-file` */
   map: string;
-  /** every row of the source before the import, and after it */
+  /** all rows of the source before and after the import */
   before: string;
   after: string;
-  /** the users of the source, and those of the service before one has signed in */
+  /** the users of the source, and those of the service before the first sign-in */
   // biome-ignore lint/suspicious/noExplicitAny: likewise
   there: any[];
   // biome-ignore lint/suspicious/noExplicitAny: likewise
   here: any[];
 }
 
-/** Imports a database of django-flex-user by a role that may only read. Tests assert on what it gives, whatever else they do with the service. */
+/**
+ * Imports a django-flex-user database with a read-only role. Tests must not rely on later changes
+ * of the service.
+ */
 export async function importDjango(): Promise<DjangoImport> {
   const [source, importer] = await Promise.all([restoreDjango(), startImporter()]);
   const everythingThere = () =>
@@ -70,12 +73,15 @@ export async function importDjango(): Promise<DjangoImport> {
   return { importer, source, answer, map, before, after, there, here };
 }
 
-/** The scheme of the password that a user was imported with. */
+/** Returns the scheme of the imported password of a user. */
 export function schemeOf({ here }: DjangoImport, id: number): string | undefined {
   return here.find(({ imported_id }) => imported_id === `django:${id}`)?.password_hash?.split('$')[0] || undefined;
 }
 
-/** That the import has created everybody but the one whose email another has, and has changed nothing in the source. */
+/**
+ * Asserts that the import created all users except one with a conflicting email, and did not change
+ * the source.
+ */
 export function assertImported({ answer, map, before, after, here }: DjangoImport): void {
   assert.deepEqual([answer.created, answer.notTaken, answer.problemCount], [61, 1, 1]);
   assert.equal(after, before);
@@ -83,7 +89,7 @@ export function assertImported({ answer, map, before, after, here }: DjangoImpor
   assert.deepEqual(readMap(map), new Map(here.map(({ id, imported_id }) => [imported_id.replace('django:', ''), id])));
 }
 
-/** That each user here is as it was there. */
+/** Asserts that each user equals its source. */
 export function assertKept({ there, here }: DjangoImport): void {
   assert.equal(here.length, there.length);
   let failed = 0;
@@ -106,7 +112,7 @@ export function assertKept({ there, here }: DjangoImport): void {
     assert.equal(is.first_verified_at !== null, was.email_verified === true || was.phone_verified === true);
     if (was.email_failures > 0) {
       failed += 1;
-      // One count there, one for each purpose here.
+      // The source has one counter, the service one per purpose.
       assert.equal(is.email_failures.length, 3);
       for (const { count, retryAt } of is.email_failures)
         assert.deepEqual([count, new Date(retryAt)], [was.email_failures, was.email_timeout]);
@@ -115,11 +121,14 @@ export function assertKept({ there, here }: DjangoImport): void {
   assert.equal(failed, 3);
 }
 
-/** Signs each of these users in by the old password, twice, and the first of each scheme by no other. @returns the schemes of the old hashes */
+/**
+ * Signs users in twice by their old passwords, and tries a wrong password once per scheme.
+ * @returns the schemes
+ */
 export async function assertLetIn(imported: DjangoImport, users: readonly Expected[]): Promise<string[]> {
   const { importer, here } = imported;
   const { service } = importer;
-  // An old hash takes seconds of a run to compute, and a wrong password is refused alike for all hashes of a scheme.
+  // Old hashes take seconds, and all hashes of a scheme reject a wrong password alike.
   const refused = users.filter(({ id }, index) => {
     const scheme = schemeOf(imported, id);
     return scheme === undefined || users.findIndex((other) => schemeOf(imported, other.id) === scheme) === index;
@@ -139,7 +148,7 @@ export async function assertLetIn(imported: DjangoImport, users: readonly Expect
     );
   const before = new Map<string, string>(here.map(({ imported_id, password_hash }) => [imported_id, password_hash]));
   const schemes = new Set<string>();
-  // Another has the email of the one with a note.
+  // The email of the user with a note belongs to another user.
   const taken = users.filter(({ note }) => note === undefined);
   for (const round of ['by the hash that Django made', 'by the hash that took its place'])
     for (const user of taken)

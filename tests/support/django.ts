@@ -1,4 +1,4 @@
-/** Databases of other systems, to be imported from. */
+/** Databases of other systems as import sources. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -7,7 +7,7 @@ import { createDatabase } from './service.js';
 
 const folder = join(root, 'tests/import');
 
-/** One of whom the dump's clear password is known. */
+/** A user of the dump with a known password. */
 export interface Expected {
   id: number;
   username?: string | null;
@@ -24,7 +24,7 @@ export interface Expected {
 
 export const expected = JSON.parse(readFileSync(join(folder, 'django-flex-user.json'), 'utf8')) as Expected[];
 
-/** A database with what a real django-flex-user project had in its own. @returns its URL */
+/** Creates a database with the content of a real django-flex-user project. @returns its URL */
 export async function restoreDjango(): Promise<string> {
   const url = await createDatabase('template template0');
   await withClient(url, (client) => restore(client, readFileSync(join(folder, 'django-flex-user.sql'), 'utf8')));
@@ -41,7 +41,7 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
   }
 }
 
-/** Runs a dump as psql would: statements, and rows that follow a COPY. */
+/** Runs a dump like psql: statements, and rows after COPY. */
 async function restore(client: pg.Client, text: string): Promise<void> {
   const dump = text.replace(/^\\(un)?restrict .*$/gm, '');
   const copies = /^COPY (\S+) \(([^)]+)\) FROM stdin;\n([\s\S]*?)^\\\.$/gm;

@@ -1,4 +1,4 @@
-/** The Dockerfile, as far as tests read it. */
+/** Parses the Dockerfile for tests. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './root.js';
@@ -8,7 +8,7 @@ export interface Instruction {
   text: string;
 }
 
-/** The stages of the Dockerfile, each beginning with its `FROM`. */
+/** The stages of the Dockerfile, each from its `FROM`. */
 export const stages: Instruction[][] = [];
 for (const line of readFileSync(join(root, 'Dockerfile'), 'utf8')
   .replace(/^#.*\n/gm, '')

@@ -1,4 +1,6 @@
-/** Documents and variables made from the schema by fast-check: valid ones, ones that are almost valid, and ones that are broken. */
+/**
+ * Generates valid, almost valid and broken documents and variables of the schema with fast-check.
+ */
 import fc from 'fast-check';
 import {
   type GraphQLArgument,
@@ -23,7 +25,7 @@ export interface GeneratedRequest {
   operationName?: unknown;
 }
 
-/** Texts that have meant something to somebody, and what they are made of. */
+/** Texts with a special meaning in some language, and their parts. */
 const texts = fc.oneof(
   { weight: 3, arbitrary: anyCharacters({ maxLength: 20 }) },
   { weight: 2, arbitrary: fc.string({ maxLength: 300, unit: 'grapheme' }) },
@@ -44,7 +46,7 @@ const numbers = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }),
 );
 
-/** Anything that JSON can say. */
+/** Any JSON value. */
 const anything: fc.Arbitrary<unknown> = fc.oneof(
   texts,
   numbers,
@@ -53,7 +55,7 @@ const anything: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
 );
 
-/** @param known texts of the running service that each leaf may be given: ids, names, tokens */
+/** @param known texts of the running service for leaves: IDs, names, tokens */
 function variables(operation: SchemaOperation, known: readonly string[]): fc.Arbitrary<unknown> {
   const right = (leaf: Leaf): fc.Arbitrary<unknown> => {
     if (leaf.values) return fc.constantFrom(...leaf.values);
@@ -75,7 +77,7 @@ function variables(operation: SchemaOperation, known: readonly string[]): fc.Arb
   return fc.oneof({ weight: 15, arbitrary: all }, { weight: 1, arbitrary: anything });
 }
 
-/** A name that is there but elsewhere, or nowhere. */
+/** An unknown name, or a name of another type. */
 const names = fc.oneof(
   fc.constantFrom(
     'id',
@@ -242,7 +244,7 @@ function written(known: readonly string[]): fc.Arbitrary<GeneratedRequest> {
     .map(([{ kind, text }, head, tail, values]) => ({ query: `${kind} ${head} ${text} ${tail}`, variables: values }));
 }
 
-/** With some of its text taken out, put in twice, or replaced. */
+/** Removes, repeats or replaces parts of a text. */
 function broken(request: fc.Arbitrary<GeneratedRequest>): fc.Arbitrary<GeneratedRequest> {
   const junk = fc.oneof(
     fc.constantFrom(
@@ -273,7 +275,7 @@ function broken(request: fc.Arbitrary<GeneratedRequest>): fc.Arbitrary<Generated
   });
 }
 
-/** @param known texts of the running service: ids, names, tokens */
+/** @param known texts of the running service: IDs, names, tokens */
 export function requests(known: readonly string[]): fc.Arbitrary<GeneratedRequest> {
   const whole = fc
     .constantFrom(...schemaOperations)

@@ -1,4 +1,4 @@
-/** Processes that are killed while they create the embedded database. */
+/** Kills processes during the creation of the embedded database. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,16 +8,16 @@ import { compiledFile, root } from './root.js';
 
 const folderOf = (dataDir: string) => join(dataDir, 'database');
 
-/** The file that stands beside the database until it is complete. */
+/** The marker file of an incomplete database. */
 const markOf = (dataDir: string) => `${folderOf(dataDir)}.unfinished`;
 
-/** Whether a database is there, and no start will discard it. */
+/** Returns whether the database is complete, so no start discards it. */
 export function isFinished(dataDir: string): boolean {
   const isThere = existsSync(folderOf(dataDir)) && readdirSync(folderOf(dataDir)).length > 0;
   return isThere && !existsSync(markOf(dataDir));
 }
 
-/** Kills a process so long after its start. @returns whether it was creating the database by then */
+/** Kills a process after a delay. @returns whether it was creating the database */
 export async function killedAfter(dataDir: string, milliseconds: number): Promise<boolean> {
   const { child, exited } = startCreating(dataDir);
   await delay(milliseconds);
@@ -26,7 +26,7 @@ export async function killedAfter(dataDir: string, milliseconds: number): Promis
   return existsSync(markOf(dataDir));
 }
 
-/** Starts a process that opens the database and migrates it, as a start of the service does. */
+/** Starts a process that opens and migrates the database like the service. */
 function startCreating(dataDir: string): { child: ChildProcess; exited: Promise<unknown> } {
   const program = `
     const { openDatabase } = await import(${JSON.stringify(compiledFile('src/database/open-database.ts'))});

@@ -1,4 +1,4 @@
-/** What a stranger is told about an address that a user has, and about one that no user has: in every state of the user, by every operation. */
+/** Compares the responses to a stranger about addresses with and without an account. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -8,12 +8,12 @@ import { advance, clear, startService } from './service.js';
 import { type Address, forgive, makePair, questions, states, withoutSendLimits } from './strangers-view.js';
 import { type Work, watchWork } from './work.js';
 
-/** Every kind of address, in every state. */
+/** All kinds of addresses in all states. */
 const cases = (['email', 'phone'] as const).flatMap((kind) => Object.keys(states).map((state) => ({ kind, state })));
 
 /**
- * @param options.every of how many cases one is taken
- * @param options.times how often each question is asked when the waits are over
+ * @param options.every runs every n-th case
+ * @param options.times repetitions of each request after the waits
  */
 export async function testEnumeration({ every, times }: { every: number; times: number }): Promise<void> {
   const service = await startService();
@@ -23,7 +23,7 @@ export async function testEnumeration({ every, times }: { every: number; times: 
 
   beforeEach(() => Promise.all([clear(service), clear(unlimited)]));
 
-  /** All of the answer but what is random or of the moment: ids, and instants, of which only the second counts. */
+  /** The response without random and time-dependent parts. Times are compared by second. */
   async function answerTo(question: string, about: Address): Promise<{ text: string; headers: string; at: number[] }> {
     const { document, variables } = questions[question]!(about);
     const { headers, ...answer } = await anonymous.ask(document, variables);
@@ -34,7 +34,7 @@ export async function testEnumeration({ every, times }: { every: number; times: 
         instants.push(Date.parse(JSON.parse(instant)));
         return 'an instant';
       });
-    // Between the one question and the other a second may pass.
+    // A second may pass between both requests.
     const seconds = [...text.matchAll(/"retryAfterSeconds":(\d+)/g)].map(([, each]) => Number(each) * 1000);
     const varying = ['x-request-id', 'date', 'content-length'];
     const told = [...headers].filter(([name]) => !varying.includes(name)).map((entry) => entry.join(': '));
@@ -45,7 +45,7 @@ export async function testEnumeration({ every, times }: { every: number; times: 
     };
   }
 
-  /** Lengthens every wait, so that none is over while the questions of one round are asked. */
+  /** Extends every wait beyond a round of requests. */
   async function hold(): Promise<void> {
     const lengthen = (table: string) => `update ${table} set retry_at = retry_at + interval '1 hour'`;
     await service.app.db.execute(
@@ -65,7 +65,7 @@ export async function testEnumeration({ every, times }: { every: number; times: 
     await hold();
   }
 
-  /** What the service does for a stranger, who comes from where nobody has signed in before. */
+  /** The work of the service for a stranger from an unknown network. */
   async function workFor(question: string, about: Address): Promise<Work> {
     await unlimited.app.db.execute(sql`delete from sessions`);
     const { document, variables } = questions[question]!(about);
@@ -101,7 +101,7 @@ export async function testEnumeration({ every, times }: { every: number; times: 
           const length = other.statements.length;
           counted += length;
           assert.deepEqual(one.statements.slice(0, length), other.statements, question);
-          // The message alone is more, and the answer does not wait for it.
+          // Only the message is additional work, and the response does not wait for it.
           const more = one.statements.slice(length);
           assert.ok(more.length === 0 || question.startsWith('sendOneTimePassword'), `${question}: ${more}`);
           for (const statement of more)

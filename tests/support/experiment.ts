@@ -1,6 +1,7 @@
 /**
- * Experiments with faults: what was acknowledged meanwhile, what of it is lost, how long it took to be well again. Those in `tests/faults/*.test.ts` are part of
- * `npm test`, on a small scale; with those in `*.experiment.ts`, and at full size, they are run by `npm run test:faults`.
+ * Fault experiments: they count acknowledged and lost operations, and measure the recovery time.
+ * `npm test` runs those in `tests/faults/*.test.ts` at a small scale.
+ * `npm run test:faults` runs them and those in `*.experiment.ts` at full size.
  */
 import { spawnSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
@@ -10,19 +11,19 @@ import { test } from 'node:test';
 export const full = process.env.FAULTS_RECORDS !== undefined;
 
 export interface Findings {
-  /** operations that were answered with success while the fault was there, or about it */
+  /** operations with a success response during the fault or shortly around it */
   acknowledged: number;
-  /** of those, how many the database knows nothing of afterwards */
+  /** acknowledged operations that the database does not contain */
   lost: number;
-  /** wrong secrets, spent ones included, that were taken for right */
+  /** accepted wrong secrets, including used ones */
   wrongYes: number;
-  /** from healing to the first success, once for each time the fault was made; empty where nothing stops */
+  /** time from the repair to the first success for each fault; empty if nothing stops */
   recoveredAfterMilliseconds: readonly number[];
-  /** what else was counted, by its name */
+  /** further counts by name */
   also?: Readonly<Record<string, number | string>>;
 }
 
-/** What the table at the end of `npm run test:faults` is made of. */
+/** A row of the table at the end of `npm run test:faults`. */
 export type ExperimentRecord = { fault: number; title: string } & (
   | { outcome: 'passed'; findings: Findings }
   | { outcome: 'failed'; findings: Findings | null }
@@ -30,9 +31,10 @@ export type ExperimentRecord = { fault: number; title: string } & (
 );
 
 /**
- * One fault of `docs/security.md`, made to happen. It is not run, and counted as such, where the machine lacks a program that it needs.
+ * Runs a fault of `docs/security.md`. Skips it, and records that, if a required program is missing.
  * @param needs programs of Debian's packages, like `haproxy`
- * @param run makes the fault and heals it, hands over what it has found, and only then asserts: so that what was found is told of failures too
+ * @param run causes and repairs the fault, reports its findings, and then asserts, so failures have
+ * findings, too
  */
 export function experiment(
   fault: number,

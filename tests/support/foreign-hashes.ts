@@ -1,4 +1,4 @@
-/** Password hashes that other systems have made, and what is tested of each: some at every run, the dear ones with the slow tests. */
+/** Imported password hashes and their tests. Expensive hashes run with the slow tests. */
 import assert from 'node:assert/strict';
 import { pbkdf2Sync, scryptSync } from 'node:crypto';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import { readForeignHash } from '../../src/security/imported-hashes.js';
 import { createPasswords, type Passwords } from '../../src/security/passwords.js';
 import { anyCharacters } from './text.js';
 
-/** One thread is never refused to the only one who asks, however slow it is. */
+/** One thread never rejects a single client. */
 export function openPasswords(onUnverifiableHash: (scheme: string, fault: string) => void = () => {}): Passwords {
   const passwords = createPasswords({
     peppers: [{ id: '01234567', bytes: Buffer.alloc(32, 1) }],
@@ -25,7 +25,7 @@ interface Example {
   hash: string;
 }
 
-/** By the originals, as their documentation, their tests or a database of theirs has them. */
+/** Hashes of the original implementations, from their documentation, tests or databases. */
 const published: Record<string, Example> = {
   "Django's pbkdf2_sha256": {
     password: 'Correct-horse-5-é battery',
@@ -91,7 +91,7 @@ const published: Record<string, Example> = {
 
 const key = (digest: string, length: number) => pbkdf2Sync('violin', 'sea salt', 1000, length, digest);
 
-/** The same by Node's own functions, for the forms of which no example is at hand. */
+/** Hashes made with functions of Node, for formats without an example. */
 const made: Record<string, Example> = {
   'pbkdf2-sha256 as PHC writes it': {
     password: 'violin',
@@ -108,7 +108,7 @@ const made: Record<string, Example> = {
 };
 
 export const foreignHashes = { ...published, ...made };
-/** Those that take a tenth of a second or more each time. Every scheme has another form that does not, but argon2. */
+/** Hashes that take at least 0.1 s. Every scheme except argon2 has a cheaper format. */
 export const dearForms = [
   "Django's pbkdf2_sha256",
   "Django's pbkdf2_sha1",
@@ -138,7 +138,7 @@ export function testForeignHash(form: string, passwords: Passwords, { wrong: cou
   });
 }
 
-/** @param times how often one that is damaged is read, and computed where it is not dear */
+/** @param times how often a damaged hash is parsed, and computed if it is cheap */
 export function testDamagedForeignHash(
   form: string,
   passwords: Passwords,
@@ -170,7 +170,7 @@ export function testDamagedForeignHash(
   });
 }
 
-/** Each is a million letters long. */
+/** Texts of a million letters. */
 export function* endlessHashes(): Generator<string> {
   for (const start of [
     'pbkdf2_sha256$1000$',
@@ -183,7 +183,7 @@ export function* endlessHashes(): Generator<string> {
     for (const letter of ['a', '1', '$', '=', '/']) yield start + letter.repeat(1_000_000);
 }
 
-/** Work in units of about a microsecond of one thread. */
+/** Work in units of about one microsecond of a thread. */
 function costOf(hash: Exclude<ReturnType<typeof readForeignHash>, string>): number {
   switch (hash.scheme) {
     case 'pbkdf2':

@@ -1,4 +1,7 @@
-/** Generates `generated/`: the documents of the tests as typed values, from the schema, `documents.graphql` and `operations.graphql`. */
+/**
+ * Generates the typed documents of the tests from the schema, `documents.graphql` and
+ * `operations.graphql`.
+ */
 import { join } from 'node:path';
 import { whenStale } from '../../scripts/when-stale.js';
 import { root } from './root.js';
@@ -6,7 +9,7 @@ import { root } from './root.js';
 const documents = ['documents.graphql', 'tests/support/operations.graphql'];
 const generated = 'tests/support/generated';
 
-/** Does nothing where the sources are as they were. */
+/** Generates only after a change of the sources. */
 export async function generateDocuments(): Promise<void> {
   await whenStale(
     {
@@ -29,7 +32,7 @@ export async function generateDocuments(): Promise<void> {
                 scalars: { DateTime: 'string' },
                 enumsAsTypes: true,
                 useTypeImports: true,
-                // A field that was selected is in the answer, null or not.
+                // A selected field is always present, possibly null.
                 avoidOptionals: { field: true },
                 inputMaybeValue: 'T | null | undefined',
                 skipTypename: true,

@@ -1,4 +1,4 @@
-/** One client, one guess at each of many security tokens: no token's own count is reached, and yet there is an end to it. */
+/** A client makes one attempt at each of many security tokens. Only the limit by client applies. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { inTens } from './client.js';
@@ -6,12 +6,12 @@ import { caller, idOfAddress, insertPerson, issueOneTimePassword } from './peopl
 import { advance, clear, createDatabase, sharedSecrets, startService } from './service.js';
 
 /**
- * Registers the tests of the limit on the guesses of one client.
- * @param limit what the service is to allow in an hour
- * @param setting of `FAILED_ATTEMPTS_PER_HOUR`: empty for the default
+ * Registers the tests of the attempt limit of one client.
+ * @param limit permitted attempts per hour
+ * @param setting value of `FAILED_ATTEMPTS_PER_HOUR`, or empty for the default
  */
 export async function testGuesses(limit: number, setting: string): Promise<void> {
-  // The tests of other files lift the limit, because they all come from one client. Every test here is a client of its own.
+  // Other tests disable the limit, because they share a client. Each test here has its own client.
   const environment = {
     FAILED_ATTEMPTS_PER_HOUR: setting,
     TRUST_PROXY: '127.0.0.1',
@@ -25,7 +25,7 @@ export async function testGuesses(limit: number, setting: string): Promise<void>
 
   const from = (address: string, of = service) => caller(of, { headers: { 'x-forwarded-for': address } });
 
-  /** The ids of the security tokens of that many addresses that nobody has. */
+  /** Returns security token IDs of addresses without an account. */
   const tokenIds = Array.from({ length: limit + Math.ceil(limit / 4) }, (_, index) =>
     idOfAddress(service, `nobody-${index}@example.com`),
   );

@@ -1,4 +1,4 @@
-/** A haproxy of one experiment's own. */
+/** A haproxy for an experiment. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,13 +10,14 @@ export interface Haproxy {
 }
 
 /**
- * Starts haproxy in the foreground, and stops it after the tests of this file at the latest. Whether it passes anything on is for whoever knows its addresses.
- * @throws with what haproxy says of a configuration that it does not take
+ * Starts haproxy in the foreground, and stops it after the tests of this file at the latest. Does
+ * not check its backends.
+ * @throws with the message of haproxy for an invalid configuration
  */
 export async function startHaproxy(configuration: string): Promise<Haproxy> {
   const folder = mkdtempSync(join(tmpdir(), 'flex-identity-haproxy-'));
   const file = join(folder, 'haproxy.cfg');
-  // Without an end of the last line haproxy takes it for cut off.
+  // haproxy rejects a configuration without a final line feed.
   writeFileSync(file, `${configuration}\n`);
   const check = spawnSync('haproxy', ['-c', '-f', file], { encoding: 'utf8' });
   if (check.status !== 0) throw new Error(`haproxy refuses its configuration:\n${check.stdout}${check.stderr}`);

@@ -1,4 +1,4 @@
-/** Documents and bodies that are made to be dear, and how they are refused. */
+/** Expensive documents and bodies, and their rejection. */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 
@@ -7,7 +7,10 @@ interface Reply {
   text: string;
 }
 
-/** Without `fetch`, which refuses to send some of this. A connection that is ended before all is sent has answered before. */
+/**
+ * Sends raw requests, because `fetch` rejects some. The response may arrive before the whole body
+ * is sent.
+ */
 export function post(url: string, body: string, headers: Record<string, string> = {}): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -29,7 +32,7 @@ export function post(url: string, body: string, headers: Record<string, string> 
 
 const nested = (open: string, close: string, depth: number, inner = '') =>
   `${open.repeat(depth)}${inner}${close.repeat(depth)}`;
-/** Fragments each of which spreads the next one twice: so many levels, two to that power of fields. */
+/** Fragments that spread the next fragment twice, for an exponential number of fields. */
 const doubling = (levels: number, on: string, field: string) =>
   [
     ...Array.from(
@@ -123,7 +126,10 @@ export function assertRefused({ status, text }: Reply, about: string): void {
   assert.doesNotMatch(text, /INTERNAL_SERVER_ERROR|call stack|node_modules|Maximum/i, about);
 }
 
-/** Sends a body that must be refused. @returns the status, or the one that is due where the connection is gone before the answer */
+/**
+ * Sends a body that must be rejected.
+ * @returns the status, or the expected status if the connection is lost first
+ */
 export async function statusOf(url: string, { body, headers = {}, statuses }: Body): Promise<number> {
   try {
     const { status, text } = await post(url, body, headers);

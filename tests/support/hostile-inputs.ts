@@ -1,4 +1,4 @@
-/** What every text that the API takes is given and should not be given: SQL, what is no text, and texts made to be dear. */
+/** Hostile values for every text argument: SQL, other types, and expensive texts. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -9,7 +9,7 @@ import { type Leaf, type SchemaOperation, schemaOperations, variablesOf } from '
 import type { Service } from './service.js';
 import { type Work, watchWork } from './work.js';
 
-/** Every argument, and every field of an input object, that takes a text. */
+/** All arguments and input fields with a text. */
 export const textArguments = schemaOperations.flatMap((operation) =>
   operation.leaves
     .filter(({ type }) => type === 'String' || type === 'ID')
@@ -21,17 +21,17 @@ type Role = 'nobody' | 'ordinary' | 'superuser';
 export interface HostileInputs {
   anonymous: Caller;
   victim: Person;
-  /** A user of that role who can ask the operation: signed in, and without a failed attempt to prove a current password. */
+  /** A user with the role who may call the operation, without failed attempts. */
   asker(role: Role, operation: SchemaOperation): Promise<Caller>;
-  /** What an honest client could give, but for the proofs, which are wrong, and the ids, which are nobody's. */
+  /** Plausible values, except wrong secrets and unknown IDs. */
   honest(leaf: Leaf): unknown;
-  /** @param target the leaf that the question is about: of two that exclude each other, it is the one that is given */
+  /** @param target the tested leaf, which replaces leaves that exclude it */
   ask(by: Caller, operation: SchemaOperation, give: (leaf: Leaf) => unknown, target?: Leaf): Promise<Answer>;
-  /** In full, but for what a question of another user may change: the throttles of the address, and the time of the last request. */
+  /** All rows, except those that other callers may change. */
   victimInFull(): Promise<unknown>;
 }
 
-/** Lets the service have a superuser, and a user whom nothing may change. */
+/** Creates a superuser, and a user who must not change. */
 export async function openHostileInputs(service: Service): Promise<HostileInputs> {
   const { db } = service.app;
   const root = await makeSuperuser(service);
@@ -55,7 +55,7 @@ export async function openHostileInputs(service: Service): Promise<HostileInputs
     async asker(role, operation) {
       if (role === 'nobody') return anonymous;
       const proves = operation.leaves.some(({ path }) => path.at(-1) === 'currentPassword');
-      // What was asked before may have ended the session.
+      // Earlier operations may have revoked the session.
       if (!proves && kept[role] && (await kept[role].ask('{ me { id } }')).data?.me) return kept[role];
       people += 1;
       const names = { username: `asker-${people}`, email: `asker-${people}@example.com` };
@@ -101,7 +101,7 @@ export async function openHostileInputs(service: Service): Promise<HostileInputs
 }
 
 function assertAnswered({ status, data, errors }: Answer, about: string): void {
-  // Without ids and tokens, in which any letters may come together.
+  // Without IDs and tokens, which contain arbitrary letters.
   const text = JSON.stringify({ data, errors }).replace(/[\w.-]{30,}/g, '');
   assert.ok(status < 500, `${about}: ${status} ${text}`);
   assert.doesNotMatch(
@@ -111,7 +111,9 @@ function assertAnswered({ status, data, errors }: Answer, about: string): void {
   );
 }
 
-/** A superuser gives every text to every argument, since a superuser is let in everywhere. Nobody and an ordinary user give half of them each. */
+/**
+ * A superuser sends every text to every argument. A stranger and an ordinary user send half each.
+ */
 export function testInjections({ asker, ask, honest, victim, victimInFull }: HostileInputs): void {
   const injections = [
     `' or '1'='1`,
@@ -174,7 +176,7 @@ export function testOtherTypes({ asker, ask, honest }: HostileInputs): void {
         const as = await asker('ordinary', operation);
         const wrong = { ...others, ...(leaf.required ? { null: null, nothing: undefined } : {}) };
         for (const [what, value] of Object.entries(wrong)) {
-          // The specification lets a whole number stand for an id.
+          // GraphQL accepts an integer as an ID.
           if (leaf.type === 'ID' && what === 'a number') continue;
           const { status, data, errors } = await ask(
             as,
@@ -185,7 +187,7 @@ export function testOtherTypes({ asker, ask, honest }: HostileInputs): void {
           assert.equal(errors?.[0]?.extensions.code, 'BAD_USER_INPUT', `${what}: ${JSON.stringify({ data, errors })}`);
           assert.equal(data, undefined, what);
           assert.ok(status < 500);
-          // It may be a password in the wrong place.
+          // The value may be a password in the wrong argument.
           assert.doesNotMatch(JSON.stringify(errors), /BCDF2345|12345678/, what);
         }
       });
@@ -208,14 +210,14 @@ const made: Record<string, (length: number) => string> = {
   'p@ssw0rd': (length) => 'p@ssw0rd'.repeat(length / 8),
   'a date': (length) => '1.1.1991'.repeat(length / 8),
 };
-/** Just what the rules let through, just more, and as much as a request can hold. */
+/** Just valid, just too long, and of maximum size. */
 const lengths = [150, 256, 257, 50_000];
 
 export const dearTexts = Object.entries(made).flatMap(([what, make]) =>
   lengths.map((length) => ({ what: `${what}, ${length} characters`, text: () => make(length), short: make(8) })),
 );
 
-/** Their time is measured by the bench. */
+/** A benchmark measures their time. */
 export function testDearTexts({ asker, ask, honest }: HostileInputs): void {
   const workOf = watchWork();
   describe('a text that is made to be dear is answered, and makes no more work than an honest one and a short one', () => {

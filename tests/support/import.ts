@@ -1,4 +1,4 @@
-/** Imports of the tests: the command line beside a service, on one database. */
+/** Runs imports with the command line beside a service on one database. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -16,20 +16,20 @@ export interface Importer {
   service: Service;
   databaseUrl: string;
   environment: Record<string, string>;
-  /** Runs the command to its end. */
+  /** Runs the command. */
   run(args: string[], input?: string | Buffer): Promise<{ code: number | null; stdout: string; stderr: string }>;
-  /** Runs it, with `--json`, and gives its answer. */
+  /** Runs the command with `--json`, and returns its result. */
   // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
   answer(args: string[], input?: string | Buffer): Promise<any>;
   start(args: string[]): ChildProcess;
-  /** Rows of the database of the service. */
+  /** Returns rows of the database of the service. */
   // biome-ignore lint/suspicious/noExplicitAny: likewise
   rows(sql: string, values?: unknown[]): Promise<any[]>;
-  /** Every row of what an import writes, with what tells whether it was written again. */
+  /** Returns all rows that an import writes, with their row versions. */
   everything(): Promise<string>;
 }
 
-/** A service that nobody uses yet, and the command line on its database. */
+/** Starts an unused service, and a command line on its database. */
 export async function startImporter(): Promise<Importer> {
   const databaseUrl = await createDatabase();
   const shared = { DATABASE_URL: databaseUrl, DATA_DIR: temporaryFolder(), ...sharedSecrets() };
@@ -46,7 +46,7 @@ export async function startImporter(): Promise<Importer> {
     const child = start(args);
     const ended = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) child[stream]!.on('data', (data) => (ended[stream] += data));
-    // It may end before it has read everything.
+    // The command may stop before it has read everything.
     child.stdin!.on('error', () => {});
     child.stdin!.end(input);
     const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
@@ -76,7 +76,7 @@ export async function startImporter(): Promise<Importer> {
   };
 }
 
-/** Starts a command, which does not outlive the tests of this file. */
+/** Starts a command, and stops it after the tests of this file at the latest. */
 function startCli(args: string[], environment: Record<string, string>): ChildProcess {
   const child = spawn(process.execPath, [cli, ...args], {
     cwd: tmpdir(),
@@ -87,7 +87,7 @@ function startCli(args: string[], environment: Record<string, string>): ChildPro
   return child;
 }
 
-/** The ids there and here, of a file that `--map-file` has written. */
+/** Returns source and new IDs of a file of `--map-file`. */
 export function readMap(path: string): Map<string, string> {
   const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
   const map = new Map(lines.map((line) => line.split(',') as [string, string]));
@@ -99,7 +99,7 @@ const signIn = `mutation ($input: AuthenticateInput!) { authenticate(input: $inp
   __typename ... on AuthenticateSuccess { user { id } tokens { accessToken } } ... on IdentityError { code }
 } }`;
 
-/** Signs in over GraphQL. @returns `AuthenticateSuccess`, or what stands in its place */
+/** Signs in over GraphQL. @returns `AuthenticateSuccess`, or the other member */
 export async function signsIn(service: Service, identifier: string, password: string): Promise<string> {
   const { data, errors }: Answer = await send(service, signIn, { input: { identifier, password } });
   assert.equal(errors, undefined);

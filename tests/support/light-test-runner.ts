@@ -1,7 +1,9 @@
 /**
  * Makes `node:test` cheaper; a worker loads this file first.
- * `node:test` finds the test to which code belongs by the creation and the destruction of every promise.
- * To watch the destruction takes a sixth of the processor time of a test that asks a service in its process.
+ * `node:test` finds the test to which code belongs by the creation and the destruction of every
+ * promise.
+ * To watch the destruction takes a sixth of the processor time of a test that asks a service in its
+ * process.
  * Here each promise holds its test itself, so no destruction is watched.
  */
 import hooks from 'node:async_hooks';

@@ -1,28 +1,35 @@
 /**
- * Whether a history of operations that overlapped can be explained by the same operations done one after another: by the search of Wing and Gong, with Lowe's memory of
- * what has been tried. @see https://doi.org/10.1002/cpe.3928
+ * Checks whether a history of overlapping operations is linearizable, by the search of Wing and
+ * Gong with
+ * Lowe's memoisation. @see https://doi.org/10.1002/cpe.3928
  */
 
-/** One operation of a client: when it was asked for, when it was answered, in milliseconds, and what only the model understands. */
+/**
+ * An operation of a client with times of request and response in milliseconds, and data for the
+ * model.
+ */
 export interface Operation {
   askedAt: number;
   answeredAt: number;
 }
 
-/** What an operation may do next. An operation whose rules have several steps does them one by one, and others may come between. */
+/** A possible next step of an operation. Other operations may run between its steps. */
 export interface Step<State> {
   state: State;
-  /** the steps that it has done with this one; null where it was the last */
+  /** the number of completed steps; null after the last step */
   done: number | null;
 }
 
-/** Far beyond what a history with an explanation takes: one without may have more orders than there is time for. */
+/**
+ * Exceeds the search for a valid history. The search for an invalid history may not end in time.
+ */
 const maxTried = 50_000;
 
 /**
- * Looks for an order in which every operation takes effect between its question and its answer and has answered as the model says.
- * @param steps what the operation may do in that state, with so many of its steps done, and be answered as it was; nothing where it cannot be
- * @returns the operations in such an order, by their last steps; null where none is found
+ * Searches an order in which every operation takes effect between request and response, as the
+ * model permits.
+ * @param steps possible next steps of the operation in the state, consistent with its response
+ * @returns the operations in order of their last steps, or null
  */
 export function explain<Op extends Operation, State>(
   history: readonly Op[],
@@ -31,7 +38,7 @@ export function explain<Op extends Operation, State>(
 ): Op[] | null {
   const tried = new Set<string>();
   const order: Op[] = [];
-  /** how many steps each has done; null where all */
+  /** completed steps of each operation; null after the last */
   const progress: (number | null)[] = history.map(() => 0);
 
   function search(state: State): boolean {
@@ -40,7 +47,7 @@ export function explain<Op extends Operation, State>(
     tried.add(position);
     const left = history.filter((_, index) => progress[index] !== null);
     if (left.length === 0) return true;
-    // Whoever was asked for after somebody had been answered comes after that one.
+    // An operation requested after another's response comes after it.
     const firstAnswer = Math.min(...left.map(({ answeredAt }) => answeredAt));
     for (const [index, operation] of history.entries()) {
       const before = progress[index]!;

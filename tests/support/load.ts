@@ -1,31 +1,31 @@
-/** Clients that go on asking while a fault comes and goes, and note what they were promised. */
+/** Clients that send requests during a fault, and record acknowledged results. */
 import { after } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Answer, send } from './client.js';
 
-/** What was acknowledged, by id, and every answer that should not have been. */
+/** Acknowledged results by ID, and unexpected responses. */
 export interface Noted {
   signUps: { userId: string; securityTokenId: string; sessionId: string }[];
-  /** wrong one-time passwords that were said to be wrong, by security token: each is a failure counted */
+  /** rejected wrong one-time passwords by security token: each is a counted failure */
   failures: Map<string, number>;
-  /** those whose answer was lost: they may have been counted or not */
+  /** attempts with a lost response, which may be counted */
   maybeFailures: Map<string, number>;
-  /** answers that were `SERVICE_UNAVAILABLE` with its status and `Retry-After` */
+  /** `SERVICE_UNAVAILABLE` responses with status and `Retry-After` */
   unavailable: number;
-  /** the longest that anybody waited for such an answer */
+  /** the longest wait for such a response */
   longestRefusalMilliseconds: number;
-  /** the longest that anybody waited for any other */
+  /** the longest wait for any other response */
   longestAnswerMilliseconds: number;
-  /** wrong secrets taken for right */
+  /** accepted wrong secrets */
   wrongYes: number;
-  /** right secrets taken for wrong, and answers of any other kind that nobody should get */
+  /** rejected right secrets, and unexpected responses */
   unexpected: string[];
 }
 
 export interface Load {
-  /** as of now */
+  /** a snapshot */
   noted: Readonly<Noted>;
-  /** Resolves when somebody has signed up who asked after now, with the time that it took. */
+  /** Resolves after a sign-up that was requested after the call, with its duration. */
   nextSignUp(): Promise<number>;
   end(): Promise<Noted>;
 }
@@ -38,9 +38,10 @@ const signIn =
   'mutation ($input: AuthenticateInput!) { authenticate(input: $input) { __typename ... on AuthenticateSuccess { user { id } } ... on IdentityError { code } } }';
 
 /**
- * Each client signs somebody up, gives a wrong one-time password for the new address, and asks who it is; the first one of each round signs somebody in by the right password.
- * @param known somebody with a password
- * @param refusedMilliseconds how long a client waits before it asks again; well-behaved ones do what `Retry-After` says
+ * Each client signs up, tries a wrong one-time password, and reads its account. The first client of
+ * a round also signs a known user in.
+ * @param known a user with a password
+ * @param refusedMilliseconds pause after a rejection; correct clients follow `Retry-After`
  */
 export function startLoad(
   services: readonly { url: string }[],
@@ -61,14 +62,16 @@ export function startLoad(
     unexpected: [],
   };
   let ended = false;
-  // Where an experiment fails in the middle too.
+  // Even if an experiment fails.
   after(() => {
     ended = true;
   });
   let waiting: { since: number; resolve: (milliseconds: number) => void }[] = [];
   const count = (counts: Map<string, number>, id: string) => counts.set(id, (counts.get(id) ?? 0) + 1);
 
-  /** Its data; undefined where the service was unavailable, and noted as unexpected where it answered anything else. */
+  /**
+   * Returns the data; undefined for an unavailable service. Records other responses as unexpected.
+   */
   async function ask(service: { url: string }, ...request: [string, Record<string, unknown>, { token?: string }?]) {
     const askedAt = performance.now();
     let answer: Answer;
@@ -130,7 +133,7 @@ export function startLoad(
       if (number !== 0) continue;
       const signedIn = await ask(service, signIn, { input: known });
       const outcome: string | undefined = signedIn?.authenticate.__typename;
-      // An attempt is counted before anything is compared: one that was cut off in the middle makes the next one wait.
+      // Attempts are counted before the comparison, so an interrupted attempt delays the next.
       const isMadeToWait: boolean = cutOff && outcome === 'TimeoutError';
       if (signedIn !== undefined && outcome !== 'AuthenticateSuccess' && !isMadeToWait)
         noted.unexpected.push(`sign-in: ${JSON.stringify(signedIn)}`);
@@ -152,12 +155,12 @@ export function startLoad(
 
 type Query = (text: string, values?: unknown[]) => Promise<{ id: string; failure_count: number }[]>;
 
-/** How many rows were acknowledged: a user, a security token and a session for each sign-up, and each failure counted. */
+/** Counts acknowledged rows: user, token and session per sign-up, and each failure. */
 export function acknowledgedRows({ signUps, failures }: Noted): number {
   return signUps.length * 3 + failures.size;
 }
 
-/** How many of them the database knows nothing of. */
+/** Counts acknowledged rows that the database does not contain. */
 export async function lostRows(noted: Noted, query: Query): Promise<number> {
   const { signUps, failures } = noted;
   let lost = 0;
@@ -174,14 +177,14 @@ export async function lostRows(noted: Noted, query: Query): Promise<number> {
   return lost;
 }
 
-/** Security tokens whose failures are counted more often than wrong one-time passwords were given. */
+/** Finds security tokens with more failures than wrong attempts. */
 export async function overcounted(noted: Noted, query: Query): Promise<string[]> {
   const ids = noted.signUps.map(({ securityTokenId }) => securityTokenId);
   const counts = await countsOf(ids, query);
   return ids.filter((id) => (counts.get(id) ?? 0) > (noted.failures.get(id) ?? 0) + (noted.maybeFailures.get(id) ?? 0));
 }
 
-/** Users without the security token of their address, which are made together or not at all. */
+/** Finds users without a security token, although both are created together. */
 export async function incompleteUsers(query: Query): Promise<number> {
   const rows = await query(
     'select id::text from users where email is not null and not exists (select from security_tokens where user_id = users.id)',

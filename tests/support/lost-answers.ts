@@ -1,4 +1,4 @@
-/** What a refresh whose answer was lost leaves to its owner. */
+/** Refreshes after a lost response. */
 import assert from 'node:assert/strict';
 import { type SignedIn } from './people.js';
 import type { Service } from './service.js';

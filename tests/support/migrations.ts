@@ -1,4 +1,4 @@
-/** Databases as earlier versions of the program have left them. */
+/** Databases of earlier versions. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { drizzle } from 'drizzle-orm/node-postgres';
@@ -11,14 +11,15 @@ const folder = join(root, 'drizzle/migrations');
 const journalOf = (folder: string) => join(folder, 'meta/_journal.json');
 const journal = JSON.parse(readFileSync(journalOf(folder), 'utf8')) as { entries: { tag: string }[] };
 
-/** How many migrations there are. */
+/** The number of migrations. */
 export const migrationCount = journal.entries.length;
 
 export const migrationTags = journal.entries.map(({ tag }) => tag);
 
 /**
- * The migrations that processes of the version before do not survive, and the columns whose type they change.
- * Every other migration must run beside the previous release. An entry needs a line in the CHANGELOG.
+ * Migrations that break processes of the previous version, and the columns whose type they change.
+ * Every other migration must be compatible with the previous release. Each entry needs a line in
+ * the CHANGELOG.
  */
 export const migrationsThatStopOlderProcesses: Record<string, { reason: string; columns: string[] }> = {
   '0003_text_enums': {
@@ -27,7 +28,7 @@ export const migrationsThatStopOlderProcesses: Record<string, { reason: string; 
   },
 };
 
-/** The URL of a database to which the first so many migrations have been applied. */
+/** Returns the URL of a database with the first `count` migrations. */
 export async function createOlderDatabase(migrations: number): Promise<string> {
   const url = await createDatabase('template template0');
   const older = join(createOlderPackage(migrations), 'drizzle/migrations');
@@ -38,7 +39,7 @@ export async function createOlderDatabase(migrations: number): Promise<string> {
   return url;
 }
 
-/** A package folder that holds the first so many migrations only. */
+/** Creates a package folder with the first `count` migrations. */
 export function createOlderPackage(migrations: number): string {
   const packageFolder = temporaryFolder();
   const older = join(packageFolder, 'drizzle/migrations');

@@ -1,4 +1,4 @@
-/** Processes that migrate a database, and what they have applied. */
+/** Processes that migrate a database, and their applied migrations. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ export async function connections(query: Replicas['query']): Promise<number> {
   return rows.length;
 }
 
-/** How many migrations are noted as applied; no one twice. */
+/** Returns the number of applied migrations, and asserts that none is repeated. */
 export async function appliedIn(query: Replicas['query']): Promise<number> {
   const [row] = await query(
     'select count(*)::int as count, count(distinct hash)::int as different from drizzle.__drizzle_migrations',

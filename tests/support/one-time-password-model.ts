@@ -1,25 +1,25 @@
-/** What the one-time password of one token and purpose may do and answer, step by step, by the rules: what histories of it are held against. */
+/** A model of the one-time password of one token and purpose. Histories are checked against it. */
 import type { Operation, Step } from './linearizability.js';
 
 export type TokenOperation = Operation &
   (
     | { do: 'generate'; oneTimePassword: string; expiresAt: number }
-    /** what is sent is read by nobody */
+    /** a send without reading the message */
     | { do: 'send'; expiresAt: number }
-    /** every stored instant is shifted into the past, and what is stored after that is told */
+    /** shifts stored times into the past, and reports the stored state */
     | { do: 'advance'; milliseconds: number; failureCount: number; retryAt: number | null; expiresAt: number | null }
     | { do: 'check'; guess: string; answer: CheckAnswer }
   );
 
 export type CheckAnswer = 'right' | 'wrong' | { retryAt: number; failureCount: number };
 
-/** Between which instants something lies that the database has decided and has not told. */
+/** The interval of an unreported decision of the database. */
 type Between = readonly [earliest: number, latest: number];
 
-/** Instants as if nobody had shifted any: shifting stored ones into the past is to let time pass. */
+/** Times without the shifts that let time pass. */
 export interface TokenState {
   shifted: number;
-  /** null where none is, or one that nobody has read */
+  /** null if none exists, or if no client has read it */
   live: string | null;
   expiresAt: number | null;
   failureCount: number;
@@ -29,7 +29,7 @@ export interface TokenState {
 export const untouched: TokenState = { shifted: 0, live: null, expiresAt: null, failureCount: 0, retryAt: null };
 
 const lifetimeMilliseconds = 600_000;
-/** What is stored has milliseconds, and is cut or rounded to them. */
+/** Stored times are truncated or rounded to milliseconds. */
 const tolerance = 2;
 
 function waitMilliseconds(failureCount: number): number {
@@ -37,7 +37,8 @@ function waitMilliseconds(failureCount: number): number {
 }
 
 /**
- * A check is two steps where what was given is right: it is reserved, as a failure, and compared; then spent. Others may come between, and find the door shut.
+ * A check of the right password has two steps: it is counted as a failure and compared, then used
+ * up. Others may run between them.
  * @see `explain`
  */
 export function stepsOfToken(state: TokenState, operation: TokenOperation, done: number): Step<TokenState>[] {
@@ -88,7 +89,7 @@ function reserve(state: TokenState, { guess, answer }: Check, [asked, answered]:
 }
 
 function spend(state: TokenState, { guess, answer }: Check): Step<TokenState>[] {
-  // Another has been made meanwhile, or it has been spent: then it is wrong after all, and stays counted.
+  // Replaced or used meanwhile: the attempt fails and stays counted.
   if (answer === 'wrong') return state.live === guess ? [] : last(state);
   return state.live === guess ? last({ ...state, live: null, expiresAt: null, failureCount: 0, retryAt: null }) : [];
 }

@@ -1,4 +1,4 @@
-/** What docs/operations.md says. */
+/** Parses docs/operations.md. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -7,14 +7,14 @@ import { root } from './root.js';
 
 export const text = readFileSync(join(root, 'docs/operations.md'), 'utf8');
 
-/** What stands below a heading, up to the next one that is not below it. */
+/** Returns the text below a heading, including its subsections. */
 export function section(heading: string): string {
   const [, found] = new RegExp(`^## ${heading}\n(.*?)(?=^## |$(?![^]))`, 'ms').exec(text) ?? [];
   assert.ok(found, `there is no section ${heading}`);
   return found;
 }
 
-/** The rows of the first table there, each as its cells. */
+/** Returns the cells of the first table by row. */
 export function table(part: string): string[][] {
   const [, rows] = /^\|[^\n]*\n\|(?:---\|)+\n((?:\|.*\n)+)/m.exec(part)!;
   return rows!

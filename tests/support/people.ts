@@ -1,4 +1,4 @@
-/** The people of the tests: signed up, signed in, reading their messages. */
+/** Users for tests: signed up, signed in, with access to their messages. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
@@ -25,39 +25,39 @@ type Url = { url: string };
 
 export const password = 'correct horse battery';
 
-/** Every operation, and any document, asked by whoever the options say. */
+/** All operations and any document, with the caller of the options. */
 export function caller(service: Url, options: RequestOptions = {}) {
   return {
     ...operations(service, options),
-    /** The whole answer to a document, whatever it is. */
+    /** Returns the whole response to a document. */
     ask: (document: string, variables: Record<string, unknown> = {}) => send(service, document, variables, options),
   };
 }
 
 export type Caller = ReturnType<typeof caller>;
 
-/** Somebody with an account and a session, by whose access token they ask. */
+/** A user with an account and a session, whose access token is sent. */
 export interface Person extends Caller {
   id: string;
   tokens: { accessToken: string; refreshToken: string; session: { id: string } };
-  /** the ids of the security tokens of the email and of the phone */
+  /** the security token IDs of email and phone */
   emailToken: string;
   phoneToken: string;
 }
 
-/** A person with what a sign-up or a sign-in has answered. */
+/** A person with the response of the sign-up or sign-in. */
 export interface SignedIn extends Person {
   account: AccountFragment;
   tokens: SessionAndTokensFragment & { refreshToken: string };
 }
 
-/** Signs somebody up, who asks by the access token of that session from then on. */
+/** Signs a user up, and uses the access token of the new session. */
 export async function signUp(service: Url, input: CreateUserInput, options: RequestOptions = {}): Promise<SignedIn> {
   const { user, tokens } = expectMember(await caller(service, options).createUser(input), 'CreateUserSuccess');
   return person(service, user, tokens, options);
 }
 
-/** Signs somebody in, who asks by the access token of that session from then on. */
+/** Signs a user in, and uses the access token of the new session. */
 export async function signIn(service: Url, input: AuthenticateInput, options: RequestOptions = {}): Promise<SignedIn> {
   const { user, tokens } = expectMember(await caller(service, options).authenticate(input), 'AuthenticateSuccess');
   return person(service, user, tokens, options);
@@ -77,7 +77,7 @@ export async function signsIn(service: Url, identifier: string, typed: string): 
   return result.__typename === 'AuthenticateSuccess';
 }
 
-/** Makes the first superuser, who asks by the access token of a session from then on. */
+/** Creates the first superuser with a session. */
 export async function makeSuperuser(service: Service, input: CreateSuperuserInput = {}): Promise<SignedIn> {
   const bootstrap = caller(service, { headers: { 'x-bootstrap-secret': service.app.bootstrapSecret! } });
   const made = await bootstrap.createSuperuser({ username: 'root', password, ...input });
@@ -85,7 +85,7 @@ export async function makeSuperuser(service: Service, input: CreateSuperuserInpu
   return signIn(service, { username, password });
 }
 
-/** The caller by the tokens of a session that an operation has opened. */
+/** Returns the caller of a session that an operation opened. */
 export function person(
   service: Url,
   account: AccountFragment,
@@ -100,28 +100,28 @@ export function person(
     ...caller(service, { ...options, token: tokens.accessToken }),
     id: account.id,
     account,
-    // It is null where a browser has it in a cookie.
+    // It is null if a cookie carries it.
     tokens: { ...tokens, refreshToken: refreshToken ?? '' },
     emailToken: tokenOf('EmailToken'),
     phoneToken: tokenOf('PhoneToken'),
   };
 }
 
-/** The message kept last. */
+/** Returns the latest captured message. */
 export async function lastMessage(service: Url): Promise<OutboxEntry> {
   const [message] = await outbox(service);
   assert.ok(message, 'no message was kept');
   return message;
 }
 
-/** The id of the security token of an address, whether anybody has it or not. */
+/** Returns the security token ID of an address, with or without an account. */
 export async function securityTokenOf(service: Url, address: string): Promise<string> {
   const [token] = await caller(service).securityTokens(address);
   assert.ok(token, `${address} is an address`);
   return token.id;
 }
 
-/** Proves to the service that the signed-in owner reads what is sent to the address. */
+/** Verifies an address of the signed-in owner. */
 export async function verify(service: Url, owner: Caller, tokenId: string): Promise<void> {
   expectMember(await owner.sendOneTimePassword(tokenId, 'VERIFICATION'), 'SendOneTimePasswordSuccess');
   const { oneTimePassword } = await lastMessage(service);
@@ -129,7 +129,7 @@ export async function verify(service: Url, owner: Caller, tokenId: string): Prom
   expectMember(checked, 'CheckOneTimePasswordSuccess');
 }
 
-/** A person whom a test puts into the database. */
+/** A user that a test inserts into the database. */
 export interface PersonRow {
   username?: string;
   email?: string;
@@ -139,12 +139,15 @@ export interface PersonRow {
   /** whether every address of the account is verified */
   verified?: boolean;
   role?: 'ordinary' | 'staff' | 'superuser';
-  /** where the session was opened: by default where every request of a test comes from */
+  /** the network of the session, by default that of the tests */
   ipAddress?: string;
   userAgent?: string;
 }
 
-/** Inserts accounts with a session each. It takes a tenth of the time of sign-ups, and leaves no message and no event. */
+/**
+ * Inserts accounts with a session each, ten times faster than sign-ups, without messages and
+ * events.
+ */
 export async function insertPeople<const T extends readonly PersonRow[]>(
   service: Service,
   rows: T,
@@ -195,7 +198,7 @@ export async function insertPeople<const T extends readonly PersonRow[]>(
         idleExpiresAt: inSeconds(config.sessionIdleTtlSeconds),
         expiresAt: inSeconds(config.sessionTtlSeconds),
         authenticationMethods: hasPassword ? ['PASSWORD' as const] : [],
-        // A sign-in of the test comes from the same device, of which the owner is told nothing.
+        // Sign-ins of the test come from the same device, so owners get no notice.
         ipAddress,
         userAgent,
       })),
@@ -234,7 +237,7 @@ export async function insertPerson(service: Service, row: PersonRow): Promise<Pe
   return person;
 }
 
-/** Hashes of {@link password}, by the service whose pepper they hold. */
+/** Hashes of {@link password} by the pepper of the service. */
 const hashes = new WeakMap<App, Promise<string>>();
 
 function hashOfPassword(app: App): Promise<string> {
@@ -243,7 +246,7 @@ function hashOfPassword(app: App): Promise<string> {
   return hash;
 }
 
-/** The id of the security token of an address, without a request. */
+/** Computes the security token ID of an address without a request. */
 export function idOfAddress({ app }: Service, address: string): string {
   const kind = address.includes('@') ? 'email' : 'phone';
   return computeTokenId(app, { kind, key: kind === 'email' ? comparisonKey(address) : address });
@@ -260,7 +263,7 @@ export async function issueOneTimePassword(
   return (await generateOneTimePassword(app, asked, tokenId, purpose)).oneTimePassword;
 }
 
-/** Verifies an address of the signed-in owner, as {@link verify} does, without a message. */
+/** Verifies an address like {@link verify}, without a message. */
 export async function verifyUnsent(service: Service, owner: Caller, tokenId: string): Promise<void> {
   const code = await issueOneTimePassword(service, tokenId, 'VERIFICATION');
   expectMember(await owner.checkOneTimePassword(tokenId, code, 'VERIFICATION'), 'CheckOneTimePasswordSuccess');

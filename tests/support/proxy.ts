@@ -1,18 +1,18 @@
-/** A way to the database that can be cut, or swallow what is sent. */
+/** A proxy to the database that can cut or stall connections. */
 import { connect, createServer, type Socket } from 'node:net';
 import { after } from 'node:test';
 
 export interface Proxy {
-  /** the URL of the database, by way of here */
+  /** the URL of the database through the proxy */
   url: string;
-  /** Cuts every connection and takes no new one. */
+  /** Cuts all connections and rejects new ones. */
   cut(): Promise<void>;
-  /** Keeps every connection, takes new ones, and passes nothing on. */
+  /** Keeps and accepts connections, and forwards nothing. */
   stall(): void;
   heal(): Promise<void>;
 }
 
-/** Stands between the service and its database; gone after the tests of this file. */
+/** Starts a proxy, and stops it after the tests of this file. */
 export async function startProxy(databaseUrl: string): Promise<Proxy> {
   const target = new URL(databaseUrl);
   const sockets = new Map<Socket, Socket>();

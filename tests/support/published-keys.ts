@@ -1,4 +1,4 @@
-/** The keys that a service publishes. */
+/** The published keys of a service. */
 import type { JWK } from 'jose';
 import { decodeJwt } from './sessions.js';
 

@@ -20,10 +20,10 @@ export interface Replicas<Each extends Replica = Replica> {
   /** The two processes. */
   both: readonly [Each, Each];
   environment: Record<string, string>;
-  /** Asks the database itself, past the service. */
+  /** Queries the database directly. */
   // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
   query(text: string, values?: unknown[]): Promise<any[]>;
-  /** Lets time pass, for both. */
+  /** Shifts time for both. */
   advance(seconds: number): Promise<void>;
 }
 
@@ -45,10 +45,10 @@ async function shareDatabase(environment: Record<string, string>) {
   return { ...sharedSecrets(), DATABASE_URL: environment.DATABASE_URL ?? (await createDatabase()), ...environment };
 }
 
-/** A connection of the test's own to the database of a service; closed after the tests of this file. */
+/** Opens a connection to the database of a service, and closes it after the tests of this file. */
 export async function connect(url: string): Promise<Pick<Replicas, 'query' | 'advance'>> {
   const pool = new pg.Pool({ connectionString: url, max: 2 });
-  // The server may be gone before these connections are.
+  // The server may stop before these connections.
   pool.on('error', () => {});
   const database = await openTestDatabase({ url });
   after(() => Promise.all([pool.end(), database.close()]));
@@ -58,7 +58,10 @@ export async function connect(url: string): Promise<Pick<Replicas, 'query' | 'ad
   };
 }
 
-/** Makes `count` requests at once, in turn to the one and the other process, and gives what they answer. */
+/**
+ * Sends `count` concurrent requests, alternating between both processes, and returns their
+ * responses.
+ */
 export async function atOnce<T>(
   { both }: Pick<Replicas, 'both'>,
   count: number,
@@ -71,7 +74,7 @@ export async function atOnce<T>(
   return answers;
 }
 
-/** Asks again where the service is too busy: how much it takes at once depends on the machine, and is not what is tested here. */
+/** Retries while the service is busy, because the capacity depends on the machine. */
 export async function insist<T>(request: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + 30_000;
   for (;;) {
@@ -84,12 +87,12 @@ export async function insist<T>(request: () => Promise<T>): Promise<T> {
   }
 }
 
-/** That the service was unavailable to nobody because transactions of its own waited for each other. */
+/** Asserts that no request failed because of a deadlock. */
 export function assertNoDeadlock({ both }: Pick<Replicas, 'both'>): void {
   for (const service of both) assert.doesNotMatch(service.output(), /deadlock detected/);
 }
 
-/** How many of the answers there are of each type. */
+/** Counts the responses by type. */
 export function tally(answers: { __typename: string }[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { __typename } of answers) counts[__typename] = (counts[__typename] ?? 0) + 1;

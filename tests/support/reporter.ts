@@ -6,11 +6,11 @@ import type { TestEvent } from 'node:test/reporters';
 import { inspect } from 'node:util';
 import { compiledFolder } from './root.js';
 
-/** One test that has ended. */
+/** A finished test. */
 export interface TestReport {
   name: string;
   state: 'passed' | 'failed' | 'skipped';
-  /** the failure, with its stack */
+  /** the failure with its stack */
   error?: string | undefined;
 }
 
@@ -21,7 +21,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       const { name, skip } = data;
       const failed = type === 'test:fail';
       const { error, type: kind } = data.details as { error?: Error; type?: string };
-      // A suite fails with its tests. One that fails by itself, as by a hook, has another cause.
+      // A suite fails with its tests. A suite that fails alone has another cause, such as a hook.
       if (kind === 'suite' && !(failed && failedByItself(error))) continue;
       send({
         name,

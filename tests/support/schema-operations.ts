@@ -1,4 +1,4 @@
-/** The operations of the schema as it is emitted: what each takes, and a document that asks for all that it answers. */
+/** The operations of the emitted schema: their arguments, and documents that select everything. */
 import {
   buildSchema,
   type GraphQLInputType,
@@ -17,20 +17,20 @@ import { emitSchema } from '../../src/graphql/server/schema.js';
 
 export const schema = buildSchema(emitSchema());
 
-/** An argument, or a field of an input object in one, that holds a single value. */
+/** A scalar argument, or a scalar field of an input object. */
 export interface Leaf {
   /** like `['input', 'password']` */
   path: readonly [string, ...string[]];
   type: string;
   required: boolean;
-  /** of an enum */
+  /** the values of an enum */
   values?: readonly string[];
 }
 
 export interface SchemaOperation {
   kind: 'query' | 'mutation';
   name: string;
-  /** with a variable for each argument, of its name */
+  /** with a variable of the same name for each argument */
   document: string;
   leaves: readonly Leaf[];
 }
@@ -49,7 +49,7 @@ export function schemaOperation(name: string): SchemaOperation {
   return operation;
 }
 
-/** Variables for the document of the operation: each leaf as it is given, left out where undefined. */
+/** Builds the variables of a document from its leaves, and omits undefined ones. */
 export function variablesOf(
   { leaves }: SchemaOperation,
   give: (leaf: Leaf) => unknown,
@@ -58,7 +58,7 @@ export function variablesOf(
   for (const leaf of leaves) {
     let holder: Record<string, unknown> = variables;
     for (const name of leaf.path.slice(0, -1)) {
-      // An input object is given even where nothing is in it.
+      // Input objects are present even if they are empty.
       holder[name] ??= {};
       holder = holder[name] as Record<string, unknown>;
     }
@@ -90,7 +90,7 @@ function leavesOf(path: [string, ...string[]], type: GraphQLInputType): Leaf[] {
   return [{ path, type: String(named), required: isNonNullType(type), ...(values && { values }) }];
 }
 
-/** Everything that can be asked of it, as deep as the limits of the service let it go; refusals by their interface. */
+/** Selects all fields up to the depth limit, and errors by their interface. */
 function selectionOf(type: GraphQLOutputType, depth = 1): string {
   const named = getNamedType(type);
   if (isLeafType(named)) return '';

@@ -1,4 +1,7 @@
-/** A stub that speaks SendGrid's v3 protocol. @see https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send */
+/**
+ * A stub of the v3 protocol of SendGrid.
+ * @see https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send
+ */
 import { randomBytes } from 'node:crypto';
 import { type StubAnswer, type StubProvider, type StubRequest, startProvider } from './provider.js';
 
@@ -18,7 +21,7 @@ export interface SendGridMail {
 
 export const sendGridApiKey = 'SG.stub-key-that-nobody-has';
 
-/** What a service is told, so that it sends its emails here. */
+/** The environment of a service that sends its emails here. */
 export function sendGridEnvironment({ url }: { url: string }): Record<string, string> {
   return {
     SENDGRID_API_KEY: sendGridApiKey,
@@ -27,14 +30,14 @@ export function sendGridEnvironment({ url }: { url: string }): Record<string, st
   };
 }
 
-/** Starts a SendGrid of the tests' own. A recipient is named by the address. */
+/** Starts a SendGrid stub. Recipients are identified by address. */
 export function startSendGrid(port?: number): Promise<StubProvider<SendGridMail>> {
   const recipientOf = ({ personalizations }: SendGridMail) => personalizations[0]!.to[0]!.email;
   const accept = () => ({ status: 202, headers: { 'x-message-id': randomBytes(16).toString('base64url') } });
   return startProvider<SendGridMail>({ recipientOf, accept }, port);
 }
 
-/** A refusal as SendGrid words it. */
+/** An error in the format of SendGrid. */
 export function sendGridRefusal(
   status: number,
   message: string,
@@ -44,12 +47,12 @@ export function sendGridRefusal(
   return { status, headers, body: { errors: [{ message, field, help: null }] } };
 }
 
-/** One of the two forms of a mail. */
+/** Returns a MIME part of a mail. */
 export function contentOf({ body }: Pick<StubRequest<SendGridMail>, 'body'>, type: 'text/plain' | 'text/html'): string {
   return body.content.find((content) => content.type === type)!.value;
 }
 
-/** The one-time password in a mail: from its link, as whoever clicks hands it in. */
+/** Returns the one-time password of a mail from its link. */
 export function oneTimePasswordInMail(request: Pick<StubRequest<SendGridMail>, 'body'>): string {
   const [link] = /https?:\/\/\S+/.exec(contentOf(request, 'text/plain'))!;
   return new URLSearchParams(new URL(link).hash.slice(1)).get('code')!;

@@ -1,4 +1,4 @@
-/** The service under test: in this process or in one of its own, over HTTP either way. */
+/** The tested service, in this or another process, over HTTP. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -45,7 +45,7 @@ const testEnvironment = {
   LOG_LEVEL: 'silent',
 };
 
-/** The URL of an empty, migrated database on the PostgreSQL that `run.ts` has started. */
+/** Creates an empty, migrated database on the PostgreSQL of `run.ts`. @returns its URL */
 export async function createDatabase(options = 'template template_flex'): Promise<string> {
   const { TEST_POSTGRES_URL } = process.env;
   if (TEST_POSTGRES_URL === undefined)
@@ -53,7 +53,7 @@ export async function createDatabase(options = 'template template_flex'): Promis
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   const client = new pg.Client(TEST_POSTGRES_URL);
   await client.connect();
-  // Two copies of one template at a time are refused.
+  // PostgreSQL rejects concurrent copies of a template.
   await client.query('select pg_advisory_lock(1)');
   const strategy = options.startsWith('template ') ? 'strategy file_copy' : '';
   await client.query(`create database ${name} ${options} ${strategy}`);
@@ -63,7 +63,7 @@ export async function createDatabase(options = 'template template_flex'): Promis
   return url.href;
 }
 
-/** A folder that is gone after the tests of this file. */
+/** Creates a folder, and removes it after the tests of this file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'flex-identity-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -97,23 +97,24 @@ export async function startService(environment: Record<string, string> = {}): Pr
 export interface ServiceProcess {
   url: string;
   process: ChildProcess;
-  /** what it has printed */
+  /** the output so far */
   output(): string;
-  /** @returns the exit code; null where a signal ended it */
+  /** @returns the exit code; null after a signal */
   exited: Promise<number | null>;
   kill(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Secrets that several processes share, as replicas do. */
+/** Secrets that replicas share. */
 export function sharedSecrets(): Record<string, string> {
   const secret = () => randomBytes(32).toString('base64');
   return { SECRET_KEY: secret(), PASSWORD_PEPPER: secret(), BOOTSTRAP_SECRET: secret() };
 }
 
 /**
- * Starts the built service in a process of its own and waits until it is ready; ended after the tests of this file. On a free port unless `PORT` names one.
- * @param options.program another copy of it
- * @param options.under a program, with its arguments, that starts another one
+ * Starts the built service in a separate process on a free port, or on `PORT`. Stops it after the
+ * tests of this file.
+ * @param options.program another copy of the service
+ * @param options.under a program and arguments that start another program
  */
 export async function spawnService(
   environment: Record<string, string>,
@@ -150,7 +151,10 @@ export async function spawnService(
   };
 }
 
-/** For Node. The embedded database is WebAssembly. To compile it once and quickly is enough for the seconds of a test. */
+/**
+ * Node options. Compiling the WebAssembly of the embedded database quickly suffices for short
+ * tests.
+ */
 export function flagsFor({ DATABASE_URL }: Record<string, string>): string[] {
   return DATABASE_URL?.startsWith('postgres') ? [] : ['--liftoff-only'];
 }
@@ -174,16 +178,16 @@ const tables = [
   'users',
 ] as const;
 
-/** Empties every table but the one of the keys. */
+/** Empties every table except the keys. */
 export async function clear({ app: { db } }: Service): Promise<void> {
-  // `delete` is quicker than `truncate` for small tables: it makes no new files.
+  // `delete` is faster than `truncate` for small tables, because it creates no files.
   const deletes = tables.map((table) => `delete from ${table};`).join(' ');
   await db.execute(sql.raw(`do $$ begin ${deletes} end $$`));
 }
 
-/** What a statement gives. */
+/** Returns the result of a statement. */
 export async function rows<T>({ app: { db } }: Service, statement: SQL): Promise<T[]> {
-  // Of either driver: the type is that of one.
+  // Both drivers have the same result type here.
   return ((await db.execute(statement)) as unknown as { rows: T[] }).rows;
 }
 
@@ -193,8 +197,8 @@ export async function countRows(service: Service, table: (typeof tables)[number]
 }
 
 /**
- * Lets time pass: shifts every stored instant into the past. Access tokens keep their own.
- * Keys stay as they are, unless asked otherwise: processes read them once a minute, so each would learn of their age at another moment.
+ * Shifts every stored time into the past. Access tokens keep their times.
+ * Keys keep their age by default, because processes would notice a change at different times.
  */
 export async function advance(
   { app: { db } }: Service,
@@ -211,7 +215,7 @@ export async function advance(
   );
 }
 
-/** Starts the built service where it is expected to end by itself, and gives what it has said until then. */
+/** Starts a service that should stop by itself, and returns its output. */
 export async function runToExit(
   environment: Record<string, string>,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
@@ -223,7 +227,7 @@ export async function runToExit(
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (data) => (stdout += data));
   child.stderr.on('data', (data) => (stderr += data));
-  // One that does start is a failure of the test, not a reason to hang.
+  // A service that starts is a failure, and must not hang the test.
   const deadline = setTimeout(() => child.kill('SIGKILL'), 30_000);
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   clearTimeout(deadline);

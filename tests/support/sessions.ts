@@ -21,12 +21,12 @@ export async function assertRefreshRefused(service: Url, refreshToken: string, a
   expectMember(await operations(service).refreshSession(refreshToken), 'InvalidSessionError', about);
 }
 
-/** The code of the top-level error that an answer consists of; undefined where it has none. */
+/** Returns the code of the only top-level error; undefined without one. */
 export function codeOf({ errors }: Answer): string | undefined {
   return errors?.[0]?.extensions.code;
 }
 
-/** The id of whom the access token signs in, or the code with which it is refused. */
+/** Returns the ID of the user of an access token, or the error code. */
 export async function whoIs(service: Url, accessToken: string): Promise<string> {
   const answer = await send(service, '{ me { id } }', {}, { token: accessToken });
   return codeOf(answer) ?? answer.data.me?.id ?? 'nobody';
@@ -53,7 +53,7 @@ export function decodeJwt(token: string): Jwt {
   return { header, payload };
 }
 
-/** A JWT with that header and payload as they stand, whatever they are, signed by whatever signs. */
+/** Signs a JWT with any header and payload. */
 export async function encodeJwt(
   { header, payload }: { header: unknown; payload: unknown },
   sign: (input: Buffer) => Promise<Buffer> | Buffer,
@@ -62,13 +62,16 @@ export async function encodeJwt(
   return `${input}.${(await sign(Buffer.from(input))).toString('base64url')}`;
 }
 
-/** ES256 as the service does it. */
+/** Signs with ES256 like the service. */
 export function signerOf(privateKey: webcrypto.CryptoKey): (input: Buffer) => Promise<Buffer> {
   return async (input) =>
     Buffer.from(await webcrypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, privateKey, input));
 }
 
-/** The access token with other claims or header fields (undefined removes one), signed by the service's own key. */
+/**
+ * Changes claims or header fields of an access token, and signs it with the key of the service.
+ * Undefined removes one.
+ */
 export async function resigned(
   { app }: Service,
   token: string,

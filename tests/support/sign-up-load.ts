@@ -1,27 +1,27 @@
-/** Sign-ups one after another, of which every acknowledged one is noted and looked for in the database afterwards. */
+/** Sequential sign-ups. Every acknowledged sign-up must be in the database afterwards. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { expectMember, operations } from './client.js';
 import type { Replicas } from './replicas.js';
 
 export interface SignUpLoad {
-  /** the ids of the users whose sign-up was answered with success */
+  /** the IDs of acknowledged users */
   acknowledged: readonly string[];
-  /** how many were answered otherwise, or not at all */
+  /** the number of other or missing responses */
   refused(): number;
-  /** Waits until so many are acknowledged. */
+  /** Waits for `count` acknowledgements. */
   reach(count: number): Promise<void>;
-  /** Waits for what is under way. */
+  /** Waits for open requests. */
   stop(): Promise<void>;
 }
 
 let loads = 0;
 
 /**
- * Starts clients that sign people up one after another, each with a username, an email and a phone.
- * @param urls of processes of the service, to which the clients turn by turns
+ * Starts clients that sign up users sequentially, each with a username, an email and a phone.
+ * @param urls URLs of processes of the service, used in turn
  */
 export function startSignUps(urls: readonly string[], clients: number): SignUpLoad {
-  // Another one in the same database has other names.
+  // Another load in the same database has other names.
   const load = ++loads;
   const acknowledged: string[] = [];
   let [number, refused, stopped] = [0, 0, false];
@@ -39,7 +39,7 @@ export function startSignUps(urls: readonly string[], clients: number): SignUpLo
       } catch {
         refused += 1;
       }
-      // A steady load, and not all that the machine can take: what starts again beside it needs its share.
+      // A steady load that leaves capacity for processes that start meanwhile.
       await delay(50);
     }
   });
@@ -56,7 +56,7 @@ export function startSignUps(urls: readonly string[], clients: number): SignUpLo
   };
 }
 
-/** What the database knows: how many of those signed up are not there, and how many are there, acknowledged or not, without the security tokens of their addresses. */
+/** Counts missing acknowledged users, existing users, and users without security tokens. */
 export async function lookForSignUps(
   { query }: Pick<Replicas, 'query'>,
   acknowledged: readonly string[],

@@ -1,9 +1,9 @@
-/** The modules of `src/` and what they import from each other. */
+/** The modules of `src/` and their imports. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { root } from './root.js';
 
-/** A folder of `src`, or a module that stands beside the folders. */
+/** A folder of `src`, or a module beside the folders. */
 export type Layer =
   | 'main'
   | 'cli'
@@ -49,11 +49,14 @@ export const imports: Import[] = modules.flatMap(importsOf);
 
 export function layerOf(module: string): Layer | undefined {
   const name = module.split('/')[0]?.replace(/\.ts$/, '');
-  // Invariant: `layers` holds names of `Layer` only.
+  // Invariant: `layers` contains only names of `Layer`.
   return name !== undefined && layers.includes(name) ? (name as Layer) : undefined;
 }
 
-/** `accounts` of `domain/accounts/profile.ts`; undefined for a module that lies in no folder of its layer. */
+/**
+ * Returns `accounts` for `domain/accounts/profile.ts`; undefined for a module outside such a
+ * folder.
+ */
 export function folderOf(module: string): string | undefined {
   const [, folder, ...file] = module.split('/');
   return file.length > 0 ? folder : undefined;
@@ -76,7 +79,7 @@ function importsOf(from: string): Import[] {
   }));
 }
 
-/** `{ type A, type B }` is a type import too. */
+/** `{ type A, type B }` is a type import, too. */
 function namesTypesOnly(names: string): boolean {
   const list = /^\{([^}]*)\}$/.exec(names.trim())?.[1]?.split(',') ?? [];
   const given = list.map((name) => name.trim()).filter(Boolean);

@@ -1,4 +1,4 @@
-/** The life of an account, from outside, as its owner sees it. */
+/** The lifecycle of an account from the owner's view. */
 import assert from 'node:assert/strict';
 import { expectMember, oneTimePasswordSentTo, outbox } from './client.js';
 import { type Caller, caller, signUp } from './people.js';
@@ -7,7 +7,7 @@ import { advance, type Service } from './service.js';
 const [phone, newPhone, email] = ['+12025550101', '+12025550102', 'Robin@Sherwood.example'];
 const [password, newPassword] = ['correct horse battery', 'another horse battery'];
 
-/** Throws where any part of the story goes otherwise. */
+/** Throws if any step fails. */
 export async function liveAndEnd(service: Service): Promise<void> {
   const anonymous = caller(service);
 
@@ -38,7 +38,7 @@ export async function liveAndEnd(service: Service): Promise<void> {
   const { user, tokens } = expectMember(reset, 'ResetPasswordSuccess');
   assert.equal(user.id, first.id);
 
-  // The session from before is dead, and so is the password.
+  // The previous session and the previous password are invalid.
   const dead = await first.ask('{ me { id } }');
   assert.equal(dead.errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
   const second = caller(service, { token: tokens.accessToken });
@@ -49,7 +49,7 @@ export async function liveAndEnd(service: Service): Promise<void> {
   await advance(service, 60);
   assert.equal((await anonymous.authenticate({ email, password: newPassword })).__typename, 'AuthenticateSuccess');
 
-  // Changes the phone: the old one stays until the new one is verified.
+  // Changes the phone. The current phone stays until the new phone is verified.
   const changed = expectMember(await second.updateUser({ phone: newPhone }), 'UpdateUserSuccess');
   assert.deepEqual([changed.user.phone, changed.user.pendingPhone], [phone, newPhone]);
   const pending = changed.user.securityTokens.at(-1);
@@ -64,7 +64,7 @@ export async function liveAndEnd(service: Service): Promise<void> {
     'InvalidCredentialsError',
   );
 
-  // Was told of everything that was done to the account.
+  // Was notified of all changes of the account.
   const notices = (await outbox(service)).filter((message) => message.oneTimePassword === null);
   assert.deepEqual(
     new Set(notices.map(({ to, subject }) => `${to} ${subject}`)),
@@ -75,7 +75,7 @@ export async function liveAndEnd(service: Service): Promise<void> {
     ]),
   );
 
-  // Deletes it: nobody is there any more, and the addresses are free.
+  // Deletes the account: the user is gone, and the addresses are available.
   assert.deepEqual(await second.deleteUser(), { __typename: 'DeleteUserSuccess', id: first.id });
   const gone = await second.ask('{ me { id } }');
   assert.equal(gone.errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
@@ -84,7 +84,7 @@ export async function liveAndEnd(service: Service): Promise<void> {
   const again = await signUp(service, { phone: newPhone, email });
   assert.notEqual(again.id, first.id);
 
-  /** Asks for a one-time password. @returns the message that arrived */
+  /** Requests a one-time password. @returns the received message */
   async function textTo(
     asker: Caller,
     tokenId: string,

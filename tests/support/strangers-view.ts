@@ -1,9 +1,12 @@
-/** Pairs of addresses that a stranger must not be able to tell apart: one that somebody has, in some state, and one that nobody has. */
+/**
+ * Pairs of addresses that a stranger must not distinguish: one with an account in some state, and
+ * one without.
+ */
 import { sql } from 'drizzle-orm';
 import { caller, type Person, password, signUp, verify } from './people.js';
 import type { Service } from './service.js';
 
-/** For tests and bench that ask the same again and again. */
+/** For tests and benchmarks that repeat the same requests. */
 export const withoutSendLimits = { OTP_SEND_INTERVAL_SECONDS: '0', OTP_SENDS_PER_HOUR: '0', OTP_SENDS_PER_DAY: '0' };
 
 export interface Address {
@@ -17,7 +20,7 @@ export interface Pair {
   unknown: Address;
 }
 
-/** What somebody is like who has the address; both addresses of a pair are obscured to the same text. */
+/** The account of the known address. Both addresses of a pair have the same masked form. */
 export const states: Record<string, (service: Service, address: Record<string, string>) => Promise<Person>> = {
   'that is verified': async (service, address) => {
     const person = await signUp(service, { ...address, password });
@@ -54,7 +57,7 @@ export const states: Record<string, (service: Service, address: Record<string, s
   },
 };
 
-/** A pair of that kind whose known address has somebody in that state; `nth` tells pairs of one database apart. */
+/** Creates a pair with an account in this state; `nth` distinguishes pairs of a database. */
 export async function makePair(
   service: Service,
   state: string,
@@ -78,7 +81,7 @@ export async function makePair(
 const newPassword = 'another horse battery';
 const wrong = { email: 'BCDF2345', phone: '012345' };
 
-/** Everything that a stranger can ask about an address. */
+/** All operations of a stranger on an address. */
 export const questions: Record<string, (of: Address) => { document: string; variables: Record<string, unknown> }> = {
   securityTokens: ({ address }) => ({
     document:
@@ -138,7 +141,7 @@ function byToken(operation: string, tokenId: string) {
   };
 }
 
-/** Sends what waits to be sent, and forgets every failure and wait, so that the next guess is evaluated. */
+/** Sends waiting messages, and clears failures and waits, so the next attempt is evaluated. */
 export async function forgive({ app }: Service): Promise<void> {
   const { db } = app;
   await app.outbox();

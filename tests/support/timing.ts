@@ -1,18 +1,18 @@
-/** Whether two things take the same time: measured in turn, so that what else goes on in the machine meets both alike. */
+/** Compares the time of two actions in alternation, so other load affects both. */
 
 export interface Comparison {
   /** milliseconds */
   medians: readonly [number, number];
-  /** of the second less the first, in milliseconds and as a share of the first */
+  /** second minus first, in milliseconds and as a share of the first */
   difference: number;
   share: number;
-  /** of Mann and Whitney, as a deviation of the normal distribution: beyond ±1.96 in one of twenty comparisons of the same */
+  /** the Mann-Whitney statistic as a normal deviate: above ±1.96 in 5 % of equal comparisons */
   z: number;
 }
 
 /**
- * Does both, in an order that changes from pair to pair, so many times after a few that are not counted.
- * @param between what is done after each, and not measured
+ * Runs both actions in random order, `count` times after some warm-up runs.
+ * @param between runs after each action without being measured
  */
 export async function compare(
   pairs: number,
@@ -42,7 +42,7 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Above zero where the second is the slower. Times of a clock this fine are never equal. */
+/** Positive if the second is slower. Times of a fine clock are never equal. */
 function mannWhitney(first: readonly number[], second: readonly number[]): number {
   const all = [...first.map((time) => ({ time, own: 0 })), ...second.map((time) => ({ time, own: 1 }))];
   all.sort((a, b) => a.time - b.time);

@@ -1,7 +1,8 @@
 /**
- * Usernames that look, sound or fold alike, and what becomes of each. Every database must give the same table.
- * `collidesWith` names the earlier one that must be there for this one to be taken; without it the name is free even
- * when all those before it are there.
+ * Usernames that look or fold alike, and their results. Every database must give the same table.
+ * `collidesWith` names an earlier username that prevents this one. Without it, the name is
+ * available even if
+ * all earlier names exist.
  */
 
 export interface UsernameCase {

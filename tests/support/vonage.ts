@@ -1,4 +1,4 @@
-/** A stub that speaks the protocol of Vonage's SMS API. @see https://developer.vonage.com/en/api/sms */
+/** A stub of the SMS API of Vonage. @see https://developer.vonage.com/en/api/sms */
 import { randomBytes } from 'node:crypto';
 import { type StubAnswer, type StubProvider, type StubRequest, startProvider } from './provider.js';
 
@@ -11,7 +11,7 @@ export interface VonageSms {
 
 export const vonageCredentials = { apiKey: 'stub-key', apiSecret: 'stub-secret-that-nobody-has' };
 
-/** What a service is told, so that it sends its SMS here. */
+/** The environment of a service that sends its SMS here. */
 export function vonageEnvironment({ url }: { url: string }): Record<string, string> {
   return {
     VONAGE_API_KEY: vonageCredentials.apiKey,
@@ -21,12 +21,15 @@ export function vonageEnvironment({ url }: { url: string }): Record<string, stri
   };
 }
 
-/** Starts a Vonage of the tests' own. A recipient is named by the number, without the plus. */
+/** Starts a Vonage stub. Recipients are identified by number, without the plus. */
 export function startVonage(port?: number): Promise<StubProvider<VonageSms>> {
   return startProvider<VonageSms>({ recipientOf: ({ to }) => to, accept: ({ to }) => vonageAnswer(to, ['0']) }, port);
 }
 
-/** Texts of the statuses that the tests use. @see https://developer.vonage.com/en/messaging/sms/guides/troubleshooting-sms */
+/**
+ * Texts of the used statuses.
+ * @see https://developer.vonage.com/en/messaging/sms/guides/troubleshooting-sms
+ */
 const errorTexts: Record<string, string> = {
   1: 'Throughput Rate Exceeded - please wait [ 250 ] and retry',
   4: 'Bad Credentials',
@@ -34,7 +37,10 @@ const errorTexts: Record<string, string> = {
   6: 'Unroutable message - rejected',
 };
 
-/** An answer with one status for each part of the message; Vonage's own status is 200 whatever they are, and its count is a text. */
+/**
+ * A response with one status per message part. The HTTP status is always 200, and the count is a
+ * text.
+ */
 export function vonageAnswer(to: string, statuses: string[], headers: Record<string, string> = {}): StubAnswer {
   const messages = statuses.map((status) =>
     status === '0'
@@ -51,7 +57,7 @@ export function vonageAnswer(to: string, statuses: string[], headers: Record<str
   return { status: 200, headers, body: { 'message-count': String(statuses.length), messages } };
 }
 
-/** The one-time password in an SMS: from the last line, as a browser reads it. */
+/** Returns the one-time password from the last line of an SMS, as a browser reads it. */
 export function oneTimePasswordInSms({ body }: Pick<StubRequest<VonageSms>, 'body'>): string {
   return /\n@\S+ #(\S+)$/.exec(body.text)![1]!;
 }

@@ -1,4 +1,7 @@
-/** What a request makes the service do: the statements it sends, the passwords it hashes and scores. Counts, which no load of the machine changes. */
+/**
+ * Counts the work of a request: statements, hashes and scores. Counts do not depend on the load of
+ * the machine.
+ */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { after, mock } from 'node:test';
@@ -6,22 +9,23 @@ import pg from 'pg';
 import { Piscina } from 'piscina';
 
 export interface Work {
-  /** the names or texts of its statements, in order, but for those that write audit events */
+  /** names or texts of the statements in order, without audit events */
   statements: string[];
-  /** what was hashed and verified, with the cost of bcrypt, in order */
+  /** hashes and verifications in order, with their bcrypt cost */
   hashes: string[];
-  /** the passwords that were scored */
+  /** scored passwords */
   scores: string[];
 }
 
 /**
- * Watches the services of this process until the tests of this file are over.
- * @returns what asks, and gives the work that was done before the answer; requests of others at the same time are not counted
+ * Observes the services of this process until the tests of this file end.
+ * @returns runs a request, and returns its work before the response, without that of concurrent
+ * requests
  */
 export function watchWork(): <T>(ask: () => Promise<T>) => Promise<{ answer: T; work: Work }> {
   const current = new AsyncLocalStorage<Work | undefined>();
   let asked: Work | undefined;
-  // A request is no child of what asked for it: the context begins where the server receives it.
+  // The server receives the request in a new asynchronous context.
   const begin = () => current.enterWith(asked);
   const channel = 'http.server.request.start';
   subscribe(channel, begin);
@@ -31,7 +35,7 @@ export function watchWork(): <T>(ask: () => Promise<T>) => Promise<{ answer: T; 
     const [statement] = args as [string | { name?: string; text?: string }];
     const named = typeof statement === 'string' ? { text: statement } : statement;
     const what = named.name ?? named.text ?? 'a cursor';
-    // Those of many requests are written together, a moment after the answer of one of them or before it.
+    // Audit events of several requests are written together, before or after a response.
     if (!what.startsWith('insert into "audit_events"')) current.getStore()?.statements.push(what);
     return query.apply(this, args);
   });
@@ -54,7 +58,7 @@ export function watchWork(): <T>(ask: () => Promise<T>) => Promise<{ answer: T; 
     asked = work;
     try {
       const answer = await ask();
-      // What goes on after the answer is of its context too.
+      // Work after the response has the same context.
       return { answer, work: structuredClone(work) };
     } finally {
       asked = undefined;

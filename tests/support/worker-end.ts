@@ -1,4 +1,4 @@
-/** Work that a test process does once, behind its last file. */
+/** Work that a test process does after its last file. */
 const callbacks: (() => Promise<void>)[] = [];
 
 export function atWorkerEnd(callback: () => Promise<void>): void {

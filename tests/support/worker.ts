@@ -1,6 +1,6 @@
 /**
- * Runs the test files that `run.ts` names, one after another: what they import is loaded once for all of them.
- * Each file is a suite of its own, so its hooks run when it ends.
+ * Runs the test files that `run.ts` sends, one after another, so all share their imports.
+ * Each file is a suite, so its hooks run when it ends.
  */
 import { after, beforeEach, describe, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -24,16 +24,16 @@ async function runFile(path: string): Promise<void> {
   await new Promise<void>((resolve) => {
     describe('worker', () => {
       describe(path, async () => {
-        // Not by the reporter: a test that blocks the process would be reported when it ends.
+        // Not by the reporter, which would report a blocking test only at its end.
         beforeEach((test) => void process.send?.({ started: (test as TestContext).name }));
         try {
           await import(pathToFileURL(path).href);
         } catch (error) {
-          // What fails outside of a test fails the file.
+          // A failure outside a test fails the file.
           after(() => Promise.reject(error));
         }
       });
-      // Of the outer suite: a hook that fails keeps the later ones of its suite from running.
+      // A hook of the outer suite, because a failing hook prevents later hooks of its suite.
       after(() => void setImmediate(resolve));
     });
   });

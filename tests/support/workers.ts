@@ -1,4 +1,6 @@
-/** Runs test files in a few worker processes. A file that crashes or hangs takes its process along, and no other file. */
+/**
+ * Runs test files in worker processes. A file that crashes or hangs affects only its own process.
+ */
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -6,16 +8,16 @@ import { dirname, isAbsolute, join, relative } from 'node:path';
 import type { TestReport } from './reporter.js';
 import { compiledFile, root } from './root.js';
 
-/** How long a worker may report nothing. The longest test takes a third of it. */
+/** The maximum time without a report. The longest test takes a third of it. */
 const defaultSilenceSeconds = 180;
 
-/** Seconds that each file took when it last ran here. */
+/** Seconds of each file in the last local run. */
 const durationsFile = join(root, 'node_modules/.cache/flex-identity-tests.json');
 
 interface RunOptions {
   /** for experiments, which measure */
   oneAtATime?: boolean;
-  /** of the random order; the longest files first where there is none */
+  /** the seed of a random order; without it, the longest files run first */
   seed?: number | undefined;
   silenceSeconds?: number;
 }
@@ -26,7 +28,7 @@ interface FileResult {
   cpuSeconds: number;
 }
 
-/** What a worker sends. */
+/** A message of a worker. */
 interface WorkerMessage {
   ready?: true;
   /** the name of a test */
@@ -35,7 +37,7 @@ interface WorkerMessage {
   done?: { seconds: number; cpuSeconds: number; failedLate: boolean };
 }
 
-/** @returns whether everything passed */
+/** @returns whether all tests passed */
 export async function runFiles(
   files: readonly string[],
   env: NodeJS.ProcessEnv,
@@ -47,7 +49,7 @@ export async function runFiles(
     : {};
   const queue = seed === undefined ? longestFirst(files, durations) : shuffled(files, seed);
   if (seed !== undefined) console.log(`random order: --shuffle=${seed}`);
-  // One more than the processors: a file often waits, for a process or a clock.
+  // One more than the processors, because files often wait.
   const count = oneAtATime ? 1 : Math.min(queue.length, availableParallelism() + 1);
   const results = new Results();
   let stopping = false;
@@ -103,7 +105,9 @@ class Results {
 const describeFile = ({ file, seconds, cpuSeconds }: FileResult): string =>
   `${seconds.toFixed(1).padStart(6)} s ${cpuSeconds.toFixed(1).padStart(6)} s CPU  ${file}`;
 
-/** Runs files of the queue in one process until none is left, or until one of them ends or blocks the process. */
+/**
+ * Runs queued files in a process until none is left, or until a file stops or blocks the process.
+ */
 async function runWorker(
   queue: string[],
   env: NodeJS.ProcessEnv,
@@ -118,7 +122,7 @@ async function runWorker(
       `--test-reporter=${compiledFile('tests/support/reporter.ts')}`,
     ],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    // A process group of its own, so that the services that it has started end with it.
+    // A process group, so services of the worker stop with it.
     detached: true,
   });
   const kill = (): void => killGroup(worker);
@@ -167,33 +171,36 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // All of it has ended.
+    // The whole group has stopped.
   }
 }
 
-/** @returns the exit code, or the signal that ended the process */
+/** @returns the exit code, or the signal that stopped the process */
 function exitOf(worker: ChildProcess): Promise<number | string> {
   return new Promise((resolve) => worker.on('exit', (code, signal) => resolve(signal ?? code ?? 1)));
 }
 
-/** A file from elsewhere, such as one that `.ci/run` has written, runs as it is. */
+/** A file outside the tests, such as one of `.ci/run`, runs directly. */
 function pathOf(file: string): string {
   const path = isAbsolute(file) ? file : join(root, file);
   const within = relative(root, path);
   return within.startsWith('tests/') ? compiledFile(within) : path;
 }
 
-/** So that no long file is left over at the end. Of the files that have not run here yet the slow ones are first, then the large ones. */
+/**
+ * Longest first, so no long file remains at the end. New files run first: slow ones, then large
+ * ones.
+ */
 function longestFirst(files: readonly string[], durations: Record<string, number>): string[] {
   const guessed = (file: string) => (file.endsWith('.slow.test.ts') ? 20 : 0) + statSync(join(root, file)).size / 4_000;
   const expected = (file: string) => durations[file] ?? guessed(file);
   return files.toSorted((one, other) => expected(other) - expected(one));
 }
 
-/** The same order for the same seed. */
+/** A deterministic order by seed. */
 function shuffled(files: readonly string[], seed: number): string[] {
   let state = seed;
-  // Numerical Recipes' linear congruential generator: an order need not be unpredictable.
+  // The linear congruential generator of Numerical Recipes. The order need not be unpredictable.
   const random = () => {
     state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32;
     return state / 2 ** 32;
