@@ -47,9 +47,9 @@ test('an unreachable database exits with 1 without printing its password', async
 
 test('a former variable name causes a warning, but none with --json', async () => {
   const DATABASE_URL = `postgres://flex@127.0.0.1:${await freePort()}/none`;
-  const former = { ...environment, DATABASE_URL, AUDIT_RETENTION_DAYS: '7' };
+  const former = { ...environment, DATABASE_URL, AUDIT_DAYS: '7' };
   const { stderr } = await run(['prune'], former);
-  assert.match(stderr, /^Warning: AUDIT_RETENTION_DAYS is now AUDIT_RETENTION_DAYS\. /);
+  assert.match(stderr, /^Warning: AUDIT_DAYS is now AUDIT_RETENTION_DAYS\. /);
   const inJson = await run(['prune', '--json'], former);
   assert.equal(JSON.parse(inJson.stderr).error.code, 'SERVICE_UNAVAILABLE');
 });

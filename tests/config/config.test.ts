@@ -210,14 +210,14 @@ describe('the configuration', () => {
   });
 
   const renamed: [former: string, current: string, value: string, setting: keyof Config][] = [
-    ['FAILED_ATTEMPTS_PER_HOUR', 'FAILED_ATTEMPTS_PER_HOUR', '7', 'failedAttemptsPerHour'],
-    ['AUDIT_RETENTION_DAYS', 'AUDIT_RETENTION_DAYS', '7', 'auditRetentionDays'],
+    ['GUESSES_PER_HOUR', 'FAILED_ATTEMPTS_PER_HOUR', '7', 'failedAttemptsPerHour'],
+    ['AUDIT_DAYS', 'AUDIT_RETENTION_DAYS', '7', 'auditRetentionDays'],
     ['WEB', 'WEB_PAGES', 'false', 'webPages'],
-    ['SHUTDOWN_DRAIN_SECONDS', 'SHUTDOWN_DRAIN_SECONDS', '7', 'shutdownDrainSeconds'],
-    ['PASSWORD_HASH_THREADS', 'PASSWORD_HASH_THREADS', '7', 'passwordHashThreads'],
-    ['SMS_CALLING_CODES', 'SMS_CALLING_CODES', '49', 'smsCallingCodes'],
-    ['DATABASE_TRANSACTION_POOLER', 'DATABASE_TRANSACTION_POOLER', 'true', 'databaseTransactionPooler'],
-    ['OTP_MAX_RETRY_DELAY_SECONDS', 'OTP_MAX_RETRY_DELAY_SECONDS', '7', 'oneTimePassword'],
+    ['DRAIN_SECONDS', 'SHUTDOWN_DRAIN_SECONDS', '7', 'shutdownDrainSeconds'],
+    ['PASSWORD_THREADS', 'PASSWORD_HASH_THREADS', '7', 'passwordHashThreads'],
+    ['SMS_DIAL_CODES', 'SMS_CALLING_CODES', '49', 'smsCallingCodes'],
+    ['DATABASE_POOLER', 'DATABASE_TRANSACTION_POOLER', 'true', 'databaseTransactionPooler'],
+    ['OTP_MAX_TIMEOUT_SECONDS', 'OTP_MAX_RETRY_DELAY_SECONDS', '7', 'oneTimePassword'],
   ];
   for (const [former, current, value, setting] of renamed) {
     test(`accepts ${former} for ${current} and reports the rename`, () => {
