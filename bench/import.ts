@@ -1,7 +1,6 @@
 /**
- * Measures an import of a million users: `npm run bench:import`. Prints time, rate and
- * memory of an import from Django,
- * of a repetition, and of an import from JSON lines. Not part of the test run.
+ * Measures an import of a million users: `npm run bench:import`. Prints time, rate and memory of an
+ * import from Django, of a repetition, and of an import from JSON lines. Not part of the test run.
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

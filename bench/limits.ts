@@ -1,8 +1,6 @@
 /**
- * Measures the theoretical limits in a separate process: the same statements by plain `pg`, with
- * and without a
- * bare Fastify route, and bcrypt on the same number of threads. The benchmark sends its requests as
- * messages.
+ * Measures the theoretical limits in a separate process. It runs the same statements by plain `pg`,
+ * with and without a bare Fastify route. It runs bcrypt on the same number of threads.
  */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';

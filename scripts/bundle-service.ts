@@ -6,9 +6,8 @@ import { build, type Metafile } from 'esbuild';
 const entryPoints = ['main.ts', 'cli/cli.ts', 'security/password.worker.ts', 'security/password-strength.worker.ts'];
 
 /**
- * Packages outside the bundle: large packages that load at first use, packages that locate files
- * relative to
- * themselves, and packages that `rejectLostExports` names.
+ * The packages outside the bundle. Large packages load at first use. Some packages locate files
+ * relative to themselves. `rejectLostExports` names the others.
  */
 const external = [
   '@electric-sql/pglite',

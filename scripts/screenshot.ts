@@ -1,4 +1,4 @@
-/** Takes the screenshot of the README: the account page of a new user, on an embedded database in memory. */
+/** Takes the screenshot of the README: the account page of a new user. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';

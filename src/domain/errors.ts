@@ -73,7 +73,7 @@ export class InvalidOneTimePasswordError extends ExpectedError {
   override readonly name = 'InvalidOneTimePasswordError';
   override readonly code = 'INVALID_ONE_TIME_PASSWORD';
   constructor() {
-    super('This one-time password is wrong or expired. Request a new one.');
+    super('This code is wrong or expired. Request a new one.');
   }
 }
 

@@ -1,7 +1,6 @@
 /**
  * Checks whether a history of overlapping operations is linearizable, by the search of Wing and
- * Gong with
- * Lowe's memoisation. @see https://doi.org/10.1002/cpe.3928
+ * Gong with Lowe's memoisation. @see https://doi.org/10.1002/cpe.3928
  */
 
 /**

@@ -1,8 +1,7 @@
 /**
  * Usernames that look or fold alike, and their results. Every database must give the same table.
  * `collidesWith` names an earlier username that prevents this one. Without it, the name is
- * available even if
- * all earlier names exist.
+ * available even if all earlier names exist.
  */
 
 export interface UsernameCase {

@@ -162,7 +162,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       for (let failures = 0; failures < 4; failures += 1) {
         await codeField(page).fill('WWWW WWWW');
         await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-        await page.getByText('is not valid').waitFor();
+        await page.getByText('is wrong or expired').waitFor();
         await advance(service, 10);
       }
       // The last wait was 8 seconds, and 10 have passed. The next failure starts a wait of 16.
