@@ -100,7 +100,7 @@ export class TimeoutErrorType extends IdentityErrorType {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Number of consecutive failures. Null if the limit does not count failures, as for sends and sign-ups.',
+      'Number of consecutive failures. Null if the limit does not count them, as for sends, sign-ups, and the hourly limit on failed attempts.',
   })
   failureCount!: number | null;
 }

@@ -55,7 +55,7 @@ export abstract class SecurityTokenType {
   @Field(() => GraphQLDateTime, {
     nullable: true,
     description:
-      'Latest time of the next permitted check over all purposes. Null without failures, and unless the caller is the owner or staff.',
+      'Latest retry time over all purposes. Null without failures, or if the caller is neither owner nor staff.',
   })
   retryAt!: Date | null;
 
@@ -90,7 +90,7 @@ class GenerateOneTimePasswordSuccessType {
 
 @ObjectType('SendOneTimePasswordSuccess', {
   description:
-    'Result of a send request. It is the same if no account can use the address, and then no message is sent.',
+    'Result of a send request. The message is sent if an account can use the address. Callers other than the owner get this result in either case.',
   simpleResolvers: true,
 })
 class SendOneTimePasswordSuccessType {
