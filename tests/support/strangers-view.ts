@@ -39,6 +39,11 @@ export const states: Record<string, (service: Service, address: Record<string, s
     await service.app.db.execute(sql`update users set is_staff = true where id = ${person.id}`);
     return person;
   },
+  'of a superuser, not verified': async (service, address) => {
+    const person = await signUp(service, { ...address, password });
+    await service.app.db.execute(sql`update users set is_superuser = true where id = ${person.id}`);
+    return person;
+  },
   'beside a verified one, not verified': async (service, address) => {
     const other =
       'email' in address
