@@ -226,6 +226,8 @@ test('a made-up id is BAD_USER_INPUT and leaves nothing behind', async () => {
     }
     for (const purpose of ['VERIFICATION', 'AUTHENTICATION'] as const)
       await expectError(root.generateOneTimePassword(tokenId, purpose), 'BAD_USER_INPUT', tokenId);
+    const reset = { tokenId, oneTimePassword: 'x', newPassword: 'another horse battery' };
+    await expectError(root.resetPassword(reset), 'BAD_USER_INPUT', tokenId);
   }
   assert.deepEqual(await count(), before);
 });

@@ -173,6 +173,7 @@ export async function lead(run: Run, received: (address: string) => Promise<stri
   const code = await receive(email);
   const second = canary(run, 'the second password');
   await ask(run, 'resetPassword', { input: { tokenId, oneTimePassword: code, newPassword: 'canary' } });
+  await ask(run, 'resetPassword', { input: { tokenId, oneTimePassword: { code }, newPassword: [second] } });
   const reset = await ask(run, 'resetPassword', { input: { tokenId, oneTimePassword: code, newPassword: second } });
   assert.equal(reset.__typename, 'ResetPasswordSuccess', JSON.stringify(reset));
   await ask(run, 'generateOneTimePassword', { tokenId, purpose: 'AUTHENTICATION' }, root);

@@ -53,6 +53,11 @@ export const states: Record<string, (service: Service, address: Record<string, s
     await verify(service, person, 'email' in address ? person.phoneToken : person.emailToken);
     return person;
   },
+  'added later, not verified': async (service, address) => {
+    const person = await signUp(service, { username: `later-${Math.random().toString(36).slice(2)}` });
+    await person.updateUser(address);
+    return person;
+  },
   'that has one waiting to take its place': async (service, address) => {
     const person = await states['that is verified']!(service, address);
     const next =
