@@ -1,32 +1,10 @@
 /** Sessions as their owner sees them, and their end: by signing out, one by one, or all at once. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { request } from 'node:http';
-import { join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { expectError, expectMember, oneTimePasswordSentTo, operations, outbox, send } from '../support/client.js';
-import {
-  insertPeople,
-  insertPerson,
-  type Person,
-  password,
-  type SignedIn,
-  signIn,
-  signUp,
-  signUpVerified,
-} from '../support/people.js';
-import { root } from '../support/root.js';
-import {
-  advance,
-  clear,
-  countRows,
-  createDatabase,
-  sharedSecrets,
-  spawnService,
-  startService,
-} from '../support/service.js';
+import { insertPeople, type Person, password, type SignedIn, signIn, signUpVerified } from '../support/people.js';
+import { advance, clear, createDatabase, sharedSecrets, spawnService, startService } from '../support/service.js';
 import { assertRefreshRefused, databaseSeconds, refreshed, resigned, whoIs } from '../support/sessions.js';
 
 const environment = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
@@ -34,12 +12,26 @@ const service = await startService({ ...environment, TRUST_PROXY: '127.0.0.1,198
 const anonymous = operations(service);
 const nobodysId = '00000000-0000-4000-8000-000000000000';
 
-beforeEach(() => clear(service));
+let root: Person;
+let staff: Person;
+let alice: Person;
+let bob: Person;
+
+beforeEach(async () => {
+  await clear(service);
+  [root, staff, alice, bob] = await insertPeople(service, [
+    { username: 'root', role: 'superuser' },
+    { username: 'staff', role: 'staff' },
+    { username: 'alice', hasPassword: true },
+    { username: 'bob', hasPassword: true },
+  ]);
+});
+
+const signInAs = (identifier: string, options = {}) => signIn(service, { identifier, password }, options);
 
 describe('signOut', () => {
   test('ends the session of the refresh token, once', async () => {
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
-    const other = await signIn(service, { identifier: 'alice', password });
+    const other = await signInAs('alice');
     assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: true });
     await assertDead(alice);
     assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: false });
@@ -47,7 +39,6 @@ describe('signOut', () => {
   });
 
   test('ends the session of a refresh token that is spent', async () => {
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     const next = await refreshed(service, alice.tokens.refreshToken);
     await advance(service, 60);
     assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: true });
@@ -55,20 +46,15 @@ describe('signOut', () => {
   });
 
   test('ends the session of the access token, also of one that has expired', async () => {
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     assert.deepEqual(await alice.signOut(), { signedOut: true });
     await assertDead(alice);
-    const again = await signIn(service, { identifier: 'alice', password });
+    const again = await signInAs('alice');
     const expired = await resigned(service, again.tokens.accessToken, { payload: { exp: 1 } });
     assert.deepEqual(await operations(service, { token: expired }).signOut(), { signedOut: true });
     await assertDead(again);
   });
 
   test('ends no session by an access token that is forged', async () => {
-    const [alice, bob] = await insertPeople(service, [
-      { username: 'alice', hasPassword: true },
-      { username: 'bob', hasPassword: true },
-    ]);
     const [header, payload] = alice.tokens.accessToken.split('.');
     const { accessToken } = alice.tokens;
     const foreign = await resigned(service, accessToken, { payload: { exp: 1, aud: 'https://other.example.com' } });
@@ -79,20 +65,18 @@ describe('signOut', () => {
 
   test('says that there was nothing to end where there was nothing', async () => {
     assert.deepEqual(await anonymous.signOut(), { signedOut: false });
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const made of ['', 'x', 'frt_made-up', alice.tokens.accessToken, `${alice.tokens.refreshToken}x`])
       assert.deepEqual(await anonymous.signOut(made), { signedOut: false }, made);
     await assertAlive(alice);
   });
 
   test('takes an expired bearer in every way of writing the operation', async () => {
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const document of [
       'mutation { __typename signOut { signedOut } }',
       'mutation { ... { signOut { signedOut } } }',
       'mutation { ...F } fragment F on Mutation { bye: signOut { signedOut } }',
     ]) {
-      const holder = await signIn(service, { identifier: 'alice', password });
+      const holder = await signInAs('alice');
       const token = await resigned(service, holder.tokens.accessToken, { payload: { exp: 1 } });
       assert.equal((await send(service, document, {}, { token })).errors, undefined, document);
       await assertDead(holder);
@@ -101,8 +85,7 @@ describe('signOut', () => {
   });
 
   test('ends the session that the argument names and no other, also where that one is over', async () => {
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
-    const other = await signIn(service, { identifier: 'alice', password });
+    const other = await signInAs('alice');
     for (const signedOut of [true, false])
       assert.deepEqual(await alice.signOut(other.tokens.refreshToken), { signedOut });
     assert.deepEqual(await alice.signOut('frt_made-up'), { signedOut: false });
@@ -112,15 +95,10 @@ describe('signOut', () => {
 
 describe('User.sessions', () => {
   test('shows each device by its user agent and address, the one used last first', async () => {
-    const phone = await signUp(service, { username: 'alice', password }, from('Phone/1', '203.0.113.7'));
-    const laptop = await signIn(service, { identifier: 'alice', password }, from('Laptop/2', '2001:db8::7'));
-    await operations(service, { token: phone.tokens.accessToken }).signOut();
+    const laptop = await signInAs('alice', from('Laptop/2', '2001:db8::7'));
+    await alice.signOut();
     await advance(service, 61);
-    const tablet = await signIn(
-      service,
-      { identifier: 'alice', password },
-      from('Tablet/3', '203.0.113.8, 198.51.100.77'),
-    );
+    const tablet = await signInAs('alice', from('Tablet/3', '203.0.113.8, 198.51.100.77'));
     await laptop.me();
     await outbox(service);
     const shown = (await tablet.sessions()).map(({ userAgent, ipAddress, current }) => [userAgent, ipAddress, current]);
@@ -136,53 +114,44 @@ describe('User.sessions', () => {
 
   test('shows the address of a proxy that is not trusted, not the one that it names', async () => {
     const strict = await startService({ ...environment });
-    const alice = await signUp(strict, { username: 'alice', password }, from('Phone/1', '203.0.113.7'));
-    assert.equal(alice.tokens.session.ipAddress, '127.0.0.1');
+    const direct = await signIn(strict, { username: 'bob', password }, from('Phone/1', '203.0.113.7'));
+    assert.equal(direct.tokens.session.ipAddress, '127.0.0.1');
     // The leftmost is whatever the client says: the first from the right that is no proxy of ours counts.
-    const bob = await signUp(service, { username: 'bob', password }, from('Phone/1', '192.0.2.1, 203.0.113.7'));
-    assert.equal(bob.tokens.session.ipAddress, '203.0.113.7');
+    const behindProxy = await signInAs('bob', from('Phone/1', '192.0.2.1, 203.0.113.7'));
+    assert.equal(behindProxy.tokens.session.ipAddress, '203.0.113.7');
   });
 
   test('shows an address without the port that some proxies add, and is opened whatever a proxy passes on', async () => {
-    for (const [index, [forwardedFor, shown]] of [
+    for (const [forwardedFor, shown] of [
       ['203.0.113.7:51234', '203.0.113.7'],
       ['[2001:db8::7]:51234', '2001:db8::7'],
       ['[2001:db8::7]', '2001:db8::7'],
       ['::ffff:203.0.113.7', '203.0.113.7'],
-      ['unknown', undefined],
-      ['999.1.1.1', undefined],
-    ].entries()) {
-      const { tokens } = await signUp(service, { username: `alice${index}`, password }, from('Phone/1', forwardedFor!));
+      ...['unknown', '999.1.1.1', 'fe80::1%eth0', '_hidden', '1', ''].map((none) => [none]),
+    ]) {
+      const { tokens } = await signInAs('alice', from('Phone/1', forwardedFor!));
       if (shown !== undefined) assert.equal(tokens.session.ipAddress, shown, forwardedFor);
     }
   });
 
   test('keeps 512 characters of a user agent, and null where there is none', async () => {
-    const alice = await signUp(
-      service,
-      { username: 'alice', password },
-      { headers: { 'user-agent': 'x'.repeat(2000) } },
-    );
-    assert.equal(alice.tokens.session.userAgent, 'x'.repeat(512));
-    const query =
-      'mutation { createUser(input: { username: "bob" }) { ... on CreateUserSuccess { tokens { session { userAgent } } } } }';
-    const body = await bareRequest(JSON.stringify({ query }));
-    assert.equal(body.data.createUser.tokens.session.userAgent, null);
+    const headers = { 'user-agent': 'x'.repeat(2000) };
+    assert.equal((await signInAs('alice', { headers })).tokens.session.userAgent, 'x'.repeat(512));
+    // The client of the tests sends no header but what it needs.
+    assert.equal((await signInAs('alice')).tokens.session.userAgent, null);
   });
 
   test('shows no session that has ended or run out', async () => {
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
-    const ended = await signIn(service, { identifier: 'alice', password });
+    const ended = await signInAs('alice');
     await ended.signOut();
     assert.deepEqual(ids(await alice.sessions()), [alice.tokens.session.id]);
     await advance(service, 14 * 86_400 + 1);
-    const back = await signIn(service, { identifier: 'alice', password });
+    const back = await signInAs('alice');
     assert.deepEqual(ids(await back.sessions()), [back.tokens.session.id]);
   });
 
   test('marks as current the session that the answer opens or refreshes', async () => {
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
-    await signIn(service, { identifier: 'alice', password });
+    await signInAs('alice');
     const query =
       'mutation ($refreshToken: String) { refreshSession(refreshToken: $refreshToken) { ... on RefreshSessionSuccess { user { sessions { id current } } } } }';
     const { data } = await send(service, query, { refreshToken: alice.tokens.refreshToken });
@@ -193,11 +162,7 @@ describe('User.sessions', () => {
 
 describe('revokeSession', () => {
   test("ends another of one's own sessions at once, and no other", async () => {
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
-    const [lost, kept] = [
-      await signIn(service, { identifier: 'alice', password }),
-      await signIn(service, { identifier: 'alice', password }),
-    ];
+    const [lost, kept] = [await signInAs('alice'), await signInAs('alice')];
     const revoked = expectMember(await alice.revokeSession(lost.tokens.session.id), 'RevokeSessionSuccess');
     assert.equal(revoked.session.id, lost.tokens.session.id);
     await assertDead(lost);
@@ -206,18 +171,13 @@ describe('revokeSession', () => {
   });
 
   test('ends the one that asks', async () => {
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     const revoked = expectMember(await alice.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
     assert.equal(revoked.session.current, true);
     await assertDead(alice);
   });
 
   test("finds nothing in another's session, a made-up one, one that has ended, and what is no id", async () => {
-    const [alice, bob] = await insertPeople(service, [
-      { username: 'alice', hasPassword: true },
-      { username: 'bob', hasPassword: true },
-    ]);
-    const ended = await signIn(service, { identifier: 'bob', password });
+    const ended = await signInAs('bob');
     await ended.signOut();
     for (const id of [alice.tokens.session.id, nobodysId, ended.tokens.session.id, 'x', ''])
       expectMember(await bob.revokeSession(id), 'NotFoundError', id);
@@ -225,9 +185,6 @@ describe('revokeSession', () => {
   });
 
   test("ends anybody's for a superuser, and not for staff", async () => {
-    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
-    const staff = await insertStaff();
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     expectMember(await staff.revokeSession(alice.tokens.session.id), 'NotFoundError');
     await assertAlive(alice);
     expectMember(await root.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
@@ -237,15 +194,8 @@ describe('revokeSession', () => {
 
 describe('revokeOtherSessions', () => {
   test("ends every session of one's own but the one that asks, and says how many", async () => {
-    const [alice, bob] = await insertPeople(service, [
-      { username: 'alice', hasPassword: true },
-      { username: 'bob', hasPassword: true },
-    ]);
-    const others = [
-      await signIn(service, { identifier: 'alice', password }),
-      await signIn(service, { identifier: 'alice', password }),
-    ];
-    const gone = await signIn(service, { identifier: 'alice', password });
+    const others = [await signInAs('alice'), await signInAs('alice')];
+    const gone = await signInAs('alice');
     await gone.signOut();
     assert.deepEqual(await alice.revokeOtherSessions(), { revokedCount: 2 });
     for (const other of others) await assertDead(other);
@@ -257,12 +207,7 @@ describe('revokeOtherSessions', () => {
 
 describe('revokeUserSessions', () => {
   test('ends every session of a user for a superuser, and nobody else’s', async () => {
-    const [root, alice] = await insertPeople(service, [
-      { username: 'root', role: 'superuser' },
-      { username: 'alice', hasPassword: true },
-    ]);
-    const more = await signIn(service, { identifier: 'alice', password });
-    const bob = await insertPerson(service, { username: 'bob', hasPassword: true });
+    const more = await signInAs('alice');
     const revoked = await root.revokeUserSessions(alice.id);
     assert.deepEqual(revoked, { __typename: 'RevokeUserSessionsSuccess', revokedCount: 2 });
     await assertDead(alice);
@@ -271,30 +216,17 @@ describe('revokeUserSessions', () => {
     assert.equal((await root.revokeUserSessions(alice.id)).revokedCount, 0);
   });
 
-  test('finds nobody under a made-up id', async () => {
-    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+  test('finds nobody under a made-up id, and is forbidden to everybody else, whatever the id', async () => {
     for (const id of [nobodysId, 'x']) expectMember(await root.revokeUserSessions(id), 'NotFoundError');
-  });
-
-  test('is forbidden to everybody else, whatever the id', async () => {
-    const root = await insertPerson(service, { username: 'root', role: 'superuser' });
-    const staff = await insertStaff();
-    const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const by of [staff, alice])
       for (const id of [alice.id, root.id, nobodysId, 'x']) await expectError(by.revokeUserSessions(id), 'FORBIDDEN');
-    await assertAlive(alice);
-    await assertAlive(root);
+    for (const revoke of ['revokeSession', 'revokeOtherSessions', 'revokeUserSessions'] as const)
+      await expectError(anonymous[revoke](nobodysId), 'UNAUTHENTICATED');
+    for (const person of [root, alice]) await assertAlive(person);
   });
-});
-
-test('nobody ends sessions without being signed in', async () => {
-  await expectError(anonymous.revokeSession(nobodysId), 'UNAUTHENTICATED');
-  await expectError(anonymous.revokeOtherSessions(), 'UNAUTHENTICATED');
-  await expectError(anonymous.revokeUserSessions(nobodysId), 'UNAUTHENTICATED');
 });
 
 test('who asks, and whether the session lives, is one round trip to the database', async () => {
-  const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
   // What is still to be written in the background is none of its round trips.
   await service.app.outbox();
   const pool = (service.app.db as unknown as { $client: { query: (...args: unknown[]) => unknown } }).$client;
@@ -312,37 +244,11 @@ test('who asks, and whether the session lives, is one round trip to the database
   assert.equal(count, 1);
 });
 
-test('prune removes sessions that are over once they are a month old, and no other', async () => {
-  const count = () => countRows(service, 'sessions');
-  const prune = () =>
-    promisify(execFile)(process.execPath, [join(root, 'dist/cli.js'), 'prune', '--json'], {
-      env: { PATH: process.env.PATH, NODE_ENV: 'test', ...environment },
-    });
-  const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
-  const ended = await signIn(service, { identifier: 'alice', password });
-  await ended.signOut();
-  await advance(service, 10 * 86_400);
-  let { refreshToken } = await refreshed(service, alice.tokens.refreshToken);
-  await advance(service, 10 * 86_400);
-  ({ refreshToken } = await refreshed(service, refreshToken));
-  await advance(service, 10 * 86_400 - 10);
-  await prune();
-  assert.equal(await count(), 2, 'the one that has ended still tells where its user has signed in from');
-  await refreshed(service, refreshToken);
-  await advance(service, 20);
-  const young = await signIn(service, { identifier: 'alice', password });
-  const { stdout } = await prune();
-  assert.equal(JSON.parse(stdout).deleted.sessions, 2);
-  assert.equal(await count(), 1);
-  await assertAlive(young);
-});
-
 test('the end of a session is one line in the log, which holds no token', async () => {
   const logged = await spawnService({ ...environment, LOG_LEVEL: 'info' });
-  const root = await insertPerson(service, { username: 'root', role: 'superuser' });
-  const alice = await signUpVerified(service, 'alice@example.com');
-  const { id } = alice;
-  const [byRoot, byAlice] = [root, alice].map(({ tokens }) => operations(logged, { token: tokens.accessToken }));
+  const owner = await signUpVerified(service, 'alice@example.com');
+  const { id } = owner;
+  const [byRoot, byOwner] = [root, owner].map(({ tokens }) => operations(logged, { token: tokens.accessToken }));
   const secrets: string[] = [];
   const ends: Record<string, (session: SignedIn) => Promise<unknown>> = {
     'signed out': (session) => operations(logged).signOut(session.tokens.refreshToken),
@@ -351,14 +257,14 @@ test('the end of a session is one line in the log, which holds no token', async 
       secrets.push(refreshToken);
       await assertRefreshRefused(logged, tokens.refreshToken);
     },
-    revoked: ({ tokens }) => byAlice!.revokeSession(tokens.session.id),
+    revoked: ({ tokens }) => byOwner!.revokeSession(tokens.session.id),
     'revoked by a superuser': ({ tokens }) => byRoot!.revokeSession(tokens.session.id),
-    'the others revoked': () => byAlice!.revokeOtherSessions(),
-    'password changed': () => byAlice!.changePassword({ currentPassword: password, newPassword: password }),
+    'the others revoked': () => byOwner!.revokeOtherSessions(),
+    'password changed': () => byOwner!.changePassword({ currentPassword: password, newPassword: password }),
     'all revoked by a superuser': () => byRoot!.revokeUserSessions(id),
     'password set': () => byRoot!.setUserPassword(id, password),
     'password reset': async () => {
-      const tokenId = alice.emailToken;
+      const tokenId = owner.emailToken;
       await operations(logged).sendOneTimePassword(tokenId, 'PASSWORD_RESET');
       const oneTimePassword = await oneTimePasswordSentTo(logged, 'alice@example.com');
       await operations(logged).resetPassword({ tokenId, oneTimePassword, newPassword: password });
@@ -393,8 +299,6 @@ function endsIn(log: string): { subjectId: string }[] {
     .map((line) => JSON.parse(line).audit);
 }
 
-const insertStaff = () => insertPerson(service, { username: 'staff', role: 'staff' });
-
 function from(userAgent: string, forwardedFor: string) {
   return { headers: { 'user-agent': userAgent, 'x-forwarded-for': forwardedFor } };
 }
@@ -414,18 +318,4 @@ async function assertAlive({ id, tokens }: Person): Promise<void> {
     payload: { exp: (await databaseSeconds(service)) + 60 },
   });
   assert.equal(await whoIs(service, accessToken), id);
-}
-
-/** A request with no header but what it needs; fetch names itself in every one. */
-// biome-ignore lint/suspicious/noExplicitAny: an answer
-function bareRequest(body: string): Promise<any> {
-  return new Promise((resolve, reject) => {
-    const sent = request(`${service.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' } });
-    sent.on('error', reject).on('response', async (response) => {
-      let text = '';
-      for await (const chunk of response) text += chunk;
-      resolve(JSON.parse(text));
-    });
-    sent.end(body);
-  });
 }
