@@ -22,7 +22,7 @@ const signUpDocument = `mutation { createUser(input: { username: "carol", passwo
 const signInDocument = `mutation { authenticate(input: { username: "alice", password: "${password}" }) { __typename } }`;
 
 /** Does the work while a table has another name. */
-async function without(table: string, work: () => Promise<void>): Promise<void> {
+async function without(table: string, work: () => Promise<unknown>): Promise<void> {
   await db.execute(sql.raw(`alter table ${table} rename to ${table}_away`));
   try {
     await work();
@@ -87,26 +87,20 @@ describe('a defect', () => {
       return Number(/^flex_identity_internal_errors_total (\d+)$/m.exec(text)![1]);
     };
     const alice = await signUp(service, { username: 'alice', email: 'alice@example.com' });
+    const places: [what: string, table: string, ask: () => Promise<unknown>][] = [
+      ['in a field', 'one_time_passwords', () => alice.ask('{ me { securityTokens { id } } }')],
+      ['before the operation', 'sessions', () => alice.ask('{ policy { defaultRegion } }')],
+      ['in the operation', 'users', () => anonymous.ask(signInDocument)],
+      ['outside of GraphQL', 'outbox_messages', () => fetch(`${service.url}/dev/outbox`)],
+    ];
     const before = await counted();
-    await without('one_time_passwords', async () => {
-      await alice.ask('{ me { securityTokens { id } } }');
-    });
-    assert.equal(await counted(), before + 1, 'in a field');
-    await without('sessions', async () => {
-      await alice.ask('{ policy { defaultRegion } }');
-    });
-    assert.equal(await counted(), before + 2, 'before the operation');
-    await without('users', async () => {
-      await anonymous.ask(signInDocument);
-    });
-    assert.equal(await counted(), before + 3, 'in the operation');
-    await without('outbox_messages', async () => {
-      await fetch(`${service.url}/dev/outbox`);
-    });
-    assert.equal(await counted(), before + 4, 'outside of GraphQL');
+    for (const [index, [what, table, ask]] of places.entries()) {
+      await without(table, ask);
+      assert.equal(await counted(), before + index + 1, what);
+    }
     await anonymous.ask('{ nothing }');
     await fetch(`${service.url}/graphql`, { method: 'POST', body: 'a=1' });
-    assert.equal(await counted(), before + 4, 'what is declined is none');
+    assert.equal(await counted(), before + places.length, 'what is declined is none');
   });
 
   test('has another id each time', async () => {
@@ -229,13 +223,10 @@ describe('a database that is away', () => {
 });
 
 describe('a request that is none', () => {
-  const post = (body: string, headers: Record<string, string> = {}) =>
-    fetch(`${service.url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
-      body,
-    });
-  const modern = { accept: 'application/graphql-response+json' };
+  const post = (body: string) => {
+    const headers = { 'content-type': 'application/json', accept: 'application/graphql-response+json' };
+    return fetch(`${service.url}/graphql`, { method: 'POST', headers, body });
+  };
 
   test('is told what is wrong with its document or variables, and nothing is done', async () => {
     const wrong: [string, string, Record<string, unknown>?][] = [
@@ -253,7 +244,7 @@ describe('a request that is none', () => {
       assert.ok(!data);
       assert.ok(status === 200 || status === 400, String(status));
       assert.deepEqual(Object.keys(errors![0]!.extensions), ['code']);
-      const response = await post(JSON.stringify({ query, variables }), modern);
+      const response = await post(JSON.stringify({ query, variables }));
       assert.equal(response.status, 400, query);
     }
   });
@@ -269,24 +260,13 @@ describe('a request that is none', () => {
     expectMember(await anonymous.createUser({ username: 'carol' }), 'CreateUserSuccess');
   });
 
-  test('is refused where its body is no JSON, of another type, or too large', async () => {
-    const bodies: [string, Record<string, string>, number[]][] = [
-      ['{', {}, [400]],
-      ['', {}, [400]],
-      ['"text"', {}, [400]],
-      ['{}', {}, [400]],
-      ['{"query":1}', {}, [400]],
-      [JSON.stringify({ query: signUpDocument }), { 'content-type': 'text/plain' }, [415]],
-      [`query=${signUpDocument}`, { 'content-type': 'application/x-www-form-urlencoded' }, [415]],
-      [JSON.stringify({ query: '{ __typename }', variables: { x: 'x'.repeat(70_000) } }), {}, [413]],
-    ];
-    for (const [body, headers, statuses] of bodies) {
-      const response = await post(body, headers);
-      const text = await response.text();
-      assert.ok(statuses.includes(response.status), `${response.status} for ${body.slice(0, 50)}: ${text}`);
-      assert.ok(Array.isArray(JSON.parse(text).errors), text);
-      assert.doesNotMatch(text, /node_modules|stack/);
-    }
+  test('is refused where its body is too large', async () => {
+    const query = `${signUpDocument} # ${'x'.repeat(70_000)}`;
+    const response = await post(JSON.stringify({ query }));
+    assert.equal(response.status, 413);
+    const text = await response.text();
+    assert.ok(Array.isArray(JSON.parse(text).errors), text);
+    assert.doesNotMatch(text, /node_modules|stack/);
     expectMember(await anonymous.createUser({ username: 'carol' }), 'CreateUserSuccess');
   });
 });

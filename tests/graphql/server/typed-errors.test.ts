@@ -32,6 +32,14 @@ const facts: Record<string, object> = {
   },
 };
 
+/** The context of a document that is executed here, because the service refuses it before. */
+const contextValue = createContext(service.app, {
+  client: { ipAddress: '127.0.0.1', network: '127.0.0.1/32', userAgent: null },
+  header: () => undefined,
+  cookie: () => undefined,
+  setCookie: () => {},
+});
+
 /** Asks to sign in by a document with this selection, to which fragments may follow. */
 async function ask(input: object, selection: string, fragments = '', variables: Record<string, unknown> = {}) {
   const more = Object.keys(variables).map((name) => `, $${name}: Boolean!`);
@@ -146,12 +154,6 @@ test('a mutation that selects its field twice is not carried out at all', async 
 
 // No document of more than one root field gets past the door; what merges the fields of one is still to be right.
 test('of a field selected twice either selection may ask for the refusal', async () => {
-  const contextValue = createContext(service.app, {
-    client: { ipAddress: '127.0.0.1', network: '127.0.0.1/32', userAgent: null },
-    header: () => undefined,
-    cookie: () => undefined,
-    setCookie: () => {},
-  });
   const run = async (first: string, second: string) => {
     const input = '(input: { password: "x" })';
     const source = `mutation { authenticate${input} { ${first} } authenticate${input} { ${second} } }`;
@@ -171,12 +173,6 @@ test('fragments that spread each other 2^25 times are looked at once', async () 
     { length: 25 },
     (_, n) => `fragment F${n} on AuthenticateResult { ...F${n + 1} ...F${n + 1} }`,
   );
-  const contextValue = createContext(service.app, {
-    client: { ipAddress: '127.0.0.1', network: '127.0.0.1/32', userAgent: null },
-    header: () => undefined,
-    cookie: () => undefined,
-    setCookie: () => {},
-  });
   const startedAt = performance.now();
   const { errors } = await execute({
     schema: createSchema(),
