@@ -88,21 +88,6 @@ describe('users', () => {
     }
   });
 
-  test('gives everybody who begins so exactly once, whatever the size of the pages', async () => {
-    const people = await insertMany(20, 'person');
-    await insertMany(3, 'other');
-    const expected = people.map(({ id }) => id).sort();
-    const orders = new Set<string>();
-    for (const first of [1, 6, 20, 100]) {
-      const pages = await walk({ first, search: 'person' });
-      const ids = pages.flatMap(idsOf);
-      assert.deepEqual([...ids].sort(), expected, `first: ${first}`);
-      assert.equal(pages.length, Math.ceil(expected.length / first));
-      orders.add(ids.join());
-    }
-    assert.equal(orders.size, 1, 'the order is the same for every size');
-  });
-
   test('a search gives everybody once, by the first identifier that begins so, however far the others lie', async () => {
     // All emails come before all usernames, so that whole pages of usernames are of people who have been listed.
     const rows = Array.from({ length: 20 }, (_, index) => ({
@@ -111,8 +96,11 @@ describe('users', () => {
     }));
     const ids = (await insertPeople(service, rows)).map(({ id }) => id);
     const last = await insertPerson(service, { username: 'late_last' });
-    for (const first of [1, 3, 20, 21])
-      assert.deepEqual((await walk({ first, search: 'late' })).flatMap(idsOf), [...ids, last.id], `first: ${first}`);
+    for (const first of [1, 3, 20, 21]) {
+      const pages = await walk({ first, search: 'late' });
+      assert.deepEqual(pages.flatMap(idsOf), [...ids, last.id], `first: ${first}`);
+      assert.equal(pages.length, Math.ceil(21 / first));
+    }
     assert.deepEqual((await walk({ first: 6, search: 'late_' })).flatMap(idsOf), [...ids, last.id]);
   });
 
@@ -188,17 +176,6 @@ describe('users', () => {
     ];
     for (const after of cursors)
       for (const search of [null, 'a']) await expectError(root.users({ after, search }), 'BAD_USER_INPUT', after);
-  });
-
-  test('a cursor is good after its user is gone', async () => {
-    const people = await insertMany(3, 'person');
-    const { pageInfo } = await root.users({ first: 1 });
-    await root.deleteUser({ id: people[2]!.id });
-    const { nodes } = await root.users({ after: pageInfo.endCursor });
-    assert.deepEqual(
-      nodes.map(({ id }) => id),
-      [people[1]!.id, people[0]!.id, root.id],
-    );
   });
 });
 
@@ -319,28 +296,18 @@ describe('user', () => {
   test('gives somebody by id, with tokens and sessions', async () => {
     const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test' });
     const found = await root.user(alice.id);
-    assert.deepEqual([found!.id, found!.username, found!.email], [alice.id, 'alice', 'alice@a.test']);
-    assert.deepEqual([found!.securityTokens[0]!.verified, found!.securityTokens[0]!.failureCount], [false, 0]);
-    assert.deepEqual(
-      found!.sessions.map(({ current }) => current),
-      [false],
-    );
+    const { securityTokens, sessions } = found!;
+    assert.deepEqual(found, { ...found, id: alice.id, username: 'alice', email: 'alice@a.test' });
+    assert.deepEqual(securityTokens, [{ ...securityTokens[0], verified: false, failureCount: 0 }]);
+    assert.deepEqual(sessions, [{ ...sessions[0], current: false }]);
   });
 
   test('is null for whatever is no id of anybody', async () => {
     const alice = await insertPerson(service, { username: 'alice' });
     await root.deleteUser({ id: alice.id });
-    const ids = [
-      alice.id,
-      '',
-      ' ',
-      '0',
-      'alice',
-      '00000000-0000-0000-0000-000000000000',
-      `${root.id}\0`,
-      `{${root.id}}`,
-    ];
-    for (const id of [...ids, root.id.replaceAll('-', ''), "' or true --", 'a'.repeat(10_000)])
-      assert.equal(await root.user(id), null, id);
+    const absent = [alice.id, '00000000-0000-0000-0000-000000000000'];
+    const malformed = ['', ' ', '0', 'alice', "' or true --", 'a'.repeat(10_000)];
+    const almost = [`${root.id}\0`, `{${root.id}}`, root.id.replaceAll('-', '')];
+    for (const id of [...absent, ...malformed, ...almost]) assert.equal(await root.user(id), null, id);
   });
 });
