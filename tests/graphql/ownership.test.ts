@@ -74,9 +74,10 @@ describe('an account that was made with somebody else’s address', () => {
 
     test(`keeps its password where its signed-in owner verifies the ${kind}, and at later sign-ins by it`, async () => {
       const owner = await insertPerson(service, { [kind]: victims, hasPassword: true });
+      const elsewhere = await signIn(service, { [kind]: victims, password });
       await verifyAddress(owner, victims);
       assert.equal((await expectSignIn(victims)).user.hasUsablePassword, true);
-      assert.equal(await owner.isSignedIn(), true);
+      for (const session of [owner, elsewhere]) assert.equal(await session.isSignedIn(), true);
     });
 
     test(`is not the victim’s by a ${kind} after the stranger has proved another address: a code asked for before is void`, async () => {
