@@ -203,11 +203,8 @@ describe('authority', () => {
   });
 
   test('a lost role is lost at once, whatever the access token says', async () => {
-    const [root, staff, ordinary] = await insertPeople(service, [
-      rowOf('superuser'),
-      rowOf('staff'),
-      rowOf('ordinary'),
-    ]);
+    const rows = [rowOf('superuser'), rowOf('staff'), rowOf('ordinary')] as const;
+    const [root, staff, ordinary] = await insertPeople(service, rows);
     await staff.users();
     await root.updateUser({ isStaff: false }, { id: staff.id });
     await expectError(staff.users(), forbidden);
@@ -215,11 +212,8 @@ describe('authority', () => {
   });
 
   test('a superuser without the role of staff may do whatever staff may', async () => {
-    const [root, superuser, ordinary] = await insertPeople(service, [
-      rowOf('superuser'),
-      rowOf('superuser'),
-      rowOf('ordinary'),
-    ]);
+    const rows = [rowOf('superuser'), rowOf('superuser'), rowOf('ordinary')] as const;
+    const [root, superuser, ordinary] = await insertPeople(service, rows);
     await root.updateUser({ isStaff: false }, { id: superuser.id });
     await superuser.users();
     expectMember(await superuser.updateUser({ isActive: false }, { id: ordinary.id }), 'UpdateUserSuccess');

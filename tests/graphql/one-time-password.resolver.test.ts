@@ -546,17 +546,6 @@ describe('verification', () => {
     await expectWrong(email, 'wrong');
     expectWait(await check(email, 'wrong'), 5);
   });
-
-  test('the first makes every other live one-time password of the user void', async () => {
-    const alice = await insertPerson(service, { email, phone, hasPassword: true });
-    const others = { [email]: await makeCode(email), [phone]: await makeCode(phone) };
-    const phones = await makeCode(phone, 'VERIFICATION');
-    await verifyAddress(alice, email);
-    for (const [address, code] of Object.entries(others)) await expectWrong(address, code);
-    const verified = await alice.checkOneTimePassword(alice.phoneToken, phones, 'VERIFICATION');
-    expectMember(verified, 'InvalidOneTimePasswordError');
-    for (const { expiresAt } of (await alice.me()).securityTokens) assert.equal(expiresAt, null);
-  });
 });
 
 describe('the first proof of an account', () => {
