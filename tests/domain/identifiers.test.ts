@@ -57,6 +57,9 @@ const accepted = (parsed: Identifier | IdentifierFault): Identifier => {
   return parsed;
 };
 
+/** The tables hold several texts in a row, between bars. */
+const split = (rows: string[]) => rows.flatMap((row) => row.split(' | '));
+
 describe('username', () => {
   for (const { username, about, outcome, stored = username } of usernameCases) {
     test(`is ${outcome}ed: ${JSON.stringify(username).slice(0, 40)}, ${about}`, () => {
@@ -84,11 +87,6 @@ describe('username', () => {
     // The strongest shrinking by NFKC: four code points become one.
     const longest = '\u03B1\u0313\u0300\u0345'.repeat(150);
     assert.equal(accepted(parseUsername(longest)).value, '\u1F82'.repeat(150));
-  });
-
-  test('is blank if it is empty', () => {
-    assert.equal(parseUsername(''), 'BLANK');
-    assert.equal(parseUsername(' '), 'INVALID');
   });
 
   test('parses its stored form to the same value and key', () => {
@@ -127,87 +125,40 @@ describe('email', () => {
   const invalid: Record<string, string[]> = {
     'is more than one address': ['a@b.example,c@d.example', 'a@b.example c@d.example', 'a@b.example;c@d.example'],
     'is a mailbox with a name, a comment or a route': [
-      'A <a@b.example>',
-      '<a@b.example>',
-      'a(b)@c.example',
-      '@a:b@c.example',
-      'mailto:a@b.example',
+      'A <a@b.example> | <a@b.example> | a(b)@c.example | @a:b@c.example | mailto:a@b.example',
     ],
     'has a quoted local part': ['"e@attacker.example"@victim.example', '"a"@b.example', '"a b"@c.example'],
     'has no local part or a malformed one': [
-      '@b.example',
-      '.a@b.example',
-      'a.@b.example',
-      'a..b@c.example',
-      'a b@c.example',
-      'a@b@c.example',
+      '@b.example | .a@b.example | a.@b.example | a..b@c.example | a b@c.example | a@b@c.example',
     ],
     'has a local part outside ASCII': [
-      'é@b.example',
-      'mıke@b.example',
-      '\u212A@b.example',
-      'ａ@b.example',
-      'a\uFF20b.example',
+      'é@b.example | mıke@b.example | \u212A@b.example | ａ@b.example | a\uFF20b.example',
     ],
     'contains a control character': [
-      'a@b.example\r\nBcc: c@d.example',
-      'a\n@b.example',
-      'a@b.example\n',
-      'a@b\u0000.example',
-      'a\t@b.example',
+      'a@b.example\r\nBcc: c@d.example | a\n@b.example | a@b.example\n | a@b\u0000.example | a\t@b.example',
       'a@b\t.example',
     ],
     'has an IP address as its domain': [
-      'a@127.0.0.1',
-      'a@10.0.0.10',
-      'a@0x7f.1',
-      'a@0x7f.11',
-      'a@2130706433',
-      'a@017700000001',
-      'a@[127.0.0.1]',
-      'a@[IPv6:::1]',
-      'a@１２７.0.0.10',
+      'a@127.0.0.1 | a@10.0.0.10 | a@0x7f.1 | a@0x7f.11 | a@2130706433 | a@017700000001 | a@[127.0.0.1]',
+      'a@[IPv6:::1] | a@１２７.0.0.10',
     ],
     'contains characters that a URL parser cuts or decodes': [
-      'a@b.example:25',
-      'a@b.example/path',
-      'a@b.example?x',
-      'a@b.example#x',
-      'a@b.example\\x',
-      'a@%62.example',
-      'a@b.ex％61mple',
-      'a@user:pw@b.example',
-      'a@bücher.example:25',
-      'a@bücher.example/path',
-      'a@%62ücher.example',
+      'a@b.example:25 | a@b.example/path | a@b.example?x | a@b.example#x | a@b.example\\x | a@%62.example',
+      'a@b.ex％61mple | a@user:pw@b.example | a@bücher.example:25 | a@bücher.example/path | a@%62ücher.example',
       'a@bü\tcher.example',
     ],
     'has a domain that is not a hostname': [
-      'a@b',
-      'a@LOCALHOST',
-      'a@b.c',
-      'a@b.example.',
-      'a@.b.example',
-      'a@b..example',
-      'a@-b.example',
-      'a@b-.example',
-      'a@b.example-',
-      'a@b_c.example',
-      'a@',
-      'a@.',
-      'a@ b.example',
+      'a@b | a@LOCALHOST | a@b.c | a@b.example. | a@.b.example | a@b..example | a@-b.example | a@b-.example',
+      'a@b.example- | a@b_c.example | a@ | a@. | a@ b.example',
     ],
     'has a label that no hostname allows': [
-      'a@xn--é.example',
-      'a@\u200D.example',
-      'a@a\uD800.example',
-      'a@\uE000.example',
+      'a@xn--é.example | a@\u200D.example | a@a\uD800.example | a@\uE000.example',
     ],
     'has a label that is too long': [`a@${'b'.repeat(64)}.example`, `a@${'ü'.repeat(58)}.example`],
   };
   for (const [reason, emails] of Object.entries(invalid)) {
     test(`is invalid if it ${reason}`, () => {
-      for (const email of emails) assert.equal(parseEmail(email), 'INVALID', JSON.stringify(email));
+      for (const email of split(emails)) assert.equal(parseEmail(email), 'INVALID', JSON.stringify(email));
     });
   }
 
@@ -217,10 +168,6 @@ describe('email', () => {
     assert.equal(accepted(parseEmail(`a@${`${'ü'.repeat(57)}.`.repeat(3)}${'a'.repeat(60)}`)).value.length, 254);
     assert.equal(parseEmail(`a@${`${'ü'.repeat(57)}.`.repeat(3)}${'a'.repeat(61)}`), 'INVALID');
     assert.equal(parseEmail(`a@${'\u00AD'.repeat(254)}example.com`), 'INVALID');
-  });
-
-  test('is blank if it is empty', () => {
-    assert.equal(parseEmail(''), 'BLANK');
   });
 
   test('is one address in printable ASCII and parses its stored form to itself', () => {
@@ -233,7 +180,7 @@ describe('email', () => {
         assert.deepEqual(parseEmail(parsed.value), parsed);
         assert.deepEqual(parseEmail(parsed.key), { ...parsed, value: parsed.key });
       }),
-      { numRuns: 2_000 },
+      runs,
     );
   });
 });
@@ -242,19 +189,11 @@ describe('phone', () => {
   const e164 = (input: string, defaultRegion: 'US' | 'GB' = 'US') => accepted(parsePhone(input, defaultRegion)).value;
 
   test('is stored as E.164, whatever its punctuation', () => {
-    for (const typed of [
-      '+12025551234',
-      '2025551234',
-      '(202) 555-1234',
-      '1.202.555.1234',
-      '+1/202/555/1234',
-      '\u202A+1\u00A0(202)\u2011555\u20111234\u202C',
-      ' +1 202 555 1234\n',
-      '＋１２０２５５５１２３４',
-      '٢٠٢٥٥٥١٢٣٤',
-      '२०२५५५१२३४',
-      '𝟚𝟘𝟚𝟝𝟝𝟝𝟙𝟚𝟛𝟜',
-    ])
+    for (const typed of split([
+      '+12025551234 | 2025551234 | (202) 555-1234 | 1.202.555.1234 | +1/202/555/1234',
+      '\u202A+1\u00A0(202)\u2011555\u20111234\u202C |  +1 202 555 1234\n | ＋１２０２５５５１２３４ | ٢٠٢٥٥٥١٢٣٤',
+      '२०२५५५१२३४ | 𝟚𝟘𝟚𝟝𝟝𝟝𝟙𝟚𝟛𝟜',
+    ]))
       assert.equal(e164(typed), '+12025551234', typed);
   });
 
@@ -266,56 +205,30 @@ describe('phone', () => {
 
   const invalid: Record<string, string[]> = {
     'has words around it': [
-      'phone: 2025551234',
-      '2025551234 (home)',
-      'a2025551234',
-      'call 2025551234',
-      '2025551234 or 2025551235',
-      '"2025551234"',
-      '<+12025551234>',
-      '$2025551234',
-      '👍2025551234',
+      'phone: 2025551234 | 2025551234 (home) | a2025551234 | call 2025551234 | 2025551234 or 2025551235',
+      '"2025551234" | <+12025551234> | $2025551234 | 👍2025551234',
     ],
     'is a URI': ['tel:+12025551234', 'tel:2025551234;phone-context=+1', 'sip:+12025551234@example.com'],
     'has letters for digits': ['1-800-FLOWERS', '(800) GO-FEDEX'],
     'has an extension': [
-      '2025551234x5',
-      '2025551234 ext. 5',
-      '2025551234#5',
-      '2025551234,,5',
-      '2025551234~5',
-      '2025551234;ext=5',
+      '2025551234x5 | 2025551234 ext. 5 | 2025551234#5 | 2025551234,,5 | 2025551234~5 | 2025551234;ext=5',
       '2025551234 доб 5',
     ],
     'is more than one number': [
-      '+1+2025551234',
-      '2025551234;2025551235',
-      '2025551234\n2025551235',
-      '2025551234, 2025551235',
+      '+1+2025551234 | 2025551234;2025551235 | 2025551234\n2025551235 | 2025551234, 2025551235',
     ],
     'is not a number that can be dialled': [
-      '+1',
-      '911',
-      '555-1234',
-      '+15555555555',
-      '+999123456789',
+      '+1 | 911 | 555-1234 | +15555555555 | +999123456789 | + | - | ²02555123④',
       '1'.repeat(250),
       '1'.repeat(251),
-      '+',
-      '-',
       ' ',
-      '²02555123④',
     ],
   };
   for (const [reason, phones] of Object.entries(invalid)) {
     test(`is invalid if it ${reason}`, () => {
-      for (const phone of phones) assert.equal(parsePhone(phone, 'US'), 'INVALID', JSON.stringify(phone));
+      for (const phone of split(phones)) assert.equal(parsePhone(phone, 'US'), 'INVALID', JSON.stringify(phone));
     });
   }
-
-  test('is blank if it is empty', () => {
-    assert.equal(parsePhone('', 'US'), 'BLANK');
-  });
 
   test('is its own key and parses alike in every region', () => {
     fc.assert(
@@ -338,6 +251,12 @@ describe('phone', () => {
   });
 });
 
+test('an identifier of any kind is blank if it is empty', () => {
+  const faults = [parseUsername(''), parseEmail(''), parsePhone('', 'US'), parseIdentifier('', 'US')];
+  assert.deepEqual(faults, Array(4).fill('BLANK'));
+  assert.equal(parseUsername(' '), 'INVALID');
+});
+
 describe('identifier of unknown kind', () => {
   test('has its kind inferred from the text', () => {
     for (const username of ['alice', 'ﬁnance', 'юзер', 'a1', 'a'.repeat(2000)])
@@ -351,7 +270,6 @@ describe('identifier of unknown kind', () => {
     assert.equal(accepted(parseIdentifier('Alice', 'US')).key, 'alice');
     assert.equal(accepted(parseIdentifier('Alice@EXAMPLE.com', 'US')).value, 'Alice@example.com');
     assert.equal(accepted(parseIdentifier('020 7946 0123', 'GB')).value, '+442079460123');
-    assert.equal(parseIdentifier('', 'US'), 'BLANK');
     assert.equal(parseIdentifier('a'.repeat(2000), 'US'), 'TOO_LONG');
   });
 
@@ -368,7 +286,7 @@ describe('identifier of unknown kind', () => {
           assert.deepEqual(parseIdentifier(text, defaultRegion), identifier);
         }
       }),
-      { numRuns: 2_000 },
+      runs,
     );
     assert.equal(kinds.size, 3, 'the generator must reach every kind');
   });

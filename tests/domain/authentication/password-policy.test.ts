@@ -13,18 +13,12 @@ const policy: PasswordPolicy = { minLength: 8, maxLength: 256, minScore: 2 };
 const codeOf = (password: string) => lengthIssue('password', password, policy)?.code;
 
 describe('password length', () => {
-  test('is from 8 to 256 code points', () => {
+  test('is from 8 to 256 code points, not UTF-16 units', () => {
     assert.equal(codeOf(''), 'BLANK');
-    assert.equal(codeOf('a'.repeat(7)), 'TOO_SHORT');
-    assert.equal(codeOf('a'.repeat(8)), undefined);
-    assert.equal(codeOf('a'.repeat(256)), undefined);
-    assert.equal(codeOf('a'.repeat(257)), 'TOO_LONG');
-  });
-
-  test('counts code points, not UTF-16 units', () => {
-    assert.equal(codeOf('𐐀'.repeat(7)), 'TOO_SHORT');
-    assert.equal(codeOf('𐐀'.repeat(8)), undefined);
-    assert.equal(codeOf('𐐀'.repeat(256)), undefined);
+    for (const character of ['a', '𐐀']) {
+      const codes = [7, 8, 256, 257].map((length) => codeOf(character.repeat(length)));
+      assert.deepEqual(codes, ['TOO_SHORT', undefined, undefined, 'TOO_LONG']);
+    }
   });
 
   test('counts the composed form, which is hashed', () => {
@@ -49,8 +43,12 @@ describe('password length', () => {
 
   test('is the same with and without the shortcut for long texts', () => {
     const unit = fc.constantFrom('a', '𐐀', 'e\u0301', 'ᾧ'.normalize('NFD'), '\u{1D160}', '\uFB2C', '\u0344', '\u1FFF');
+    const lengths = fc.record({
+      minLength: fc.integer({ min: 1, max: 128 }),
+      maxLength: fc.integer({ min: 128, max: 256 }),
+    });
     fc.assert(
-      fc.property(unit, fc.nat({ max: 1800 }), policyOf(), (text, count, { minLength, maxLength }) => {
+      fc.property(unit, fc.nat({ max: 1800 }), lengths, (text, count, { minLength, maxLength }) => {
         const password = text.repeat(count);
         const length = [...password.normalize('NFC')].length;
         const expected =
@@ -100,31 +98,15 @@ describe('context words', () => {
     all.map((each) => (typeof each === 'string' ? assert.fail(each) : each));
 
   test('are the username, and email and phone with their parts', () => {
-    const words = toContextWords(
-      identifiers(
-        parseUsername('Alice'),
-        parseEmail('alice.liddell+news@mail.example.co.uk'),
-        parsePhone('+12025550123', 'US'),
-      ),
-    );
-    for (const word of ['Alice', 'alice.liddell+news@mail.example.co.uk', 'alice.liddell+news', 'liddell', 'example'])
+    const [email, phone] = ['alice.liddell+news@mail.example.co.uk', '+12025550123'];
+    const words = toContextWords(identifiers(parseUsername('Alice'), parseEmail(email), parsePhone(phone, 'US')));
+    for (const word of ['Alice', email, 'alice.liddell+news', 'liddell', 'example', phone, phone.slice(1)])
       assert.ok(words.includes(word), word);
-    for (const word of ['+12025550123', '12025550123']) assert.ok(words.includes(word), word);
+    assert.deepEqual(toContextWords([]), []);
   });
 
   test('omit parts that are too short to matter', () => {
     const words = toContextWords(identifiers(parseEmail('a.b-cd@ef.example.com')));
-    assert.deepEqual(
-      words.filter((word) => word.length < 3),
-      [],
-    );
-  });
-
-  test('are empty without identifiers', () => {
-    assert.deepEqual(toContextWords([]), []);
+    assert.ok(words.length > 0 && words.every((word) => word.length >= 3));
   });
 });
-
-function policyOf() {
-  return fc.record({ minLength: fc.integer({ min: 1, max: 128 }), maxLength: fc.integer({ min: 128, max: 256 }) });
-}
