@@ -1,9 +1,10 @@
 /** The recipients and links of messages, with hostile requests. */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { beforeEach, describe, test } from 'node:test';
-import { expectMember } from '../support/client.js';
-import { caller, password, signUp } from '../support/people.js';
+import { expectMember, issuesOf } from '../support/client.js';
+import { caller, insertPerson } from '../support/people.js';
 import { contentOf, sendGridEnvironment, startSendGrid } from '../support/sendgrid.js';
 import { advance, clear, startService } from '../support/service.js';
 import { startVonage, vonageEnvironment } from '../support/vonage.js';
@@ -38,12 +39,7 @@ function sendForged(path: string, token: string, tokenId: string, headers: Recor
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
     };
     request(options, (response) => {
-      response.setEncoding('utf8');
-      let text = '';
-      response.on('data', (chunk) => {
-        text += chunk;
-      });
-      response.on('end', () => resolve(text));
+      text(response).then(resolve, reject);
     })
       .on('error', reject)
       .end(JSON.stringify({ query, variables: { tokenId } }));
@@ -55,16 +51,12 @@ describe('links use APP_URL, with a forged', () => {
     ['Host', '/graphql', { host: 'evil.test' }],
     ['X-Forwarded-Host', '/graphql', { 'x-forwarded-host': 'evil.test', 'x-forwarded-proto': 'http' }],
     ['Forwarded', '/graphql', { forwarded: 'for=192.0.2.1;host=evil.test;proto=http' }],
-    [
-      'X-Original-URL or similar header',
-      '/graphql',
-      { 'x-original-url': 'https://evil.test/', 'x-rewrite-url': '/evil.test' },
-    ],
+    ['X-Original-URL', '/graphql', { 'x-original-url': 'https://evil.test/', 'x-rewrite-url': '/evil.test' }],
     ['Origin or Referer', '/graphql', { origin: 'https://evil.test', referer: 'https://evil.test/' }],
     ['absolute URI', 'http://evil.test/graphql', { host: 'evil.test' }],
   ] as const)
     test(name, async () => {
-      const owner = await signUp(service, { email: 'alice@example.com', phone: '+12025550123' });
+      const owner = await insertPerson(service, { email: 'alice@example.com', phone: '+12025550123' });
       for (const tokenId of [owner.emailToken, owner.phoneToken])
         assert.match(await sendForged(path, owner.tokens.accessToken, tokenId, headers), /SendOneTimePasswordSuccess/);
       const mail = await sendGrid.messageTo('alice@example.com');
@@ -125,53 +117,35 @@ describe('a lookup with another spelling', () => {
   });
 });
 
+/** A row holds several between bars. */
 const hostileEmails = [
-  '"e@attacker.test"@victim.example.com',
-  '"e,attacker"@victim.example.com',
-  'alice@victim.example.com,evil@attacker.test',
-  'alice@victim.example.com, evil@attacker.test',
-  'alice@victim.example.com;evil@attacker.test',
-  'evil@attacker.test alice@victim.example.com',
-  'Alice <alice@victim.example.com>',
-  '<alice@victim.example.com>',
-  'alice@victim.example.com<evil@attacker.test>',
+  '"e@attacker.test"@victim.example.com | "e,attacker"@victim.example.com',
+  'alice@victim.example.com,evil@attacker.test | alice@victim.example.com, evil@attacker.test',
+  'alice@victim.example.com;evil@attacker.test | evil@attacker.test alice@victim.example.com',
+  'Alice <alice@victim.example.com> | <alice@victim.example.com> | alice@victim.example.com<evil@attacker.test>',
   'alice@victim.example.com\r\nBcc: evil@attacker.test',
-  'alice\r\nBcc: evil@attacker.test\r\n@victim.example.com',
-  'alice@victim.example.com\n',
-  'alice@victim.example.com\r',
-  '\talice@victim.example.com',
-  ' alice@victim.example.com',
-  'alice@victim.example.com\u2028evil@attacker.test',
-  'alice@victim.example.com\0',
-  'alice%0d%0aBcc:evil@attacker.test@victim.example.com',
-  'alice@victim.example.com%0a',
-  'alice(comment)@victim.example.com',
-  'alice@victim.example.com(evil@attacker.test)',
-  'alice@attacker.test@victim.example.com',
-  'alice@[192.0.2.1]',
+  'alice\r\nBcc: evil@attacker.test\r\n@victim.example.com | alice@victim.example.com\n',
+  'alice@victim.example.com\r | \talice@victim.example.com |  alice@victim.example.com',
+  'alice@victim.example.com\u2028evil@attacker.test | alice@victim.example.com\0',
+  'alice%0d%0aBcc:evil@attacker.test@victim.example.com | alice@victim.example.com%0a',
+  'alice(comment)@victim.example.com | alice@victim.example.com(evil@attacker.test)',
+  'alice@attacker.test@victim.example.com | alice@[192.0.2.1]',
   '=?utf-8?q?evil=40attacker.test?=@victim.example.com,',
   `${'a'.repeat(255 - '@victim.example.com'.length)}@victim.example.com`,
   `alice@${'a'.repeat(60)}.${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.example`,
-];
+].flatMap((row) => row.split(' | '));
 
 describe('an email with a hostile syntax', () => {
   test('is rejected at sign-up, with and without a valid username', async () => {
-    for (const email of hostileEmails) {
-      for (const input of [{ email }, { username: 'alice', email }]) {
-        const refused = await anonymous.createUser(input);
-        assert.equal(refused.__typename, 'ValidationError', email);
-        assert.deepEqual(refused.issues, [{ field: 'email', code: 'INVALID' }], email);
-      }
-    }
+    for (const email of hostileEmails)
+      for (const input of [{ email }, { username: 'alice', email }])
+        assert.deepEqual(issuesOf(await anonymous.createUser(input)), ['email INVALID'], email);
   });
 
   test('is rejected in an update and changes nothing', async () => {
-    const owner = await signUp(service, { email: 'alice@example.com', password });
-    for (const email of hostileEmails) {
-      const refused = await owner.updateUser({ email }, { currentPassword: password });
-      assert.equal(refused.__typename, 'ValidationError', email);
-      assert.deepEqual(refused.issues, [{ field: 'email', code: 'INVALID' }], email);
-    }
+    const owner = await insertPerson(service, { email: 'alice@example.com' });
+    for (const email of hostileEmails)
+      assert.deepEqual(issuesOf(await owner.updateUser({ email })), ['email INVALID'], email);
     const { email, pendingEmail } = await owner.me();
     assert.deepEqual([email, pendingEmail], ['alice@example.com', null]);
   });
@@ -181,27 +155,13 @@ describe('an email with a hostile syntax', () => {
     for (const email of hostileEmails) assert.deepEqual(await anonymous.securityTokens(email), [], email);
   });
 
-  test('of maximum length has one recipient', async () => {
-    const email = `${'a'.repeat(254 - '@victim.example.com'.length)}@victim.example.com`;
-    const owner = await signUp(service, { email });
-    await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
-    const { body } = await sendGrid.messageTo(email);
-    assert.deepEqual(body.personalizations, [{ to: [{ email }] }]);
-  });
-
-  test('that is valid despite special characters has one recipient', async () => {
+  test('that is valid, of maximum length or despite special characters, has one recipient', async () => {
     for (const email of [
-      "o'hara@example.com",
-      'a{b}c@example.com',
-      'a=?b?=c@example.com',
-      '{{name}}@example.com',
-      '-sub-@example.com',
+      `${'a'.repeat(254 - '@victim.example.com'.length)}@victim.example.com`,
+      ..."o'hara a{b}c a=?b?=c {{name}} -sub-".split(' ').map((local) => `${local}@example.com`),
     ]) {
-      const owner = await signUp(service, { email });
-      assert.equal(
-        (await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION')).__typename,
-        'SendOneTimePasswordSuccess',
-      );
+      const owner = await insertPerson(service, { email });
+      expectMember(await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION'), 'SendOneTimePasswordSuccess');
       assert.deepEqual((await sendGrid.messageTo(email)).body.personalizations, [{ to: [{ email }] }]);
     }
   });

@@ -1,12 +1,24 @@
-/** The texts of messages. */
+/** The texts and the HTML of messages. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { OneTimePasswordMessage } from '../../src/delivery/message.js';
+import type { Message, NoticeEvent, OneTimePasswordMessage } from '../../src/delivery/message.js';
 import { renderMessage } from '../../src/delivery/templates.js';
 
 const appUrl = 'https://app.example.com';
 const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
-const email: OneTimePasswordMessage = {
+const userAgent =
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36';
+const events: NoticeEvent[] = [
+  { type: 'password-changed' },
+  { type: 'address-changed', field: 'email' },
+  { type: 'address-changed', field: 'phone' },
+  { type: 'new-device', userAgent, ipAddress: '203.0.113.7' },
+  { type: 'new-device', userAgent: null, ipAddress: null },
+  { type: 'account-deleted' },
+];
+const reuse: NoticeEvent = { type: 'refresh-token-reused', userAgent };
+
+const code: OneTimePasswordMessage = {
   kind: 'one-time-password',
   channel: 'email',
   to: 'alice@example.com',
@@ -15,106 +27,223 @@ const email: OneTimePasswordMessage = {
   oneTimePassword: 'BCDF2345',
   lifetimeSeconds: 600,
 };
-const sms: OneTimePasswordMessage = { ...email, channel: 'sms', to: '+12025550123', oneTimePassword: '012345' };
+const smsCode: OneTimePasswordMessage = { ...code, channel: 'sms', to: '+12025550123', oneTimePassword: '012345' };
 
-/** @see 3GPP TS 23.038, the default alphabet less its extension table */
-const gsm7 = /^[@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&'()*+,\-./0-9:;<=>?¡A-ZÄÖÑÜ§¿a-zäöñüà]*$/;
-
-function linkIn(text: string): URL {
-  const links = text.match(/https?:\/\/\S+/g) ?? [];
-  assert.equal(links.length, 1, text);
-  return new URL(links[0]);
+function notice(event: NoticeEvent, channel: 'email' | 'sms' = 'email'): Message {
+  return { kind: 'notice', channel, to: channel === 'email' ? 'alice@example.com' : '+12025550123', event };
 }
 
-describe('an email', () => {
-  test('names its purpose in the subject and in the text', () => {
-    const subjects = purposes.map((purpose) => renderMessage({ ...email, purpose }, appUrl).subject);
-    assert.deepEqual(subjects, ['Verify your email address', 'Your sign-in code', 'Reset your password']);
-    const actions = ['verify this email address', 'sign in', 'choose a new password'];
-    for (const [index, purpose] of purposes.entries())
-      assert.match(
-        renderMessage({ ...email, purpose }, appUrl).text,
-        new RegExp(`^Use this code to ${actions[index]}:`),
-      );
-  });
+const emails: Message[] = [
+  ...purposes.map((purpose) => ({ ...code, purpose })),
+  ...events.map((event) => notice(event)),
+];
 
-  test('shows the one-time password on its own line and not in the subject', () => {
-    const { subject, text } = renderMessage(email, appUrl);
-    assert.match(text, /^ {4}BCDF2345$/m);
-    assert.ok(!subject?.includes('BCDF2345'));
-  });
+/** Returns the visible text of the HTML, with one line for each paragraph. */
+function visibleText(html: string): string {
+  const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" };
+  return html
+    .replace(/<head>[\s\S]*<\/head>/, '')
+    .replace(/<\/(p|h1)>/g, '\n')
+    .replace(/<[^>]*>/g, '')
+    .replace(/&([^;]+);/g, (_, name: string) => entities[name]!);
+}
 
-  test('links to a page of the front end, with the one-time password in the fragment', () => {
-    const pages = ['/verify', '/sign-in', '/reset-password'];
-    for (const [index, purpose] of purposes.entries()) {
-      const { origin, pathname, search, hash } = linkIn(renderMessage({ ...email, purpose }, appUrl).text);
-      assert.equal(origin, appUrl);
-      assert.equal(pathname, pages[index]);
-      assert.equal(search, '');
-      const fragment = new URLSearchParams(hash.slice(1));
-      assert.deepEqual(Object.fromEntries(fragment), { token: email.tokenId, code: email.oneTimePassword });
+function linksIn(html: string): string[] {
+  return [...html.matchAll(/href="([^"]*)"/g)].map(([, link]) => link!.replaceAll('&amp;', '&'));
+}
+
+/** Returns the parameters in the fragment of a link. */
+const fragmentOf = (link: string) => Object.fromEntries(new URLSearchParams(new URL(link).hash.slice(1)));
+
+describe('an email with a code', () => {
+  test('names its purpose and links to its page of the front end, with the code in the fragment', () => {
+    for (const [purpose, expectedSubject, action, path] of [
+      ['VERIFICATION', 'Verify your email address', 'verify this email address', '/verify'],
+      ['AUTHENTICATION', 'Your sign-in code', 'sign in', '/sign-in'],
+      ['PASSWORD_RESET', 'Reset your password', 'choose a new password', '/reset-password'],
+    ] as const) {
+      const { subject, text, html } = renderMessage({ ...code, purpose }, appUrl);
+      assert.equal(subject, expectedSubject);
+      assert.ok(text.startsWith(`Use this code to ${action}:\n\n    BCDF2345\n`), text);
+      const [link, ...others] = linksIn(html!);
+      assert.deepEqual(others, []);
+      assert.equal(link!.split('#')[0], appUrl + path);
+      assert.deepEqual(fragmentOf(link!), { token: code.tokenId, code: 'BCDF2345' });
     }
   });
 
   test('keeps the path of APP_URL in its link', () => {
-    const link = linkIn(renderMessage(email, 'https://example.com/account').text);
-    assert.equal(link.origin + link.pathname, 'https://example.com/account/sign-in');
+    const [link] = linksIn(renderMessage(code, 'https://example.com/account').html!);
+    assert.ok(link!.startsWith('https://example.com/account/sign-in#'));
   });
 
-  test('encodes a one-time password of any alphabet in its link', () => {
-    const oneTimePassword = '&=#%+?/"<>';
-    const { hash } = linkIn(renderMessage({ ...email, oneTimePassword }, appUrl).text);
-    assert.equal(new URLSearchParams(hash.slice(1)).get('code'), oneTimePassword);
+  test('tells when the code expires, rounded down, and what to do with an unrequested code', () => {
+    const { text } = renderMessage(code, appUrl);
+    assert.match(text, /This code expires in 10 minutes\. You can use it only once\./);
+    assert.match(text, /If you did not request this code, ignore this message/);
+    for (const lifetimeSeconds of [1, 30, 59, 60, 90, 119, 600, 3599, 7199, 7200, 10_799, 86_400])
+      for (const message of [code, smsCode]) {
+        const { text } = renderMessage({ ...message, lifetimeSeconds }, appUrl);
+        const [, amount, unit] = /expires in (\d+) (second|minute|hour)s?\./.exec(text)!;
+        const unitSeconds = { second: 1, minute: 60, hour: 3600 }[unit!]!;
+        const promised = Number(amount) * unitSeconds;
+        assert.ok(promised <= lifetimeSeconds && promised > lifetimeSeconds - unitSeconds, `${amount} ${unit}s`);
+      }
+    assert.match(renderMessage({ ...code, lifetimeSeconds: 60 }, appUrl).text, /expires in 1 minute\./);
+  });
+});
+
+describe('the HTML of an email', () => {
+  test('has the content and the links of the text, and no others', () => {
+    for (const message of emails) {
+      const { subject, text, html } = renderMessage(message, appUrl);
+      const shown = visibleText(html!);
+      assert.ok(shown.includes(subject!));
+      for (const line of text.split('\n\n'))
+        if (!line.includes('https://') && line !== 'Or open this link:')
+          assert.ok(shown.includes(line.trim()), `${line} is not in ${shown}`);
+      assert.deepEqual(linksIn(html!), text.match(/https?:\/\/\S+/g) ?? []);
+      assert.ok(linksIn(html!).every((link) => link.startsWith(`${appUrl}/`)));
+    }
   });
 
-  test('tells when the code expires and what to do with an unrequested code', () => {
-    assert.match(renderMessage(email, appUrl).text, /This code expires in 10 minutes\. You can use it only once\./);
-    assert.match(renderMessage({ ...email, lifetimeSeconds: 60 }, appUrl).text, /expires in 1 minute\./);
-    assert.match(renderMessage({ ...email, lifetimeSeconds: 119 }, appUrl).text, /expires in 1 minute\./);
-    assert.match(renderMessage(email, appUrl).text, /If you did not request this code, ignore this message/);
+  test('loads no resources, runs no scripts, and supports light and dark', () => {
+    for (const message of emails) {
+      const { html } = renderMessage(message, appUrl);
+      assert.doesNotMatch(html!, /<(script|img|link|iframe|object|form)|\bsrc=|url\(|@import|\bon\w+=/i);
+      assert.match(html!, /<meta name="color-scheme" content="light dark">/);
+      assert.match(html!, /@media \(prefers-color-scheme: dark\)/);
+    }
   });
 
-  test('rounds the lifetime down', () => {
-    for (const lifetimeSeconds of [1, 30, 59, 60, 90, 600, 3599, 7199, 7200, 10_799, 86_400]) {
-      const [, amount, unit] = /expires in (\d+) (second|minute|hour)s?\./.exec(
-        renderMessage({ ...email, lifetimeSeconds }, appUrl).text,
-      )!;
-      const unitSeconds = { second: 1, minute: 60, hour: 3600 }[unit!]!;
-      const promised = Number(amount) * unitSeconds;
-      assert.ok(promised <= lifetimeSeconds && promised > lifetimeSeconds - unitSeconds, `${amount} ${unit}s`);
+  test('shows the one-time password in groups of four that do not break and copy without spaces', () => {
+    for (const groups of [
+      ['BCDF', '2345'],
+      ['BCDF', '2'],
+      ['BCDF', '2345', 'GHJK', '67'],
+    ]) {
+      const { html } = renderMessage({ ...code, oneTimePassword: groups.join('') }, appUrl);
+      const [, shown] = /<p class="code"[^>]*>(.*?)<\/p>/s.exec(html!)!;
+      const spans = [...shown!.matchAll(/<span style="white-space:nowrap[^"]*">(.*?)<\/span>/g)];
+      assert.deepEqual(
+        spans.map(([, group]) => group),
+        groups,
+      );
+      assert.equal(shown!.replace(/<[^>]*>/g, ''), groups.join(''));
+    }
+  });
+
+  test('keeps the style of the one-time password and the button without the head', () => {
+    const { html } = renderMessage(code, appUrl);
+    const body = html!.replace(/<head>[\s\S]*<\/head>/, '');
+    assert.match(body, /<p class="code" style="[^"]*font:700 30px/);
+    assert.match(body, /<a href="[^"]*" style="[^"]*background:#1d4ed8;color:#ffffff/);
+  });
+
+  test('escapes a one-time password of any alphabet', () => {
+    const strange = `<b>&=+/?"'#%</b>`;
+    const { html } = renderMessage({ ...code, oneTimePassword: strange }, appUrl);
+    assert.ok(!html!.includes('<b>'));
+    assert.ok(visibleText(html!).includes(strange));
+    assert.equal(fragmentOf(linksIn(html!)[0]!).code, strange);
+  });
+});
+
+describe('a notice', () => {
+  test('names the change and the service, and advises what to do if the owner did not make the change', () => {
+    // A code cannot be sent to a changed address, and a deleted account has no page.
+    const expected = [
+      ['Your password was changed', '/reset-password'],
+      ['Your email address was changed', '/sign-in'],
+      ['Your phone number was changed', '/sign-in'],
+      ['New sign-in to your account', '/reset-password'],
+      ['New sign-in to your account', '/reset-password'],
+      ['Your account was deleted'],
+    ];
+    for (const [index, event] of events.entries()) {
+      const { subject, text, html } = renderMessage(notice(event), appUrl);
+      assert.deepEqual([subject, ...linksIn(html!).map((link) => new URL(link).pathname)], expected[index]);
+      assert.match(text, /If this was not you, /);
+      const sms = renderMessage(notice(event, 'sms'), appUrl).text;
+      assert.match(sms, /Not you\? /);
+      assert.doesNotMatch(sms, /https?:/);
+      for (const each of [text, sms]) assert.ok(each.includes('app.example.com'));
+    }
+  });
+
+  test('names the browser, the system and the IP address of a new device', () => {
+    const mozilla = 'Mozilla/5.0';
+    const safari = 'AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6';
+    const chrome = 'AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0';
+    for (const [agent, name] of [
+      [userAgent, 'Chrome on Windows'],
+      [`${userAgent} Edg/141.0.0.0`, 'Edge on Windows'],
+      [`${mozilla} (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0`, 'Firefox on Linux'],
+      [`${mozilla} (iPhone; CPU iPhone OS 18_6 like Mac OS X) ${safari} Mobile/15E148 Safari/604.1`, 'Safari on iOS'],
+      [`${mozilla} (Macintosh; Intel Mac OS X 10_15_7) ${safari} Safari/605.1.15`, 'Safari on macOS'],
+      [`${mozilla} (Linux; Android 10; K) ${chrome} Mobile Safari/537.36`, 'Chrome on Android'],
+      ['curl/8.5.0', 'curl/8.5.0'],
+      ['okhttp/4.12.0 (something else)', 'okhttp/4.12.0'],
+      [null, 'Unknown device'],
+      ['', 'Unknown device'],
+    ] as const) {
+      const event: NoticeEvent = { type: 'new-device', userAgent: agent, ipAddress: '203.0.113.7' };
+      const { text } = renderMessage(notice(event), appUrl);
+      assert.ok(text.includes(`\n\n${name}, IP address 203.0.113.7.\n\n`), `${agent}: ${text}`);
+    }
+  });
+
+  test('repeats no text, link or markup of a hostile User-Agent', () => {
+    for (const agent of [
+      '<img src=x onerror=alert(1)>',
+      'Mozilla/5.0 <script>alert(1)</script> Chrome/1',
+      'Your account is in danger, call 555-0100 now',
+      'https://evil.test/reset',
+      'evil.test/reset',
+      'Mozilla/5.0 (see https://evil.test) Firefox/1.0',
+      'Chrome/1.0/../evil.test',
+      `"'>${'a'.repeat(500)}`,
+    ]) {
+      const event: NoticeEvent = { type: 'new-device', userAgent: agent, ipAddress: '203.0.113.7' };
+      for (const { text, html } of [renderMessage(notice(event), appUrl), renderMessage(notice(event, 'sms'), appUrl)])
+        assert.doesNotMatch(text + html, /evil|<img|<script|danger|555|alert|aaaa/, agent);
     }
   });
 });
 
+/** @see 3GPP TS 23.038, the default alphabet less its extension table */
+const gsm7 = /^[@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&'()*+,\-./0-9:;<=>?¡A-ZÄÖÑÜ§¿a-zäöñüà]*$/;
+
 describe('an SMS', () => {
-  test('has no subject and starts with the one-time password', () => {
-    const { subject, text } = renderMessage(sms, appUrl);
-    assert.equal(subject, null);
-    assert.equal(text.split('\n')[0], '012345 is your code to sign in. It expires in 10 minutes.');
+  test('fits one segment, whatever its kind', () => {
+    const messages = [
+      ...purposes.map((purpose) => ({ ...smsCode, purpose, lifetimeSeconds: 86_400 })),
+      ...[...events, reuse].map((event) => notice(event, 'sms')),
+    ];
+    for (const message of messages)
+      for (const host of ['app.example.com', 'identity.accounts.eu-central-1.example-company.com', 'bücher.example']) {
+        const { subject, text, html } = renderMessage(message, `https://${host}`);
+        assert.deepEqual([subject, html], [null, null]);
+        assert.match(text, gsm7);
+        assert.ok(text.length <= 160, `${text.length}: ${text}`);
+      }
   });
 
-  test('ends with the line that binds the code to the origin of the front end', () => {
+  test('with a code starts with it, and ends with the line that binds it to the host', () => {
     // https://wicg.github.io/sms-one-time-codes/: the last line, `@` host, a space, `#` code.
     for (const [url, host] of [
-      [appUrl, 'app.example.com'],
+      ['https://app.example.com', 'app.example.com'],
+      ['http://localhost:4000', 'localhost'],
       ['https://example.com/account', 'example.com'],
-    ] as const) {
-      const lines = renderMessage(sms, url).text.split('\n');
-      assert.equal(lines.at(-1), `@${host} #012345`);
-      assert.equal(lines.at(-2), '');
-    }
-  });
-
-  test('fits one segment for every purpose, with a long host and the longest lifetime', () => {
-    const host = `${'a'.repeat(40)}.example.com`;
-    for (const purpose of purposes) {
-      const { text } = renderMessage({ ...sms, purpose, lifetimeSeconds: 86_400 }, `https://${host}`);
-      assert.match(text, gsm7);
-      assert.ok(text.length <= 160, `${text.length}: ${text}`);
-    }
-  });
-
-  test('has no link', () => {
-    for (const purpose of purposes) assert.doesNotMatch(renderMessage({ ...sms, purpose }, appUrl).text, /https?:/);
+    ] as const)
+      for (const [purpose, action] of [
+        ['VERIFICATION', 'verify this phone number'],
+        ['AUTHENTICATION', 'sign in'],
+        ['PASSWORD_RESET', 'choose a new password'],
+      ] as const) {
+        const start = `012345 is your code to ${action}. It expires in 10 minutes.`;
+        const { text } = renderMessage({ ...smsCode, purpose }, url);
+        assert.equal(text, `${start}\n\n@${host} #012345`);
+      }
   });
 });
