@@ -1,7 +1,8 @@
 /** The requests to SendGrid, made by its own client. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { caller, signUp } from '../support/people.js';
+import { expectMember } from '../support/client.js';
+import { caller, insertPerson, securityTokenOf, signUp } from '../support/people.js';
 import {
   contentOf,
   oneTimePasswordInMail,
@@ -15,19 +16,22 @@ import { clear, startService } from '../support/service.js';
 const sendGrid = await startSendGrid();
 const service = await startService({ ...sendGridEnvironment(sendGrid), APP_URL: 'https://app.example.com' });
 const anonymous = caller(service);
+const email = 'alice@example.com';
 
 beforeEach(async () => {
   await clear(service);
   sendGrid.clear();
 });
 
+/** Inserts the owner of an address and sends a code to it. */
+async function sendTo(to: string, at = service) {
+  const owner = await insertPerson(at, { email: to });
+  return { owner, sent: await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION') };
+}
+
 test('the request has the documented form', async () => {
-  const owner = await signUp(service, { email: 'Alice.B@Example.COM' });
-  assert.equal(
-    (await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION')).__typename,
-    'SendOneTimePasswordSuccess',
-  );
-  const { method, path, headers, body } = await sendGrid.messageTo('Alice.B@example.com');
+  expectMember((await sendTo(email)).sent, 'SendOneTimePasswordSuccess');
+  const { method, path, headers, body } = await sendGrid.messageTo(email);
   assert.deepEqual([method, path], ['POST', '/v3/mail/send']);
   assert.equal(headers.authorization, `Bearer ${sendGridApiKey}`);
   assert.match(headers['content-type']!, /^application\/json/);
@@ -38,6 +42,9 @@ test('the request has the documented form', async () => {
     body.content.map(({ type }) => type),
     ['text/plain', 'text/html'],
   );
+  // A tracked link would leak the one-time password.
+  for (const kind of ['click_tracking', 'open_tracking', 'subscription_tracking', 'ganalytics'])
+    assert.equal(body.tracking_settings?.[kind]?.enable, false, kind);
 });
 
 test('the only recipient is the stored address', async () => {
@@ -47,72 +54,51 @@ test('the only recipient is the stored address', async () => {
   assert.deepEqual(body.personalizations, [{ to: [{ email: "O'Hara+News@example.com" }] }]);
 });
 
-test('tracking is disabled, because a tracked link would leak the one-time password', async () => {
-  const owner = await signUp(service, { email: 'alice@example.com' });
-  await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
-  const { tracking_settings: tracking } = (await sendGrid.messageTo('alice@example.com')).body;
-  for (const kind of ['click_tracking', 'open_tracking', 'subscription_tracking', 'ganalytics'])
-    assert.equal(tracking?.[kind]?.enable, false, kind);
-});
-
 test('text and HTML hold the valid one-time password', async () => {
-  const owner = await signUp(service, { email: 'alice@example.com' });
-  await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
-  const message = await sendGrid.messageTo('alice@example.com');
+  const { owner } = await sendTo(email);
+  const message = await sendGrid.messageTo(email);
   const oneTimePassword = oneTimePasswordInMail(message);
   assert.match(oneTimePassword, /^[BCDFGHJKLMNPQRSTVWXZ2-9]{8}$/);
   for (const type of ['text/plain', 'text/html'] as const)
     assert.ok(contentOf(message, type).includes(oneTimePassword));
   const checked = await owner.checkOneTimePassword(owner.emailToken, oneTimePassword, 'VERIFICATION');
-  assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
+  expectMember(checked, 'CheckOneTimePasswordSuccess');
 });
 
 test('the sender may be an address without a name', async () => {
   const other = await startService({ ...sendGridEnvironment(sendGrid), EMAIL_FROM: 'no-reply@example.com' });
-  const owner = await signUp(other, { email: 'alice@example.com' });
-  await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
-  assert.deepEqual((await sendGrid.messageTo('alice@example.com')).body.from, { email: 'no-reply@example.com' });
+  await sendTo(email, other);
+  assert.deepEqual((await sendGrid.messageTo(email)).body.from, { email: 'no-reply@example.com' });
 });
 
-test('a code that an anonymous client requests goes to the owner', async () => {
-  await anonymous.createUser({ email: 'alice@example.com' });
-  const [token] = await anonymous.securityTokens('alice@example.com');
-  assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
-  const oneTimePassword = oneTimePasswordInMail(await sendGrid.messageTo('alice@example.com'));
-  const checked = await anonymous.checkOneTimePassword(token!.id, oneTimePassword);
-  assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
-});
-
-test('nothing is sent to an unregistered address', async () => {
-  const [token] = await anonymous.securityTokens('nobody@example.com');
-  assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
+test('a code that an anonymous client requests goes to the owner, and nothing to an unregistered address', async () => {
+  const { emailToken } = await insertPerson(service, { email });
+  expectMember(await anonymous.sendOneTimePassword(emailToken), 'SendOneTimePasswordSuccess');
+  const oneTimePassword = oneTimePasswordInMail(await sendGrid.messageTo(email));
+  expectMember(await anonymous.checkOneTimePassword(emailToken, oneTimePassword), 'CheckOneTimePasswordSuccess');
+  const unregistered = await securityTokenOf(service, 'nobody@example.com');
+  expectMember(await anonymous.sendOneTimePassword(unregistered), 'SendOneTimePasswordSuccess');
   await service.app.outbox();
-  assert.deepEqual(sendGrid.requests, []);
+  assert.equal(sendGrid.requests.length, 1);
 });
 
 describe('an attempt', () => {
+  const refusal = (seconds: string) => sendGridRefusal(429, 'too many requests', null, { 'retry-after': seconds });
+
   test('is repeated after the Retry-After of a 429', async () => {
-    sendGrid.behave(
-      'alice@example.com',
-      sendGridRefusal(429, 'too many requests', null, { 'retry-after': '2' }),
-      'accept',
-    );
-    const owner = await signUp(service, { email: 'alice@example.com' });
-    const sent = await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
-    assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
-    const [first, second, ...others] = sendGrid.requestsFor('alice@example.com');
+    sendGrid.behave(email, refusal('2'), 'accept');
+    expectMember((await sendTo(email)).sent, 'SendOneTimePasswordSuccess');
+    const [first, second, ...others] = sendGrid.requestsFor(email);
     assert.deepEqual(others, []);
     assert.ok(second!.at - first!.at >= 1_990, `${second!.at - first!.at}`);
     assert.deepEqual(second!.body, first!.body);
   });
 
   test('is not repeated if Retry-After exceeds the time limit', async () => {
-    sendGrid.behave('alice@example.com', sendGridRefusal(429, 'too many requests', null, { 'retry-after': '30' }));
-    const owner = await signUp(service, { email: 'alice@example.com' });
+    sendGrid.behave(email, refusal('30'));
     const start = performance.now();
-    const sent = await owner.sendOneTimePassword(owner.emailToken, 'VERIFICATION');
-    assert.equal(sent.__typename, 'TransmissionError');
+    expectMember((await sendTo(email)).sent, 'TransmissionError');
     assert.ok(performance.now() - start < 2_000);
-    assert.equal(sendGrid.requestsFor('alice@example.com').length, 1);
+    assert.equal(sendGrid.requestsFor(email).length, 1);
   });
 });

@@ -1,7 +1,8 @@
 /** The requests to Vonage, made by its own client. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { caller, signUp } from '../support/people.js';
+import { expectMember } from '../support/client.js';
+import { caller, insertPerson, type Person, securityTokenOf, signUp } from '../support/people.js';
 import { clear, startService } from '../support/service.js';
 import {
   oneTimePasswordInSms,
@@ -22,12 +23,11 @@ beforeEach(async () => {
   vonage.clear();
 });
 
-test('the request has the documented form', async () => {
+const sendCode = (owner: Person) => owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
+
+test('the request has the documented form and holds the valid one-time password', async () => {
   const owner = await signUp(service, { phone: '(202) 555-0123' });
-  assert.equal(
-    (await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION')).__typename,
-    'SendOneTimePasswordSuccess',
-  );
+  expectMember(await sendCode(owner), 'SendOneTimePasswordSuccess');
   const { method, path, headers, body } = await vonage.messageTo(number);
   assert.deepEqual([method, path], ['POST', '/sms/json']);
   const { apiKey, apiSecret } = vonageCredentials;
@@ -40,67 +40,45 @@ test('the request has the documented form', async () => {
     body.text,
     `${code} is your code to verify this phone number. It expires in 10 minutes.\n\n@app.example.com #${code}`,
   );
+  assert.match(code, /^\d{6}$/);
+  const checked = await owner.checkOneTimePassword(owner.phoneToken, code, 'VERIFICATION');
+  expectMember(checked, 'CheckOneTimePasswordSuccess');
 });
 
 test('a sender number has no plus', async () => {
   const other = await startService({ ...vonageEnvironment(vonage), SMS_FROM: '+12025550000' });
-  const owner = await signUp(other, { phone });
-  await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
+  await sendCode(await insertPerson(other, { phone }));
   assert.equal((await vonage.messageTo(number)).body.from, '12025550000');
 });
 
-test('the one-time password of the message is valid', async () => {
-  const owner = await signUp(service, { phone });
-  await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
+test('a code that an anonymous client requests goes to the owner, and nothing to an unregistered number', async () => {
+  const { phoneToken } = await insertPerson(service, { phone });
+  expectMember(await anonymous.sendOneTimePassword(phoneToken), 'SendOneTimePasswordSuccess');
   const oneTimePassword = oneTimePasswordInSms(await vonage.messageTo(number));
-  assert.match(oneTimePassword, /^\d{6}$/);
-  const checked = await owner.checkOneTimePassword(owner.phoneToken, oneTimePassword, 'VERIFICATION');
-  assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
-});
-
-test('a code that an anonymous client requests goes to the owner', async () => {
-  await anonymous.createUser({ phone });
-  const [token] = await anonymous.securityTokens(phone);
-  assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
-  const oneTimePassword = oneTimePasswordInSms(await vonage.messageTo(number));
-  const checked = await anonymous.checkOneTimePassword(token!.id, oneTimePassword);
-  assert.equal(checked.__typename, 'CheckOneTimePasswordSuccess');
-});
-
-test('nothing is sent to an unregistered number', async () => {
-  const [token] = await anonymous.securityTokens(phone);
-  assert.equal((await anonymous.sendOneTimePassword(token!.id)).__typename, 'SendOneTimePasswordSuccess');
+  expectMember(await anonymous.checkOneTimePassword(phoneToken, oneTimePassword), 'CheckOneTimePasswordSuccess');
+  const unregistered = await securityTokenOf(service, '+12025550124');
+  expectMember(await anonymous.sendOneTimePassword(unregistered), 'SendOneTimePasswordSuccess');
   await service.app.outbox();
-  assert.deepEqual(vonage.requests, []);
+  assert.equal(vonage.requests.length, 1);
 });
 
 describe('an attempt', () => {
-  test('is repeated if the message was throttled', async () => {
-    vonage.behave(number, vonageAnswer(number, ['1']), 'accept');
-    const owner = await signUp(service, { phone });
-    const sent = await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
-    assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
-    const [first, second, ...others] = vonage.requestsFor(number);
-    assert.deepEqual(others, []);
-    assert.ok(second!.at - first!.at >= 990, `${second!.at - first!.at}`);
-    assert.deepEqual(second!.body, first!.body);
-  });
-
-  test('is repeated after the Retry-After of a 429', async () => {
-    vonage.behave(number, { status: 429, headers: { 'retry-after': '2' } }, 'accept');
-    const owner = await signUp(service, { phone });
-    const sent = await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
-    assert.equal(sent.__typename, 'SendOneTimePasswordSuccess');
-    const [first, second, ...others] = vonage.requestsFor(number);
-    assert.deepEqual(others, []);
-    assert.ok(second!.at - first!.at >= 1_990, `${second!.at - first!.at}`);
-  });
+  for (const [about, answer, milliseconds] of [
+    ['if the message was throttled', vonageAnswer(number, ['1']), 990],
+    ['after the Retry-After of a 429', { status: 429, headers: { 'retry-after': '2' } }, 1_990],
+  ] as const)
+    test(`is repeated ${about}`, async () => {
+      vonage.behave(number, answer, 'accept');
+      expectMember(await sendCode(await insertPerson(service, { phone })), 'SendOneTimePasswordSuccess');
+      const [first, second, ...others] = vonage.requestsFor(number);
+      assert.deepEqual(others, []);
+      assert.ok(second!.at - first!.at >= milliseconds, `${second!.at - first!.at}`);
+      assert.deepEqual(second!.body, first!.body);
+    });
 
   test('is not repeated if a part of the message was accepted', async () => {
     vonage.behave(number, vonageAnswer(number, ['0', '1']), 'accept');
-    const owner = await signUp(service, { phone });
-    const sent = await owner.sendOneTimePassword(owner.phoneToken, 'VERIFICATION');
-    assert.equal(sent.__typename, 'TransmissionError');
+    expectMember(await sendCode(await insertPerson(service, { phone })), 'TransmissionError');
     assert.equal(vonage.requestsFor(number).length, 1);
   });
 });
