@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'drizzle-orm';
+import type { OpenDatabase } from '../../src/database/database.js';
 import { violatedConstraint } from '../../src/database/postgres-errors.js';
 import { openTestDatabase } from '../support/database.js';
 import {
@@ -26,30 +27,25 @@ const rows = [
     select id, '\\x00', now(), now(), '{PASSWORD,EMAIL_ONE_TIME_PASSWORD}' from users`,
 ];
 
+async function openOlder(): Promise<OpenDatabase> {
+  const dataDir = temporaryFolder();
+  const packageFolder = createOlderPackage(migrationOfEnums);
+  const older = await openTestDatabase({ url: undefined, dataDir, packageFolder });
+  await older.migrate();
+  await older.close();
+  return openTestDatabase({ url: undefined, dataDir });
+}
+
 for (const [name, open] of [
   ['PostgreSQL', async () => openTestDatabase({ url: await createOlderDatabase(migrationOfEnums) })],
-  [
-    'the embedded database',
-    async () => {
-      const dataDir = temporaryFolder();
-      const older = await openTestDatabase({
-        url: undefined,
-        dataDir,
-        packageFolder: createOlderPackage(migrationOfEnums),
-      });
-      await older.migrate();
-      for (const row of rows) await older.db.execute(sql.raw(row));
-      await older.close();
-      return openTestDatabase({ url: undefined, dataDir });
-    },
-  ],
+  ['the embedded database', openOlder],
 ] as const)
   test(`${name} keeps its rows when enums become text, and rejects other values`, async () => {
     const database = await open();
     const { db } = database;
     const read = async (query: string) => ((await db.execute(sql.raw(query))) as unknown as { rows: unknown[] }).rows;
     try {
-      if (name === 'PostgreSQL') for (const row of rows) await db.execute(sql.raw(row));
+      for (const row of rows) await db.execute(sql.raw(row));
       await database.migrate();
       assert.deepEqual(await read('select kind, pg_typeof(kind)::text as type from security_tokens order by kind'), [
         { kind: 'email', type: 'text' },

@@ -66,110 +66,46 @@ function nodesOf(plan: Plan): Plan[] {
 const { tokenId, sessionId, id } = sample;
 const schedule = [1, 2, 4];
 const day = new Date(Date.now() + 86_400_000);
+const month = 2_592_000;
+const code = { tokenId, purpose: 'AUTHENTICATION' } as const;
+const rotation = { sessionId, hash: sample.hash, successorHash: sample.hash, idleTtlSeconds: 3600, retrySeconds: 10 };
+const limit = { key: hash, count: 100, seconds: 3600 };
+const windows = [
+  { count: 5, seconds: 3600 },
+  { count: 10, seconds: 86_400 },
+];
+const names = [
+  { kind: 'username', key: 'user777' },
+  { kind: 'email', key: '777@a.test' },
+] as const;
+const throttles = [hash, sample.hash].map((key) => ({ key, schedule }));
+const attempt = () => ({ ...code, schedule, attemptId: crypto.randomUUID(), limit });
+const live = { userId: id, codeDigest: hash };
+const session = { sessionId, userId: id, expiresAt: day };
+const device = { network: '192.0.2.9/32', userAgent: 'Phone/2', withinSeconds: month };
 /** Frequent operations, their number of statements, and the maximum of rows per plan node. */
 const hot: [about: string, statements: number, run: () => Promise<unknown>, rows?: number][] = [
-  [
-    'finds a session',
-    1,
-    () =>
-      findLiveSession(db, { sessionId, userId: id, expiresAt: day }, { recentSeconds: 600, touchIntervalSeconds: 60 }),
-  ],
+  ['finds a session', 1, () => findLiveSession(db, session, { recentSeconds: 600, touchIntervalSeconds: 60 })],
   ['touches a session', 1, () => touchSession(db, sessionId, { idleTtlSeconds: 3600, intervalSeconds: 60 })],
-  [
-    'rotates a refresh token',
-    1,
-    () =>
-      rotateRefreshToken(db, {
-        sessionId,
-        hash: sample.hash,
-        successorHash: sample.hash,
-        idleTtlSeconds: 3600,
-        retrySeconds: 10,
-      }),
-  ],
-  [
-    'reserves an attempt at a one-time password',
-    1,
-    () =>
-      reserveAttempt(db, {
-        tokenId,
-        purpose: 'AUTHENTICATION',
-        schedule,
-        attemptId: crypto.randomUUID(),
-        limit: { key: hash, count: 100, seconds: 3600 },
-      }),
-  ],
-  [
-    'consumes a one-time password',
-    1,
-    () => consumeOneTimePassword(db, { tokenId, purpose: 'AUTHENTICATION', codeDigest: hash }),
-  ],
-  [
-    'replaces a one-time password',
-    1,
-    () =>
-      replaceOneTimePassword(db, {
-        tokenId,
-        purpose: 'AUTHENTICATION',
-        ttlSeconds: 600,
-        live: { userId: id, codeDigest: hash },
-      }),
-  ],
+  ['rotates a refresh token', 1, () => rotateRefreshToken(db, rotation)],
+  ['reserves an attempt at a one-time password', 1, () => reserveAttempt(db, attempt())],
+  ['consumes a one-time password', 1, () => consumeOneTimePassword(db, { ...code, codeDigest: hash })],
+  ['replaces a one-time password', 1, () => replaceOneTimePassword(db, { ...code, ttlSeconds: 600, live })],
   ['finds a security token', 1, () => findSecurityTokens(db, { id: tokenId })],
   ['finds the security tokens of a user', 1, () => findSecurityTokens(db, { userId: id })],
   [
     'finds users by identifiers',
     1,
-    () =>
-      findUsersByKeys(
-        db,
-        [
-          { kind: 'username', key: 'user777' },
-          { kind: 'email', key: '777@a.test' },
-        ],
-        { network: '192.0.2.1/32', withinSeconds: 2_592_000 },
-      ),
+    () => findUsersByKeys(db, [...names], { network: '192.0.2.1/32', withinSeconds: month }),
   ],
   ['finds a user', 1, () => findUser(db, id)],
   ['locks and reads a user', 2, () => lockUser(db, id)],
-  [
-    'reserves a sign-in',
-    2,
-    () =>
-      reserveSignInAttempts(
-        db,
-        [hash, sample.hash].map((key) => ({ key, schedule })),
-        crypto.randomUUID(),
-      ),
-  ],
+  ['reserves a sign-in', 2, () => reserveSignInAttempts(db, throttles, crypto.randomUUID())],
   ['clears the throttles of a sign-in', 2, () => clearSignInThrottles(db, [hash, sample.hash])],
-  [
-    'consumes a rate limit',
-    2,
-    () =>
-      consumeRateLimits(db, [
-        {
-          key: hash,
-          windows: [
-            { count: 5, seconds: 3600 },
-            { count: 10, seconds: 86_400 },
-          ],
-        },
-      ]),
-    12,
-  ],
-  ['counts an attempt of a client', 2, () => consumeAttempt(db, { key: hash, count: 100, seconds: 3600 })],
+  ['consumes a rate limit', 2, () => consumeRateLimits(db, [{ key: hash, windows }]), 12],
+  ['counts an attempt of a client', 2, () => consumeAttempt(db, limit)],
   ['refunds a rate limit', 1, () => refundRateLimits(db, [1n])],
-  [
-    'looks up a device',
-    1,
-    () =>
-      isNewDevice(
-        db,
-        { id, lastLogin: day },
-        { network: '192.0.2.9/32', userAgent: 'Phone/2', withinSeconds: 2_592_000 },
-      ),
-  ],
+  ['looks up a device', 1, () => isNewDevice(db, { id, lastLogin: day }, device)],
   ['lists the sessions of a user', 1, () => findSessions(db, id)],
   ['lists a page of users', 1, () => listUsersByDateJoined(db, 21, null), 21],
 ];
