@@ -13,11 +13,10 @@ describe('import of django-flex-user', () => {
   test('keeps all data of the users', () => assertKept(imported));
 
   test('lets a user sign in with the old password, twice, and with no other', async () => {
-    const schemes = ['pbkdf2_sha256'];
-    const users = schemes.map(
-      (scheme) =>
-        expected.find(({ id, is_active, password }) => is_active && password && schemeOf(imported, id) === scheme)!,
+    const scheme = 'pbkdf2_sha256';
+    const user = expected.find(
+      ({ id, is_active, password }) => is_active && password && schemeOf(imported, id) === scheme,
     );
-    assert.deepEqual(await assertLetIn(imported, users), schemes);
+    assert.deepEqual(await assertLetIn(imported, [user!]), [scheme]);
   });
 });

@@ -5,9 +5,11 @@ import { scryptSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { sql } from 'drizzle-orm';
 import fc from 'fast-check';
-import { createApp } from '../../src/app/app.js';
+import { type App, createApp } from '../../src/app/app.js';
 import { readConfig } from '../../src/config/load.js';
+import { users } from '../../src/database/schema.js';
 import { subscribers } from '../../src/domain/events/subscribers.js';
 import { importUsers } from '../../src/domain/import/import.js';
 import { readLine } from '../../src/domain/import/lines.js';
@@ -20,12 +22,6 @@ import { anyCharacters } from '../support/text.js';
 const importer = await startImporter();
 const jsonl = ['import', '--format', 'jsonl'];
 const lines = (...users: unknown[]) => users.map((user) => `${JSON.stringify(user)}\n`).join('');
-
-function fileOf(content: string | Buffer): string {
-  const path = join(temporaryFolder(), 'users.jsonl');
-  writeFileSync(path, content);
-  return path;
-}
 
 describe('import --format jsonl', () => {
   test('reads standard input, and a repeated import changes nothing', async () => {
@@ -115,7 +111,8 @@ describe('import --format jsonl', () => {
 test('shows progress at a terminal only', {
   skip: spawnSync('script', ['--version']).status !== 0 && 'needs script of util-linux',
 }, async () => {
-  const file = fileOf(lines(...Array.from({ length: 1000 }, (_, n) => ({ id: n, username: `typist${n}` }))));
+  const file = join(temporaryFolder(), 'users.jsonl');
+  writeFileSync(file, lines(...Array.from({ length: 1000 }, (_, n) => ({ id: n, username: `typist${n}` }))));
   const command = `'${process.execPath}' '${cli}' import --format jsonl --dry-run '${file}'`;
   const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
     encoding: 'utf8',
@@ -128,15 +125,15 @@ test('shows progress at a terminal only', {
 
 describe('docs/migrating.md', () => {
   const guide = readFileSync(join(root, 'docs/migrating.md'), 'utf8');
-  const blockOf = (language: string) => new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'ms').exec(guide)![1]!;
-
-  const lastBlockOf = (language: string) =>
-    [...guide.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].at(-1)![1]!;
+  const blocksOf = (language: string) =>
+    [...guide.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(([, block]) => block!);
+  const command = blocksOf('sh').at(-1)!;
 
   test('shows importable lines with every field, and explains each field', async () => {
-    const answer = await importer.answer([...jsonl, '-', '--source', 'guide'], blockOf('jsonl'));
+    const [example] = blocksOf('jsonl');
+    const answer = await importer.answer([...jsonl, '-', '--source', 'guide'], example);
     assert.deepEqual([answer.created, answer.problemCount], [2, 0]);
-    const [whole] = blockOf('jsonl').split('\n');
+    const [whole] = example!.split('\n');
     const fields = Object.keys(readLine('{"id":1}', 1)).sort();
     assert.deepEqual(Object.keys(JSON.parse(whole!)).sort(), fields);
     const table = /^\| field \| type .*?\n\n/ms.exec(guide)![0];
@@ -146,27 +143,26 @@ describe('docs/migrating.md', () => {
 
   describe('imports the users of better-auth with their passwords', () => {
     const folder = temporaryFolder();
-    const [query, script] = [lastBlockOf('sql'), blockOf('js')];
+    const query = blocksOf('sql').at(-1)!;
+    const [script] = blocksOf('js');
     writeFileSync(join(folder, 'better-auth.sql'), query);
-    writeFileSync(join(folder, 'better-auth.mjs'), script);
+    writeFileSync(join(folder, 'better-auth.mjs'), script!);
     const hasPsql = spawnSync('psql', ['--version']).status === 0;
     const salt = 'a1b2c3d4e5f60718293a4b5c6d7e8f90';
     const key = scryptSync('violin under the stairs', salt, 64, { N: 16384, r: 16, p: 1, maxmem: 2 ** 26 });
 
-    test('with a script of ten lines', () => {
-      assert.ok(script.trim().split('\n').length <= 10);
-    });
+    test('with a script of ten lines', () => assert.ok(script!.trim().split('\n').length <= 10));
 
     // The type depends on the version of better-auth.
     for (const instant of ['timestamp', 'timestamptz'] as const)
       test(`whose date joined is a ${instant}`, async () => {
         const url = await makeTables(instant);
         const source = `better-auth-${instant}`;
-        const command = lastBlockOf('sh')
+        const own = command
           .replace('postgres://reader@old-host/shop', `'${url}'`)
           .replace('npx flex-identity', `'${process.execPath}' '${cli}'`)
           .replace('--source better-auth', `--source ${source} --json`);
-        const { stdout, stderr } = spawnSync('sh', ['-c', hasPsql ? command : command.replace(/^.*\|\n/, '')], {
+        const { stdout, stderr } = spawnSync('sh', ['-c', hasPsql ? own : own.replace(/^.*\|\n/, '')], {
           cwd: folder,
           encoding: 'utf8',
           env: { PATH: process.env.PATH, ...importer.environment },
@@ -187,11 +183,14 @@ describe('docs/migrating.md', () => {
             [`${source}:password`, `password.${instant}@example.com`, true, new Date('2025-07-01T00:00:01Z')],
           ],
         );
-        const outcome = (name: string) =>
-          signsIn(importer.service, `${name}.${instant}@example.com`, 'violin under the stairs');
-        assert.equal(await outcome('both'), 'AuthenticateSuccess');
-        assert.equal(await outcome('google'), 'InvalidCredentialsError');
-        assert.equal(await outcome('password'), 'AuthenticateSuccess');
+        for (const [name, outcome] of [
+          ['both', 'AuthenticateSuccess'],
+          ['google', 'InvalidCredentialsError'],
+          ['password', 'AuthenticateSuccess'],
+        ]) {
+          const email = `${name}.${instant}@example.com`;
+          assert.equal(await signsIn(importer.service, email, 'violin under the stairs'), outcome);
+        }
       });
 
     /** Creates the tables of better-auth in a database with its own time zone. */
@@ -221,95 +220,81 @@ describe('docs/migrating.md', () => {
     /** Returns the output of psql where it is not installed. */
     async function askWithoutPsql(url: string): Promise<string> {
       return withClient(url, async (client) => {
-        await client.query(`set timezone to '${/PGTZ=(\S+)/.exec(lastBlockOf('sh'))![1]}'`);
+        await client.query(`set timezone to '${/PGTZ=(\S+)/.exec(command)![1]}'`);
         return lines(...(await client.query(query)).rows.flatMap((row) => Object.values(row)));
       });
     }
   });
 });
 
-test('imports into the embedded database like into PostgreSQL', async () => {
-  const environment = {
-    NODE_ENV: 'test',
-    DATABASE_URL: 'memory:',
-    DATA_DIR: temporaryFolder(),
-    ...sharedSecrets(),
-    PASSWORD_HASH_THREADS: '1',
-    LOG_LEVEL: 'silent',
-  };
-  const app = await createApp(readConfig(environment), subscribers);
+/** Opens the application in this process and closes it after the work. */
+async function withApp(databaseUrl: string, work: (app: App) => Promise<void>): Promise<void> {
+  const environment = { NODE_ENV: 'test', DATABASE_URL: databaseUrl, DATA_DIR: temporaryFolder(), ...sharedSecrets() };
+  const config = readConfig({ ...environment, PASSWORD_HASH_THREADS: '1', LOG_LEVEL: 'silent' });
+  const app = await createApp(config, subscribers);
   try {
+    await work(app);
+  } finally {
+    await app.close();
+  }
+}
+
+test('imports into the embedded database like into PostgreSQL', () =>
+  withApp('memory:', async (app) => {
     const users = (name: string) => [
       { id: 1, username: 'one', lastLogin: '2026-01-01T00:00:00Z' },
       { id: 2, username: name, email: 'two@example.com', emailVerified: true, emailThrottle: { failureCount: 2 } },
       { id: 3, username: 'ONE', phone: '+12025550100' },
       { id: 4, username: 'One' },
     ];
-    const run = async (name: string, dryRun = false) => {
+    const run = async (name: string, dryRun: boolean) => {
       const problems: string[] = [];
-      const { created, updated, unchanged, notTaken } = await importUsers(app, from(users(name)), {
+      const texts = users(name).map((user) => JSON.stringify(user));
+      const { created, updated, unchanged, notTaken } = await importUsers(app, readAll(texts), {
         source: 'test',
         dryRun,
         onProblem: ({ id, field, code }) => void problems.push(`${id} ${field} ${code}`),
         onNormalised: () => {},
         onBatch: async () => {},
       });
-      return { created, updated, unchanged, notTaken, problems };
+      assert.deepEqual([notTaken, problems], [1, ['3 username TAKEN', '4 username TAKEN']]);
+      return { created, updated, unchanged };
     };
-    const problems = ['3 username TAKEN', '4 username TAKEN'];
-    assert.deepEqual(await run('two', true), { created: 3, updated: 0, unchanged: 0, notTaken: 1, problems });
-    assert.deepEqual(await run('two'), { created: 3, updated: 0, unchanged: 0, notTaken: 1, problems });
-    assert.deepEqual(await run('zwei', true), { created: 0, updated: 1, unchanged: 2, notTaken: 1, problems });
-    assert.deepEqual(await run('zwei'), { created: 0, updated: 1, unchanged: 2, notTaken: 1, problems });
-    assert.deepEqual(await run('zwei'), { created: 0, updated: 0, unchanged: 3, notTaken: 1, problems });
-  } finally {
-    await app.close();
-  }
-});
+    for (const dryRun of [true, false])
+      assert.deepEqual(await run('two', dryRun), { created: 3, updated: 0, unchanged: 0 });
+    for (const dryRun of [true, false])
+      assert.deepEqual(await run('zwei', dryRun), { created: 0, updated: 1, unchanged: 2 });
+    assert.deepEqual(await run('zwei', false), { created: 0, updated: 0, unchanged: 3 });
+  }));
 
 test('an import of arbitrary lines ends and imports the valid ones', async () => {
-  const environment = {
-    NODE_ENV: 'test',
-    DATABASE_URL: await createDatabase(),
-    DATA_DIR: temporaryFolder(),
-    ...sharedSecrets(),
-    PASSWORD_HASH_THREADS: '1',
-    LOG_LEVEL: 'silent',
+  const text = fc.oneof(
+    anyCharacters(),
+    fc.constantFrom('a', 'A', 'a@example.com', 'A@EXAMPLE.com', '+12025550100', '(202) 555-0100', ''),
+  );
+  const flag = fc.boolean();
+  const instant = fc
+    .date({ min: new Date('1901-01-01'), max: new Date('2100-01-01'), noInvalidDate: true })
+    .map((date) => date.toISOString());
+  const throttle = fc.record({ failureCount: fc.nat(), retryAt: fc.option(instant) });
+  const flags = { emailVerified: flag, phoneVerified: flag, isActive: flag, isStaff: flag, isSuperuser: flag };
+  const fields = {
+    ...flags,
+    username: text,
+    email: text,
+    phone: text,
+    emailThrottle: throttle,
+    phoneThrottle: throttle,
+    dateJoined: instant,
+    lastLogin: instant,
+    id: fc.oneof(fc.nat(20), fc.string({ minLength: 1 }), fc.anything()),
+    passwordHash: fc.oneof(fc.string(), fc.constant('pbkdf2_sha256$1$a$b')),
   };
-  const app = await createApp(readConfig(environment), subscribers);
-  try {
-    const text = fc.oneof(
-      anyCharacters(),
-      fc.constantFrom('a', 'A', 'a@example.com', 'A@EXAMPLE.com', '+12025550100', '(202) 555-0100', ''),
-    );
-    const flag = fc.boolean();
-    const instant = fc
-      .date({ min: new Date('1901-01-01'), max: new Date('2100-01-01'), noInvalidDate: true })
-      .map((date) => date.toISOString());
-    const throttle = fc.record({ failureCount: fc.nat(), retryAt: fc.option(instant) });
-    const user = fc.record(
-      {
-        id: fc.oneof(fc.nat(20), fc.string({ minLength: 1 }), fc.anything()),
-        username: text,
-        email: text,
-        phone: text,
-        emailVerified: flag,
-        phoneVerified: flag,
-        emailThrottle: throttle,
-        phoneThrottle: throttle,
-        passwordHash: fc.oneof(fc.string(), fc.constant('pbkdf2_sha256$1$a$b')),
-        isActive: flag,
-        isStaff: flag,
-        isSuperuser: flag,
-        dateJoined: instant,
-        lastLogin: instant,
-      },
-      { requiredKeys: ['id'] },
-    );
-    const line = fc.oneof(
-      { weight: 9, arbitrary: user.map((one) => JSON.stringify(one) ?? '') },
-      { weight: 1, arbitrary: anyCharacters() },
-    );
+  const line = fc.oneof(
+    { weight: 9, arbitrary: fc.record(fields, { requiredKeys: ['id'] }).map((one) => JSON.stringify(one) ?? '') },
+    { weight: 1, arbitrary: anyCharacters() },
+  );
+  await withApp(await createDatabase(), async (app) => {
     await fc.assert(
       fc.asyncProperty(fc.array(line, { maxLength: 60 }), async (texts) => {
         for (const dryRun of [true, false]) {
@@ -326,18 +311,10 @@ test('an import of arbitrary lines ends and imports the valid ones', async () =>
       }),
       { numRuns: 40 },
     );
-    const { rows } = (await app.db.execute(
-      `select count(*)::int as wrong from users where (select count(*) from security_tokens t where t.user_id = users.id) <> num_nonnulls(email, phone)`,
-    )) as unknown as { rows: { wrong: number }[] };
-    assert.equal(rows[0]!.wrong, 0);
-  } finally {
-    await app.close();
-  }
+    const wrong = sql`(select count(*) from security_tokens t where t.user_id = users.id) <> num_nonnulls(email, phone)`;
+    assert.equal(await app.db.$count(users, wrong), 0);
+  });
 });
-
-async function* from(users: object[]) {
-  yield* readAll(users.map((user) => JSON.stringify(user)));
-}
 
 async function* readAll(texts: string[]) {
   for (const [index, text] of texts.entries()) yield readLine(text, index + 1);
