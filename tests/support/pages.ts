@@ -1,10 +1,12 @@
 /** Actions and queries on the pages of the reference front end. */
 import assert from 'node:assert/strict';
-import type { Page } from 'playwright-core';
-import { arrived } from './browser.js';
-import { password } from './people.js';
+import { beforeEach } from 'node:test';
+import type { BrowserContextOptions, Locator, Page } from 'playwright-core';
+import { arrived, browsersOf, until } from './browser.js';
+import { type OutboxEntry, outbox } from './client.js';
+import { lastMessage, password } from './people.js';
 import { freePort } from './postgres.js';
-import { type Service, startService } from './service.js';
+import { clear, type Service, startService } from './service.js';
 
 /** Starts the service at a name that a browser on this machine can open. */
 export async function startPages(
@@ -14,6 +16,33 @@ export async function startPages(
   const base = `http://localhost:${port}`;
   const own = { PORT: String(port), HOST: 'localhost', PUBLIC_URL: base };
   return { base, service: await startService({ ...own, ...environment }) };
+}
+
+/**
+ * For a suite: each test has an empty database and a new window, which `use` receives before it.
+ * @returns a function that opens a further window
+ */
+export function newPages(
+  { base, service }: { base: string; service: Service },
+  use: (page: Page) => void,
+): (options?: BrowserContextOptions) => Promise<Page> {
+  const open = browsersOf(base);
+  beforeEach(async () => {
+    await clear(service);
+    use(await open());
+  });
+  return open;
+}
+
+/** Waits until a message is sent, and returns the newest. */
+export async function awaitMessage(service: Service, channel: OutboxEntry['channel'] = 'email'): Promise<OutboxEntry> {
+  await until(async () => (await outbox(service))[0]?.channel === channel, 'a message');
+  return lastMessage(service);
+}
+
+/** Waits until a field is marked as invalid. */
+export function untilInvalid(field: Locator): Promise<void> {
+  return until(async () => (await field.getAttribute('aria-invalid')) === 'true', 'the field is invalid');
 }
 
 export function identifierField(page: Page) {

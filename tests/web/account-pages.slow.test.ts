@@ -2,51 +2,48 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { arrived, browsersOf, skipWithoutBrowser, until } from '../support/browser.js';
-import { outbox } from '../support/client.js';
+import { arrived, skipWithoutBrowser, until } from '../support/browser.js';
 import {
+  awaitMessage,
   codeField,
+  newPages,
   openSignedIn,
   passwordField,
   signInHere,
   signInOnPage,
   signOutOnPage,
   startPages,
+  untilInvalid,
 } from '../support/pages.js';
-import { lastMessage, makeSuperuser, password, signUp } from '../support/people.js';
-import { advance, clear } from '../support/service.js';
+import { insertPeople, insertPerson, makeSuperuser, password, signUp } from '../support/people.js';
+import { advance } from '../support/service.js';
 
-const { base, service } = await startPages();
+const started = await startPages();
+const { service } = started;
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
-  const open = browsersOf(base);
   let page: Page;
-
-  beforeEach(async () => {
-    await clear(service);
-    page = await open();
+  const open = newPages(started, (opened) => {
+    page = opened;
   });
 
   describe('of the account', () => {
     beforeEach(async () => {
-      await signUp(service, { username: 'ada', email: 'ada@example.com', password });
+      await insertPerson(service, { username: 'ada', email: 'ada@example.com', hasPassword: true });
       await openSignedIn(page, 'ada');
     });
 
     test('change, add and remove identifiers', async () => {
       await page.getByRole('button', { name: 'Add phone' }).click();
-      await page.getByRole('textbox', { name: 'New phone' }).fill('nonsense');
+      const newPhone = page.getByRole('textbox', { name: 'New phone' });
+      await newPhone.fill('nonsense');
       await page.getByRole('button', { name: 'Save' }).click();
-      await until(
-        async () => (await page.getByRole('textbox', { name: 'New phone' }).getAttribute('aria-invalid')) === 'true',
-        'the field is invalid',
-      );
-      await page.getByRole('textbox', { name: 'New phone' }).fill('+1 202 555 0123');
+      await untilInvalid(newPhone);
+      await newPhone.fill('+1 202 555 0123');
       await page.getByRole('button', { name: 'Save' }).click();
       await page.getByText('+12025550123').waitFor();
       await page.getByRole('button', { name: 'Verify phone' }).click();
-      await until(async () => (await outbox(service))[0]?.channel === 'sms', 'a message');
-      await codeField(page).fill((await lastMessage(service)).oneTimePassword);
+      await codeField(page).fill((await awaitMessage(service, 'sms')).oneTimePassword);
       await page.locator('form').getByRole('button', { name: 'Verify' }).click();
       await page.getByText('Verified.', { exact: true }).waitFor();
       await page.getByRole('button', { name: 'Change username' }).click();
@@ -78,7 +75,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await openSignedIn(other, 'ada');
       await page.reload();
       await page.getByRole('button', { name: 'Sign out everywhere else' }).click();
-      // The sign-up opened a session too.
+      // The user has a session from before too.
       await page.getByText('Signed out of 2 other sessions.').waitFor();
       await other.reload();
       await arrived(other, 'Sign in');
@@ -120,7 +117,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
   describe('in two tabs', () => {
     test('sign in and out together', async () => {
-      await signUp(service, { username: 'ada', password });
+      await insertPerson(service, { username: 'ada', hasPassword: true });
       const other = await page.context().newPage();
       await other.goto('/sign-in');
       await arrived(other, 'Sign in');
@@ -137,8 +134,10 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     });
 
     test('show the same user after another user signs in', async () => {
-      await signUp(service, { username: 'ada', password });
-      await signUp(service, { username: 'bob', password });
+      await insertPeople(service, [
+        { username: 'ada', hasPassword: true },
+        { username: 'bob', hasPassword: true },
+      ]);
       await signInOnPage(page, 'ada');
       const other = await page.context().newPage();
       await other.goto('/account');
@@ -155,10 +154,9 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
   describe('for staff', () => {
     test('list, search, deactivate and activate users', async () => {
-      const root = await makeSuperuser(service);
-      const { id } = await signUp(service, { username: 'steve', password });
-      await root.updateUser({ isStaff: true }, { id });
-      for (let n = 10; n < 35; n += 1) await signUp(service, { username: `person${n}`, password: null });
+      const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+      await insertPerson(service, { username: 'steve', role: 'staff', hasPassword: true });
+      for (let n = 10; n < 35; n += 1) await insertPerson(service, { username: `person${n}` });
       await openSignedIn(page, 'steve');
       await page.getByRole('link', { name: 'Users' }).click();
       await page.getByRole('link', { name: 'person34' }).waitFor();
@@ -201,15 +199,13 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByRole('link', { name: 'Show all' }).click();
       await page.getByRole('rowheader', { name: 'Superuser created' }).waitFor();
       await page.getByRole('combobox').selectOption('Signed in');
-      await until(
-        async () => (await page.getByRole('rowheader', { name: 'Signed up' }).count()) === 0,
-        'only matching events',
-      );
+      const signedUp = page.getByRole('rowheader', { name: 'Signed up' });
+      await until(async () => (await signedUp.count()) === 0, 'only matching events');
       await page.getByRole('rowheader', { name: 'Signed in' }).first().waitFor();
     });
 
     test('are not shown to other users', async () => {
-      await signUp(service, { username: 'ada', password });
+      await insertPerson(service, { username: 'ada', hasPassword: true });
       await openSignedIn(page, 'ada');
       await page.getByText('Signed in as ada').waitFor();
       assert.equal(await page.getByRole('link', { name: 'Users' }).count(), 0);

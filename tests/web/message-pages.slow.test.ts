@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { arrived, browsersOf, openBrowser, skipWithoutBrowser, until } from '../support/browser.js';
+import { arrived, openBrowser, skipWithoutBrowser, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
 import {
+  awaitMessage,
   codeField,
   identifierField,
   linkIn,
+  newPages,
   openSignedIn,
   passwordField,
   signInHere,
@@ -15,26 +17,22 @@ import {
   signUpOnPage,
   startPages,
 } from '../support/pages.js';
-import { lastMessage, password, signUp, verify } from '../support/people.js';
-import { advance, clear } from '../support/service.js';
+import { insertPeople, insertPerson, lastMessage } from '../support/people.js';
 
-const { base, service } = await startPages();
+const started = await startPages();
+const { service } = started;
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
-  const open = browsersOf(base);
   let page: Page;
-
-  beforeEach(async () => {
-    await clear(service);
-    page = await open();
+  const open = newPages(started, (opened) => {
+    page = opened;
   });
 
   describe('verify an address by the link of its message', () => {
     test('on a click and use no code before it', async () => {
       await signUpOnPage(page, 'ada@example.com');
       await arrived(page, 'Verify your address');
-      await until(async () => (await outbox(service)).length === 1, 'a message');
-      const link = linkIn(await lastMessage(service));
+      const link = linkIn(await awaitMessage(service));
       for (const scanner of [await open(), await open({ javaScriptEnabled: false })]) await scanner.goto(link);
       await page.goto(link);
       await page.reload();
@@ -46,9 +44,9 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('on another device after a sign-in', async () => {
       await signUpOnPage(page, 'ada@example.com');
-      await until(async () => (await outbox(service)).length === 1, 'a message');
+      const link = linkIn(await awaitMessage(service));
       const other = await open();
-      await other.goto(linkIn(await lastMessage(service)));
+      await other.goto(link);
       await other.getByText('Sign in on this device first').waitFor();
       await signInHere(other, 'ada@example.com');
       await other.getByRole('button', { name: 'Verify' }).click();
@@ -56,9 +54,11 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     });
 
     test('and report that another user is signed in', async () => {
-      const ada = await signUp(service, { email: 'ada@example.com', password });
+      const [ada] = await insertPeople(service, [
+        { email: 'ada@example.com', hasPassword: true },
+        { username: 'bob', hasPassword: true },
+      ]);
       await ada.sendOneTimePassword(ada.emailToken, 'VERIFICATION');
-      await signUp(service, { username: 'bob', password });
       await openSignedIn(page, 'bob', linkIn(await lastMessage(service)));
       await page.getByText('This link is for another account').waitFor();
       await page.getByRole('button', { name: /^Sign out and/ }).click();
@@ -70,9 +70,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
   describe('reset a password', () => {
     beforeEach(async () => {
-      const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
-      await verify(service, ada, ada.emailToken);
-      await advance(service, 60);
+      await insertPerson(service, { username: 'ada', email: 'ada@example.com', hasPassword: true, verified: true });
     });
 
     test('by a typed code', async () => {
@@ -120,9 +118,7 @@ test('the pages work with the embedded database', { skip: skipWithoutBrowser }, 
   const { page, context, offences } = await openBrowser(url);
   await signUpOnPage(page, 'ada@example.com');
   await arrived(page, 'Verify your address');
-  await until(async () => (await outbox(embedded)).length === 1, 'a message');
-  const [message] = await outbox(embedded);
-  await page.goto(linkIn(message!));
+  await page.goto(linkIn(await awaitMessage(embedded)));
   await page.getByRole('button', { name: 'Verify' }).click();
   await page.getByText('is verified.').waitFor();
   await signOutOnPage(page);

@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { arrived, browsersOf, skipWithoutBrowser, until } from '../support/browser.js';
+import { arrived, skipWithoutBrowser, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
 import {
+  awaitMessage,
   codeField,
   focused,
   identifierField,
   linkIn,
+  newPages,
   openSignedIn,
   passwordField,
   requestCode,
@@ -17,18 +19,16 @@ import {
   startPages,
   tabTo,
 } from '../support/pages.js';
-import { lastMessage, makeSuperuser, password, signUp, verify } from '../support/people.js';
-import { advance, clear } from '../support/service.js';
+import { insertPerson, lastMessage, makeSuperuser, password } from '../support/people.js';
+import { advance } from '../support/service.js';
 
-const { base, service } = await startPages();
+const started = await startPages();
+const { service } = started;
 
 describe('the pages', { skip: skipWithoutBrowser }, () => {
-  const open = browsersOf(base);
   let page: Page;
-
-  beforeEach(async () => {
-    await clear(service);
-    page = await open();
+  newPages(started, (opened) => {
+    page = opened;
   });
 
   /** Lets every request of the operation fail until `unroute`. */
@@ -48,7 +48,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
   describe('with a failed request', () => {
     beforeEach(async () => {
-      await signUp(service, { username: 'ada', password });
+      await insertPerson(service, { username: 'ada', hasPassword: true });
     });
 
     for (const how of ['unreachable', 503] as const)
@@ -68,7 +68,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       });
 
     test('report a failed sign-out before a change of user', async () => {
-      const bob = await signUp(service, { email: 'bob@example.com', password });
+      const bob = await insertPerson(service, { email: 'bob@example.com', hasPassword: true });
       await bob.sendOneTimePassword(bob.emailToken, 'VERIFICATION');
       await openSignedIn(page, 'ada', linkIn(await lastMessage(service)));
       await failRequests('SignOut');
@@ -108,7 +108,8 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
   describe('that verify an address', () => {
     beforeEach(async () => {
-      await signUp(service, { username: 'ada', email: 'ada@example.com', phone: '+12025550123', password });
+      const addresses = { email: 'ada@example.com', phone: '+12025550123' };
+      await insertPerson(service, { username: 'ada', ...addresses, hasPassword: true });
     });
 
     test('do not send a second code when they are opened again', async () => {
@@ -116,8 +117,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await openSignedIn(page, 'ada');
       const verifyEmail = page.getByRole('button', { name: 'Verify email' });
       await verifyEmail.click();
-      await until(async () => (await outbox(service)).length === 1, 'a message');
-      const { oneTimePassword } = await lastMessage(service);
+      const { oneTimePassword } = await awaitMessage(service);
       await page.getByRole('button', { name: /^Send a new code in/ }).waitFor();
       await page.getByRole('button', { name: 'Cancel' }).click();
       await verifyEmail.click();
@@ -146,8 +146,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
         if (request.postData()?.includes('mutation SendOneTimePassword')) sent += 1;
       });
       await openSignedIn(page, 'ada', '/verify');
-      await until(async () => (await outbox(service)).length === 1, 'a message');
-      await codeField(page).fill((await lastMessage(service)).oneTimePassword);
+      await codeField(page).fill((await awaitMessage(service)).oneTimePassword);
       await page.getByRole('button', { name: 'Verify', exact: true }).click();
       await arrived(page, 'Your account');
       assert.equal(sent, 1);
@@ -155,33 +154,29 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
   });
 
   describe('that messages link to', () => {
-    /** Returns the link of a replaced code and the link of its successor. */
-    async function twoLinks(send: () => Promise<unknown>): Promise<[string, string]> {
-      await send();
-      const old = linkIn(await lastMessage(service));
-      await advance(service, 31);
-      await send();
-      return [old, linkIn(await lastMessage(service))];
-    }
-
-    for (const [purpose, submit, retry, done] of [
-      ['VERIFICATION', 'Verify', 'Request a new code', 'is verified.'],
-      ['AUTHENTICATION', 'Sign in', 'Request a new code', 'Signed in as ada'],
-      ['PASSWORD_RESET', 'Set new password', 'Request a new code', 'Signed in as ada'],
+    for (const [purpose, submit, done] of [
+      ['VERIFICATION', 'Verify', 'is verified.'],
+      ['AUTHENTICATION', 'Sign in', 'Signed in as ada'],
+      ['PASSWORD_RESET', 'Set new password', 'Signed in as ada'],
     ] as const)
       test(`accept a new code after an invalid one: ${purpose}`, async () => {
-        const ada = await signUp(service, { username: 'ada', email: 'ada@example.com', password });
+        const row = { username: 'ada', email: 'ada@example.com', hasPassword: true };
+        const ada = await insertPerson(service, { ...row, verified: purpose !== 'VERIFICATION' });
         if (purpose === 'VERIFICATION') await openSignedIn(page, 'ada');
-        else await verify(service, ada, ada.emailToken);
-        await advance(service, 60);
-        const [old, fresh] = await twoLinks(() => ada.sendOneTimePassword(ada.emailToken, purpose));
+        const sendLink = async () => {
+          await ada.sendOneTimePassword(ada.emailToken, purpose);
+          return linkIn(await lastMessage(service));
+        };
+        const replaced = await sendLink();
+        await advance(service, 31);
+        const fresh = await sendLink();
         const submitCode = async () => {
           if (purpose === 'PASSWORD_RESET') await passwordField(page, 'New password').fill('a piano in the cellar');
           await page.locator('form').getByRole('button', { name: submit }).click();
         };
-        await page.goto(old);
+        await page.goto(replaced);
         await submitCode();
-        await page.getByText(retry, { exact: true }).waitFor();
+        await page.getByText('Request a new code', { exact: true }).waitFor();
         await advance(service, 60);
         await page.goto(fresh);
         await submitCode();
@@ -189,9 +184,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       });
 
     test('keep the link when the user skips to the content', async () => {
-      const ada = await signUp(service, { email: 'ada@example.com', password });
-      await verify(service, ada, ada.emailToken);
-      await advance(service, 60);
+      const ada = await insertPerson(service, { email: 'ada@example.com', verified: true });
       await ada.sendOneTimePassword(ada.emailToken, 'AUTHENTICATION');
       const link = linkIn(await lastMessage(service));
       await page.goto(link);
@@ -207,7 +200,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
   describe('with user input', () => {
     test('do not show data of the previous user', async () => {
       await makeSuperuser(service);
-      await signUp(service, { username: 'ada', password });
+      await insertPerson(service, { username: 'ada', hasPassword: true });
       await openSignedIn(page, 'root', '/users');
       await page.getByRole('link', { name: 'ada' }).waitFor();
       // Another tab signs in a user who may not list users.
@@ -241,7 +234,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     });
 
     test('return the focus when an inline editor closes', async () => {
-      await signUp(service, { username: 'ada', password });
+      await insertPerson(service, { username: 'ada', hasPassword: true });
       await openSignedIn(page, 'ada');
       const opener = page.getByRole('button', { name: 'Change username' });
       await opener.click();
