@@ -18,19 +18,19 @@ const [limitMilliseconds, limitShare] = [5, 0.05];
 /** The operation, the state of the address, and whether it is rate-limited. */
 const cases: [question: string, state: string, timedOut?: 'timed out'][] = [
   ['authenticate', 'that is verified'],
-  ['authenticate', 'of somebody without a password'],
-  ['authenticate', 'of somebody inactive'],
+  ['authenticate', 'of a user without a password'],
+  ['authenticate', 'of an inactive user'],
   ['authenticate', 'that is verified', 'timed out'],
   ['securityTokens', 'that is verified'],
-  ['securityTokens', 'of somebody inactive'],
+  ['securityTokens', 'of an inactive user'],
   ['sendOneTimePassword for AUTHENTICATION', 'that is verified'],
-  ['sendOneTimePassword for AUTHENTICATION', 'of somebody inactive'],
-  ['sendOneTimePassword for PASSWORD_RESET', 'of somebody without a password'],
+  ['sendOneTimePassword for AUTHENTICATION', 'of an inactive user'],
+  ['sendOneTimePassword for PASSWORD_RESET', 'of a user without a password'],
   ['checkOneTimePassword for AUTHENTICATION', 'that is verified'],
-  ['checkOneTimePassword for AUTHENTICATION', 'of somebody inactive'],
+  ['checkOneTimePassword for AUTHENTICATION', 'of an inactive user'],
   ['checkOneTimePassword for AUTHENTICATION', 'that is verified', 'timed out'],
   ['resetPassword', 'that is verified'],
-  ['resetPassword', 'of somebody inactive'],
+  ['resetPassword', 'of an inactive user'],
   ['resetPassword', 'that is verified', 'timed out'],
 ];
 

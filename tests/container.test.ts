@@ -40,7 +40,7 @@ test('the build context contains all sources of the image, and neither secrets n
   assert.ok(sources.length >= 8);
   for (const source of sources) {
     assert.ok(existsSync(join(root, source)), source);
-    assert.ok(sent.includes(source), `${source} is kept back by .dockerignore`);
+    assert.ok(sent.includes(source), `${source} is excluded by .dockerignore`);
   }
   assert.deepEqual(
     sent.filter((path) => !sources.includes(path)),

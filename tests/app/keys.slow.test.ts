@@ -82,7 +82,7 @@ test('over days of rotation, tokens stay valid until they expire and deleted key
     for (const { accessToken, issuedBy } of ends)
       for (const replica of [a, b]) {
         const who = await whoIs(replica, accessToken);
-        assert.match(who, /^[0-9a-f-]{36}$/, `${issuedBy === replica ? 'its own' : 'another'} token was refused`);
+        assert.match(who, /^[0-9a-f-]{36}$/, `${issuedBy === replica ? 'its own' : 'another'} token was rejected`);
       }
     if (step > 60) {
       const exp = (await databaseSeconds(a)) - 1;

@@ -85,8 +85,8 @@ export const usernameValidator: Departure<string, Verdict, string>[] = [
   },
   {
     name: 'username-checked-after-nfkc',
-    rule: 'The username rule is applied to the whole of what is stored, the NFKC form.',
-    reason: 'The original checks what is typed, up to a line feed: ①abc is accepted and becomes 1abc.',
+    rule: 'The username rule applies to the whole stored text, the NFKC form.',
+    reason: 'The original checks the typed text up to a line feed: ①abc is accepted and becomes 1abc.',
     applies: (input, expected) => !isTooLongForUsername(input) && expected.valid !== isUsername(input),
     isOurs: (answer, input) =>
       (nfkc(input) !== input || input.endsWith('\n')) && answer === (isUsername(input) ? 'VALID' : 'INVALID'),
@@ -96,8 +96,8 @@ export const usernameValidator: Departure<string, Verdict, string>[] = [
 export const normalizeUsername: Departure<string | null, string | null, string | null>[] = [
   {
     name: 'username-refused-has-no-stored-form',
-    rule: 'Checking and normalising a username are one step.',
-    reason: 'The original normalises anything, also what its validator refuses.',
+    rule: 'Validation and normalisation of a username are one step.',
+    reason: 'The original normalises any text, even if its validator rejects it.',
     applies: (input) => input !== null && !isUsername(input),
     isOurs: isRefusal,
   },
@@ -106,23 +106,22 @@ export const normalizeUsername: Departure<string | null, string | null, string |
 export const emailValidator: Departure<string, Verdict, string>[] = [
   {
     name: 'email-local-part-unquoted',
-    rule: 'Quoted local parts are refused.',
-    reason: 'A quoted local part holds what the next program takes for a second address.',
+    rule: 'Quoted local parts are rejected.',
+    reason: 'Other programs may parse a quoted local part as a second address.',
     applies: (input, expected) => expected.valid && isQuoted(input),
     isOurs: isRefusal,
   },
   {
     name: 'email-domain-is-a-name',
     rule: 'The domain of an email is a hostname, not an IP address.',
-    reason:
-      'An address literal has no domain for UTS 46 to normalise, and lets a stranger point our mail at any machine.',
+    reason: 'UTS 46 cannot normalise an address literal. Strangers could direct our mail to any machine.',
     applies: (input, expected) => expected.valid && isAddressLiteral(input),
     isOurs: isRefusal,
   },
   {
     name: 'uts46-right-to-left',
-    rule: 'The domain is read by UTS 46: a right-to-left label may end in digits.',
-    reason: 'IDNA 2003 refuses it; RFC 5893, which UTS 46 follows, does not.',
+    rule: 'The domain is parsed by UTS 46: a right-to-left label may end in digits.',
+    reason: 'IDNA 2003 rejects it. RFC 5893, which UTS 46 follows, does not.',
     applies: (input, expected) => !expected.valid && rightToLeftBeforeDigits.test(domainOf(input)),
     isOurs: (answer) => answer === 'VALID',
   },
@@ -131,15 +130,15 @@ export const emailValidator: Departure<string, Verdict, string>[] = [
 export const normalizeEmail: Departure<string | null, string | null, string | null>[] = [
   {
     name: 'email-refused-has-no-stored-form',
-    rule: 'Checking and normalising an email are one step.',
-    reason: 'The original normalises anything, also what its validator refuses.',
+    rule: 'Validation and normalisation of an email are one step.',
+    reason: 'The original normalises any text, even if its validator rejects it.',
     applies: (input, expected) => input !== null && expected !== null && !isEmailToDjango(input, expected),
     isOurs: isRefusal,
   },
   {
     name: 'uts46-keeps-letters',
-    rule: 'The domain is read by UTS 46: ß and final ς are letters.',
-    reason: 'IDNA 2003 writes ss and σ for them, which can be the domain of somebody else.',
+    rule: 'The domain is parsed by UTS 46: ß and final ς are letters.',
+    reason: 'IDNA 2003 maps them to ss and σ, which can be the domain of another owner.',
     applies: (input, expected) =>
       input !== null &&
       expected !== null &&
@@ -152,13 +151,13 @@ export const normalizeEmail: Departure<string | null, string | null, string | nu
 const noExtension = {
   name: 'phone-without-extension',
   rule: 'A phone number has no extension.',
-  reason: 'The original drops it in silence, and a message goes to another person than was meant.',
+  reason: 'The original drops it silently, and a message reaches an unintended person.',
 };
 
 export const phone: Departure<string, PhoneVerdict, string>[] = [
   {
     name: 'phone-empty-is-blank',
-    rule: 'The empty string is refused, never taken for null.',
+    rule: 'The empty string is rejected, not treated as null.',
     reason: "The original's validator leaves that to its field.",
     applies: (input) => input === '',
     isOurs: (answer) => answer === 'BLANK',
@@ -171,7 +170,7 @@ export const phone: Departure<string, PhoneVerdict, string>[] = [
   {
     name: 'phone-is-the-whole-string',
     rule: 'The whole string is one number: no words around it, no letters for digits.',
-    reason: 'The original takes a number out of any text; a guess at a number is a message to a stranger.',
+    reason: 'The original extracts a number from any text. A wrong guess sends a message to a stranger.',
     applies: (input, expected) => expected.valid && !expected.extension && hasMoreThanANumber(input),
     isOurs: isRefusal,
   },
@@ -180,17 +179,16 @@ export const phone: Departure<string, PhoneVerdict, string>[] = [
 export const maskEmail: Departure<EmailToObscure, Obscured, string>[] = [
   {
     name: 'obscured-as-stored',
-    rule: 'A domain is obscured in the ASCII form it is stored in.',
-    reason:
-      'Turning it back shows two letters where none need be shown, and fails for names that IDNA 2003 does not know.',
+    rule: 'A domain is masked in its stored ASCII form.',
+    reason: 'Converting it back reveals two letters needlessly, and fails for names that IDNA 2003 rejects.',
     applies: ({ email, denormalize }) => denormalize && email !== null && /@xn--/.test(email),
     isOurs: (answer, { email }) =>
       answer.length === email?.length && [...answer].every((shown, index) => shown === '*' || shown === email[index]),
   },
   {
     name: 'obscured-from-an-address',
-    rule: 'Only an email that could be stored is obscured.',
-    reason: 'The original reads the domain like a URL and cuts it at a colon, a slash, a space or an empty label.',
+    rule: 'Only a storable email is masked.',
+    reason: 'The original parses the domain like a URL, and cuts it at a colon, slash, space or empty label.',
     applies: ({ email }) => email !== null && /[:/\s]|\w\.\./.test(domainOf(email)),
     isOurs: (_, { email }) => email !== null && !isEmailToDjango(email, email),
   },
@@ -204,8 +202,8 @@ export const maskPhone: Departure<PhoneToObscure, Obscured, string>[] = [
   },
   {
     name: 'obscured-phone-has-one-format',
-    rule: 'A phone is shown as it is stored, in E.164.',
-    reason: 'There is no format to choose, so there is none to get wrong.',
+    rule: 'A phone is masked in its stored form, E.164.',
+    reason: 'A choice of formats permits wrong formats.',
     applies: ({ format }) => typeof format !== 'string',
     isOurs: (answer) => /^\+\*+\d\d$/.test(answer),
   },
@@ -308,23 +306,22 @@ function signedUp({ username, email, phone, password }: SignUp['args']): SignedU
 export const createUser: Amendment<SignUp, SignUpAnswer>[] = [
   {
     name: 'sign-up-offers-no-flags',
-    rule: 'Sign-up takes username, email, phone and password, and nothing else.',
-    reason: 'The caller of the original is a program, here it is the internet: nobody raises themselves.',
+    rule: 'Sign-up accepts only username, email, phone and password.',
+    reason: 'The caller of the original is a program. Here any client calls, and must not set its own role.',
     amend: ({ args }, due) =>
       Object.keys(args).every((name) => ['username', 'email', 'phone', 'password'].includes(name)) ? due : unexecuted,
   },
   {
     name: 'email-length-belongs-to-the-rule',
     rule: 'An email has at most 254 bytes as stored.',
-    reason: 'The original measures what is typed, and fails in the database for a domain that is longer in ASCII.',
+    reason: 'The original measures the typed text. The database rejects a domain that is longer in ASCII.',
     amend: ({ args: { email } }, due) =>
       email?.includes('@') && Buffer.byteLength(canonicalEmail(email)) > 254 ? withFault(due, 'email', 'INVALID') : due,
   },
   {
     name: 'username-checked-after-nfkc',
-    rule: 'The username rule and its length are applied to the whole of what is stored, the NFKC form.',
-    reason:
-      'The original checks what is typed, up to a line feed: ½cup became 1⁄2cup, 150 characters became thousands.',
+    rule: 'The username rule and its length apply to the whole stored text, the NFKC form.',
+    reason: 'The original checks the typed text: ½cup became 1⁄2cup, and 150 characters became thousands.',
     amend: ({ args: { username } }, due) =>
       !('user' in due) || username == null || isUsername(username)
         ? due
@@ -333,7 +330,7 @@ export const createUser: Amendment<SignUp, SignUpAnswer>[] = [
   {
     name: 'phone-is-one-number',
     rule: 'The whole string is one number: no words around it, no letters for digits, no extension.',
-    reason: 'The original takes a number out of any text and drops its extension; a guess is a message to a stranger.',
+    reason: 'The original extracts a number from any text. A wrong guess sends a message to a stranger.',
     amend: ({ args: { phone } }, due) =>
       typeof phone === 'string' && hasMoreThanANumber(phone) && !('error' in due)
         ? withFault(due, 'phone', 'INVALID')
@@ -341,14 +338,14 @@ export const createUser: Amendment<SignUp, SignUpAnswer>[] = [
   },
   {
     name: 'password-is-not-blank',
-    rule: 'The empty password is refused.',
-    reason: 'In the original it is a usable one, and signs its user in.',
+    rule: 'The empty password is rejected.',
+    reason: 'In the original it is a valid password that signs its user in.',
     amend: ({ args: { password } }, due) => (password === '' ? withFault(due, 'password', 'BLANK') : due),
   },
   {
     name: 'uts46-keeps-letters',
-    rule: 'The domain is read by UTS 46: ß and final ς are letters, and a joiner stands only where a script needs it.',
-    reason: 'IDNA 2003 writes ss and σ for the letters and drops the joiner, which can be the domain of somebody else.',
+    rule: 'The domain is parsed by UTS 46: ß and final ς are letters, and joiners depend on the script.',
+    reason: 'IDNA 2003 maps the letters to ss and σ and drops the joiner, so another owner may have it.',
     amend: (input, due) => {
       const email = input.args.email;
       if (email == null || isFaulty(due)) return due;
@@ -359,8 +356,8 @@ export const createUser: Amendment<SignUp, SignUpAnswer>[] = [
   },
   {
     name: 'email-without-case',
-    rule: 'An email is unique without regard to case.',
-    reason: 'Alice@ and alice@ are one mailbox; the original compares the local part with case.',
+    rule: 'An email is unique case-insensitively.',
+    reason: 'Alice@ and alice@ are one mailbox. The original compares the local part case-sensitively.',
     amend: (input, due) =>
       !isFaulty(due) && isTakenHere('email', input) && !isSaidTaken('email', due)
         ? withIssue(due, 'email', 'TAKEN')
@@ -368,8 +365,8 @@ export const createUser: Amendment<SignUp, SignUpAnswer>[] = [
   },
   {
     name: 'username-in-the-lower-case-of-unicode',
-    rule: "The key of comparison is computed by Unicode's rules of lower case, among them that of the final ς.",
-    reason: 'The original leaves it to the database, whose lower case differs from one to the next.',
+    rule: 'The comparison key uses the lower case of Unicode, including the rule of the final ς.',
+    reason: 'The original uses the lower case of the database, which differs between databases.',
     amend: (input, due) =>
       !isFaulty(due) && isTakenHere('username', input) && !isSaidTaken('username', due)
         ? withIssue(due, 'username', 'TAKEN')
@@ -386,8 +383,8 @@ export interface Update {
 export const updateUser: Amendment<Update, SignUpAnswer>[] = [
   {
     name: 'email-without-case',
-    rule: 'An email is unique without regard to case.',
-    reason: 'Alice@ and alice@ are one mailbox; the original compares the local part with case.',
+    rule: 'An email is unique case-insensitively.',
+    reason: 'Alice@ and alice@ are one mailbox. The original compares the local part case-sensitively.',
     amend: ({ set, existing }, due) =>
       !isFaulty(due) && isTakenHere('email', { args: { ...set }, existing }) && !isSaidTaken('email', due)
         ? withIssue(due, 'email', 'TAKEN')
@@ -426,8 +423,8 @@ export const authenticate = (people: Map<string, Person>): Amendment<SignIn, Sig
   return [
     {
       name: 'sign-in-is-typed',
-      rule: 'Sign-in takes identifiers and a password, which must be there; anything else is not executed.',
-      reason: 'The original takes any words, and a missing password for a wrong one.',
+      rule: 'Sign-in requires identifiers and a password. Other input is not executed.',
+      reason: 'The original accepts any fields, and treats a missing password as wrong.',
       amend: (input, due) =>
         input.password == null ||
         Object.keys(input).some((name) => !['identifier', 'username', 'email', 'phone', 'password'].includes(name))
@@ -436,14 +433,14 @@ export const authenticate = (people: Map<string, Person>): Amendment<SignIn, Sig
     },
     {
       name: 'empty-password-signs-nobody-in',
-      rule: 'The empty password is nobody’s, not even where an account was brought along with it.',
-      reason: 'In the original it is a usable one.',
+      rule: 'The empty password signs no user in, not even an imported user.',
+      reason: 'In the original it is a valid password.',
       amend: ({ password }, due) => (password === '' && 'user' in due ? { user: null } : due),
     },
     {
       name: 'authenticate-normalises',
-      rule: 'What is typed is normalised as at sign-up before it is compared.',
-      reason: 'In the original callers are to do it, and forget.',
+      rule: 'Sign-in normalises its input like sign-up before the comparison.',
+      reason: 'In the original the caller must do so, and often does not.',
       amend: (input, due) =>
         letIn(
           input,
@@ -455,8 +452,8 @@ export const authenticate = (people: Map<string, Person>): Amendment<SignIn, Sig
     },
     {
       name: 'email-without-case',
-      rule: 'An email is compared without regard to case.',
-      reason: 'Alice@ and alice@ are one mailbox; the original compares the local part with case.',
+      rule: 'An email is compared case-insensitively.',
+      reason: 'Alice@ and alice@ are one mailbox. The original compares the local part case-sensitively.',
       amend: (input, due) =>
         letIn(
           input,
@@ -466,8 +463,8 @@ export const authenticate = (people: Map<string, Person>): Amendment<SignIn, Sig
     },
     {
       name: 'password-compared-after-nfc',
-      rule: 'A password is the same however its letters are composed.',
-      reason: 'Keyboards differ in how they compose é, and nobody sees it.',
+      rule: 'A password matches in any Unicode composition.',
+      reason: 'Keyboards compose é differently, and users cannot see it.',
       amend: (input, due) => letIn(input, due, ({ password }) => input.password !== password),
     },
   ];
@@ -485,13 +482,13 @@ export const securityTokens = (people: Map<string, Person>): Amendment<string | 
   return [
     {
       name: 'look-up-is-typed',
-      rule: 'A look-up is by an identifier.',
-      reason: 'The original takes its absence for one that nobody has.',
+      rule: 'A look-up requires an identifier.',
+      reason: 'The original treats a missing identifier as unknown.',
       amend: (identifier, due) => (identifier === null ? unexecuted : due),
     },
     {
       name: 'inactive-user-has-no-addresses',
-      rule: 'The addresses of an inactive user count as not existing.',
+      rule: 'The addresses of an inactive user are unknown.',
       reason: "In the original an inactive user's one-time password signs in.",
       amend: (identifier, due) =>
         identifier !== null && isUsername(identifier) && userNamed(identifier)?.is_active === false
@@ -500,8 +497,8 @@ export const securityTokens = (people: Map<string, Person>): Amendment<string | 
     },
     {
       name: 'look-up-by-email-lists-that-email',
-      rule: 'A look-up by email lists that address alone, obscured as typed, whoever has it or nobody.',
-      reason: 'The original tells whether somebody has an address, and shows the other addresses of its user.',
+      rule: 'A look-up by email lists only that address, masked as typed, with or without an account.',
+      reason: 'The original reveals whether an address has an account, and shows the other addresses.',
       amend: (identifier, due) => {
         if (identifier === null || !isEmailToDjango(identifier, canonicalEmail(identifier))) return due;
         const [local, domain] = canonicalEmail(identifier).split('@') as [string, string];
@@ -516,8 +513,8 @@ export const securityTokens = (people: Map<string, Person>): Amendment<string | 
     },
     {
       name: 'look-up-by-phone-lists-that-phone',
-      rule: 'A look-up by phone lists that number alone, whoever has it or nobody.',
-      reason: 'The original tells whether somebody has a number, and shows the other addresses of its user.',
+      rule: 'A look-up by phone lists only that number, with or without an account.',
+      reason: 'The original reveals whether a number has an account, and shows the other addresses.',
       amend: (identifier, due) => {
         if (identifier === null || isUsername(identifier) || identifier.includes('@')) return due;
         const number = parsePhoneNumberFromString(identifier, 'US');
@@ -540,18 +537,18 @@ export interface TraceDeparture {
 export const oneTimePasswordTrace: TraceDeparture[] = [
   {
     name: 'generating-keeps-the-count',
-    rule: 'Generating lowers neither the failure count nor the wait.',
-    reason: 'The original clears both, so that guessing is unlimited: generate, guess, generate …',
+    rule: 'A new one-time password lowers neither the failure count nor the wait.',
+    reason: 'The original clears both, so guesses are unlimited: generate, guess, generate …',
   },
   {
     name: 'null-is-no-password',
-    rule: 'A check is of a one-time password: null is not executed and not counted.',
+    rule: 'A check requires a one-time password: null is not executed and not counted.',
     reason: 'The original compares it, and counts a failure.',
   },
   {
     name: 'entry-forgives',
-    rule: 'Case, spaces and dashes of a one-time password do not count.',
-    reason: "The original's are printable characters of every sort; ours are for people to copy by eye.",
+    rule: 'Case, spaces and dashes of a one-time password are ignored.',
+    reason: 'The original uses any printable characters. Users of this service can type them by eye.',
   },
 ];
 
@@ -571,33 +568,32 @@ export interface ChangeDeparture {
 export const tokenOnChange: ChangeDeparture[] = [
   {
     name: 'generating-keeps-the-count',
-    rule: 'Generating lowers neither the failure count nor the wait.',
-    reason: 'The original clears both, so that guessing is unlimited: generate, guess, generate …',
+    rule: 'A new one-time password lowers neither the failure count nor the wait.',
+    reason: 'The original clears both, so guesses are unlimited: generate, guess, generate …',
   },
   {
     name: 'counters-belong-to-the-address',
-    rule: 'Failures are counted by address: another address has its own count, and one put back has the one it had.',
-    reason:
-      'What an address answers is the same whether somebody has it or nobody; the original carries the count along.',
+    rule: 'Failures are counted by address: each address has its own count, even after it is restored.',
+    reason: 'Responses are alike for addresses with and without an account. The original moves the count.',
   },
   {
     name: 'verified-address-stays',
     rule: 'A verified address stays until the new one is verified.',
-    reason: 'In the original a typing error locks its owner out.',
+    reason: 'In the original a typing error locks the owner out.',
   },
   {
     name: 'one-door',
-    rule: 'Every change is validated, normalised, and moves the token along with the address.',
-    reason: 'In the original what is saved without validation, or by a query, leaves user and token in disagreement.',
+    rule: 'Every change is validated and normalised, and changes the token with the address.',
+    reason: 'In the original, unvalidated saves and queries make user and token inconsistent.',
   },
   {
     name: 'email-without-case',
-    rule: 'An email in another case is the same address, and stays verified.',
-    reason: 'Alice@ and alice@ are one mailbox; the original compares the local part with case.',
+    rule: 'An email in another case is the same address and stays verified.',
+    reason: 'Alice@ and alice@ are one mailbox. The original compares the local part case-sensitively.',
   },
   {
     name: 'phone-is-one-number',
     rule: 'The whole string is one number: no words around it, no letters for digits, no extension.',
-    reason: 'The original takes a number out of any text and drops its extension; a guess is a message to a stranger.',
+    reason: 'The original extracts a number from any text. A wrong guess sends a message to a stranger.',
   },
 ];

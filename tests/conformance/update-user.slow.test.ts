@@ -24,7 +24,7 @@ async function update({ user, existing, set }: Update): Promise<SignUpAnswer> {
   assert.equal(errors, undefined, JSON.stringify(errors));
   const { __typename: type, user: changed, issues } = data.updateUser;
   if (type === 'ValidationError') {
-    assert.deepEqual(await me(), before, 'a refusal leaves everything as it was');
+    assert.deepEqual(await me(), before, 'an error changes nothing');
     return issuesOf(issues);
   }
   assert.equal(type, 'UpdateUserSuccess');

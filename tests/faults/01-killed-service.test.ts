@@ -35,7 +35,7 @@ experiment(1, `kill -9 of one of two replicas, ${kills} times, while people sign
     also: { unanswered: load.refused(), 'without tokens': withoutTokens },
   });
   assert.deepEqual([lost, withoutTokens], [0, 0]);
-  assert.ok(load.refused() > 0, 'nobody noticed a kill');
+  assert.ok(load.refused() > 0, 'no client noticed a kill');
   // Other tests slow the start.
   if (full) assert.ok(Math.max(...recoveredAfterMilliseconds) < 3_000);
 });

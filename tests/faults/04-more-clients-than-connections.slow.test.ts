@@ -49,7 +49,7 @@ experiment(4, `pools of 10 × 2 against max_connections=20, ${clients} clients f
   assert.equal(noted.wrongYes, 0);
   for (const { used, idle, waiting, shed } of connections) {
     // Clients on the same machine may be too slow to overload the services.
-    if (full) assert.ok(shed! > 0, 'load beyond what can be answered is shed');
+    if (full) assert.ok(shed! > 0, 'excess load is shed');
     assert.deepEqual([used, waiting], [0, 0]);
     assert.ok(idle! >= 1 && idle! <= 10);
   }

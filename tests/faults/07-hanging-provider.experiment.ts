@@ -50,7 +50,7 @@ experiment(7, 'a provider hangs while others ask for something else', [], async 
     for (const { __typename } of await sent) assert.equal(__typename, 'SendOneTimePasswordSuccess');
     const expected = behaviour === 'accept' ? 'SendOneTimePasswordSuccess' : 'TransmissionError';
     for (const { __typename } of await awaited) assert.equal(__typename, expected);
-    // The service gives up hanging messages before the next round.
+    // The service aborts hanging messages before the next round.
     if (behaviour === 'hang') await delay(5_000);
     return waits;
   }

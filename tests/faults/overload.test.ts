@@ -31,7 +31,7 @@ test('requests beyond twenty per connection are rejected and counted', async () 
         [status, headers.get('retry-after'), errors?.[0]?.extensions.code],
         [503, '1', 'SERVICE_UNAVAILABLE'],
       );
-    assert.equal(answered, 5, 'the requests that were let in still wait');
+    assert.equal(answered, 5, 'the admitted requests still wait');
     await holdUp.query('rollback');
     await Promise.all(within);
     const metrics = await (await fetch(`${service.url}/metrics`)).text();

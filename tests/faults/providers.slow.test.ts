@@ -19,7 +19,7 @@ import { startVonage } from '../support/vonage.js';
 
 const { sendGrid, vonage, environment, testEmail, testSms, assertLog } = await startFaulty();
 
-const consequences = 'the owner is told, the one-time password is void, and the next may be asked for at once:';
+const consequences = 'the owner gets an error, the one-time password is void, and a new request is permitted:';
 
 describe(`if the provider rejects or breaks, ${consequences}`, () => {
   testEmail(emailFaults);
@@ -88,7 +88,7 @@ test('a hanging provider uses a bounded number of sockets, and nothing else', as
   // If messages in flight held database connections, these requests would wait.
   await Promise.all([owner.me(), anonymous.checkOneTimePassword(other, 'BCDF2345')]);
   const { open, greatest } = hanging.connections;
-  assert.ok(open > 0, 'others are answered while messages are under way');
+  assert.ok(open > 0, 'other requests get responses while messages are in flight');
   // Fifty, and closed sockets that the provider has not noticed yet.
   assert.ok(greatest >= 10 && greatest <= 60, `${greatest} connections`);
 
@@ -101,7 +101,7 @@ test('a hanging provider uses a bounded number of sockets, and nothing else', as
 test('owners who wait for a hanging provider do not block others, with any pool size', async () => {
   const hanging = await startSendGrid();
   const small = await startService({ ...environment, ...sendGridEnvironment(hanging), DATABASE_POOL_SIZE: '2' });
-  // Twenty requests at once for each connection are let in.
+  // Admits twenty concurrent requests for each connection.
   const owners = await inTens(
     Array.from({ length: 45 }, (_, index) => `owner-${index}@example.com`),
     (email) => signUp(small, { email }),

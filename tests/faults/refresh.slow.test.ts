@@ -10,7 +10,7 @@ import { createDatabase, sharedSecrets, spawnService, startService } from '../su
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const survivor = await startService(shared);
 
-test('a kill at any moment of a refresh does not end the session', async () => {
+test('a kill at any moment of a refresh does not revoke the session', async () => {
   const outcomes = new Set<string>();
   for (const wait of [0, 2, 5, 10, 20]) {
     const people = await Promise.all(

@@ -17,7 +17,7 @@ import { assertRefreshRefused, refreshed, whoIs } from '../support/sessions.js';
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const survivor = await startService(shared);
 
-test('a process killed when the rotation is committed and before it answers costs nobody the session', async () => {
+test('a kill between the commit of a rotation and its response does not revoke the session', async () => {
   const alice = await signUp(survivor, { username: 'killed-between', password });
   let victim: ServiceProcess | undefined;
   // The database commits before it reports the updated rows. The report never arrives.
@@ -44,7 +44,7 @@ test('a process killed when the rotation is committed and before it answers cost
   await assertGoesOn(survivor, alice);
 });
 
-test('an answer lost on the way costs nobody the session, be it lost again and again', async () => {
+test('a lost response does not revoke the session, even if it is lost repeatedly', async () => {
   const alice = await signUp(survivor, { username: 'cut-off', password });
   const line = await startProxy(new URL(survivor.url).port, { onAnswer: () => false });
   for (const _ of Array(3))
@@ -52,7 +52,7 @@ test('an answer lost on the way costs nobody the session, be it lost again and a
   await assertGoesOn(survivor, alice);
 });
 
-test('an answer lost for longer than ten seconds ends the session: it cannot be told from a copy', async () => {
+test('a retry more than ten seconds after a lost response revokes the session, like reuse', async () => {
   const alice = await signUp(survivor, { username: 'cut-off-for-long', password });
   const line = await startProxy(new URL(survivor.url).port, { onAnswer: () => false });
   await assert.rejects(refreshed({ url: `http://127.0.0.1:${line.port}` }, alice.tokens.refreshToken));

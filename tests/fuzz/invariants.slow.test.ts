@@ -286,13 +286,13 @@ function pick(world: World, name: Name, purpose: Purpose, which: Which): Made | 
  * not expired.
  */
 function assertGood(world: World, name: Name, purpose: Purpose, made: Made | undefined): void {
-  assert.ok(made !== undefined, 'one that was never made has worked');
+  assert.ok(made !== undefined, 'an invented one-time password was accepted');
   assert.equal(
     made,
     pick(world, name, purpose, 'right'),
     'another one than the last made for the address and purpose has worked',
   );
-  assert.ok(!made.spent, 'a spent one has worked');
+  assert.ok(!made.spent, 'a used one-time password was accepted');
   assert.ok(world.seconds - made.at <= 605, `one of ${world.seconds - made.at} seconds ago has worked`);
   made.spent = true;
 }
@@ -323,7 +323,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       const text = texts[step.password];
       const answer = await anonymous.authenticate({ email: emailOf(step.who), password: text ?? 'no password' });
       if (answer.__typename !== 'AuthenticateSuccess') return {};
-      assert.equal(text, world.passwords[step.who], 'a password that is not the present one has worked');
+      assert.equal(text, world.passwords[step.who], 'a password other than the current one was accepted');
       assert.ok(answer.user.isActive);
       world.openSession(step.who, answer.tokens, null);
       return {};
@@ -383,8 +383,12 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       const { user, tokens } = data?.checkOneTimePassword ?? {};
       if (user === undefined) return {};
       assertGood(world, step.who, step.purpose, made);
-      assert.notEqual(step.purpose, 'PASSWORD_RESET', 'one for a reset has been good for something else');
-      assert.equal(user.id, owner, 'somebody else has been proved');
+      assert.notEqual(
+        step.purpose,
+        'PASSWORD_RESET',
+        'a one-time password for a reset was accepted for another purpose',
+      );
+      assert.equal(user.id, owner, 'another user was authenticated');
       assert.ok(user.isActive);
       if (tokens) world.openSession(step.who, tokens, world.seconds);
       else world.sessions[step.by!]!.provedAt = world.seconds;
@@ -403,7 +407,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       });
       if (answer.user === undefined) return {};
       assertGood(world, step.who, 'PASSWORD_RESET', made);
-      assert.equal(answer.user.id, owner, 'the password of somebody else has been reset');
+      assert.equal(answer.user.id, owner, 'the password of another user was reset');
       world.setPassword(step.who, newPassword);
       world.openSession(step.who, answer.tokens, world.seconds);
       return { passwordOf: answer.user.id, countOf: [`${tokenIds[step.who]} PASSWORD_RESET`] };
@@ -433,7 +437,8 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
           provedAt !== null && world.seconds - provedAt <= 605,
           'changed without the current one and without a proof',
         );
-      } else assert.equal(currentPassword, world.passwords[step.who], 'changed by one that is not the current one');
+      } else
+        assert.equal(currentPassword, world.passwords[step.who], 'changed by a password other than the current one');
       world.setPassword(step.who, newPassword);
       return { passwordOf: id };
     }
@@ -460,7 +465,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
         .as(step.by)
         .ask(`mutation { deleteUser(id: "${id}") { ... on DeleteUserSuccess { id } ... on IdentityError { code } } }`);
       if (data?.deleteUser?.id !== undefined)
-        assert.ok(bySuperuser || step.by === step.who, 'somebody else has been deleted');
+        assert.ok(bySuperuser || step.by === step.who, 'another user was deleted');
       return {};
     }
     case 'unlock': {
@@ -485,7 +490,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       if (data?.updateUser?.user === undefined) return {};
       assert.ok(
         bySuperuser || step.by === step.who || roleOf(world, step.by, before)?.is_staff === true,
-        'somebody else has been changed',
+        'another user was changed',
       );
       return { roles: bySuperuser };
     }
@@ -504,14 +509,14 @@ function isSuperuser(world: World, name: Name, state: State): boolean {
 
 function assertInvariants(before: State, after: State, allowed: Allowed): void {
   for (const [id, user] of after.users) {
-    assert.ok(Number(user.identifiers) > 0, 'a user has an identifier');
+    assert.ok(Number(user.identifiers) > 0, 'a user has no identifier');
     const earlier = before.users.get(id);
     if (earlier === undefined) continue;
     if (user.password_hash !== earlier.password_hash) {
-      assert.equal(allowed.passwordOf, id, 'a password changes by a proof or by the current one');
+      assert.equal(allowed.passwordOf, id, 'a password changed without a proof');
       if (allowed.passwordGone) {
-        assert.equal(user.password_hash, null, 'a sign-in sets no password');
-        assert.ok(!earlier.verified, 'it drops that of whoever came before the first proof, and no other');
+        assert.equal(user.password_hash, null, 'a sign-in set a password');
+        assert.ok(!earlier.verified, 'a sign-in removed the password of a verified user');
       }
     }
     const { is_staff, is_superuser } = user;
@@ -519,7 +524,7 @@ function assertInvariants(before: State, after: State, allowed: Allowed): void {
       assert.deepEqual(
         { is_staff, is_superuser },
         { is_staff: earlier.is_staff, is_superuser: earlier.is_superuser },
-        'superusers give and take roles',
+        'a role changed without a superuser',
       );
   }
   for (const [key, count] of before.counts)
@@ -528,7 +533,7 @@ function assertInvariants(before: State, after: State, allowed: Allowed): void {
         (after.counts.get(key) ?? 0) >= count,
         `the count of ${key} fell from ${count} to ${after.counts.get(key)}`,
       );
-  assert.ok(after.activeSuperusers > 0, 'the last active superuser stays');
+  assert.ok(after.activeSuperusers > 0, 'no active superuser is left');
 }
 
 test('after each step of several users in any order, the invariants hold', async (t) => {

@@ -1,4 +1,4 @@
-/** The log of audit events: what is in it, and how it is read. */
+/** The audit log: its content and its queries. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -28,13 +28,13 @@ const anonymous = caller(service);
 const next = 'violin under the stairs';
 
 beforeEach(async () => {
-  // What is still to be written would be written behind the clearing.
+  // Otherwise pending events would be written after the log is cleared.
   await service.app.outbox();
   await clear(service);
   root = await insertPerson(service, { username: 'root', role: 'superuser' });
 });
 
-/** Makes the log of events empty, so that a test sees its own. */
+/** Clears the audit log, so that a test sees only its own events. */
 async function forget(): Promise<void> {
   await service.app.outbox();
   await service.app.db.execute(sql`delete from audit_events`);
@@ -46,7 +46,7 @@ async function events(filter: AuditEventPageQueryVariables = {}): Promise<Event[
 }
 
 describe('auditEvents', () => {
-  test('tells of each kind once it has happened, with who did it, to whom and from where', async () => {
+  test('contains an event of each kind with its actor, its subject and the client address', async () => {
     const told = new Map<string, Event>();
     const expect = async (expected: string[], about: Partial<Event>) => {
       const found = (await events()).reverse();
@@ -83,7 +83,7 @@ describe('auditEvents', () => {
     const sent = { securityTokenId: alice.emailToken, detail: 'VERIFICATION', subjectId: id };
     await expect(['ONE_TIME_PASSWORD_SENT'], { actorId: id, ...sent });
     await alice.checkOneTimePassword(alice.emailToken, 'WRONG', 'VERIFICATION');
-    // Refused attempts are written in the background, each by itself.
+    // Rejected attempts are recorded separately in the background.
     await service.app.outbox();
     await alice.checkOneTimePassword(alice.emailToken, 'WRONG', 'VERIFICATION');
     await expect(['ONE_TIME_PASSWORD_REFUSED', 'ONE_TIME_PASSWORD_THROTTLED'], { actorId: id, ...sent });
@@ -104,7 +104,7 @@ describe('auditEvents', () => {
     await expect(['CURRENT_PASSWORD_REFUSED'], { actorId: id, subjectId: id });
     await advance(service, 10);
     await alice.changePassword({ currentPassword: password, newPassword: next });
-    // Two others of hers were open.
+    // She had two other active sessions.
     await expect(['PASSWORD_CHANGED', 'SESSION_ENDED'], { actorId: id, subjectId: id });
     assert.equal(told.get('SESSION_ENDED')!.detail, '2: password changed');
     await alice.updateUser({ username: 'alicia', phone: '+12025550123' }, { currentPassword: next });
@@ -141,10 +141,10 @@ describe('auditEvents', () => {
     await expect(['REFRESH_TOKEN_REUSED'], { subjectId: bob.id, sessionId: bob.tokens.session.id, ...from });
     await root.createSuperuser({ username: 'second', password });
     await expect(['SUPERUSER_CREATED'], { actorId: root.id, detail: 'by a superuser' });
-    assert.deepEqual([...told.keys()].sort(), [...auditEventKinds].sort(), 'a kind was not seen');
+    assert.deepEqual([...told.keys()].sort(), [...auditEventKinds].sort(), 'a kind has no event');
   });
 
-  test('tells of the bootstrap', async () => {
+  test('contains the creation of the first superuser', async () => {
     await clear(service);
     root = await makeSuperuser(service);
     const told = (await events()).map(({ kind, detail, subjectId }) => [kind, detail, subjectId]);
@@ -152,7 +152,7 @@ describe('auditEvents', () => {
     assert.deepEqual(told, [['SIGNED_IN', 'PASSWORD', root.id], created]);
   });
 
-  test('holds nothing that was typed', async () => {
+  test('contains no user input', async () => {
     const alice = await signUpVerified(service, 'alice@secret.test');
     await anonymous.authenticate({ identifier: 'canary-identifier', password: 'canary-password' });
     await anonymous.checkOneTimePassword(alice.emailToken, 'canary-code');
@@ -161,7 +161,7 @@ describe('auditEvents', () => {
     assert.doesNotMatch(JSON.stringify(await events()), /canary|secret\.test|alice/);
   });
 
-  test('gives pages from the newest to the oldest, each event once while others come', async () => {
+  test('returns each event once, newest first, while other events are added', async () => {
     for (let index = 0; index < 7; index += 1) await anonymous.authenticate({ username: `user${index}`, password });
     const all = await events();
     assert.equal(all.length, 7);
@@ -184,7 +184,7 @@ describe('auditEvents', () => {
     );
   });
 
-  test('gives those of a user, of a kind, of a time', async () => {
+  test('filters events by user, kind and time', async () => {
     const alice = await signUp(service, { username: 'alice', password });
     await anonymous.authenticate({ username: 'alice', password: 'wrong' });
     await anonymous.authenticate({ username: 'nobody', password });
@@ -208,13 +208,13 @@ describe('auditEvents', () => {
     assert.deepEqual(await some({ userId: 'no id' }), []);
   });
 
-  test('are of the years that there are', async () => {
+  test('rejects times outside the supported years', async () => {
     for (const years of [{ since: '0000-01-01T00:00:00Z' }, { until: '9999-12-31T23:59:59-23:59' }])
       await expectError(root.auditEvents(years), 'BAD_USER_INPUT');
     await root.auditEvents({ since: '0001-01-01T00:00:00Z', until: '9999-12-31T23:59:59Z' });
   });
 
-  test('is for superusers, and refuses sizes and cursors that it never gave', async () => {
+  test('permits superusers only, and rejects invalid page sizes and cursors', async () => {
     const staff = await insertPerson(service, { username: 'staff', role: 'staff' });
     await expectError(anonymous.auditEvents(), 'UNAUTHENTICATED');
     await expectError(staff.auditEvents(), 'FORBIDDEN');

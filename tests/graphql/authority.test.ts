@@ -1,4 +1,4 @@
-/** Who may do what to whom: every role, asking about every target. */
+/** Permissions of every operation for each role and each target. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -18,7 +18,7 @@ import {
 import { clear, rows, startService } from '../support/service.js';
 import { codeOf } from '../support/sessions.js';
 
-// Every send of this file but the first is one too soon, and that is not what is asked here.
+// Sends are rate-limited after the first one. This file does not test rate limits.
 const service = await startService({
   OTP_SEND_INTERVAL_SECONDS: '0',
   OTP_SENDS_PER_HOUR: '0',
@@ -35,7 +35,7 @@ const targets = ['oneself', 'ordinary', 'staff', 'superuser', 'absent', 'malform
 type Role = (typeof roles)[number];
 type Target = (typeof targets)[number];
 
-/** What an operation is asked for: a user by id, and the security token of that user's email. */
+/** The target of an operation: a user ID, and the security token of that user's email. */
 interface Subject {
   id: string;
   tokenId: string;
@@ -43,7 +43,7 @@ interface Subject {
 
 interface Operation {
   ask: (by: Caller, subject: Subject) => Promise<unknown>;
-  /** for each role, what is answered for each of the targets */
+  /** for each role, the response for each target */
   answers: Record<Role, readonly string[]>;
 }
 
@@ -53,7 +53,7 @@ const toNobody = toAll('UNAUTHENTICATED');
 const ownOnly = [success, forbidden, forbidden, forbidden, forbidden, forbidden];
 const othersOnly = [forbidden, success, success, success, notFound, notFound];
 const ofAnybody = [success, success, success, success, notFound, notFound];
-/** By the id of a security token, which is told from one that is made up. */
+/** By the ID of a security token. Made-up IDs have another response. */
 const byToken = (answers: readonly string[]) => [...answers.slice(0, -1), 'BAD_USER_INPUT'];
 
 const forSuperusers = { nobody: toNobody, ordinary: toAll(forbidden), staff: toAll(forbidden), superuser: othersOnly };
@@ -117,7 +117,7 @@ const operations: Record<string, Operation> = {
 
 let people = 0;
 
-/** A person of that role, whose email is verified. */
+/** A user with the role and a verified email. */
 function rowOf(role: Exclude<Role, 'nobody'>): PersonRow {
   people += 1;
   return { username: `${role}${people}`, email: `${role}${people}@a.test`, verified: true, role };
@@ -131,7 +131,7 @@ interface Case {
   subject: Subject;
 }
 
-/** A caller and a subject for each target. No two cases share a person, because a success changes them. */
+/** A caller and a target for each case. Cases share no user, because a success changes the user. */
 async function makeCases(role: Role): Promise<Case[]> {
   const absent = { id: '00000000-0000-4000-8000-000000000000', tokenId: idOfAddress(service, nobodysEmail) };
   const malformed = { id: 'no id', tokenId: `e${'A'.repeat(32)}` };
@@ -147,7 +147,7 @@ async function makeCases(role: Role): Promise<Case[]> {
   });
 }
 
-/** Everything that an operation could change, of every account. */
+/** The rows of all accounts that an operation could change. */
 function inspect(): Promise<unknown[]> {
   return rows(
     service,
@@ -159,7 +159,7 @@ function inspect(): Promise<unknown[]> {
   );
 }
 
-/** The code of the error, wherever it stands in the answer. */
+/** Returns the code of the error, from the data or the top level. */
 async function outcomeOf(asked: Promise<unknown>): Promise<string> {
   try {
     const result = (await asked) as { code?: string } | null;
@@ -173,7 +173,7 @@ async function outcomeOf(asked: Promise<unknown>): Promise<string> {
 describe('authority', () => {
   for (const [name, { ask, answers }] of Object.entries(operations))
     for (const role of roles)
-      test(`${name}, asked by ${role === 'nobody' ? 'nobody who is signed in' : `somebody ${role}`}, is for whom the rules say`, async () => {
+      test(`${name} follows the rules for ${role === 'nobody' ? 'an anonymous caller' : `a caller with role ${role}`}`, async () => {
         const cases = await makeCases(role);
         let before = await inspect();
         for (const [index, { target, asker, subject }] of cases.entries()) {
@@ -186,7 +186,7 @@ describe('authority', () => {
         }
       });
 
-  test('users is for staff and superusers', async () => {
+  test('users permits only staff and superusers', async () => {
     for (const [role, expected] of [
       ['nobody', 'UNAUTHENTICATED'],
       ['ordinary', forbidden],
@@ -202,7 +202,7 @@ describe('authority', () => {
     }
   });
 
-  test('a lost role is lost at once, whatever the access token says', async () => {
+  test('a removed role ends its permissions immediately, even if the access token contains it', async () => {
     const rows = [rowOf('superuser'), rowOf('staff'), rowOf('ordinary')] as const;
     const [root, staff, ordinary] = await insertPeople(service, rows);
     await staff.users();
@@ -211,7 +211,7 @@ describe('authority', () => {
     await expectError(staff.updateUser({ isActive: false }, { id: ordinary.id }), forbidden);
   });
 
-  test('a superuser without the role of staff may do whatever staff may', async () => {
+  test('a superuser without the staff role has all permissions of staff', async () => {
     const rows = [rowOf('superuser'), rowOf('superuser'), rowOf('ordinary')] as const;
     const [root, superuser, ordinary] = await insertPeople(service, rows);
     await root.updateUser({ isStaff: false }, { id: superuser.id });
@@ -219,7 +219,7 @@ describe('authority', () => {
     expectMember(await superuser.updateUser({ isActive: false }, { id: ordinary.id }), 'UpdateUserSuccess');
   });
 
-  test('deactivation ends every session and closes every door; activation opens the doors and revives no session', async () => {
+  test('deactivation revokes all sessions and blocks every sign-in; activation permits sign-ins and restores no session', async () => {
     const [root, staff, alice] = await insertPeople(service, [
       rowOf('superuser'),
       rowOf('staff'),
@@ -239,7 +239,7 @@ describe('authority', () => {
   });
 });
 
-describe('what an input does not have', () => {
+describe('a field that an input does not declare', () => {
   const inputs: Record<string, { operation: string; good: Record<string, unknown> }> = {
     CreateUserInput: { operation: 'createUser', good: { username: 'mallory' } },
     CreateSuperuserInput: { operation: 'createSuperuser', good: { username: 'mallory' } },

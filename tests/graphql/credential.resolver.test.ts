@@ -1,4 +1,4 @@
-/** Signing in by password. */
+/** Sign-in by password. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -9,7 +9,7 @@ import { advance, clear, createDatabase, rows, type Service, sharedSecrets, star
 
 const secrets = sharedSecrets();
 const shared = { ...secrets, DATABASE_URL: await createDatabase() };
-/** It trusts a proxy. A request without its header comes from 127.0.0.1. */
+/** Trusts a proxy. Requests without its header come from 127.0.0.1. */
 const service = await startService({ ...shared, TRUST_PROXY: '127.0.0.1' });
 const anonymous = caller(service);
 const day = 24 * 60 * 60;
@@ -23,7 +23,7 @@ async function fail(input: Omit<AuthenticateInput, 'password'>, what?: string): 
   expectMember(await attempt(input, 'wrong'), 'InvalidCredentialsError', what);
 }
 
-/** Somebody whose requests come through the proxy from that address. */
+/** A client with that address behind the proxy. */
 function from(address: string) {
   const asker = caller(service, { headers: { 'x-forwarded-for': address } });
   const guess = (username = 'alice', typed = 'wrong') => attempt({ username }, typed, asker);
@@ -43,7 +43,7 @@ async function passwordHashOf(of: Service): Promise<string> {
 describe('authenticate', () => {
   const alice = { username: 'Alice', email: 'Alice@example.com', phone: '+12025550123' };
 
-  test('signs in by each identifier, named or not, in any case and form', async () => {
+  test('signs in by each identifier, with or without its kind, in any case and format', async () => {
     const { id } = await insertPerson(service, { ...alice, hasPassword: true });
     const ways = [
       { username: 'Alice' },
@@ -56,11 +56,11 @@ describe('authenticate', () => {
       { identifier: 'alice@Example.com' },
       { identifier: '202-555-0123' },
       { identifier: '+1 202 555 0123' },
-      // Several of the same user.
+      // Several identifiers of one user.
       { username: 'alice', email: 'alice@example.com' },
       { username: 'alice', phone: '202 555 0123' },
       { username: 'alice', email: 'alice@example.com', phone: '202 555 0123' },
-      // Null for absent.
+      // Null is equal to absent.
       { username: 'alice', identifier: null, email: null, phone: null },
       { identifier: 'alice', username: null, email: null, phone: null },
       { phone: '+12025550123', identifier: null, username: null, email: null },
@@ -69,14 +69,14 @@ describe('authenticate', () => {
       assert.equal(expectMember(await attempt(way), 'AuthenticateSuccess', JSON.stringify(way)).user.id, id);
   });
 
-  test('asks for an identifier, and for one form of naming somebody', async () => {
+  test('requires an identifier, either with or without its kind', async () => {
     for (const nobody of [{}, { identifier: null, username: null, email: null, phone: null }])
       assert.deepEqual(issuesOf(await attempt(nobody)), ['null IDENTIFIER_REQUIRED']);
     for (const other of [{ username: 'alice' }, { email: 'a@b.example' }, { phone: '+12025550123' }])
       assert.deepEqual(issuesOf(await attempt({ identifier: 'alice', ...other })), ['identifier INVALID']);
   });
 
-  test('notes when the user last signed in', async () => {
+  test('records the time of the last sign-in', async () => {
     await insertPerson(service, { username: 'alice', hasPassword: true });
     await fail({ username: 'alice' });
     await advance(service, 1);
@@ -87,14 +87,14 @@ describe('authenticate', () => {
     assert.ok(second.account.lastLogin! > first.account.lastLogin!);
   });
 
-  test('shows who has signed in their own tokens', async () => {
+  test('returns the security tokens of the user', async () => {
     await insertPerson(service, { ...alice, hasPassword: true });
     const { account } = await signIn(service, { username: 'alice', password });
     const shown = account.securityTokens.map(({ verified, failureCount }) => ({ verified, failureCount }));
     assert.deepEqual(shown, Array(2).fill({ verified: false, failureCount: 0 }));
   });
 
-  test('compares the password with its spaces, and in any composition', async () => {
+  test('compares the password including its spaces, in any Unicode composition', async () => {
     await signUp(service, { username: 'spaces', password: '  Zp7#vK2!qw  ' });
     for (const wrong of ['Zp7#vK2!qw', ' Zp7#vK2!qw ']) {
       assert.equal(await signsIn(service, 'spaces', wrong), false);
@@ -106,8 +106,8 @@ describe('authenticate', () => {
   });
 });
 
-describe('authenticate answers alike', () => {
-  test('for nobody of that name, a wrong password, no password, an inactive user, and names of two', async () => {
+describe('authenticate responds alike', () => {
+  test('for unknown names, wrong or missing passwords, inactive users, and names of two users', async () => {
     await insertPeople(service, [
       { username: 'alice', email: 'alice@example.com', phone: '+12025550123', hasPassword: true },
       { username: 'bob', email: 'bob@example.com', hasPassword: true },
@@ -117,11 +117,11 @@ describe('authenticate answers alike', () => {
     await service.app.db.execute(sql`update users set is_active = false where username = 'dave'`);
     const attempts: Record<string, Record<string, string>> = {
       'a wrong password': { username: 'alice', password: 'wrong' },
-      'nobody of that username': { username: 'nobody', password },
-      'nobody of that email': { email: 'nobody@example.com', password },
-      'nobody of that phone': { phone: '+12025550199', password },
-      'nobody of that name': { identifier: 'nobody.else', password },
-      'a name that nobody can have': { username: 'no such@name', password },
+      'an unknown username': { username: 'nobody', password },
+      'an unknown email': { email: 'nobody@example.com', password },
+      'an unknown phone': { phone: '+12025550199', password },
+      'an unknown identifier': { identifier: 'nobody.else', password },
+      'an invalid username': { username: 'no such@name', password },
       'an email that is none': { email: 'nope', password },
       'a phone that is none': { phone: '123', password },
       'an empty name': { identifier: '', password },
@@ -132,7 +132,7 @@ describe('authenticate answers alike', () => {
       'no usable password, none given': { identifier: 'carol', password: '' },
       'an inactive user': { username: 'dave', password },
       'names of two users': { email: 'alice@example.com', username: 'bob', password },
-      'a name of a user and one of nobody': { phone: '+12025550123', username: 'nobody.again', password },
+      'a known phone and an unknown username': { phone: '+12025550123', username: 'nobody.again', password },
       'a name of a user and one that is none': { phone: '(202) 555-0123', email: 'nope.nope', password },
     };
     const expected = {
@@ -157,7 +157,7 @@ describe('authenticate answers alike', () => {
     assert.equal(namesOfHeaders.size, 1, [...namesOfHeaders].join('\n'));
   });
 
-  test('about the wait too', async () => {
+  test('when the sign-in is rate-limited', async () => {
     await insertPerson(service, { username: 'alice', hasPassword: true });
     const messages = new Set<string | undefined>();
     for (const username of ['alice', 'nobody', 'no such@name']) {
@@ -171,7 +171,7 @@ describe('authenticate answers alike', () => {
 });
 
 describe('after a wrong password', () => {
-  test('a success clears the count', async () => {
+  test('a success clears the attempt counter', async () => {
     await insertPerson(service, { username: 'alice', hasPassword: true });
     await fail({ username: 'alice' });
     await advance(service, 1);
@@ -180,8 +180,8 @@ describe('after a wrong password', () => {
     expectWait(await attempt({ username: 'alice' }), 1, 1);
   });
 
-  test('who names several must wait for the one that waits longest, and counts for none meanwhile', async () => {
-    // Which of the two is found first differs by name.
+  test('a sign-in by several identifiers has their longest wait, and counts for none before its end', async () => {
+    // The name determines which identifier is found first.
     for (const username of ['alice', 'bob', 'carol', 'dave']) {
       const both = { username, email: `${username}@example.com` };
       await insertPerson(service, { ...both, hasPassword: true });
@@ -191,7 +191,7 @@ describe('after a wrong password', () => {
       await fail({ email: both.email });
       expectWait(await attempt(both), 2, 2);
       await advance(service, 1);
-      // Nothing more was counted for the email.
+      // No further attempt was counted for the email.
       await signIn(service, { email: both.email, password });
       expectWait(await attempt(both), 2, 1);
       await advance(service, 1);
@@ -199,12 +199,12 @@ describe('after a wrong password', () => {
     }
   });
 
-  test('each of the identifiers that were named is counted', async () => {
+  test('each given identifier is counted', async () => {
     await fail({ username: 'alice', email: 'alice@example.com' });
     for (const identifier of ['alice', 'alice@example.com']) expectWait(await attempt({ identifier }), 1);
   });
 
-  test('nobody else waits', async () => {
+  test('other users are not rate-limited', async () => {
     await insertPeople(service, [
       { username: 'alice', hasPassword: true },
       { username: 'bob', hasPassword: true },
@@ -217,7 +217,7 @@ describe('after a wrong password', () => {
 describe('the count of failed sign-ins', () => {
   const insertAlice = (ipAddress: string) => insertPerson(service, { username: 'alice', hasPassword: true, ipAddress });
 
-  test('grows to an hour for one client address, and to a minute for all together', async () => {
+  test('causes waits of up to an hour for one client address, and up to a minute for all addresses', async () => {
     await insertAlice('203.0.113.99');
     const [attacker, owner] = [from('203.0.113.1'), from('203.0.113.2')];
     await attacker.fail();
@@ -230,7 +230,7 @@ describe('the count of failed sign-ins', () => {
     await owner.signIn();
   });
 
-  test('of all clients together slows down guesses from many addresses', async () => {
+  test('over all clients slows down guesses from many addresses', async () => {
     await insertAlice('203.0.113.99');
     for (const [index, wait] of [1, 2, 4].entries()) {
       await from(`203.0.113.${index + 1}`).fail();
@@ -239,7 +239,7 @@ describe('the count of failed sign-ins', () => {
     }
   });
 
-  test('of all clients together does not bind an address from which that user has signed in within 30 days', async () => {
+  test('over all clients does not limit an address from which the user signed in within 30 days', async () => {
     const [home, stranger] = [from('203.0.113.1'), from('203.0.113.66')];
     await insertAlice('198.51.100.7');
     await home.signIn();
@@ -249,16 +249,16 @@ describe('the count of failed sign-ins', () => {
     await stranger.waits();
     await from('203.0.113.2').waits();
     await home.fail();
-    // Its own failures still count.
+    // Failures from this address still count.
     assert.equal((await home.waits()).failureCount, 1);
 
     await advance(service, 120);
     await stranger.fail();
-    // The 30 days are over.
+    // The 30 days have passed.
     await home.waits();
   });
 
-  test('of all clients together is cleared by a success, from where it binds and from where it does not', async () => {
+  test('over all clients is cleared by a success from any address', async () => {
     await insertAlice('203.0.113.1');
     const [stranger, home, elsewhere] = [from('203.0.113.66'), from('203.0.113.1'), from('203.0.113.2')];
     await stranger.fail();
@@ -270,7 +270,7 @@ describe('the count of failed sign-ins', () => {
     await from('203.0.113.68').signIn();
   });
 
-  test('does not take an address that one user knows for one that another does', async () => {
+  test('treats an address as known only for the user who signed in from it', async () => {
     const rows = ['alice', 'bob'].map((username) => ({ username, hasPassword: true, ipAddress: '198.51.100.7' }));
     await insertPeople(service, rows);
     const home = from('203.0.113.1');
@@ -279,21 +279,21 @@ describe('the count of failed sign-ins', () => {
     await home.waits('alice');
   });
 
-  test('takes all of a /64 for one client', async () => {
+  test('treats an IPv6 /64 network as one client', async () => {
     await insertAlice('198.51.100.7');
     const [home, neighbour] = [from('2001:db8:0:1::1'), from('2001:db8:0:1:ffff:ffff:ffff:ffff')];
     const elsewhere = from('2001:db8:0:2::1');
     await home.signIn();
     await elsewhere.signIn();
-    // Both are known, so that only what is counted by client can be in the way.
+    // Both addresses are known, so only the counter by client limits them.
     await neighbour.fail();
     await home.waits();
     await elsewhere.signIn();
   });
 });
 
-describe('a hash made otherwise than one would be made today', () => {
-  test('is made anew at the next sign-in, and not before', async () => {
+describe('an outdated hash', () => {
+  test('is replaced at the next sign-in, and not earlier', async () => {
     const dear = await startService({ ...shared, BCRYPT_COST: '5' });
     await signUp(service, { username: 'alice', password });
     const before = await passwordHashOf(dear);
@@ -309,14 +309,14 @@ describe('a hash made otherwise than one would be made today', () => {
     assert.equal(await passwordHashOf(dear), after);
   });
 
-  test('takes the current pepper in the place of the one that is being replaced', async () => {
+  test('is replaced by a hash with the current pepper', async () => {
     const { PASSWORD_PEPPER: current } = sharedSecrets();
     const during = await startService({ ...shared, PASSWORD_PEPPER: `${current},${secrets.PASSWORD_PEPPER}` });
     await signUp(service, { username: 'alice', password });
     assert.ok((await passwordHashOf(during)).includes(service.app.config.passwordPeppers[0].id));
     await signIn(during, { username: 'alice', password });
     assert.ok((await passwordHashOf(during)).includes(during.app.config.passwordPeppers[0].id));
-    // The old one alone verifies it no longer: it is gone from what is stored.
+    // The old pepper alone no longer verifies it.
     assert.equal(await signsIn(service, 'alice', password), false);
   });
 });

@@ -1,4 +1,4 @@
-/** What a request is told when it is not a request, when something is broken, and when the service cannot answer now. */
+/** Responses to malformed requests, internal errors and an unavailable database. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -21,7 +21,7 @@ beforeEach(() => clear(service));
 const signUpDocument = `mutation { createUser(input: { username: "carol", password: "${password}" }) { __typename } }`;
 const signInDocument = `mutation { authenticate(input: { username: "alice", password: "${password}" }) { __typename } }`;
 
-/** Does the work while a table has another name. */
+/** Runs the work while a table is renamed. */
 async function without(table: string, work: () => Promise<unknown>): Promise<void> {
   await db.execute(sql.raw(`alter table ${table} rename to ${table}_away`));
   try {
@@ -31,7 +31,7 @@ async function without(table: string, work: () => Promise<unknown>): Promise<voi
   }
 }
 
-/** That nothing of what went wrong is in the answer, and @returns the id that the log has it under. */
+/** Asserts that the response is masked. @returns the error ID in the log */
 function assertMasked({ data, errors }: Pick<Answer, 'data' | 'errors'>): string {
   assert.equal(errors?.length, 1);
   const { message, extensions } = errors[0]!;
@@ -52,8 +52,8 @@ function assertUnavailable(answer: Answer, what?: string): void {
   assert.ok(!answer.data, what);
 }
 
-describe('a defect', () => {
-  test('is masked, whichever operation meets it', async () => {
+describe('an internal error', () => {
+  test('is masked in every operation', async () => {
     const alice = await signUp(service, { username: 'alice', email: 'alice@example.com', password });
     await without('users', async () => {
       for (const document of [signUpDocument, signInDocument, '{ securityTokens(identifier: "alice") { id } }'])
@@ -63,7 +63,7 @@ describe('a defect', () => {
     assert.equal((await alice.me()).username, 'alice');
   });
 
-  test('is masked where a field of an answer meets it, and the rest of the answer stands', async () => {
+  test('is masked in a field, and the other fields have data', async () => {
     const alice = await signUp(service, { username: 'alice', email: 'alice@example.com' });
     await without('one_time_passwords', async () => {
       const answer = await alice.ask('{ me { username securityTokens { id } } policy { defaultRegion } }');
@@ -73,7 +73,7 @@ describe('a defect', () => {
     });
   });
 
-  test('is masked where it is met outside of GraphQL', async () => {
+  test('is masked outside of GraphQL', async () => {
     await without('outbox_messages', async () => {
       const response = await fetch(`${service.url}/dev/outbox`);
       assert.equal(response.status, 500);
@@ -81,7 +81,7 @@ describe('a defect', () => {
     });
   });
 
-  test('is counted, wherever it is met', async () => {
+  test('is counted, inside and outside of GraphQL', async () => {
     const counted = async () => {
       const text = await (await fetch(`${service.url}/metrics`)).text();
       return Number(/^flex_identity_internal_errors_total (\d+)$/m.exec(text)![1]);
@@ -100,24 +100,24 @@ describe('a defect', () => {
     }
     await anonymous.ask('{ nothing }');
     await fetch(`${service.url}/graphql`, { method: 'POST', body: 'a=1' });
-    assert.equal(await counted(), before + places.length, 'what is declined is none');
+    assert.equal(await counted(), before + places.length, 'expected errors are not counted');
   });
 
-  test('has another id each time', async () => {
+  test('has a distinct ID', async () => {
     await without('users', async () => {
       const ids = [await anonymous.ask(signInDocument), await anonymous.ask(signInDocument)].map(assertMasked);
       assert.notEqual(ids[0], ids[1]);
     });
   });
 
-  test('leaves nothing done', async () => {
+  test('leaves no changes', async () => {
     await without('sessions', async () => {
       assertMasked(await anonymous.ask(signUpDocument));
     });
     expectMember(await anonymous.createUser({ username: 'carol', email: 'carol@example.com' }), 'CreateUserSuccess');
   });
 
-  test('is in the log under its id, without what is secret', async () => {
+  test('is logged with its ID and without secrets', async () => {
     const ownDatabase = await createDatabase();
     const spawned = await spawnService({ ...sharedSecrets(), DATABASE_URL: ownDatabase });
     const { tokens } = await signUp(spawned, { username: 'alice' });
@@ -130,7 +130,7 @@ describe('a defect', () => {
     const errorIds = [];
     for (const document of [signUpDocument, signOutDocument])
       errorIds.push(assertMasked(await caller(spawned).ask(document)));
-    // The answer may be here before what the process has printed is.
+    // The response may arrive before the log output.
     const deadline = Date.now() + 10_000;
     while (!errorIds.every((errorId) => spawned.output().includes(errorId)) && Date.now() < deadline)
       await setTimeout(10);
@@ -148,8 +148,8 @@ describe('a defect', () => {
   });
 });
 
-describe('a database that is away', () => {
-  test('is SERVICE_UNAVAILABLE, never a wrong password nor a bearer that is not good', async () => {
+describe('an unavailable database', () => {
+  test('is SERVICE_UNAVAILABLE, never a wrong password or an invalid access token', async () => {
     const alice = await signUp(service, { username: 'alice', email: 'alice@example.com', password });
     const tokenArgument = `(tokenId: "${alice.emailToken}"`;
     const documents = [
@@ -182,7 +182,7 @@ describe('a database that is away', () => {
     expectMember(await anonymous.authenticate({ username: 'alice', password }), 'AuthenticateSuccess');
   });
 
-  test('in the middle of a request leaves nothing done', async () => {
+  test('leaves no changes of an interrupted request', async () => {
     const lock = await holdLock(database, 'lock table sessions');
     const answer = anonymous.ask(signUpDocument);
     await lock.awaited();
@@ -194,7 +194,7 @@ describe('a database that is away', () => {
     expectMember(await anonymous.createUser({ username: 'carol', password }), 'CreateUserSuccess');
   });
 
-  test('is told from a defect by what it says', async () => {
+  test('is distinguished from an internal error by its code', async () => {
     const failWith = (code: string) =>
       db.execute(
         sql.raw(`create or replace function fail() returns trigger language plpgsql as $$
@@ -207,7 +207,8 @@ describe('a database that is away', () => {
       return anonymous.ask(signUpDocument);
     };
     try {
-      // Disk full, too many connections, out of memory, shutting down, starting up, read-only, lock not available, deadlock, serialization.
+      // Disk full, too many connections, out of memory, shutdown, start, read-only, lock, deadlock,
+      // serialization.
       for (const code of ['53100', '53300', '53200', '57P01', '57P03', '25006', '55P03', '40P01', '40001', '58030'])
         assertUnavailable(await answerWith(code), code);
       for (const code of ['42P01', '22001', 'P0001', 'XX000', '23502']) assertMasked(await answerWith(code));
@@ -217,13 +218,13 @@ describe('a database that is away', () => {
   });
 });
 
-describe('a request that is none', () => {
+describe('a malformed request', () => {
   const post = (body: string) => {
     const headers = { 'content-type': 'application/json', accept: 'application/graphql-response+json' };
     return fetch(`${service.url}/graphql`, { method: 'POST', headers, body });
   };
 
-  test('is told what is wrong with its document or variables, and nothing is done', async () => {
+  test('gets the errors of its document or variables, and changes nothing', async () => {
     const wrong: [string, string, Record<string, unknown>?][] = [
       ['{', 'GRAPHQL_PARSE_FAILED'],
       ['{ nothing }', 'GRAPHQL_VALIDATION_FAILED'],
@@ -244,7 +245,7 @@ describe('a request that is none', () => {
     }
   });
 
-  test('by GET carries queries only, and only from who could not be a page of another origin', async () => {
+  test('by GET permits only queries, and only from clients that cannot be a page of another origin', async () => {
     const get = (query: string, headers: Record<string, string> = {}) =>
       fetch(`${service.url}/graphql?query=${encodeURIComponent(query)}`, { headers });
     const preflighted = { 'apollo-require-preflight': 'true' };
@@ -255,7 +256,7 @@ describe('a request that is none', () => {
     expectMember(await anonymous.createUser({ username: 'carol' }), 'CreateUserSuccess');
   });
 
-  test('is refused where its body is too large', async () => {
+  test('is rejected if its body is too large', async () => {
     const query = `${signUpDocument} # ${'x'.repeat(70_000)}`;
     const response = await post(JSON.stringify({ query }));
     assert.equal(response.status, 413);

@@ -1,4 +1,4 @@
-/** What the specification of GraphQL over HTTP asks of a server: the audits of its reference implementation, each a test. */
+/** Runs the audits of the reference implementation of GraphQL over HTTP, each as a test. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { serverAudits } from 'graphql-http';
@@ -8,7 +8,7 @@ const service = await startService({ GRAPHQL_INTROSPECTION: 'true' });
 
 const audits = serverAudits({
   url: `${service.url}/graphql`,
-  // The audits ask by GET and without a content type too, which is refused where a page of another origin could have done it.
+  // Some audits use GET without a content type. CSRF prevention rejects this without a header.
   fetchFn: (url: string, init?: RequestInit) => {
     const headers = new Headers(init?.headers);
     headers.set('apollo-require-preflight', 'true');
@@ -20,7 +20,7 @@ test('there are 61 audits', () => {
   assert.equal(audits.length, 61);
 });
 
-// A SHOULD that is not done is a warning or a notice of the audits, and a failure here.
+// An unmet SHOULD is a warning or a notice of the audits, and a failure here.
 describe('GraphQL over HTTP', () => {
   for (const { id, name, fn } of audits)
     test(`${id}: ${name}`, async () => {

@@ -1,4 +1,4 @@
-/** Security tokens and their one-time passwords: looked up, sent, checked, generated. */
+/** Security tokens and one-time passwords: lookups, sends, checks and generation. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -20,7 +20,7 @@ import { advance, clear, countRows, createDatabase, rows, sharedSecrets, startSe
 
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
 const service = await startService(shared);
-/** With limits that the tests of a limit reach. */
+/** Has limits that the tests can reach. */
 const limited = await startService({
   ...shared,
   TRUST_PROXY: '127.0.0.1',
@@ -41,7 +41,7 @@ type Purpose = (typeof purposes)[number];
 const superuser = { username: 'root', hasPassword: true, role: 'superuser' } as const;
 
 beforeEach(async () => {
-  // What is sent for a stranger is not waited for: it must not arrive in the next test.
+  // Sends for strangers run in the background. They must not arrive in the next test.
   await service.app.outbox();
   await clear(service);
 });
@@ -58,16 +58,16 @@ async function expectRight(address: string, code: string, what?: string) {
   return expectMember(await check(address, code), 'CheckOneTimePasswordSuccess', what);
 }
 
-/** Sends one and reads it. */
+/** Sends a one-time password and reads it. */
 async function receive(tokenId: string, purpose?: Purpose, by: Caller = anonymous): Promise<string> {
   const before = await countRows(service, 'outbox_messages');
   expectMember(await by.sendOneTimePassword(tokenId, purpose), 'SendOneTimePasswordSuccess');
   const messages = await service.app.outbox();
-  assert.equal(messages.length, before + 1, 'one message is kept');
+  assert.equal(messages.length, before + 1, 'one message is in the outbox');
   return messages[0]!.oneTimePassword!;
 }
 
-/** Of the same form, but another one. */
+/** Returns another text of the same form. */
 function otherThan(oneTimePassword: string): string {
   return oneTimePassword.replace(/.$/, (last) => (last === '2' ? '3' : '2'));
 }
@@ -77,7 +77,7 @@ function assertInTenMinutes(instant: string): void {
   assert.ok(Math.abs(Date.parse(instant) - Date.now() - 600_000) < 10_000, instant);
 }
 
-/** What an address is like to strangers that is somebody's but does not prove them. */
+/** Addresses of an account that do not authenticate its user, as strangers see them. */
 const unproving: Record<string, () => Promise<unknown>> = {
   'that stands unverified beside a verified one': async () => {
     const alice = await insertPerson(service, { email, phone });
@@ -94,7 +94,7 @@ const unproving: Record<string, () => Promise<unknown>> = {
 describe('securityTokens', () => {
   const hidden = { verified: null, failureCount: null, retryAt: null, expiresAt: null };
 
-  test('answers alike for an address that somebody has and for one that nobody has', async () => {
+  test('responds alike for addresses with and without an account', async () => {
     const look = async () => [await anonymous.securityTokens(email), await anonymous.securityTokens(phone)];
     const before = await look();
     const alice = await insertPerson(service, { username: 'alice', email, phone, hasPassword: true });
@@ -107,7 +107,7 @@ describe('securityTokens', () => {
     assert.deepEqual(await look(), before);
   });
 
-  test('knows an address in every case and form', async () => {
+  test('finds an address in every case and format', async () => {
     const askedIdOf = async (text: string) => (await anonymous.securityTokens(text))[0]!.id;
     const forms = [
       [email, 'ALICE@EXAMPLE.COM', 'Alice@Example.com'],
@@ -119,7 +119,7 @@ describe('securityTokens', () => {
     assert.equal(new Set(await Promise.all(others.map(askedIdOf))).size, others.length);
   });
 
-  test('lists by username what proves its user, and nothing for nobody', async () => {
+  test('lists the verified addresses of a username, and nothing for an unknown username', async () => {
     const shownFor = async (username: string) =>
       (await anonymous.securityTokens(username)).map(({ id, verified }) => [id, verified]);
     const alice = await insertPerson(service, { username: 'Alice', email, phone });
@@ -134,12 +134,12 @@ describe('securityTokens', () => {
     for (const username of ['alice', 'bob', 'root', 'nobody']) assert.deepEqual(await shownFor(username), []);
   });
 
-  test('is empty for what is no identifier', async () => {
+  test('is empty for an invalid identifier', async () => {
     const texts = ['', ' ', '@', 'a b', '123', 'alice@', "alice'--", 'a\0b', 'x'.repeat(10_000), 'mıke@example.com'];
     for (const text of texts) assert.deepEqual(await anonymous.securityTokens(text), [], JSON.stringify(text));
   });
 
-  test('shows details to the owner and to staff, also of an address that does not prove the owner, and to no one else', async () => {
+  test('shows details to the owner and to staff only, also of an unverified address', async () => {
     const [alice, bob, root] = await insertPeople(service, [
       { username: 'alice', email, phone, hasPassword: true },
       { username: 'bob', hasPassword: true },
@@ -166,12 +166,12 @@ describe('securityTokens', () => {
       assert.deepEqual(await seenBy(by, email), [ofEmail]);
     }
     assert.deepEqual((await alice.me()).securityTokens.map(details), shown);
-    // What is obscured is what was asked for: alike for everyone, and it never tells how the owner spells it.
+    // The masked address is the requested spelling, so it never shows the spelling of the owner.
     for (const by of [anonymous, bob, alice])
       assert.equal((await by.securityTokens('ALICE@EXAMPLE.com'))[0]!.name, 'AL***@ex*****.***');
   });
 
-  test('gives an address the same id after SECRET_KEY was replaced', async () => {
+  test('returns the same ID for an address after SECRET_KEY is replaced', async () => {
     const DATABASE_URL = await createDatabase();
     const [old, current] = [sharedSecrets(), sharedSecrets()];
     const ids = [];
@@ -184,7 +184,7 @@ describe('securityTokens', () => {
     assert.notEqual(ids[0], tokenOf(email));
   });
 
-  test('is limited per client address, at the top level, with the status of HTTP for it', async () => {
+  test('is limited by client address, with a top-level error and HTTP status 429', async () => {
     const client = limitedFrom('2001:db8:0:1::1');
     for (const identifier of [email, 'alice']) await client.securityTokens(identifier);
     const sameNetwork = limitedFrom('2001:db8:0:1::ffff');
@@ -200,7 +200,7 @@ describe('securityTokens', () => {
   });
 });
 
-test('a made-up id is BAD_USER_INPUT and leaves nothing behind', async () => {
+test('a made-up ID is BAD_USER_INPUT and stores nothing', async () => {
   const [alice, root] = await insertPeople(service, [{ username: 'alice', email, phone }, superuser]);
   const { emailToken } = alice;
   const madeUp = [
@@ -233,7 +233,7 @@ test('a made-up id is BAD_USER_INPUT and leaves nothing behind', async () => {
 });
 
 describe('sendOneTimePassword', () => {
-  test('sends to the address as it is stored, never as it was typed, and says when the one-time password expires', async () => {
+  test('sends to the stored address, never to the typed one, and returns the expiry of the one-time password', async () => {
     await signUp(service, { email: 'Alice@Example.com', phone: '(202) 555-0123' });
     for (const [typed, stored, channel, code] of [
       ['aLICE@EXAMPLE.COM', 'Alice@example.com', 'email', /^[BCDFGHJKLMNPQRSTVWXZ2-9]{8}$/],
@@ -249,7 +249,7 @@ describe('sendOneTimePassword', () => {
   });
 
   for (const [what, prepare] of Object.entries(unproving))
-    test(`sends a stranger nothing for an address ${what}`, async () => {
+    test(`sends nothing for a stranger to an address ${what}`, async () => {
       await prepare();
       for (const purpose of ['AUTHENTICATION', 'PASSWORD_RESET'] as const) {
         expectMember(await anonymous.sendOneTimePassword(tokenOf(email), purpose), 'SendOneTimePasswordSuccess');
@@ -258,7 +258,7 @@ describe('sendOneTimePassword', () => {
       assert.deepEqual(await service.app.outbox(), []);
     });
 
-  test('puts the next one in the place of the one before, and so does generateOneTimePassword', async () => {
+  test('replaces the previous one-time password, like generateOneTimePassword', async () => {
     const { emailToken } = await insertPerson(service, { email });
     const first = await makeCode(email);
     const second = await receive(emailToken);
@@ -270,7 +270,7 @@ describe('sendOneTimePassword', () => {
     await expectRight(email, third);
   });
 
-  test('never lowers the count of failures, nor does generating', async () => {
+  test('never lowers the failure count, like generateOneTimePassword', async () => {
     const alice = await insertPerson(service, { email });
     await expectWrong(email, 'wrong');
     await db.execute(sql`update one_time_passwords set failure_count = 5, retry_at = null`);
@@ -280,7 +280,7 @@ describe('sendOneTimePassword', () => {
     assert.equal((await alice.me()).securityTokens[0]!.failureCount, 6);
   });
 
-  test('sends no more than one in 30 s, 5 an hour and 10 a day of one token', async () => {
+  test('sends at most one message in 30 s, 5 an hour and 10 a day for one token', async () => {
     await insertPerson(service, { email });
     const tokenId = tokenOf(email);
     const day = 24 * 60 * 60;
@@ -293,7 +293,7 @@ describe('sendOneTimePassword', () => {
       const refused = await anonymous.sendOneTimePassword(tokenId);
       expectWait(refused, null);
       const { retryAfterSeconds, retryAt } = expectMember(refused, 'TimeoutError');
-      // The test itself takes a few seconds of the wait at most.
+      // The test uses at most a few seconds of the wait.
       const passed = opensAt - sinceStart - retryAfterSeconds;
       assert.ok(passed >= 0 && passed < 10, `${retryAfterSeconds} s at ${sinceStart} s`);
       assert.ok(Math.abs(Date.parse(retryAt) - Date.now() - retryAfterSeconds * 1000) < 2000);
@@ -313,7 +313,7 @@ describe('sendOneTimePassword', () => {
     assert.equal((await service.app.outbox()).length, 11);
   });
 
-  test("counts the owner's sends and everybody else's apart, and those of each token", async () => {
+  test('has separate limits for the owner, for other clients and for each token', async () => {
     const [alice, bob] = await insertPeople(service, [{ email, phone }, { username: 'bob' }]);
     await receive(alice.emailToken);
     expectWait(await anonymous.sendOneTimePassword(alice.emailToken, 'PASSWORD_RESET'), null);
@@ -324,30 +324,30 @@ describe('sendOneTimePassword', () => {
     await receive(alice.phoneToken);
   });
 
-  test('of the owner that sends nothing does not count', async () => {
+  test('of the owner does not count if it sends nothing', async () => {
     const alice = await insertPerson(service, { email, verified: true });
     await alice.updateUser({ phone });
     const tokenId = tokenOf(phone);
     const told = (await service.app.outbox()).length;
-    // A pending or added address proves nobody yet.
+    // A pending or added address does not authenticate its user yet.
     for (let nth = 0; nth < 3; nth += 1)
       expectMember(await alice.sendOneTimePassword(tokenId), 'SendOneTimePasswordSuccess');
     assert.equal((await service.app.outbox()).length, told);
     await receive(tokenId, 'VERIFICATION', alice);
   });
 
-  test('is limited per client address, whatever the token', async () => {
+  test('is limited by client address over all tokens', async () => {
     const client = limitedFrom('203.0.113.1');
     const sendTo = (name: string, by = client) => by.sendOneTimePassword(tokenOf(`${name}@example.com`));
     for (const name of ['a', 'b', 'c']) await sendTo(name);
     const refused = await sendTo('d');
     expectWait(refused, null);
     assert.ok(refused.retryAfterSeconds! > 3590 && refused.retryAfterSeconds! <= 3600);
-    // What one limit refuses counts for no other.
+    // A send that one limit rejects counts for no other limit.
     expectMember(await sendTo('d', limitedFrom('203.0.113.2')), 'SendOneTimePasswordSuccess');
   });
 
-  test('is limited per phone prefix, counting real messages only', async () => {
+  test('is limited by phone prefix, and counts only sent messages', async () => {
     const sparing = await startService({ ...shared, SMS_PREFIX_SENDS_PER_HOUR: '2' });
     const anyone = caller(sparing);
     const numbers = ['+12025550101', '+12025550102', '+12025550103', '+12025560103'];
@@ -364,7 +364,7 @@ describe('sendOneTimePassword', () => {
       await sent(anyone.sendOneTimePassword(tokenOf(number)), 0);
     await sent(anyone.sendOneTimePassword(first.phoneToken), 1);
     await sent(second.sendOneTimePassword(second.phoneToken, 'VERIFICATION'), 2);
-    // To a stranger the limit on real messages would tell that the number is somebody's.
+    // To a stranger, the limit of sent messages would reveal that the number has an account.
     await sent(anyone.sendOneTimePassword(third.phoneToken), 2);
     const refused = await third.sendOneTimePassword(third.phoneToken, 'VERIFICATION');
     expectWait(refused, null);
@@ -375,7 +375,7 @@ describe('sendOneTimePassword', () => {
     assert.equal((await lastMessage(sparing)).to, '+12025550103');
   });
 
-  test('to a stored number outside the dial codes is a TransmissionError to its owner alone', async () => {
+  test('to a stored number outside the calling codes is a TransmissionError for its owner only', async () => {
     const alice = await insertPerson(service, { username: 'alice', phone, hasPassword: true });
     const british = await startService({ ...shared, SMS_CALLING_CODES: '44' });
     const owner = caller(british, { token: alice.tokens.accessToken });
@@ -403,7 +403,7 @@ describe('checkOneTimePassword', () => {
       await expectWrong(address, code);
     });
 
-  test('forgives case, spaces and dashes, and nothing else', async () => {
+  test('ignores case, spaces and dashes, and nothing else', async () => {
     await insertPeople(service, [{ email }, { phone }]);
     const spell: Record<string, (text: string) => string> = {
       'as it is': (text) => text,
@@ -426,7 +426,7 @@ describe('checkOneTimePassword', () => {
     }
   });
 
-  test('never takes an empty one, nor any where none is live', async () => {
+  test('rejects an empty one-time password, and any one-time password if none is valid', async () => {
     await insertPerson(service, { email });
     const guesses = ['', ' ', '-', 'null', 'undefined', '0', '000000', 'BCDF2345', 'x'.repeat(10_000), '\0'];
     for (const live of [false, true]) {
@@ -440,7 +440,7 @@ describe('checkOneTimePassword', () => {
       await expectError(check(email, noText), 'BAD_USER_INPUT', JSON.stringify(noText));
   });
 
-  test('takes an expired one for a wrong one, and counts it', async () => {
+  test('treats an expired one-time password as wrong, and counts it', async () => {
     await insertPerson(service, { email });
     const first = await makeCode(email);
     await advance(service, 599);
@@ -451,7 +451,7 @@ describe('checkOneTimePassword', () => {
     expectWait(await check(email, second), 1);
   });
 
-  test('keeps the purposes apart, and takes one for PASSWORD_RESET not even for its own', async () => {
+  test('rejects one-time passwords for other purposes, and for PASSWORD_RESET also its own', async () => {
     const alice = await insertPerson(service, { email });
     for (const made of purposes) {
       await db.execute(sql`truncate one_time_passwords, rate_limit_events`);
@@ -464,12 +464,12 @@ describe('checkOneTimePassword', () => {
     expectWait(await check(email, 'wrong', 'PASSWORD_RESET'), 1);
   });
 
-  test('takes none that was moved in the database: what is stored is bound to its token and purpose', async () => {
+  test('rejects a digest that was moved in the database, because it is bound to token and purpose', async () => {
     const [alice] = await insertPeople(service, [{ email }, { email: 'bob@example.com' }]);
     const oneTimePassword = await makeCode(email);
     await makeCode('bob@example.com');
     await makeCode(email, 'VERIFICATION');
-    // Whoever can write to the table has put the digest of the one that they know in the place of all others.
+    // An attacker with write access has replaced all digests by that of a known one-time password.
     await db.execute(sql`update one_time_passwords set code_digest =
       (select code_digest from one_time_passwords where token_id = ${alice.emailToken} and purpose = 'AUTHENTICATION')`);
     await expectWrong('bob@example.com', oneTimePassword);
@@ -478,7 +478,7 @@ describe('checkOneTimePassword', () => {
     await expectRight(email, oneTimePassword);
   });
 
-  test("does not take a one-time password that was sent before the address was anybody's", async () => {
+  test('rejects a one-time password that was sent before the address had an account', async () => {
     await anonymous.sendOneTimePassword(tokenOf(email));
     const alice = await signUp(service, { email });
     assert.equal((await alice.me()).securityTokens[0]!.expiresAt, null);
@@ -489,11 +489,11 @@ describe('checkOneTimePassword', () => {
     deactivated: sql`update users set is_active = false`,
     'made staff': sql`update users set is_staff = true`,
     'made a superuser': sql`update users set is_superuser = true`,
-    'proved by another address': sql`update users set first_verified_at = now()`,
+    'verified by another address': sql`update users set first_verified_at = now()`,
     gone: sql`delete from users`,
   };
   for (const [what, change] of Object.entries(changes))
-    test(`takes none of a user who is ${what} meanwhile`, async () => {
+    test(`rejects a one-time password if the user is ${what} meanwhile`, async () => {
       await insertPerson(service, { email, hasPassword: true });
       const oneTimePassword = await makeCode(email);
       await db.execute(change);
@@ -509,7 +509,7 @@ describe('checkOneTimePassword', () => {
 });
 
 describe('verification', () => {
-  test('marks the address verified, opens no session and counts as authentication in the one there is', async () => {
+  test('marks the address as verified, opens no session and counts as authentication in the current session', async () => {
     const alice = await insertPerson(service, { email, phone, hasPassword: true });
     await db.execute(sql`update sessions set authenticated_at = authenticated_at - interval '1 hour'`);
     const code = await makeCode(email, 'VERIFICATION');
@@ -529,7 +529,7 @@ describe('verification', () => {
     assert.equal((await alice.me()).phoneVerified, true);
   });
 
-  test('has a count of its own, as every purpose has', async () => {
+  test('has a separate failure count, like every purpose', async () => {
     const alice = await insertPerson(service, { email });
     const verifyBy = (code: string) => alice.checkOneTimePassword(alice.emailToken, code, 'VERIFICATION');
     const right = await makeCode(email, 'VERIFICATION');
@@ -538,7 +538,7 @@ describe('verification', () => {
     await db.execute(sql`update one_time_passwords set failure_count = 4 where purpose = 'AUTHENTICATION'`);
     expectMember(await verifyBy('wrong'), 'InvalidOneTimePasswordError');
     expectWait(await verifyBy(right), 1);
-    assert.equal((await alice.me()).securityTokens[0]!.failureCount, 4, 'the greatest of all');
+    assert.equal((await alice.me()).securityTokens[0]!.failureCount, 4, 'the highest count of all purposes');
     await db.execute(sql`update one_time_passwords set retry_at = now() where purpose = 'VERIFICATION'`);
     const { securityToken } = expectMember(await verifyBy(right), 'CheckOneTimePasswordSuccess');
     assert.deepEqual([securityToken.verified, securityToken.failureCount], [true, 4]);
@@ -548,8 +548,8 @@ describe('verification', () => {
   });
 });
 
-describe('the first proof of an account', () => {
-  test('by somebody signed in as another user opens a session of who is proved', async () => {
+describe('the first verification of an account', () => {
+  test('by a caller with a session of another user opens a session of the verified user', async () => {
     const [attacker, bob] = await insertPeople(service, [
       { username: 'mallory', email, phone, hasPassword: true },
       { username: 'bob' },
@@ -561,7 +561,7 @@ describe('the first proof of an account', () => {
     assert.equal((await bob.me()).username, 'bob');
   });
 
-  test('by who is signed in as that user is noted in their session and drops nothing', async () => {
+  test('by its signed-in user is recorded in the session and removes nothing', async () => {
     const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true });
     const checked = await alice.checkOneTimePassword(alice.emailToken, await makeCode(email));
     const { user, tokens } = expectMember(checked, 'CheckOneTimePasswordSuccess');
@@ -572,7 +572,7 @@ describe('the first proof of an account', () => {
 });
 
 describe('after a failure', () => {
-  test('until the wait is over nothing is compared and nothing counted, and a success clears the count', async () => {
+  test('no attempt is compared or counted before retryAt, and a success clears the count', async () => {
     const alice = await insertPerson(service, { email });
     const oneTimePassword = await makeCode(email);
     await expectWrong(email, otherThan(oneTimePassword));
@@ -591,7 +591,7 @@ describe('after a failure', () => {
     expectWait(await check(email, 'wrong'), 1, 1);
   });
 
-  test('the wait has the cap and the lock of the configuration', async () => {
+  test('the wait has the configured maximum and lockout', async () => {
     assert.deepEqual([config.oneTimePassword.maxRetryDelaySeconds, config.oneTimePassword.maxFailures], [3600, 100]);
     const stranger = caller(limited);
     const tokenId = tokenOf(email);
@@ -602,7 +602,7 @@ describe('after a failure', () => {
     }
   });
 
-  test('no other address and no password waits', async () => {
+  test('other addresses and passwords are not rate-limited', async () => {
     await insertPerson(service, { username: 'alice', email, phone, hasPassword: true });
     await expectWrong(email, 'wrong');
     await expectWrong(phone, 'wrong');
@@ -621,7 +621,7 @@ describe('generateOneTimePassword', () => {
   const expectNotFound = async (address: string, purpose?: Purpose) =>
     expectMember(await root.generateOneTimePassword(tokenOf(address), purpose), 'NotFoundError');
 
-  test('tells a superuser a one-time password for each purpose, with no limit of sends, and sends nothing', async () => {
+  test('returns a one-time password for each purpose to a superuser, without a send limit or a message', async () => {
     const alice = await insertPerson(service, { email, phone });
     for (let nth = 0; nth < 2; nth += 1) await generate(root, email, 'VERIFICATION');
     const verification = await generate(root, email, 'VERIFICATION');
@@ -636,7 +636,7 @@ describe('generateOneTimePassword', () => {
     assert.equal((await expectRight(email, oneTimePassword)).user.id, alice.id);
   });
 
-  test('finds no token where nobody has the address, nor one that does not prove its user', async () => {
+  test('is NotFoundError for an address without an account, and for an unverified address', async () => {
     await expectNotFound(nobody);
     const alice = await insertPerson(service, { email, phone });
     await verifyAddress(alice, phone);
@@ -645,16 +645,16 @@ describe('generateOneTimePassword', () => {
     await expectNotFound(phone);
   });
 
-  test("is not for another superuser's, but for one's own", async () => {
+  test("rejects the tokens of other superusers, and permits the caller's own", async () => {
     const second = await insertPerson(service, { email, role: 'superuser' });
     for (const purpose of purposes) await expectNotFound(email, purpose);
     const { oneTimePassword } = await generate(second, email, 'VERIFICATION');
     await second.checkOneTimePassword(second.emailToken, oneTimePassword, 'VERIFICATION');
-    // Verified or not, it is the other's.
+    // The token belongs to another superuser, verified or not.
     await expectNotFound(email);
   });
 
-  test("for one's own wants a recent authentication, which it would else replace", async () => {
+  test("requires a recent authentication for the caller's own token", async () => {
     await insertPerson(service, { email });
     await root.updateUser({ email: 'root@a.test' });
     await generate(root, 'root@a.test', 'VERIFICATION');

@@ -1,4 +1,4 @@
-/** Whose account it is where an address was given that is somebody else's, and what a stranger can do to its owner. */
+/** Ownership of accounts with an address of another person, and attacks on the owner. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -19,14 +19,14 @@ import {
 } from '../support/people.js';
 import { advance, clear, startService } from '../support/service.js';
 
-// The proxy lets a test come from several places.
+// The proxy permits requests from several addresses.
 const service = await startService({ TRUST_PROXY: '127.0.0.1' });
 const anonymous = caller(service);
 const { tokenOf, makeCode, check, signInBy, resetBy, verifyAddress } = byAddress(service);
 const hour = 3600;
 const newPassword = 'another horse battery';
 
-/** What belongs to whom: the victim reads one address, the stranger the other. */
+/** The victim reads one address, the stranger the other. */
 const kinds = [
   { kind: 'email', other: 'phone', victims: 'victim@a.test', strangers: 'mallory@b.test' },
   { kind: 'phone', other: 'email', victims: '+12025550101', strangers: '+12025550102' },
@@ -35,7 +35,7 @@ const strangersOf = { email: kinds[0].strangers, phone: kinds[1].strangers };
 
 beforeEach(() => clear(service));
 
-/** Whether anything arrives where somebody who is not signed in asks for it. */
+/** Returns whether an anonymous request sends a message. */
 async function reaches(address: string, purpose: 'AUTHENTICATION' | 'PASSWORD_RESET'): Promise<boolean> {
   const before = await countCodesTo(address);
   expectMember(await anonymous.sendOneTimePassword(tokenOf(address), purpose), 'SendOneTimePasswordSuccess');
@@ -58,9 +58,9 @@ async function expectTaken(input: { email?: string; phone?: string }, by?: Perso
   assert.deepEqual(issuesOf(await (by ? by.updateUser(input) : anonymous.createUser(input))), [`${field} TAKEN`]);
 }
 
-describe('an account that was made with somebody else’s address', () => {
+describe('an account that was created with the address of another person', () => {
   for (const { kind, other, victims } of kinds) {
-    test(`is the victim’s who signs in by the ${kind}: the stranger’s password and sessions are gone`, async () => {
+    test(`belongs to the victim who signs in by the ${kind}: the stranger’s password and sessions are revoked`, async () => {
       const stranger = await insertPerson(service, { username: 'mallory', [kind]: victims, hasPassword: true });
       const elsewhere = await signIn(service, { username: 'mallory', password });
       const { user, tokens } = await expectSignIn(victims);
@@ -72,7 +72,7 @@ describe('an account that was made with somebody else’s address', () => {
       expectMember(await victim.changePassword({ newPassword }), 'ChangePasswordSuccess');
     });
 
-    test(`keeps its password where its signed-in owner verifies the ${kind}, and at later sign-ins by it`, async () => {
+    test(`keeps its password if its signed-in owner verifies the ${kind}, and at later sign-ins by it`, async () => {
       const owner = await insertPerson(service, { [kind]: victims, hasPassword: true });
       const elsewhere = await signIn(service, { [kind]: victims, password });
       await verifyAddress(owner, victims);
@@ -80,7 +80,7 @@ describe('an account that was made with somebody else’s address', () => {
       for (const session of [owner, elsewhere]) assert.equal(await session.isSignedIn(), true);
     });
 
-    test(`is not the victim’s by a ${kind} after the stranger has proved another address: a code asked for before is void`, async () => {
+    test(`voids the victim’s earlier code for the ${kind} if the stranger verifies another address`, async () => {
       const strangers = strangersOf[other];
       const stranger = await insertPerson(service, { [kind]: victims, [other]: strangers, hasPassword: true });
       const codes = { signIn: await makeCode(victims), reset: await makeCode(victims, 'PASSWORD_RESET') };
@@ -91,7 +91,7 @@ describe('an account that was made with somebody else’s address', () => {
       assert.equal(await stranger.isSignedIn(), true);
     });
 
-    test(`is not the stranger’s after the victim has proved the ${kind}: a code asked for before is void`, async () => {
+    test(`voids the stranger’s earlier code if the victim verifies the ${kind}`, async () => {
       const strangers = strangersOf[other];
       const stranger = await insertPerson(service, { [kind]: victims, [other]: strangers, hasPassword: true });
       const codes = {
@@ -108,7 +108,7 @@ describe('an account that was made with somebody else’s address', () => {
     });
   }
 
-  test('is not the victim’s where it has the role of staff', async () => {
+  test('does not authenticate the victim if it has the staff role', async () => {
     const email = 'victim@a.test';
     const [root, stranger] = await insertPeople(service, [
       { username: 'root', role: 'superuser' },
@@ -124,7 +124,7 @@ describe('an account that was made with somebody else’s address', () => {
 describe('a mistyped address', () => {
   for (const { kind, other, victims: own, strangers: mistyped } of kinds) {
     for (const verified of [true, false])
-      test(`a ${kind} added to an old account ${verified ? 'with' : 'without'} a verified address opens it to nobody`, async () => {
+      test(`a ${kind} added to an old account ${verified ? 'with' : 'without'} a verified address does not authenticate its reader`, async () => {
         const beside = kinds.find((one) => one.kind === other)!.victims;
         const owner = await insertPerson(service, {
           username: 'owner',
@@ -143,7 +143,7 @@ describe('a mistyped address', () => {
         await signUp(service, { [kind]: mistyped });
       });
 
-    test(`a ${kind} that is to replace a verified one locks nobody out and lets nobody in`, async () => {
+    test(`a ${kind} that replaces a verified one neither locks out the owner nor authenticates its reader`, async () => {
       const owner = await insertPerson(service, { [kind]: own, hasPassword: true, verified: true });
       await owner.updateUser({ [kind]: mistyped });
       const code = await makeCode(mistyped, 'VERIFICATION');
@@ -154,14 +154,14 @@ describe('a mistyped address', () => {
       const { user, tokens } = expectMember(reset, 'ResetPasswordSuccess');
       assert.equal(user.id, owner.id);
       const session = person(service, user, tokens);
-      // The reset has made it void.
+      // The reset has voided it.
       expectVoid(await check(session, mistyped, code, 'VERIFICATION'));
       const changed = expectMember(await session.updateUser({ [kind]: own }), 'UpdateUserSuccess').user;
       assert.deepEqual([changed[kind], changed.pendingEmail, changed.pendingPhone], [own, null, null]);
     });
   }
 
-  /** The stranger who reads what is sent to the mistyped address. */
+  /** A stranger who reads the messages to the mistyped address. */
   async function assertUselessTo(code: string, address: string): Promise<void> {
     const stranger = await insertPerson(service, { username: 'stranger' });
     await expectError(check(anonymous, address, code, 'VERIFICATION'), 'UNAUTHENTICATED');
@@ -175,7 +175,7 @@ describe('a mistyped address', () => {
 
 describe('an address squatted beside a verified one', () => {
   type Kind = (typeof kinds)[number];
-  /** The ways to keep somebody else’s address: beside a verified one of the other kind, or waiting to replace one of its own. */
+  /** Ways to hold the address of another person: beside a verified address, or pending. */
   const squats: Record<string, (of: Kind) => Promise<Person>> = {
     async 'added beside a verified address of the other kind'({ kind, other, victims }) {
       const mallory = await insertPerson(service, { [other]: strangersOf[other], verified: true });
@@ -197,7 +197,7 @@ describe('an address squatted beside a verified one', () => {
   for (const of of kinds)
     for (const [name, squat] of Object.entries(squats)) {
       const { kind, victims } = of;
-      test(`is released after a day to whoever signs up with it: a ${kind} ${name}`, async () => {
+      test(`is released after a day to a user who signs up with it: a ${kind} ${name}`, async () => {
         const mallory = await squat(of);
         const kept = await mallory.me();
         const code = await makeCode(victims, 'VERIFICATION');
@@ -227,7 +227,7 @@ describe('an address squatted beside a verified one', () => {
         assert.equal((await expectSignIn(victims)).user.id, victim.id);
       });
 
-      test(`is released after a day to whoever adds it: a ${kind} ${name}`, async () => {
+      test(`is released after a day to a user who adds it: a ${kind} ${name}`, async () => {
         await squat(of);
         await advance(service, 23 * hour);
         const victim = await insertPerson(service, { username: 'victim' });
@@ -245,7 +245,7 @@ describe('an address squatted beside a verified one', () => {
   const email = 'victim@a.test';
   const phone = '+12025550102';
 
-  test('is kept by whoever verifies it within the day', async () => {
+  test('stays with the user who verifies it within the day', async () => {
     const mallory = await insertPerson(service, { phone, verified: true });
     await mallory.updateUser({ email });
     await verifyAddress(mallory, email);
@@ -253,7 +253,7 @@ describe('an address squatted beside a verified one', () => {
     await expectTaken({ email });
   });
 
-  test('has stood beside a verified one for a day only when the other has been verified for a day', async () => {
+  test('is released only after the other address has been verified for a day', async () => {
     const mallory = await insertPerson(service, { email, phone });
     await advance(service, 23 * hour);
     await verifyAddress(mallory, phone);
@@ -263,7 +263,7 @@ describe('an address squatted beside a verified one', () => {
     await signUp(service, { email });
   });
 
-  test('is not released where the sign-up is refused for something else', async () => {
+  test('is not released if the sign-up has another error', async () => {
     const [mallory] = await insertPeople(service, [{ phone, verified: true }, { username: 'taken' }]);
     await mallory.updateUser({ email });
     await advance(service, 24 * hour);
@@ -271,7 +271,7 @@ describe('an address squatted beside a verified one', () => {
     assert.equal((await mallory.me()).email, email);
   });
 
-  test('is not released where no verified one stands beside it: whoever reads it proves it', async () => {
+  test('is not released without a verified address beside it', async () => {
     await signUp(service, { username: 'mallory', email, password });
     await advance(service, 48 * hour);
     await expectTaken({ email });
@@ -281,7 +281,7 @@ describe('an address squatted beside a verified one', () => {
 
 describe('a stranger', () => {
   for (const { kind, victims } of kinds) {
-    test(`does not spend the owner’s sends: ${kind}`, async () => {
+    test(`does not use up the sends of the owner: ${kind}`, async () => {
       const owner = await insertPerson(service, { [kind]: victims });
       const tokenId = tokenOf(victims);
       expectMember(await anonymous.sendOneTimePassword(tokenId), 'SendOneTimePasswordSuccess');
@@ -296,7 +296,7 @@ describe('a stranger', () => {
   const from = (address: string) => caller(service, { headers: { 'x-forwarded-for': address } });
 
   for (const proof of ['AUTHENTICATION', 'PASSWORD_RESET'] as const)
-    test(`who has signed in before leaves no place that the owner is known by, after ${proof}`, async () => {
+    test(`loses its known networks after ${proof} by the owner`, async () => {
       const email = 'victim@a.test';
       await from('203.0.113.7').createUser({ email, password });
       const code = await makeCode(email, proof);
@@ -312,7 +312,7 @@ describe('unlockSecurityToken', () => {
   const email = 'alice@a.test';
   const phone = '+12025550101';
 
-  /** Closes the address for a day, as the last failure that the throttle allows does. */
+  /** Locks the address for a day, like the last permitted failure. */
   async function lock(address: string): Promise<void> {
     const failures = { failureCount: 6, retryAt: sql<Date>`${storedNow} + interval '1 day'` };
     await service.app.db
@@ -331,7 +331,7 @@ describe('unlockSecurityToken', () => {
     return expectMember(await by.unlockSecurityToken(tokenOf(address)), 'UnlockSecurityTokenSuccess').securityToken;
   }
 
-  test('its owner frees it, what is live stays so, and the waits begin anew', async () => {
+  test('its owner unlocks it, valid one-time passwords stay valid, and the waits restart', async () => {
     const alice = await insertPerson(service, { email, verified: true });
     await lock(email);
     const code = await makeCode(email);
@@ -345,7 +345,7 @@ describe('unlockSecurityToken', () => {
     expectMember(await signInBy(email, code), 'CheckOneTimePasswordSuccess');
   });
 
-  test('it frees the token for every purpose, and no other token', async () => {
+  test('it unlocks the token for every purpose, and no other token', async () => {
     const alice = await insertPerson(service, { email, phone });
     await lock(email);
     await lock(phone);
@@ -358,13 +358,13 @@ describe('unlockSecurityToken', () => {
     expectVoid(await resetBy(email, 'WRONG'));
   });
 
-  test('its owner frees a pending one too', async () => {
+  test('its owner unlocks a pending address too', async () => {
     const alice = await insertPerson(service, { email, verified: true });
     await alice.updateUser({ email: 'new@a.test' });
     assert.equal((await unlock(alice, 'new@a.test')).verified, false);
   });
 
-  test('its owner has to have authenticated lately', async () => {
+  test('it requires a recent authentication of the owner', async () => {
     const alice = await insertPerson(service, { email, hasPassword: true });
     await lock(email);
     await advance(service, 601);
@@ -372,7 +372,7 @@ describe('unlockSecurityToken', () => {
     await unlock(await signIn(service, { email, password }));
   });
 
-  test('its owner frees it three times a day, so that nobody guesses and unlocks again and again', async () => {
+  test('its owner unlocks it at most three times a day, to limit repeated guesses', async () => {
     const [alice, root] = await insertPeople(service, [{ email }, { username: 'root', role: 'superuser' }]);
     for (let time = 1; time <= 3; time += 1) {
       expectVoid(await signInBy(email, 'WRONG'));
@@ -386,7 +386,7 @@ describe('unlockSecurityToken', () => {
     await unlock(root);
   });
 
-  test('a superuser frees anybody’s; where nobody has the address there is nothing to free', async () => {
+  test('a superuser unlocks any address, and gets NotFoundError for an address without an account', async () => {
     const [root] = await insertPeople(service, [{ username: 'root', role: 'superuser' }, { email }]);
     await lock(email);
     assert.equal((await unlock(root)).failureCount, 0);

@@ -1,4 +1,4 @@
-/** New passwords: changed by their owner, set by a superuser, reset by a one-time password. */
+/** New passwords: a change by the owner, by a superuser, or by a one-time password. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { expectError, expectMember, expectWait, issuesOf } from '../support/client.js';
@@ -27,7 +27,7 @@ const superuser = { username: 'root', role: 'superuser' } as const;
 
 beforeEach(() => clear(service));
 
-/** Whether the account has this password and no other one any more. */
+/** Asserts that only this password signs in. */
 async function expectPassword(identifier: string, right: string): Promise<void> {
   assert.equal(await signsIn(service, identifier, right), true);
   for (const wrong of [password, newPassword].filter((other) => other !== right)) {
@@ -56,7 +56,7 @@ async function expectVoid(address: string, code: string, chosen?: string, what?:
   expectMember(await resetBy(address, code, chosen), 'InvalidOneTimePasswordError', what);
 }
 
-/** Passwords that no account may have, and one that only Alice may not. */
+/** Passwords that no account may use, and one that only Alice may not use. */
 const refused: [password: string, code: string][] = [
   ['', 'BLANK'],
   ['short', 'TOO_SHORT'],
@@ -66,7 +66,7 @@ const refused: [password: string, code: string][] = [
 const similar = email.toUpperCase();
 
 describe('changePassword', () => {
-  test('the new password signs in and the old one does not; other sessions end, this one stays', async () => {
+  test('replaces the password, and revokes the other sessions', async () => {
     const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true, verified: true });
     const other = await signIn(service, { username: 'alice', password });
     const user = await change(alice, { currentPassword: password, newPassword });
@@ -77,14 +77,14 @@ describe('changePassword', () => {
   });
 
   for (const [typed, code] of [...refused, [similar, 'TOO_SIMILAR']] as const)
-    test(`a new password that is ${code} is refused`, async () => {
+    test(`rejects a new password that is ${code}`, async () => {
       const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true });
       const result = await alice.changePassword({ currentPassword: password, newPassword: typed });
       assert.deepEqual(issuesOf(result), [`newPassword ${code}`]);
       await expectPassword('alice', password);
     });
 
-  test('having signed up or signed in by password is not enough without the current password', async () => {
+  test('requires the current password after a sign-up or a sign-in by password', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const session of [alice, await signIn(service, { username: 'alice', password })])
       for (const input of [{ newPassword }, { newPassword, currentPassword: null }])
@@ -92,7 +92,7 @@ describe('changePassword', () => {
     await expectPassword('alice', password);
   });
 
-  test('a one-time password in this session within ten minutes is enough, and in another one it is not', async () => {
+  test('accepts a one-time password of the last ten minutes in this session, and not in another one', async () => {
     const alice = await insertPerson(service, { email, hasPassword: true });
     const other = await signIn(service, { email, password });
     await verifyAddress(alice, email);
@@ -103,7 +103,7 @@ describe('changePassword', () => {
     await expectUnproved(alice, { newPassword: password });
   });
 
-  test('an account without a password gets its first one after a sign-in by one-time password', async () => {
+  test('sets the first password after a sign-in by one-time password', async () => {
     const alice = await insertPerson(service, { email });
     for (const input of [{ newPassword }, { newPassword, currentPassword: '' }]) await expectUnproved(alice, input);
     const checked = expectMember(await signInBy(email, await makeCode(email)), 'CheckOneTimePasswordSuccess');
@@ -112,7 +112,7 @@ describe('changePassword', () => {
     await expectPassword(email, newPassword);
   });
 
-  test('of ten changes at once one takes place', async () => {
+  test('completes one of ten concurrent changes', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     const candidates = Array.from({ length: 10 }, (_, index) => `${newPassword} ${index}`);
     const results = await Promise.all(
@@ -123,7 +123,7 @@ describe('changePassword', () => {
     await expectPassword('alice', changed[0]!);
   });
 
-  test('nobody who is not signed in changes a password', async () => {
+  test('rejects anonymous callers', async () => {
     await expectError(anonymous.changePassword({ currentPassword: password, newPassword }), 'UNAUTHENTICATED');
   });
 });
@@ -132,7 +132,7 @@ describe('setUserPassword', () => {
   const set = async (by: Person, id: string, chosen = newPassword) =>
     expectMember(await by.setUserPassword(id, chosen), 'SetUserPasswordSuccess').user;
 
-  test('a superuser sets another’s password, which ends all sessions of that user', async () => {
+  test('sets the password of another user, and revokes all sessions of that user', async () => {
     const [root, alice] = await insertPeople(service, [superuser, { username: 'alice', hasPassword: true }]);
     const other = await signIn(service, { username: 'alice', password });
     const user = await set(root, alice.id);
@@ -142,7 +142,7 @@ describe('setUserPassword', () => {
     await expectPassword('alice', newPassword);
   });
 
-  test('an account without a password gets one, and another superuser too', async () => {
+  test('sets the password of an account without one, and of another superuser', async () => {
     const [root, alice, second] = await insertPeople(service, [
       superuser,
       { username: 'alice' },
@@ -152,7 +152,7 @@ describe('setUserPassword', () => {
     for (const username of ['alice', 'second']) await expectPassword(username, newPassword);
   });
 
-  test('the password is judged with the identifiers of the user who gets it', async () => {
+  test('scores the password with the identifiers of the target user', async () => {
     const [root, alice, bob] = await insertPeople(service, [
       superuser,
       { email, hasPassword: true },
@@ -166,7 +166,7 @@ describe('setUserPassword', () => {
 });
 
 describe('resetPassword', () => {
-  /** Whoever has a verified email, and the one-time password that was sent there. */
+  /** Returns a user with a verified email, and the one-time password that was sent there. */
   async function ask(): Promise<{ alice: Person; code: string }> {
     const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true, verified: true });
     return { alice, code: await makeCode(email, 'PASSWORD_RESET') };
@@ -176,10 +176,10 @@ describe('resetPassword', () => {
     assert.equal((await alice.me()).securityTokens[0]!.failureCount, count);
   }
 
-  test('sets the password, ends every session and opens one', async () => {
+  test('sets the password, revokes every session and opens one', async () => {
     const { alice, code } = await ask();
     const other = await signIn(service, { username: 'alice', password });
-    // An attempt to use it for another purpose does not spend it.
+    // A check for another purpose does not consume it.
     expectMember(await signInBy(email, code), 'InvalidOneTimePasswordError');
     const { user, tokens } = await reset(email, code.toLowerCase());
     assert.equal(user.id, alice.id);
@@ -193,14 +193,14 @@ describe('resetPassword', () => {
     await expectPassword('alice', `${newPassword} 2`);
   });
 
-  test('by phone as by email', async () => {
+  test('works by phone like by email', async () => {
     await insertPerson(service, { phone, hasPassword: true, verified: true });
     const { tokens } = await reset(phone, await makeCode(phone, 'PASSWORD_RESET'));
     assert.deepEqual(tokens.session.authenticationMethods, ['PHONE_ONE_TIME_PASSWORD']);
     await expectPassword(phone, newPassword);
   });
 
-  test('the one-time password is spent by it, and where none is live nothing is good for it', async () => {
+  test('consumes the one-time password, and rejects every attempt if none is valid', async () => {
     const { code } = await ask();
     await reset(email, code);
     for (const typed of [code, '', 'null', 'undefined', '0']) {
@@ -210,28 +210,28 @@ describe('resetPassword', () => {
     await expectPassword('alice', newPassword);
   });
 
-  test('an expired one-time password is refused', async () => {
+  test('rejects an expired one-time password', async () => {
     const { code } = await ask();
     await advance(service, 600);
     await expectVoid(email, code);
     await expectPassword('alice', password);
   });
 
-  test('a password that nobody may have is refused before the one-time password is looked at', async () => {
+  test('rejects an invalid new password before it compares the one-time password', async () => {
     const { alice, code } = await ask();
     for (const [typed, issue] of refused)
       for (const oneTimePassword of [code, 'WRONG'])
         assert.deepEqual(issuesOf(await resetBy(email, oneTimePassword, typed)), [`newPassword ${issue}`]);
     await expectFailures(alice, 0);
     await expectVoid(email, 'WRONG');
-    // Before the timeout too.
+    // Also before the rate limit.
     for (const [typed, issue] of refused)
       assert.deepEqual(issuesOf(await resetBy(email, code, typed)), [`newPassword ${issue}`]);
     await advance(service, 1);
     await reset(email, code);
   });
 
-  test('a success clears the count', async () => {
+  test('clears the failure count after a success', async () => {
     const { alice, code } = await ask();
     await expectVoid(email, 'WRONG');
     await expectFailures(alice, 1);
@@ -240,9 +240,9 @@ describe('resetPassword', () => {
     assert.deepEqual([failureCount, retryAt, expiresAt], [0, null, null]);
   });
 
-  test('a password too similar to the user neither counts nor spends, and leaves an earlier failure counted', async () => {
+  test('counts and consumes nothing for a password that is too similar to the user', async () => {
     const { alice, code } = await ask();
-    await expectVoid(email, 'WRONG', similar, 'only who has the one-time password is told');
+    await expectVoid(email, 'WRONG', similar, 'the similarity shows only with the right one-time password');
     await advance(service, 1);
     for (let round = 0; round < 3; round += 1)
       assert.deepEqual(issuesOf(await resetBy(email, code, similar)), ['newPassword TOO_SIMILAR']);
@@ -253,7 +253,7 @@ describe('resetPassword', () => {
     await reset(email, code);
   });
 
-  test('whoever proves an address given at sign-up becomes the owner: password and sessions from before are gone', async () => {
+  test('revokes the earlier password and sessions if it is the first verification of the account', async () => {
     const stranger = await insertPerson(service, { username: 'mallory', email, phone, hasPassword: true });
     const other = await signIn(service, { username: 'mallory', password });
     const strangersCode = await makeCode(phone, 'PASSWORD_RESET');
@@ -262,7 +262,7 @@ describe('resetPassword', () => {
     assert.deepEqual([user.id, user.emailVerified, user.phoneVerified], [stranger.id, true, false]);
     await expectEnded(stranger, other);
     await expectPassword('mallory', newPassword);
-    // The stranger's phone was given at sign-up too, but the account has an owner now.
+    // The stranger's phone is from the sign-up too, but the account has an owner now.
     await expectVoid(phone, strangersCode);
     await expectNothingSentTo(phone);
   });
@@ -273,7 +273,7 @@ describe('resetPassword', () => {
     assert.equal((await service.app.outbox()).length, before);
   }
 
-  test('is for staff and superusers by a verified address alone', async () => {
+  test('requires a verified address of staff and superusers', async () => {
     const [root, staff] = await insertPeople(service, [
       { email: 'root@a.test', role: 'superuser' },
       { email, hasPassword: true },
@@ -287,7 +287,7 @@ describe('resetPassword', () => {
     await reset(email, await makeCode(email, 'PASSWORD_RESET'));
   });
 
-  test('an inactive account is not reset', async () => {
+  test('rejects an inactive account', async () => {
     const { alice, code } = await ask();
     const root = await insertPerson(service, superuser);
     await root.updateUser({ isActive: false }, { id: alice.id });
@@ -296,7 +296,7 @@ describe('resetPassword', () => {
     await expectPassword('alice', password);
   });
 
-  test('no other one-time password is good for it, nor anything that is none', async () => {
+  test('rejects any other one-time password and malformed values', async () => {
     const { code } = await ask();
     await insertPerson(service, { email: 'bob@a.test', verified: true });
     const others = {

@@ -1,4 +1,4 @@
-/** What front ends draw their forms by. */
+/** The rules that front ends build their forms from. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { caller } from '../support/people.js';
@@ -10,7 +10,7 @@ const document = `{ policy {
   phoneOneTimePassword { length alphabet lifetimeSeconds }
 } }`;
 
-test('policy tells anyone the rules of the service', async () => {
+test('policy returns the rules of the service to any client', async () => {
   const { data } = await caller(await startService()).ask(document);
   assert.deepEqual(data.policy, {
     passwordMinLength: 8,
@@ -23,7 +23,7 @@ test('policy tells anyone the rules of the service', async () => {
   });
 });
 
-test('policy follows the configuration, and so do the rules', async () => {
+test('policy and the rules follow the configuration', async () => {
   const service = await startService({
     PASSWORD_MIN_LENGTH: '12',
     OTP_TTL_SECONDS: '120',

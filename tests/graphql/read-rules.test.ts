@@ -1,4 +1,4 @@
-/** Who reads the fields of users and sessions, on every path to them. */
+/** Read permissions of the fields of users and sessions, on every path. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, describe, test } from 'node:test';
@@ -45,7 +45,7 @@ function contextOf(user: User | null): Context {
   return context;
 }
 
-/** Reads a field of an object that some resolver yields. @returns `read`, or the code of the error */
+/** Reads a field of an object from a resolver. @returns `read`, or the code of the error */
 async function read(type: 'User' | 'Session', object: unknown, field: string, contextValue: Context): Promise<string> {
   const { type: fieldType } = (schema.getType(type) as GraphQLObjectType).getFields()[field]!;
   const selection = isLeafType(getNamedType(fieldType)) ? field : `${field} { __typename }`;
@@ -57,7 +57,7 @@ async function read(type: 'User' | 'Session', object: unknown, field: string, co
       : `mutation { revokeSession(id: "x") { ... on RevokeSessionSuccess { session { ${selection} } } } }`;
   const { data, errors } = await execute({ schema, document: parse(source), contextValue });
   if (errors === undefined) return 'read';
-  // Either the field is null, or the object whose field cannot be null.
+  // Null is either the field, or the object of a non-null field.
   const found = (data?.me ?? (data?.revokeSession as { session?: unknown } | null)?.session ?? {}) as object;
   assert.deepEqual(Object.values(found).filter(Boolean), []);
   return String(errors[0]!.extensions.code);
@@ -70,7 +70,7 @@ for (const type of ['User', 'Session'] as const) {
   const fields = Object.keys((schema.getType(type) as GraphQLObjectType).getFields());
 
   describe(`the fields of ${type}`, () => {
-    test('have a read rule each', () => {
+    test('each have a read rule', () => {
       assert.deepEqual(Object.keys(rulesByType[type]).sort(), fields.sort());
     });
 
@@ -82,19 +82,19 @@ for (const type of ['User', 'Session'] as const) {
       ['a client who is not signed in', null, 'UNAUTHENTICATED'],
     ];
     for (const [name, reader, expected] of readers)
-      test(`answer ${expected} to ${name}`, async () => {
+      test(`return ${expected} to ${name}`, async () => {
         for (const field of fields)
           assert.equal(await read(type, objects[type], field, contextOf(reader)), expected, field);
       });
 
-    test('belong to no client where the object names no user', async () => {
+    test('are readable by no client if the object names no user', async () => {
       assert.equal(await read(type, {}, 'id', contextOf(null)), 'UNAUTHENTICATED');
       assert.equal(await read(type, {}, 'id', contextOf(bob)), 'FORBIDDEN');
     });
   });
 }
 
-test('the caller who creates an account reads it in the answer, and nothing of its sessions', async () => {
+test('the creator of an account reads it in the response, but not its sessions', async () => {
   const context = Object.assign(contextOf(bob), { createdUserId: alice.id });
   assert.equal(await read('User', alice, 'email', context), 'read');
   assert.equal(await read('User', alice, 'sessions', context), 'read');
@@ -105,14 +105,14 @@ test('the caller who creates an account reads it in the answer, and nothing of i
 describe('read rules', () => {
   const sample = () => buildSchema('type Query { things: [Thing!]! } type Thing { id: ID! name: String size: Int }');
 
-  test('must be there for every field', () => {
+  test('are required for every field', () => {
     assert.throws(
       () => enforceReadRules(sample(), 'Thing', { id: () => true, name: () => true }),
       /Thing\.size has no/,
     );
   });
 
-  test('decide once for each object, and leave synchronous resolvers synchronous', () => {
+  test('run once for each object, and keep synchronous resolvers synchronous', () => {
     const decided: unknown[] = [];
     const rule = (thing: { id: number }) => decided.push(thing.id) > 0;
     const things = Array.from({ length: 100 }, (_, id) => ({ id, name: `thing ${id}`, size: id }));

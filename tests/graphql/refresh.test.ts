@@ -1,4 +1,4 @@
-/** Refreshing: rotation, re-use, and how long each token lives. */
+/** Refreshes: rotation, reuse, and the lifetime of each token. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -32,7 +32,7 @@ const day = 86_400;
 beforeEach(() => clear(service));
 
 describe('a refresh', () => {
-  test('gives new tokens of the same session, and the next refresh is by the new one', async () => {
+  test('returns new tokens of the same session, and the new refresh token is valid', async () => {
     const alice = await insertPerson(service, { username: 'alice' });
     const answer = expectMember(await anonymous.refreshSession(alice.tokens.refreshToken), 'RefreshSessionSuccess');
     assert.equal(answer.user.id, alice.id);
@@ -41,14 +41,14 @@ describe('a refresh', () => {
     assert.equal(tokens.session.current, true);
     assert.notEqual(tokens.refreshToken, alice.tokens.refreshToken);
     assert.match(tokens.refreshToken!, /^frt_[\w-]{86}$/);
-    // The access token before it is good until it expires.
+    // The previous access token is valid until it expires.
     for (const { accessToken } of [alice.tokens, tokens]) assert.equal(await whoIs(service, accessToken), alice.id);
     const next = await refreshed(service, tokens.refreshToken!);
     assert.equal(next.session.id, alice.tokens.session.id);
     assert.notEqual(next.refreshToken, tokens.refreshToken);
   });
 
-  test('says the roles of now, and how and when its user has proved to be there', async () => {
+  test('returns the current roles, and the methods and time of the authentication', async () => {
     const root = await insertPerson(service, { username: 'root', role: 'superuser' });
     const alice = await signUpVerified(service, 'alice@example.com');
     await root.updateUser({ isStaff: true }, { id: alice.id });
@@ -61,7 +61,7 @@ describe('a refresh', () => {
     assert.deepEqual(decodeJwt(alice.tokens.accessToken).payload.roles, []);
   });
 
-  test('is refused without a token, and is no success for a document that forgets the refusal', async () => {
+  test('is rejected without a token, with a top-level error if the document omits the error', async () => {
     expectMember(await anonymous.refreshSession(), 'InvalidSessionError');
     const forgetful =
       'mutation { refreshSession(refreshToken: "frt_") { ... on RefreshSessionSuccess { tokens { accessToken } } } }';
@@ -70,7 +70,7 @@ describe('a refresh', () => {
     assert.equal(answer.data, null);
   });
 
-  test('does not mind an access token beside it that has expired', async () => {
+  test('ignores an expired access token in the same request', async () => {
     const alice = await insertPerson(service, { username: 'alice' });
     const expired = await resigned(service, alice.tokens.accessToken, { payload: { exp: 1 } });
     assert.equal(await whoIs(service, expired), 'UNAUTHENTICATED');
@@ -81,8 +81,8 @@ describe('a refresh', () => {
   });
 });
 
-describe('a refresh token used again', () => {
-  /** Refreshes twice by the tokens of a session, unless they are spent, and uses the first token again. */
+describe('a reused refresh token', () => {
+  /** Refreshes twice unless the tokens are spent, and reuses the first token. */
   async function reuse({ tokens: { refreshToken } }: Person): Promise<void> {
     const first = await anonymous.refreshSession(refreshToken);
     if (first.tokens) await refreshed(service, first.tokens.refreshToken!);
@@ -90,7 +90,7 @@ describe('a refresh token used again', () => {
   }
 
   for (const ago of [2, 3])
-    test(`from ${ago} rotations ago ends the session and everything made from it, and no other session`, async () => {
+    test(`from ${ago} rotations ago revokes its session with all tokens, and no other session`, async () => {
       const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
       const other = await signIn(service, { identifier: 'alice', password });
       const given = [alice.tokens];
@@ -104,7 +104,7 @@ describe('a refresh token used again', () => {
       await refreshed(service, other.tokens.refreshToken);
     });
 
-  test('is told to the owner, once', async () => {
+  test('is reported to the owner once', async () => {
     const row = { email: 'alice@example.com', phone: '+12025550123', verified: true, userAgent: 'Lynx/2.9' };
     const alice = await insertPerson(service, row);
     for (const _ of Array(3)) await reuse(alice);
@@ -117,7 +117,7 @@ describe('a refresh token used again', () => {
     assert.doesNotMatch(messages[0]!.text, /frt_/);
   });
 
-  test('is told by SMS where the phone is all that is proved, and to no address that nobody has proved', async () => {
+  test('is reported by SMS if only the phone is verified, and to no unverified address', async () => {
     const people = await insertPeople(service, [
       { phone: '+12025550123', verified: true },
       { email: 'bob@example.com', phone: '+12025550124' },
@@ -128,7 +128,7 @@ describe('a refresh token used again', () => {
     assert.match(text, /^A session of your account was revoked/);
   });
 
-  test('gives the same successor while that is unused: the answer may have been lost', async () => {
+  test('returns the same successor while that is unused, because the response may be lost', async () => {
     const alice = await insertPerson(service, { email: 'alice@example.com', verified: true });
     const first = await refreshed(service, alice.tokens.refreshToken);
     for (const _ of Array(3)) {
@@ -138,10 +138,10 @@ describe('a refresh token used again', () => {
       assert.equal(await whoIs(service, again.accessToken), alice.id);
     }
     await refreshed(service, first.refreshToken);
-    assert.deepEqual(await outbox(service), [], 'nobody is told of it');
+    assert.deepEqual(await outbox(service), [], 'no notice is sent');
   });
 
-  test('gives the same successor after nine seconds, and ends the session after eleven', async () => {
+  test('returns the same successor after nine seconds, and revokes the session after eleven', async () => {
     for (const [seconds, lives] of [
       [9, true],
       [11, false],
@@ -156,7 +156,7 @@ describe('a refresh token used again', () => {
     }
   });
 
-  test('does not win more time by being used again', async () => {
+  test('does not extend its grace period', async () => {
     const alice = await insertPerson(service, { username: 'alice' });
     await refreshed(service, alice.tokens.refreshToken);
     await advance(service, 6);
@@ -165,7 +165,7 @@ describe('a refresh token used again', () => {
     await assertRefreshRefused(service, alice.tokens.refreshToken);
   });
 
-  test('does not end the session when it is not one that was given out', async () => {
+  test('revokes no session if it was never issued', async () => {
     const [alice, bob] = await insertPeople(service, [
       { email: 'alice@example.com', verified: true },
       { username: 'bob' },
@@ -182,12 +182,12 @@ describe('a refresh token used again', () => {
       await assertRefreshRefused(service, token, about);
     assert.equal(await whoIs(service, alice.tokens.accessToken), alice.id);
     await refreshed(service, alice.tokens.refreshToken);
-    assert.deepEqual(await outbox(service), [], 'nobody is told of it');
+    assert.deepEqual(await outbox(service), [], 'no notice is sent');
   });
 });
 
 describe('a session', () => {
-  test('that is not used for fourteen days ends, and a second before it does not', async () => {
+  test('expires after fourteen days without use, and not a second earlier', async () => {
     const alice = await signUp(service, { username: 'alice' });
     const { refreshTokenExpiresAt, session } = alice.tokens;
     assert.equal(Date.parse(refreshTokenExpiresAt) - Date.parse(session.createdAt), 14 * day * 1000);
@@ -198,7 +198,7 @@ describe('a session', () => {
     await assertRefreshRefused(service, next.refreshToken);
   });
 
-  test('is also used by its access tokens', async () => {
+  test('stays active by the use of its access tokens', async () => {
     const alice = await signUp(service, { username: 'alice' });
     const accessToken = await lasting(alice.tokens);
     await advance(service, 13 * day);
@@ -208,7 +208,7 @@ describe('a session', () => {
     await refreshed(service, alice.tokens.refreshToken);
   });
 
-  test('ends after thirty days however much it is used, and not a second before', async () => {
+  test('expires after thirty days despite its use, and not a second earlier', async () => {
     const alice = await signUp(service, { username: 'alice' });
     const end = Date.parse(alice.tokens.session.expiresAt);
     assert.equal(end - Date.parse(alice.tokens.session.createdAt), 30 * day * 1000);
@@ -217,7 +217,7 @@ describe('a session', () => {
       await advance(service, 10 * day);
       tokens = await refreshed(service, tokens.refreshToken);
     }
-    assert.equal(tokens.refreshTokenExpiresAt, tokens.session.expiresAt, 'never later than the session itself');
+    assert.equal(tokens.refreshTokenExpiresAt, tokens.session.expiresAt, 'at most the expiry of the session');
     await advance(service, 10 * day - 1);
     assert.equal(await whoIs(service, await lasting(tokens)), alice.id);
     tokens = await refreshed(service, tokens.refreshToken);
@@ -226,7 +226,7 @@ describe('a session', () => {
     await assertRefreshRefused(service, tokens.refreshToken);
   });
 
-  test('that ran out ends nothing else and alarms nobody when its spent token comes again', async () => {
+  test('that has expired causes no revocation and no notice if its spent token is reused', async () => {
     const alice = await insertPerson(service, { email: 'alice@example.com', verified: true });
     await refreshed(service, alice.tokens.refreshToken);
     await advance(service, 14 * day + 1);
@@ -234,7 +234,7 @@ describe('a session', () => {
     assert.deepEqual(await outbox(service), []);
   });
 
-  test('survives neither the deactivation nor the deletion of its user, also when they are active again', async () => {
+  test('is revoked if its user is deactivated or deleted, and stays revoked after activation', async () => {
     const [root, alice] = await insertPeople(service, [{ username: 'root', role: 'superuser' }, { username: 'alice' }]);
     for (const change of [
       () => root.updateUser({ isActive: false }, { id: alice.id }),
@@ -249,11 +249,11 @@ describe('a session', () => {
 });
 
 describe('an access token', () => {
-  test('is taken until a second before it expires, and not a second after', async () => {
+  test('is accepted until a second before its expiry, and not a second after', async () => {
     const alice = await insertPerson(service, { username: 'alice' });
     const expiring = async (seconds: number) =>
       resigned(service, alice.tokens.accessToken, { payload: { exp: (await databaseSeconds(service)) + seconds } });
-    // The seconds are whole and the clock goes on: two ahead is at least one.
+    // Expiry is in whole seconds: two seconds ahead are at least one.
     assert.equal(await whoIs(service, await expiring(2)), alice.id);
     assert.equal(await whoIs(service, await expiring(-1)), 'UNAUTHENTICATED');
     assert.equal(await whoIs(service, await expiring(0)), 'UNAUTHENTICATED');
@@ -261,7 +261,7 @@ describe('an access token', () => {
 });
 
 describe('a recent authentication', () => {
-  test('is one of the last ten minutes: 599 seconds are, 601 are not, and a refresh is none', async () => {
+  test('is at most ten minutes old: 599 seconds but not 601, and a refresh does not count', async () => {
     for (const [seconds, expected] of [
       [599, 'DeleteUserSuccess'],
       [601, 'InvalidCredentialsError'],
@@ -275,15 +275,15 @@ describe('a recent authentication', () => {
 });
 
 describe('lastUsedAt', () => {
-  test('is written when the last time was a minute ago: not at 59 seconds, at 61', async () => {
+  test('is updated after a minute: not after 59 seconds, but after 61', async () => {
     const alice = await insertPerson(service, { username: 'alice' });
-    /** Uses the session, and reads when the database says that it was used before and after. */
+    /** Uses the session, and reads its stored lastUsedAt before and after. */
     const useAfter = async (seconds: number) => {
       const { db } = service.app;
       await db.update(sessions).set({ lastUsedAt: sql`${storedNow} - make_interval(secs => ${seconds})` });
       const [before] = await db.select({ lastUsedAt: sessions.lastUsedAt }).from(sessions);
       await alice.me();
-      // The kept messages are shown when the work in the background is done.
+      // The outbox waits for the background work.
       await service.app.outbox();
       const [after] = await db.select({ lastUsedAt: sessions.lastUsedAt }).from(sessions);
       return (after!.lastUsedAt.getTime() - before!.lastUsedAt.getTime()) / 1_000;
@@ -294,7 +294,7 @@ describe('lastUsedAt', () => {
   });
 });
 
-/** Its access token, with another hour to live. */
+/** The access token of the session with an expiry in an hour. */
 async function lasting({ accessToken }: SignedIn['tokens']): Promise<string> {
   return resigned(service, accessToken, { payload: { exp: (await databaseSeconds(service)) + 3600 } });
 }

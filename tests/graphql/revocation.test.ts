@@ -1,4 +1,4 @@
-/** Sessions as their owner sees them, and their end: by signing out, one by one, or all at once. */
+/** The sessions that a user sees, and revocation by sign-out, of one session or of all. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -30,7 +30,7 @@ beforeEach(async () => {
 const signInAs = (identifier: string, options = {}) => signIn(service, { identifier, password }, options);
 
 describe('signOut', () => {
-  test('ends the session of the refresh token, once', async () => {
+  test('revokes the session of the refresh token, once', async () => {
     const other = await signInAs('alice');
     assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: true });
     await assertDead(alice);
@@ -38,14 +38,14 @@ describe('signOut', () => {
     await assertAlive(other);
   });
 
-  test('ends the session of a refresh token that is spent', async () => {
+  test('revokes the session of a spent refresh token', async () => {
     const next = await refreshed(service, alice.tokens.refreshToken);
     await advance(service, 60);
     assert.deepEqual(await anonymous.signOut(alice.tokens.refreshToken), { signedOut: true });
     await assertRefreshRefused(service, next.refreshToken);
   });
 
-  test('ends the session of the access token, also of one that has expired', async () => {
+  test('revokes the session of the access token, also of an expired one', async () => {
     assert.deepEqual(await alice.signOut(), { signedOut: true });
     await assertDead(alice);
     const again = await signInAs('alice');
@@ -54,7 +54,7 @@ describe('signOut', () => {
     await assertDead(again);
   });
 
-  test('ends no session by an access token that is forged', async () => {
+  test('revokes no session by a forged access token', async () => {
     const [header, payload] = alice.tokens.accessToken.split('.');
     const { accessToken } = alice.tokens;
     const foreign = await resigned(service, accessToken, { payload: { exp: 1, aud: 'https://other.example.com' } });
@@ -63,14 +63,14 @@ describe('signOut', () => {
     await assertAlive(alice);
   });
 
-  test('says that there was nothing to end where there was nothing', async () => {
+  test('returns false if there is no session to revoke', async () => {
     assert.deepEqual(await anonymous.signOut(), { signedOut: false });
     for (const made of ['', 'x', 'frt_made-up', alice.tokens.accessToken, `${alice.tokens.refreshToken}x`])
       assert.deepEqual(await anonymous.signOut(made), { signedOut: false }, made);
     await assertAlive(alice);
   });
 
-  test('takes an expired bearer in every way of writing the operation', async () => {
+  test('accepts an expired bearer in every form of the operation', async () => {
     for (const document of [
       'mutation { __typename signOut { signedOut } }',
       'mutation { ... { signOut { signedOut } } }',
@@ -84,7 +84,7 @@ describe('signOut', () => {
     await assertAlive(alice);
   });
 
-  test('ends the session that the argument names and no other, also where that one is over', async () => {
+  test('revokes only the session of the argument, and none if that is already revoked', async () => {
     const other = await signInAs('alice');
     for (const signedOut of [true, false])
       assert.deepEqual(await alice.signOut(other.tokens.refreshToken), { signedOut });
@@ -94,7 +94,7 @@ describe('signOut', () => {
 });
 
 describe('User.sessions', () => {
-  test('shows each device by its user agent and address, the one used last first', async () => {
+  test('shows the user agent and address of each device, latest use first', async () => {
     const laptop = await signInAs('alice', from('Laptop/2', '2001:db8::7'));
     await alice.signOut();
     await advance(service, 61);
@@ -112,16 +112,16 @@ describe('User.sessions', () => {
     assert.ok(first!.lastUsedAt >= first!.createdAt);
   });
 
-  test('shows the address of a proxy that is not trusted, not the one that it names', async () => {
+  test('shows the address of an untrusted proxy instead of the forwarded address', async () => {
     const strict = await startService({ ...environment });
     const direct = await signIn(strict, { username: 'bob', password }, from('Phone/1', '203.0.113.7'));
     assert.equal(direct.tokens.session.ipAddress, '127.0.0.1');
-    // The leftmost is whatever the client says: the first from the right that is no proxy of ours counts.
+    // The client controls the leftmost address, so the rightmost untrusted one counts.
     const behindProxy = await signInAs('bob', from('Phone/1', '192.0.2.1, 203.0.113.7'));
     assert.equal(behindProxy.tokens.session.ipAddress, '203.0.113.7');
   });
 
-  test('shows an address without the port that some proxies add, and is opened whatever a proxy passes on', async () => {
+  test('shows an address without its port, and accepts any forwarded text', async () => {
     for (const [forwardedFor, shown] of [
       ['203.0.113.7:51234', '203.0.113.7'],
       ['[2001:db8::7]:51234', '2001:db8::7'],
@@ -134,14 +134,14 @@ describe('User.sessions', () => {
     }
   });
 
-  test('keeps 512 characters of a user agent, and null where there is none', async () => {
+  test('stores at most 512 characters of a user agent, or null', async () => {
     const headers = { 'user-agent': 'x'.repeat(2000) };
     assert.equal((await signInAs('alice', { headers })).tokens.session.userAgent, 'x'.repeat(512));
-    // The client of the tests sends no header but what it needs.
+    // The client of the tests sends no User-Agent.
     assert.equal((await signInAs('alice')).tokens.session.userAgent, null);
   });
 
-  test('shows no session that has ended or run out', async () => {
+  test('shows no revoked or expired session', async () => {
     const ended = await signInAs('alice');
     await ended.signOut();
     assert.deepEqual(ids(await alice.sessions()), [alice.tokens.session.id]);
@@ -150,7 +150,7 @@ describe('User.sessions', () => {
     assert.deepEqual(ids(await back.sessions()), [back.tokens.session.id]);
   });
 
-  test('marks as current the session that the answer opens or refreshes', async () => {
+  test('marks the opened or refreshed session as current', async () => {
     await signInAs('alice');
     const query =
       'mutation ($refreshToken: String) { refreshSession(refreshToken: $refreshToken) { ... on RefreshSessionSuccess { user { sessions { id current } } } } }';
@@ -161,7 +161,7 @@ describe('User.sessions', () => {
 });
 
 describe('revokeSession', () => {
-  test("ends another of one's own sessions at once, and no other", async () => {
+  test('revokes another session of the caller immediately, and no other', async () => {
     const [lost, kept] = [await signInAs('alice'), await signInAs('alice')];
     const revoked = expectMember(await alice.revokeSession(lost.tokens.session.id), 'RevokeSessionSuccess');
     assert.equal(revoked.session.id, lost.tokens.session.id);
@@ -170,13 +170,13 @@ describe('revokeSession', () => {
     await assertAlive(alice);
   });
 
-  test('ends the one that asks', async () => {
+  test('revokes the current session', async () => {
     const revoked = expectMember(await alice.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
     assert.equal(revoked.session.current, true);
     await assertDead(alice);
   });
 
-  test("finds nothing in another's session, a made-up one, one that has ended, and what is no id", async () => {
+  test('is NotFoundError for sessions of other users, and for unknown, revoked and invalid IDs', async () => {
     const ended = await signInAs('bob');
     await ended.signOut();
     for (const id of [alice.tokens.session.id, nobodysId, ended.tokens.session.id, 'x', ''])
@@ -184,7 +184,7 @@ describe('revokeSession', () => {
     await assertAlive(alice);
   });
 
-  test("ends anybody's for a superuser, and not for staff", async () => {
+  test('revokes sessions of other users for a superuser, and not for staff', async () => {
     expectMember(await staff.revokeSession(alice.tokens.session.id), 'NotFoundError');
     await assertAlive(alice);
     expectMember(await root.revokeSession(alice.tokens.session.id), 'RevokeSessionSuccess');
@@ -193,7 +193,7 @@ describe('revokeSession', () => {
 });
 
 describe('revokeOtherSessions', () => {
-  test("ends every session of one's own but the one that asks, and says how many", async () => {
+  test('revokes all other sessions of the caller, and returns their number', async () => {
     const others = [await signInAs('alice'), await signInAs('alice')];
     const gone = await signInAs('alice');
     await gone.signOut();
@@ -206,7 +206,7 @@ describe('revokeOtherSessions', () => {
 });
 
 describe('revokeUserSessions', () => {
-  test('ends every session of a user for a superuser, and nobody else’s', async () => {
+  test('revokes only the sessions of the given user for a superuser', async () => {
     const more = await signInAs('alice');
     const revoked = await root.revokeUserSessions(alice.id);
     assert.deepEqual(revoked, { __typename: 'RevokeUserSessionsSuccess', revokedCount: 2 });
@@ -216,7 +216,7 @@ describe('revokeUserSessions', () => {
     assert.equal((await root.revokeUserSessions(alice.id)).revokedCount, 0);
   });
 
-  test('finds nobody under a made-up id, and is forbidden to everybody else, whatever the id', async () => {
+  test('is NotFoundError for an unknown ID, and FORBIDDEN for other roles with any ID', async () => {
     for (const id of [nobodysId, 'x']) expectMember(await root.revokeUserSessions(id), 'NotFoundError');
     for (const by of [staff, alice])
       for (const id of [alice.id, root.id, nobodysId, 'x']) await expectError(by.revokeUserSessions(id), 'FORBIDDEN');
@@ -226,8 +226,8 @@ describe('revokeUserSessions', () => {
   });
 });
 
-test('who asks, and whether the session lives, is one round trip to the database', async () => {
-  // What is still to be written in the background is none of its round trips.
+test('authenticates the caller and the session in one round trip to the database', async () => {
+  // Background writes are not among its round trips.
   await service.app.outbox();
   const pool = (service.app.db as unknown as { $client: { query: (...args: unknown[]) => unknown } }).$client;
   const { query } = pool;
@@ -244,7 +244,7 @@ test('who asks, and whether the session lives, is one round trip to the database
   assert.equal(count, 1);
 });
 
-test('the end of a session is one line in the log, which holds no token', async () => {
+test('logs a revocation in one line without tokens', async () => {
   const logged = await spawnService({ ...environment, LOG_LEVEL: 'info' });
   const owner = await signUpVerified(service, 'alice@example.com');
   const { id } = owner;
@@ -280,7 +280,7 @@ test('the end of a session is one line in the log, which holds no token', async 
     const before = endsIn(logged.output()).length;
     await end(ending!);
     const linesSince = () => endsIn(logged.output()).slice(before);
-    // What a process prints arrives a little behind its answer.
+    // Log output may arrive after the response.
     for (let tries = 0; ending && linesSince().length === 0 && tries < 50; tries += 1) await delay(20);
     const lines = linesSince();
     assert.equal(lines.length, ending ? 1 : 0, `${about}: ${JSON.stringify(lines)}`);
@@ -291,7 +291,7 @@ test('the end of a session is one line in the log, which holds no token', async 
   assert.doesNotMatch(logged.output(), /frt_|eyJ/);
 });
 
-/** What the log tells of the ends of sessions. */
+/** Returns the log entries of revoked sessions. */
 function endsIn(log: string): { subjectId: string }[] {
   return log
     .split('\n')
@@ -312,7 +312,7 @@ async function assertDead({ tokens }: Person): Promise<void> {
   await assertRefreshRefused(service, tokens.refreshToken);
 }
 
-/** By its access token with more time to live, which spends nothing. */
+/** Uses a renewed access token of the session, which consumes nothing. */
 async function assertAlive({ id, tokens }: Person): Promise<void> {
   const accessToken = await resigned(service, tokens.accessToken, {
     payload: { exp: (await databaseSeconds(service)) + 60 },

@@ -1,4 +1,4 @@
-/** The refresh token in a cookie: its attributes, and whose pages may use it. */
+/** The refresh token in a cookie: its attributes, and the origins that may use it. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { type Answer, send } from '../support/client.js';
@@ -34,7 +34,7 @@ const signOut = 'mutation { signOut { signedOut } }';
 beforeEach(() => clear(service));
 
 describe('the cookie', () => {
-  test('has the __Host- prefix and is for this host, over https, out of reach of scripts and of posts from other sites', async () => {
+  test('has the __Host- prefix and the attributes Secure, HttpOnly and SameSite', async () => {
     const { name, value, attributes } = await signInByCookie(secure);
     assert.equal(name, '__Host-refresh_token');
     assert.match(value, /^frt_[\w-]{86}$/);
@@ -44,7 +44,7 @@ describe('the cookie', () => {
     assert.ok(Math.abs(seconds - 14 * 86_400) < 10, `expires in ${seconds} s`);
   });
 
-  test('goes by its plain name where the service is reached by http on localhost', async () => {
+  test('has no prefix if the service uses http on localhost', async () => {
     const { name, attributes } = await signInByCookie(service);
     assert.equal(name, 'refresh_token');
     const { Expires, ...rest } = attributes;
@@ -52,7 +52,7 @@ describe('the cookie', () => {
     assert.deepEqual(rest, { Path: '/', HttpOnly: true, SameSite: 'Lax' });
   });
 
-  test('is asked for by X-Session-Transport: cookie in any case, and by nothing else', async () => {
+  test('is set only on request by X-Session-Transport: cookie, in any case', async () => {
     await insertPerson(service, { username: 'alice', hasPassword: true });
     for (const [transport, expected] of Object.entries({ Cookie: true, COOKIE: true, body: false, '': false })) {
       const variables = { input: { username: 'alice', password } };
@@ -62,7 +62,7 @@ describe('the cookie', () => {
     }
   });
 
-  test('holds the refresh token of every operation that opens a session, whose answer has null in its place', async () => {
+  test('holds the refresh token of every opened session, and the response has null instead', async () => {
     const tokens = '{ tokens { accessToken refreshToken } }';
     const row = { email: 'alice@example.com', hasPassword: true, verified: true };
     const { emailToken: tokenId } = await insertPerson(service, row);
@@ -84,7 +84,7 @@ describe('the cookie', () => {
     }
   });
 
-  test('alone refreshes, and is replaced', async () => {
+  test('refreshes the session without a body, and is replaced', async () => {
     const cookie = await signInByCookie(secure);
     const answer = await refreshBy(secure, cookie);
     const { tokens } = answer.data.refreshSession;
@@ -96,7 +96,7 @@ describe('the cookie', () => {
     assert.equal((await refreshBy(secure, next)).data.refreshSession.__typename, 'RefreshSessionSuccess');
   });
 
-  test('may be read under its own name only', async () => {
+  test('is read only by its exact name', async () => {
     const { value } = await signInByCookie(secure);
     for (const name of ['refresh_token', '__Secure-refresh_token', '__host-refresh_token']) {
       const answer = await refreshBy(secure, { name, value });
@@ -104,7 +104,7 @@ describe('the cookie', () => {
     }
   });
 
-  test('takes over from a refresh token in the body, when asked to', async () => {
+  test('replaces a refresh token in the body on request', async () => {
     const { tokens } = await insertPerson(service, { username: 'alice' });
     const variables = { refreshToken: tokens.refreshToken };
     const answer = await send(service, refreshSession, variables, { headers: inCookie });
@@ -113,7 +113,7 @@ describe('the cookie', () => {
     assert.equal(next.data.refreshSession.tokens.session.id, tokens.session.id);
   });
 
-  test('signs nobody in: it is good for refreshing and signing out alone', async () => {
+  test('authenticates no other operation than a refresh or a sign-out', async () => {
     const headers = headersOf(await signInByCookie(service));
     assert.deepEqual((await send(service, '{ me { id } }', {}, { headers })).data, { me: null });
     const revoke = 'mutation { revokeOtherSessions { revokedCount } }';
@@ -121,8 +121,8 @@ describe('the cookie', () => {
   });
 });
 
-describe('signing out', () => {
-  test('by the cookie alone ends its session and clears it, also when the session is over', async () => {
+describe('a sign-out', () => {
+  test('by the cookie revokes its session and clears the cookie, also if the session is already revoked', async () => {
     for (const at of [service, secure]) {
       const cookie = await signInByCookie(at);
       for (const signedOut of [true, false]) {
@@ -135,7 +135,7 @@ describe('signing out', () => {
     }
   });
 
-  test('is not kept from the session of the access token by a cookie that names none', async () => {
+  test('revokes the session of the access token despite an invalid cookie', async () => {
     const over = await signInByCookie(service);
     await send(service, signOut, {}, { headers: headersOf(over) });
     for (const value of ['something-else', over.value]) {
@@ -147,7 +147,7 @@ describe('signing out', () => {
     }
   });
 
-  test('sets no cookie where none came', async () => {
+  test('sets no cookie if the request has none', async () => {
     const { tokens } = await insertPerson(service, { username: 'alice' });
     const answer = await send(service, signOut, {}, { token: tokens.accessToken });
     assert.deepEqual(answer.data, { signOut: { signedOut: true } });
@@ -176,7 +176,7 @@ describe('a page', () => {
     'CORS_ORIGINS with a port': 'https://other.example.org:8443',
   };
 
-  test('of an origin that is not listed neither refreshes nor signs out by the cookie', async () => {
+  test('of an unlisted origin can neither refresh nor sign out by the cookie', async () => {
     for (const origin of unlisted) {
       const cookie = await signInByCookie(secure);
       for (const document of [refreshSession, signOut]) {
@@ -184,14 +184,14 @@ describe('a page', () => {
         assert.equal(codeOf(answer), 'FORBIDDEN', origin);
         assert.equal(answer.headers.getSetCookie().length, 0, origin);
       }
-      // Had it been spent, it would end the session by now.
+      // A spent token would revoke the session by now.
       await advance(service, 11);
       const answer = await refreshBy(secure, cookie);
       assert.equal(answer.data.refreshSession.__typename, 'RefreshSessionSuccess', origin);
     }
   });
 
-  test('of an origin that is not listed is given no cookie, and nothing is done', async () => {
+  test('of an unlisted origin gets no cookie and changes nothing', async () => {
     const alice = await insertPerson(secure, { username: 'alice', hasPassword: true });
     const createUser = 'mutation { createUser(input: { username: "bob" }) { __typename } }';
     for (const origin of unlisted) {
@@ -210,7 +210,7 @@ describe('a page', () => {
     assert.equal(await countRows(secure, 'users'), 1);
   });
 
-  test('of an origin that is listed signs in, refreshes and signs out', async () => {
+  test('of a listed origin signs in, refreshes and signs out', async () => {
     for (const [about, origin] of Object.entries(listed)) {
       const cookie = await signInByCookie(secure, { origin });
       const answer = await refreshBy(secure, cookie, { origin });
@@ -220,7 +220,7 @@ describe('a page', () => {
     }
   });
 
-  test('may ask beforehand where its origin is in CORS_ORIGINS, and is refused by the browser elsewhere', async () => {
+  test('passes the CORS preflight only if CORS_ORIGINS contains its origin', async () => {
     const preflight = (origin: string) =>
       fetch(`${secure.url}/graphql`, {
         method: 'OPTIONS',
@@ -255,7 +255,7 @@ interface Cookie {
   attributes: Record<string, string | true>;
 }
 
-/** The one cookie that an answer sets; undefined where it sets none. */
+/** Returns the only cookie that a response sets; undefined without one. */
 function cookieOf({ headers }: Pick<Answer, 'headers'>): Cookie | undefined {
   const set = headers.getSetCookie();
   assert.ok(set.length <= 1, set.join('\n'));
@@ -270,7 +270,7 @@ function cookieOf({ headers }: Pick<Answer, 'headers'>): Cookie | undefined {
 
 let people = 0;
 
-/** Inserts somebody, and signs them in with a cookie. */
+/** Inserts a user, and signs in with a cookie. */
 async function signInByCookie(at: Service, headers: Record<string, string> = {}) {
   people += 1;
   const username = `person${people}`;
@@ -290,7 +290,7 @@ function refreshBy(at: Service, cookie: Pick<Cookie, 'name' | 'value'>, headers:
   return send(at, refreshSession, {}, { headers: { ...headersOf(cookie), ...headers } });
 }
 
-/** With the attributes that it was set with, without which browsers would not take it for the same. */
+/** Requires the attributes of the set cookie, because browsers identify the cookie by them. */
 function assertCleared(answer: Answer, name: string): void {
   const cookie = cookieOf(answer)!;
   assert.deepEqual([cookie.name, cookie.value, cookie.attributes.Path], [name, '', '/']);

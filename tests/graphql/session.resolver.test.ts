@@ -1,4 +1,4 @@
-/** Sessions: the tokens that stand for them, and what is taken for a bearer. */
+/** Access tokens of sessions, and invalid bearers. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -17,7 +17,7 @@ beforeEach(() => clear(service));
 
 const publishedKeys = () => createRemoteJWKSet(new URL(`${service.url}/.well-known/jwks.json`));
 
-/** What the bearer of a token is told by operations that anybody may ask. */
+/** Responses of public operations to the bearer of a token. */
 async function codesFor(token: string, of = service): Promise<(string | undefined)[]> {
   const bearer = caller(of, { token });
   const answers = [await bearer.ask('{ me { id } }'), await bearer.ask('{ policy { defaultRegion } }')];
@@ -30,7 +30,7 @@ async function assertDead(token: string, why?: string): Promise<void> {
 }
 
 describe('an access token', () => {
-  test('says who is signed in, in which session, how and until when, to anyone who has the published keys', async () => {
+  test('contains the user, the session, the methods and the expiry, verifiable by the published keys', async () => {
     const { id, tokens } = await signUp(service, { username: 'alice', password });
     const { payload, protectedHeader } = await jwtVerify(tokens.accessToken, publishedKeys(), {
       issuer,
@@ -48,14 +48,14 @@ describe('an access token', () => {
     assert.equal(auth_time, iat);
   });
 
-  test('lives as long as it is configured to', async () => {
+  test('has the configured lifetime', async () => {
     const brief = await startService({ ...shared, ACCESS_TOKEN_TTL_SECONDS: '60' });
     const { tokens } = await signUp(brief, { username: 'alice', password });
     const { iat, exp } = decodeJwt(tokens.accessToken);
     assert.equal(exp! - iat!, 60);
   });
 
-  test('names the roles and the methods of its session', async () => {
+  test('contains the roles and the methods of its session', async () => {
     const root = await makeSuperuser(service);
     assert.deepEqual(decodeJwt(root.tokens.accessToken).roles, ['staff', 'superuser']);
     const { tokens } = await signUp(service, { username: 'alice' });
@@ -73,7 +73,7 @@ describe('an access token', () => {
     }
   });
 
-  test('is verified with keys that show nothing private', async () => {
+  test('is verified by published keys without private parts', async () => {
     const response = await fetch(`${service.url}/.well-known/jwks.json`);
     assert.match(response.headers.get('content-type')!, /^application\/json/);
     const { keys } = (await response.json()) as { keys: Record<string, string>[] };
@@ -83,13 +83,13 @@ describe('an access token', () => {
   });
 });
 
-describe('a bearer that is not good is UNAUTHENTICATED, never anonymous', () => {
+describe('an invalid bearer is UNAUTHENTICATED, never anonymous', () => {
   let alice: Person;
   beforeEach(async () => {
     alice = await signUp(service, { username: 'alice', password });
   });
 
-  test('in the words of HTTP too', async () => {
+  test('with a WWW-Authenticate header', async () => {
     const response = await fetch(`${service.url}/graphql`, {
       method: 'POST',
       headers: {
@@ -103,7 +103,7 @@ describe('a bearer that is not good is UNAUTHENTICATED, never anonymous', () => 
     assert.match(response.headers.get('www-authenticate')!, /^Bearer error="invalid_token"/);
   });
 
-  test('when there is nothing to it', async () => {
+  test('if it is empty', async () => {
     for (const authorization of ['Bearer', 'Bearer ', 'bearer', 'BEARER nonsense', 'bearer   nonsense']) {
       const answer = await caller(service, { headers: { authorization } }).ask('{ policy { defaultRegion } }');
       assert.ok(!answer.data, authorization);
@@ -111,13 +111,13 @@ describe('a bearer that is not good is UNAUTHENTICATED, never anonymous', () => 
     }
   });
 
-  test('when another installation issued it, under the same name', async () => {
+  test('if another installation with the same name issued it', async () => {
     const other = await startService({ PUBLIC_URL: issuer });
     const stranger = await signUp(other, { username: 'alice', password });
     await assertDead(stranger.tokens.accessToken);
   });
 
-  test('when its session has ended, at once and on every replica', async () => {
+  test('if its session is revoked, immediately and on every replica', async () => {
     const { accessToken } = alice.tokens;
     assert.deepEqual(await codesFor(accessToken, replica), [undefined, undefined]);
     assert.deepEqual(await alice.signOut(), { signedOut: true });
@@ -125,7 +125,7 @@ describe('a bearer that is not good is UNAUTHENTICATED, never anonymous', () => 
     assert.deepEqual(await codesFor(accessToken, replica), ['UNAUTHENTICATED', 'UNAUTHENTICATED']);
   });
 
-  test('when its user is inactive or gone', async () => {
+  test('if its user is inactive or deleted', async () => {
     await service.app.db.execute(sql`update users set is_active = false`);
     await assertDead(alice.tokens.accessToken);
     await service.app.db.execute(sql`update users set is_active = true`);
@@ -134,7 +134,7 @@ describe('a bearer that is not good is UNAUTHENTICATED, never anonymous', () => 
     await assertDead(alice.tokens.accessToken);
   });
 
-  test('whatever the operation: nothing is done for it', async () => {
+  test('in every operation, and the operation changes nothing', async () => {
     const bearer = caller(service, { token: 'nonsense' });
     for (const operation of [
       'mutation { createUser(input: { username: "bob" }) { __typename } }',

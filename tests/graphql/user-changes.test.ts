@@ -1,4 +1,4 @@
-/** Users who change and delete themselves and others, and what that does to their addresses and one-time passwords. */
+/** Changes and deletions of users, and the effects on their addresses and one-time passwords. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { expectError, expectMember, expectWait, issuesOf, outbox } from '../support/client.js';
@@ -23,7 +23,7 @@ const [phone, otherPhone, thirdPhone] = ['+12025550101', '+12025550102', '+12025
 const newPassword = 'another horse battery';
 const superuser = { username: 'root', hasPassword: true, role: 'superuser' } as const;
 
-/** An address of each kind, the one that is to take its place, and one more. */
+/** An address of each kind, its replacement, and one more. */
 const addresses = [
   { kind: 'email', pending: 'pendingEmail', of: ['old@a.test', 'new@b.test', 'next@c.test'] },
   { kind: 'phone', pending: 'pendingPhone', of: [phone, otherPhone, thirdPhone] },
@@ -42,12 +42,12 @@ async function countMessagesTo(address: string): Promise<number> {
 }
 
 type Account = Awaited<ReturnType<Person['me']>>;
-/** The addresses of an account that are being proved or are proved, with their state. */
+/** The pending and current addresses of an account, with their state. */
 const tokensOf = ({ securityTokens }: Pick<Account, 'securityTokens'>) =>
   securityTokens.map(({ id, verified }) => [id, verified]);
 
 describe('identifiers', () => {
-  test('updateUser adds, changes and removes each of one’s identifiers, and leaves alone what is absent', async () => {
+  test('updateUser adds, changes and removes each identifier of the caller, and ignores absent fields', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     const added = await update(alice, { email: 'Alice@A.test', phone: '(202) 555-0101' });
     const unverified = { emailVerified: false, phoneVerified: false, pendingEmail: null, pendingPhone: null };
@@ -71,7 +71,7 @@ describe('identifiers', () => {
     for (const input of [{ username: 'alice' }, { email: 'alice@a.test' }, { phone }]) await signUp(service, input);
   });
 
-  test('updateUser without a change answers the user as it is, and asks for no proof', async () => {
+  test('updateUser without a change returns the user, and requires no proof', async () => {
     const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test', hasPassword: true });
     await advance(service, 3600);
     assert.equal((await update(alice, {})).email, 'alice@a.test');
@@ -81,7 +81,7 @@ describe('identifiers', () => {
   const others = { username: 'alicia', email: 'alicia@b.test', phone: otherPhone };
 
   for (const [field, value] of Object.entries(own))
-    test(`updateUser does not remove the last identifier, where that is a ${field}`, async () => {
+    test(`updateUser does not remove the last identifier if it is a ${field}`, async () => {
       const alice = await insertPerson(service, { [field]: value, hasPassword: true });
       for (const input of [{ [field]: null }, { username: null, email: null, phone: null }])
         assert.deepEqual(issuesOf(await alice.updateUser(input)), ['null IDENTIFIER_REQUIRED']);
@@ -90,7 +90,7 @@ describe('identifiers', () => {
 
   for (const [from, old] of Object.entries(own))
     for (const [to, other] of Object.entries(others).filter(([to]) => to !== from))
-      test(`updateUser puts a ${to} in the place of a ${from} that is the only identifier`, async () => {
+      test(`updateUser replaces the only identifier, a ${from}, by a ${to}`, async () => {
         const alice = await insertPerson(service, { [from]: old });
         const user = await update(alice, { [from]: null, [to]: other });
         assert.deepEqual(user, { ...user, [from]: null, [to]: other });
@@ -98,7 +98,7 @@ describe('identifiers', () => {
         await signUp(service, { [from]: old });
       });
 
-  test('updateUser tells every fault of every field at once, and changes nothing then', async () => {
+  test('updateUser reports all errors of all fields together, and changes nothing', async () => {
     const alice = await insertPerson(service, own);
     for (const [input, issues] of [
       [{ username: '', email: '', phone: '' }, ['username BLANK', 'email BLANK', 'phone BLANK']],
@@ -110,14 +110,14 @@ describe('identifiers', () => {
     assert.deepEqual(me, { ...me, ...own });
   });
 
-  test('updateUser says which identifiers somebody else has, in whatever spelling, and changes nothing then', async () => {
+  test('updateUser reports taken identifiers in any spelling, and changes nothing', async () => {
     const bobs = { username: 'bob', email: 'bob@a.test', phone: otherPhone };
     const [alice] = await insertPeople(service, [own, bobs]);
     const taken = { username: 'ＢＯＢ', email: 'BOB@A.TEST', phone: '1 (202) 555-0102' };
     assert.deepEqual(issuesOf(await alice.updateUser(taken)), ['username TAKEN', 'email TAKEN', 'phone TAKEN']);
     for (const [field, value] of Object.entries(taken)) {
       const free = { username: 'free', email: 'free@a.test', phone: thirdPhone };
-      // One's own identifiers are not taken, when another one is.
+      // The caller's own identifiers are not reported with the taken one.
       for (const rest of [free, own])
         assert.deepEqual(issuesOf(await alice.updateUser({ ...rest, [field]: value })), [`${field} TAKEN`]);
     }
@@ -125,7 +125,7 @@ describe('identifiers', () => {
     assert.deepEqual(me, { ...me, ...own });
   });
 
-  test('updateUser says it as often as sign-ups do, for each client', async () => {
+  test('updateUser limits these reports by client, like sign-ups', async () => {
     const limited = await startService({ SIGN_UPS_PER_HOUR: '3' });
     const [root, alice] = await insertPeople(limited, [
       superuser,
@@ -136,12 +136,12 @@ describe('identifiers', () => {
     for (const email of ['bob@a.test', 'nobody@a.test', 'bob@a.test'])
       expectMember(await probe(email), 'ValidationError');
     for (const email of ['bob@a.test', 'nobody@a.test']) expectWait(await probe(email), null);
-    // What claims nothing tells nothing, and superusers see all anyway.
+    // Updates without a claim reveal nothing, and superusers see all users anyway.
     await update(alice, {});
     await update(root, { username: 'alicia' }, { id: alice.id });
   });
 
-  test('a null Boolean is INVALID, told with every other fault', async () => {
+  test('a null Boolean is INVALID, reported with all other errors', async () => {
     const [root, bob] = await insertPeople(service, [superuser, { username: 'bob' }]);
     const input = { isActive: null, isStaff: null, isSuperuser: null, email: 'no address' };
     assert.deepEqual(issuesOf(await root.updateUser(input, { id: bob.id })), [
@@ -158,7 +158,7 @@ describe('addresses', () => {
     const [old, next, third] = of;
     const stateOf = (user: Account) => [user[kind], user[`${kind}Verified`], user[pending]];
 
-    test(`a ${kind} that is verified while its change waits for the user stays until the new one is verified`, async () => {
+    test(`a ${kind} that is verified while its change waits for a lock stays until the new one is verified`, async () => {
       const alice = await insertPerson(service, { [kind]: old });
       const verifying = await holdLock(service.app.config.databaseUrl!, 'select from users for update');
       await verifying.query('update users set first_verified_at = now()');
@@ -169,7 +169,7 @@ describe('addresses', () => {
       assert.deepEqual(stateOf(await changing), [old, true, next]);
     });
 
-    test(`an unverified ${kind} is replaced at once, and what was live for it is dead`, async () => {
+    test(`an unverified ${kind} is replaced immediately, and its one-time passwords are void`, async () => {
       const alice = await insertPerson(service, { username: 'alice', [kind]: old });
       const codes = {
         verification: await makeCode(old, 'VERIFICATION'),
@@ -181,7 +181,7 @@ describe('addresses', () => {
       assert.deepEqual(tokensOf(user), [[tokenOf(next), false]]);
       await expectError(check(alice, old, codes.verification, 'VERIFICATION'), 'FORBIDDEN');
 
-      // Somebody else may have the address now; its token has the same id, and nothing that was sent before is good for it.
+      // Another user may have the address now. The token ID is equal, but earlier codes are void.
       const bob = await signUp(service, { username: 'bob', [kind]: old });
       for (const result of [
         await check(bob, old, codes.verification, 'VERIFICATION'),
@@ -191,7 +191,7 @@ describe('addresses', () => {
         assert.equal(result.__typename, 'InvalidOneTimePasswordError');
     });
 
-    test(`a verified ${kind} stays and goes on proving its user until the new one is verified and takes its place`, async () => {
+    test(`a verified ${kind} authenticates its user until the new one is verified and replaces it`, async () => {
       const alice = await insertPerson(service, { [kind]: old, hasPassword: true, verified: true });
       const user = await update(alice, { [kind]: next });
       assert.deepEqual(stateOf(user), [old, true, next]);
@@ -204,7 +204,7 @@ describe('addresses', () => {
       assert.equal(await signsIn(service, old, password), true);
       assert.equal(await signsIn(service, next, password), false);
       await anonymous.sendOneTimePassword(tokenOf(next));
-      assert.equal(await countMessagesTo(next), 0, 'a pending address proves nobody to strangers');
+      assert.equal(await countMessagesTo(next), 0, 'a pending address authenticates no user');
 
       const late = { code: await makeCode(old), reset: await makeCode(old, 'PASSWORD_RESET') };
       const told = await countMessagesTo(old);
@@ -212,25 +212,25 @@ describe('addresses', () => {
       const after = await alice.me();
       assert.deepEqual(stateOf(after), [next, true, null]);
       assert.deepEqual(tokensOf(after), [[tokenOf(next), true]]);
-      assert.equal(await countMessagesTo(old), told + 1, 'the old address is told');
+      assert.equal(await countMessagesTo(old), told + 1, 'the old address gets a notice');
       expectMember(await check(anonymous, old, late.code), 'InvalidOneTimePasswordError');
       expectMember(await resetBy(old, late.reset), 'InvalidOneTimePasswordError');
       await advance(service, 3600);
       await anonymous.sendOneTimePassword(tokenOf(old));
-      assert.equal(await countMessagesTo(old), told + 1, 'the old address proves nobody any more');
+      assert.equal(await countMessagesTo(old), told + 1, 'the old address no longer authenticates its user');
       assert.equal(await signsIn(service, old, password), false);
       assert.equal(await signsIn(service, next, password), true);
       await signUp(service, { [kind]: old });
     });
 
-    /** Somebody with a verified address, another one that waits, and the one-time password for that. */
+    /** Returns a user with a verified address, a pending address, and its one-time password. */
     async function withPending(waiting: string = next): Promise<{ alice: Person; code: string }> {
       const alice = await insertPerson(service, { username: 'alice', [kind]: old, verified: true });
       await update(alice, { [kind]: waiting });
       return { alice, code: await makeCode(waiting, 'VERIFICATION') };
     }
 
-    test(`a second pending ${kind} replaces the first, which needs a new one-time password when it is set again`, async () => {
+    test(`a second pending ${kind} replaces the first, and voids its one-time password`, async () => {
       const { alice, code } = await withPending();
       const user = await update(alice, { [kind]: third });
       assert.deepEqual(stateOf(user), [old, true, third]);
@@ -244,7 +244,7 @@ describe('addresses', () => {
       assert.equal((await alice.me())[kind], third);
     });
 
-    test(`setting the present ${kind} again cancels the pending one`, async () => {
+    test(`setting the current ${kind} again cancels the pending one`, async () => {
       const { alice, code } = await withPending();
       const user = await update(alice, { [kind]: old });
       assert.deepEqual(stateOf(user), [old, true, null]);
@@ -253,7 +253,7 @@ describe('addresses', () => {
       await signUp(service, { [kind]: next });
     });
 
-    test(`setting the pending ${kind} again changes nothing, and what was sent to it is still good`, async () => {
+    test(`setting the pending ${kind} again changes nothing, and its one-time password stays valid`, async () => {
       const { alice, code } = await withPending();
       await update(alice, { [kind]: next });
       const checked = await check(alice, next, code, 'VERIFICATION');
@@ -261,7 +261,7 @@ describe('addresses', () => {
       assert.deepEqual([user[kind], tokens], [next, null]);
     });
 
-    test(`removing a ${kind} removes what waits to take its place, and the owner is told at the address`, async () => {
+    test(`removing a ${kind} removes its pending replacement, and sends a notice to the address`, async () => {
       const { alice, code } = await withPending();
       const oldCode = await makeCode(old);
       const told = await countMessagesTo(old);
@@ -274,7 +274,7 @@ describe('addresses', () => {
     });
   }
 
-  test('the same email in another spelling is the same: still verified, nothing pending, what was sent is good', async () => {
+  test('the same email in another spelling stays verified, and its one-time password stays valid', async () => {
     const alice = await insertPerson(service, { email: 'alice@a.test', verified: true });
     const code = await makeCode('alice@a.test');
     const user = await update(alice, { email: 'ALICE@A.TEST' });
@@ -283,10 +283,10 @@ describe('addresses', () => {
     const checked = await check(anonymous, 'alice@a.test', code);
     assert.equal(expectMember(checked, 'CheckOneTimePasswordSuccess').user.id, alice.id);
     await anonymous.sendOneTimePassword(tokenOf('alice@a.test'));
-    assert.equal(await countMessagesTo('ALICE@a.test'), 1, 'messages go to the address as it is stored now');
+    assert.equal(await countMessagesTo('ALICE@a.test'), 1, 'messages go to the stored address');
   });
 
-  test('the same phone in another format and the same username in another case are the same', async () => {
+  test('the same phone in another format and the same username in another case change nothing', async () => {
     const alice = await insertPerson(service, { username: 'alice', phone, verified: true });
     const user = await update(alice, { username: 'ALICE', phone: '(202) 555 0101' });
     assert.deepEqual([user.username, user.phone, user.phoneVerified, user.pendingPhone], ['ALICE', phone, true, null]);
@@ -301,7 +301,7 @@ describe('addresses', () => {
     assert.equal((await alice.me()).email, 'New@b.test');
   });
 
-  test('an email and a phone wait and are verified independently of each other', async () => {
+  test('a pending email and a pending phone are verified independently', async () => {
     const alice = await insertPerson(service, { email: 'old@a.test', phone, verified: true });
     const { pendingEmail, pendingPhone } = await update(alice, { email: 'new@b.test', phone: otherPhone });
     assert.deepEqual([pendingEmail, pendingPhone], ['new@b.test', otherPhone]);
@@ -320,7 +320,7 @@ describe('proof', () => {
       'InvalidCredentialsError',
     );
 
-  test('identifiers are changed within ten minutes of signing in, and after that with the current password', async () => {
+  test('identifiers can change within ten minutes of a sign-in, and later with the current password', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     await advance(service, 590);
     await update(alice, { email: 'one@a.test' });
@@ -330,18 +330,18 @@ describe('proof', () => {
     assert.equal((await alice.me()).email, 'one@a.test');
     const changed = await update(alice, { email: 'two@a.test' }, { currentPassword: password });
     assert.equal(changed.email, 'two@a.test');
-    // The current password is good for one change.
+    // The current password permits one change.
     await expectUnproved(alice, { phone });
   });
 
-  test('a one-time password in the session counts as authentication from then on', async () => {
+  test('a one-time password counts as authentication of the session', async () => {
     const alice = await insertPerson(service, { email: 'alice@a.test', hasPassword: true });
     await advance(service, 601);
     await verifyAddress(alice, 'alice@a.test');
     await update(alice, { username: 'alice' });
   });
 
-  test('signing in elsewhere does not make a session recent', async () => {
+  test('a sign-in on another device does not authenticate this session', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     await advance(service, 601);
     const there = await signIn(service, { username: 'alice', password });
@@ -349,7 +349,7 @@ describe('proof', () => {
     await update(there, { username: 'alicia' });
   });
 
-  test('a right current password clears the count', async () => {
+  test('the right current password clears the count', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     for (let round = 0; round < 2; round += 1) {
       await expectUnproved(alice, { phone }, 'wrong');
@@ -359,9 +359,9 @@ describe('proof', () => {
     }
   });
 
-  test('of 50 wrong current passwords at once one is compared', async () => {
+  test('of 50 concurrent wrong current passwords, one is compared', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
-    // So that the next failure makes them wait longer than fifty answers take.
+    // The next failure then causes a wait beyond the duration of fifty responses.
     for (const wait of [1, 2, 4, 8]) {
       await expectUnproved(alice, { phone }, 'wrong');
       await advance(service, wait);
@@ -385,7 +385,7 @@ describe('proof', () => {
 });
 
 describe('roles', () => {
-  test('nobody changes their own state or roles, however they name themselves', async () => {
+  test('callers cannot change their own state or roles, with or without their ID', async () => {
     const rows = [{ username: 'alice' }, { username: 'bob', role: 'staff' }, superuser] as const;
     for (const person of await insertPeople(service, rows)) {
       const before = await person.me();
@@ -399,7 +399,7 @@ describe('roles', () => {
     }
   });
 
-  test('a superuser proves to be there like anybody else, however they name themselves', async () => {
+  test('a superuser must authenticate for own changes, with or without an ID', async () => {
     const [root] = await insertPeople(service, [superuser, { username: 'second', role: 'superuser' }]);
     await advance(service, 601);
     for (const id of [root.id, root.id.toUpperCase()]) {
@@ -410,7 +410,7 @@ describe('roles', () => {
     assert.equal((await root.me()).username, 'root');
   });
 
-  test('a superuser changes the identifiers of others, by the same rules and without their proof', async () => {
+  test('a superuser changes identifiers of others by the same rules, without a proof', async () => {
     const [root, alice] = await insertPeople(service, [superuser, { email: 'alice@a.test', phone }]);
     await verifyAddress(alice, 'alice@a.test');
     await advance(service, 601);
@@ -422,7 +422,7 @@ describe('roles', () => {
 });
 
 describe('deleteUser', () => {
-  test('one deletes oneself within ten minutes of signing in, and after that with the current password', async () => {
+  test('callers can delete their account within ten minutes of a sign-in, and later with the current password', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
     await advance(service, 601);
     for (const proof of [{}, { id: alice.id }]) expectMember(await alice.deleteUser(proof), 'InvalidCredentialsError');
@@ -432,7 +432,7 @@ describe('deleteUser', () => {
     expectMember(await bob.deleteUser({ id: bob.id }), 'DeleteUserSuccess');
   });
 
-  test('with the account go its sessions, its tokens and its one-time passwords, and its identifiers are free', async () => {
+  test('deletes sessions, tokens and one-time passwords with the account, and releases its identifiers', async () => {
     const identifiers = { username: 'alice', email: 'alice@a.test', phone };
     const alice = await insertPerson(service, { ...identifiers, hasPassword: true });
     const elsewhere = await signIn(service, { phone, password });
@@ -445,8 +445,8 @@ describe('deleteUser', () => {
     for (const session of [alice, elsewhere]) assert.equal(await session.isSignedIn(), false);
     assert.equal(await signsIn(service, phone, password), false);
     assert.deepEqual(await anonymous.securityTokens('alice'), []);
-    assert.equal(await countMessagesTo('alice@a.test'), told + 1, 'the verified address is told');
-    assert.equal(await countMessagesTo(phone), 0, 'an address that nobody proved is told nothing');
+    assert.equal(await countMessagesTo('alice@a.test'), told + 1, 'the verified address gets a notice');
+    assert.equal(await countMessagesTo(phone), 0, 'an unverified address gets no notice');
 
     const next = await signUp(service, identifiers);
     assert.notEqual(next.id, alice.id);
@@ -455,7 +455,7 @@ describe('deleteUser', () => {
     await signUp(service, { email: 'pending@a.test' });
   });
 
-  test('the throttle of an address outlives the account, so that deleting it opens no new attempts', async () => {
+  test('the failure count of an address outlives the account, so a deletion permits no new attempts', async () => {
     const email = 'alice@a.test';
     const alice = await insertPerson(service, { email });
     expectMember(await check(anonymous, email, 'WRONG'), 'InvalidOneTimePasswordError');
@@ -468,7 +468,7 @@ describe('deleteUser', () => {
     assert.deepEqual([shown!.failureCount, shown!.retryAt], [1, retryAt]);
   });
 
-  test('the last active superuser is not deleted; one of two is', async () => {
+  test('the last active superuser cannot be deleted, but one of two can', async () => {
     const [root, second] = await insertPeople(service, [superuser, { username: 'second', role: 'superuser' }]);
     await update(root, { isActive: false }, { id: second.id });
     for (const proof of [{}, { id: root.id }])
@@ -480,7 +480,7 @@ describe('deleteUser', () => {
     assert.deepEqual(issuesOf(await last.deleteUser()), ['null LAST_SUPERUSER']);
   });
 
-  test('a superuser deletes another without a proof, a superuser among them', async () => {
+  test('a superuser deletes other users and superusers without a proof', async () => {
     const [root, alice, second] = await insertPeople(service, [
       superuser,
       { email: 'alice@a.test' },
@@ -495,11 +495,11 @@ describe('deleteUser', () => {
   });
 });
 
-describe('live one-time passwords', () => {
+describe('valid one-time passwords', () => {
   const email = 'alice@a.test';
   const purposes = ['VERIFICATION', 'AUTHENTICATION', 'PASSWORD_RESET'] as const;
 
-  /** What makes them void, each done by root or alice, whose email and phone have one live for each purpose. */
+  /** Events that void the one-time passwords of alice. Her email and phone have one per purpose. */
   const events: Record<string, (root: Person, alice: Person) => Promise<unknown>> = {
     'a change of password': (_, alice) => alice.changePassword({ currentPassword: password, newPassword }),
     'a password set by a superuser': (root, alice) => root.setUserPassword(alice.id, newPassword),
@@ -528,7 +528,7 @@ describe('live one-time passwords', () => {
     return live;
   }
 
-  /** What becomes of each when it is tried, by alice where it takes her to: the members, and the codes of top-level errors. */
+  /** Tries each one-time password. @returns the members and the codes of top-level errors */
   async function tryAll(live: Awaited<ReturnType<typeof makeLive>>, currentPassword = password): Promise<string[]> {
     const alice = await signIn(service, { email, password: currentPassword });
     const outcomes = new Set<string>();
@@ -545,7 +545,7 @@ describe('live one-time passwords', () => {
     return [...outcomes];
   }
 
-  test('without any of these events, and after a change of username, all of them are good', async () => {
+  test('stay valid without these events, and after a change of the username', async () => {
     const [, alice] = await insertRootAndAlice();
     const live = await makeLive();
     await update(alice, { username: 'alice' });
@@ -562,7 +562,7 @@ describe('live one-time passwords', () => {
       const live = await makeLive();
       await happen(root, alice);
       const outcomes = await tryAll(live, event.includes('password') ? newPassword : password);
-      // Of an address that is not the account's any more, its verification is nobody's.
+      // A removed phone has no owner who could verify it.
       const others = outcomes.filter((outcome) => outcome !== 'FORBIDDEN' || !event.endsWith('phone'));
       assert.deepEqual(others, ['InvalidOneTimePasswordError']);
     });

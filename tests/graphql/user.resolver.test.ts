@@ -1,4 +1,4 @@
-/** Accounts: signing up, making superusers, and what a user shows of itself. */
+/** Accounts: sign-ups, superusers, and the current user. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -23,13 +23,13 @@ const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 beforeEach(() => clear(service));
 
-/** How many rows each table of accounts holds. */
+/** Counts the rows of each table of accounts. */
 async function countAccounts(of = service): Promise<Record<string, number>> {
   const count = (table: 'users' | 'security_tokens' | 'sessions') => countRows(of, table);
   return { users: await count('users'), tokens: await count('security_tokens'), sessions: await count('sessions') };
 }
 
-/** What a sign-up is told of its input, as `field CODE`. */
+/** Returns the issues of a sign-up as `field CODE`. */
 async function faultsOf(input: CreateUserInput, by: Caller = anonymous) {
   return issuesOf(await by.createUser(input));
 }
@@ -75,7 +75,7 @@ describe('createUser', () => {
     ]);
   });
 
-  test('signs up by all three, a phone in any format, and shows the email token first', async () => {
+  test('signs up by all three identifiers, a phone in any format, and returns the email token first', async () => {
     const input = { username: 'alice', email: 'alice@example.com', phone: '(202) 555-0123', password };
     const { account } = await signUp(service, input);
     assert.deepEqual(account, { ...account, username: 'alice', email: 'alice@example.com', phone: '+12025550123' });
@@ -87,14 +87,14 @@ describe('createUser', () => {
     assert.deepEqual(await countAccounts(), { users: 1, tokens: 2, sessions: 1 });
   });
 
-  test('takes null for absent', async () => {
+  test('treats null as absent', async () => {
     const nulls = { email: null, phone: null, password: null };
     const { account } = await signUp(service, { username: 'alice', ...nulls });
     assert.deepEqual([account.email, account.phone, account.hasUsablePassword], [null, null, false]);
     assert.deepEqual(await faultsOf({ username: null, ...nulls }), ['null IDENTIFIER_REQUIRED']);
   });
 
-  test('without a password makes an account that no password opens', async () => {
+  test('without a password creates an account that accepts no password', async () => {
     const { account, tokens } = await signUp(service, { username: 'alice' });
     assert.deepEqual([account.hasUsablePassword, tokens.session.authenticationMethods], [false, []]);
     for (const guess of ['', 'null', 'undefined', password]) {
@@ -103,7 +103,7 @@ describe('createUser', () => {
     }
   });
 
-  test('says what is wrong with each field', async () => {
+  test('reports the error of each field', async () => {
     const wrong: [CreateUserInput, string[]][] = [
       [{}, ['null IDENTIFIER_REQUIRED']],
       [{ password }, ['null IDENTIFIER_REQUIRED']],
@@ -127,7 +127,7 @@ describe('createUser', () => {
     assert.deepEqual(await countAccounts(), { users: 0, tokens: 0, sessions: 0 });
   });
 
-  test('says everything that is wrong at once', async () => {
+  test('reports all errors together', async () => {
     assert.deepEqual(await faultsOf({ username: 'a b', email: 'nope', phone: '123', password: 'short' }), [
       'username INVALID',
       'email INVALID',
@@ -143,7 +143,7 @@ describe('createUser', () => {
     assert.deepEqual(await faultsOf({ password: 'password1' }), ['null IDENTIFIER_REQUIRED', 'password TOO_COMMON']);
   });
 
-  test('has a message for people with each issue', async () => {
+  test('has a readable message for each issue', async () => {
     const answer = await anonymous.ask(
       'mutation { createUser(input: { username: "a b", password: "" }) { ... on ValidationError { message issues { message } } } }',
     );
@@ -151,7 +151,7 @@ describe('createUser', () => {
     assert.equal(issues.length, 2);
     for (const issue of issues) assert.ok(message.includes(issue.message));
   });
-  test('says TAKEN of every field that is, whoever has it, and leaves nothing behind', async () => {
+  test('reports every taken field, and stores nothing', async () => {
     await insertPeople(service, [{ username: 'alice' }, { email: 'bob@example.com' }, { phone: '+12025550123' }]);
     const taken = { username: 'ＡLICE', email: 'BOB@example.com', phone: '202-555-0123' };
     assert.deepEqual(await faultsOf(taken), ['username TAKEN', 'email TAKEN', 'phone TAKEN']);
@@ -161,7 +161,7 @@ describe('createUser', () => {
     expectMember(await anonymous.createUser({ username: 'carol', phone: '+12025550124' }), 'CreateUserSuccess');
   });
 
-  test('by someone signed in makes an account for somebody else, and opens no session', async () => {
+  test('by a signed-in caller creates an account for another person, and opens no session', async () => {
     const alice = await signUp(service, { username: 'alice', password });
     const { user, tokens } = expectMember(
       await alice.createUser({ username: 'bob', email: 'bob@example.com', password }),
@@ -182,7 +182,7 @@ describe('sign-ups', () => {
     const client = from('203.0.113.1');
     assert.deepEqual(await faultsOf({ username: 'a b' }, client), ['username INVALID']);
     expectMember(await client.createUser({ username: 'alice' }), 'CreateUserSuccess');
-    // Whether a name is taken is what the limit is there for: asking counts.
+    // The limit protects taken names, so a rejected sign-up counts.
     assert.deepEqual(await faultsOf({ username: 'alice' }, client), ['username TAKEN']);
     const refused = expectMember(await client.createUser({ username: 'bob' }), 'TimeoutError');
     assert.deepEqual([refused.code, refused.failureCount], ['TIMEOUT', null]);
@@ -195,7 +195,7 @@ describe('sign-ups', () => {
     expectMember(await client.createUser({ username: 'bob' }), 'CreateUserSuccess');
   });
 
-  test('by address are refused where no message can go there', async () => {
+  test('are rejected for an address whose channel is disabled', async () => {
     const silent = await startService({ NODE_ENV: 'production', BCRYPT_COST: '10', ...sharedSecrets() });
     const ask = caller(silent);
     assert.deepEqual(await faultsOf({ email: 'alice@example.com', phone: '+12025550123' }, ask), [
@@ -211,12 +211,12 @@ describe('sign-ups', () => {
 });
 
 describe('me', () => {
-  test('is null where nobody is signed in', async () => {
+  test('is null without a signed-in user', async () => {
     const { data, errors } = await anonymous.ask('{ me { id } }');
     assert.deepEqual([data, errors], [{ me: null }, undefined]);
   });
 
-  test('is the caller, with tokens and sessions', async () => {
+  test('returns the caller with tokens and sessions', async () => {
     const alice = await signUp(service, { username: 'alice', email: 'alice@example.com', password });
     const { sessions, ...user } = await alice.me();
     assert.deepEqual(user, alice.account);
@@ -231,16 +231,16 @@ describe('createSuperuser', () => {
   const make = async (by: Caller, username: string, more = {}) =>
     expectMember(await by.createSuperuser({ username, password, ...more }), 'CreateSuperuserSuccess').user;
 
-  test('makes the first superuser for the holder of the bootstrap secret', async () => {
+  test('creates the first superuser by the bootstrap secret', async () => {
     const user = await make(bootstrap(), 'root', { email: 'root@example.com' });
     assert.deepEqual([user.isSuperuser, user.isStaff, user.isActive], [true, true, true]);
     assert.equal(user.securityTokens.length, 1);
-    // No session: the secret is of the deployment, not of the person.
+    // No session: the secret belongs to the deployment, not to the user.
     assert.deepEqual(await countAccounts(), { users: 1, tokens: 1, sessions: 0 });
     await signIn(service, { username: 'root', password });
   });
 
-  test('does nothing for anyone without the secret', async () => {
+  test('rejects anonymous callers without the secret', async () => {
     await refuse(anonymous, 'UNAUTHENTICATED');
     const { bootstrapSecret } = service.app;
     for (const wrong of ['', 'wrong', bootstrapSecret!.slice(1), `${bootstrapSecret}x`, bootstrapSecret!.toUpperCase()])
@@ -248,20 +248,20 @@ describe('createSuperuser', () => {
     assert.equal((await countAccounts()).users, 0);
   });
 
-  test('has no use for the secret once there is a superuser', async () => {
+  test('rejects the secret after the first superuser exists', async () => {
     await makeSuperuser(service);
     await refuse(bootstrap(), 'FORBIDDEN');
     await refuse(anonymous, 'UNAUTHENTICATED');
     assert.equal((await countAccounts()).users, 1);
   });
 
-  test('makes another for a superuser', async () => {
+  test('creates another superuser for a superuser', async () => {
     const root = await insertPerson(service, { username: 'root', role: 'superuser' });
     assert.equal((await make(root, 'second')).isSuperuser, true);
     assert.equal((await root.me()).username, 'root');
   });
 
-  test('is forbidden to the ordinary and to staff, but for the first one and by the secret', async () => {
+  test('is FORBIDDEN for users and staff, except for the first superuser by the secret', async () => {
     const alice = await insertPerson(service, { username: 'alice' });
     const withSecret = (secret: string) =>
       caller(service, { token: alice.tokens.accessToken, headers: { 'x-bootstrap-secret': secret } });
@@ -276,7 +276,7 @@ describe('createSuperuser', () => {
     assert.equal((await countAccounts()).users, 2);
   });
 
-  test('says what is wrong like createUser', async () => {
+  test('reports errors like createUser', async () => {
     const refused = await bootstrap().createSuperuser({ username: '', email: 'x', phone: '1', password: 'short' });
     const faults = ['username BLANK', 'email INVALID', 'phone INVALID', 'password TOO_SHORT'];
     assert.deepEqual(issuesOf(refused), faults);

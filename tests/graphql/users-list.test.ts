@@ -1,4 +1,4 @@
-/** The list of users, the search in it, and a user by id. */
+/** The list of users, its search, and a user by ID. */
 import assert from 'node:assert/strict';
 import { before, beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -17,11 +17,11 @@ async function start(): Promise<void> {
   root = await insertPerson(service, { username: 'root', role: 'superuser' });
 }
 
-/** Inserts that many people, who are called the same but for a number behind and have joined one after another. */
+/** Inserts users with numbered names and ascending join times. */
 async function insertMany(count: number, name: string): Promise<Person[]> {
   const rows = Array.from({ length: count }, (_, index) => ({
     username: `${name}${index}`,
-    // A search finds every other one by two identifiers.
+    // A search matches two identifiers of every second user.
     ...(index % 2 === 0 && { email: `${name}${count - index}@a.test` }),
   }));
   const people = await insertPeople(service, rows);
@@ -34,7 +34,7 @@ async function insertMany(count: number, name: string): Promise<Person[]> {
   return people;
 }
 
-/** Every page from the first to the last, with what is done between two of them. */
+/** Reads all pages in order, and runs a function between them. */
 async function walk(
   args: { first: number; search?: string },
   between: (seen: string[]) => Promise<unknown> = async () => {},
@@ -54,7 +54,7 @@ const idsOf = ({ nodes }: Page) => nodes.map(({ id }) => id);
 describe('users', () => {
   beforeEach(start);
 
-  test('gives everybody exactly once, the newest first, whatever the size of the pages', async () => {
+  test('returns each user once, newest first, for any page size', async () => {
     const people = await insertMany(23, 'person');
     const expected = [...people.map(({ id }) => id).reverse(), root.id];
     for (const first of [1, 2, 7, 23, 24, 100]) {
@@ -76,7 +76,7 @@ describe('users', () => {
     }
   });
 
-  test('gives everybody exactly once where many have joined at the same instant', async () => {
+  test('returns each user once if many joined at the same time', async () => {
     const people = await insertMany(20, 'person');
     await service.app.db.execute(sql`update users set date_joined = '2020-02-29T12:34:56.789Z' where not is_superuser`);
     const expected = new Set([root.id, ...people.map(({ id }) => id)]);
@@ -88,8 +88,8 @@ describe('users', () => {
     }
   });
 
-  test('a search gives everybody once, by the first identifier that begins so, however far the others lie', async () => {
-    // All emails come before all usernames, so that whole pages of usernames are of people who have been listed.
+  test('a search returns each user once, by the first matching identifier', async () => {
+    // All emails precede all usernames, so pages of usernames contain only listed users.
     const rows = Array.from({ length: 20 }, (_, index) => ({
       username: `late_${index + 10}`,
       email: `late.${index + 10}@a.test`,
@@ -105,7 +105,7 @@ describe('users', () => {
   });
 
   for (const search of [undefined, 'person'])
-    test(`${search ? 'a search' : 'the list'} repeats nobody and misses nobody while others come and go`, async () => {
+    test(`${search ? 'a search' : 'the list'} repeats and omits no user while others are created and deleted`, async () => {
       const people = await insertMany(20, 'person');
       const gone = new Set<string>();
       let round = 0;
@@ -113,16 +113,16 @@ describe('users', () => {
         round += 1;
         await insertPerson(service, { username: `personnew${round}` });
         const unseen = people.map(({ id }) => id).filter((id) => !seen.includes(id) && !gone.has(id));
-        // The one that the next page begins behind, one before it, and one still to come.
+        // The user at the cursor, one before it, and one after it.
         for (const id of [seen.at(-1)!, seen.at(-3)!, unseen.at(-1)])
           if (id !== undefined && id !== root.id) {
             if (!seen.includes(id)) gone.add(id);
             expectMember(await root.deleteUser({ id }), 'DeleteUserSuccess');
           }
       });
-      assert.ok(round >= 3, 'there were too few pages');
+      assert.ok(round >= 3, 'too few pages');
       const ids = pages.flatMap(idsOf);
-      assert.equal(new Set(ids).size, ids.length, 'somebody came twice');
+      assert.equal(new Set(ids).size, ids.length, 'a user is repeated');
       for (const { id } of people) assert.equal(ids.includes(id), !gone.has(id));
     });
 
@@ -132,7 +132,7 @@ describe('users', () => {
     assert.deepEqual(pageInfo, { hasNextPage: false, hasPreviousPage: false, startCursor: null, endCursor: null });
   });
 
-  test('a page has 20 where nothing is said, and 1 to 100 where something is', async () => {
+  test('a page has 20 users by default, and 1 to 100 on request', async () => {
     await service.app.db.execute(
       sql`insert into users (username, username_key) select 'many' || n, 'many' || n from generate_series(1, 120) n`,
     );
@@ -147,7 +147,7 @@ describe('users', () => {
       await expectError(root.users({ first }), 'BAD_USER_INPUT', `first: ${first}`);
   });
 
-  test('a cursor that was never given out is refused', async () => {
+  test('an invalid cursor is rejected', async () => {
     const forge = (text: string) => Buffer.from(text).toString('base64url');
     const id = root.id;
     const cursors = [
@@ -193,7 +193,7 @@ describe('users by search', () => {
     await start();
     const inserted = await insertPeople(service, Object.values(people));
     for (const [index, name] of Object.keys(people).entries()) names.set(inserted[index]!.id, name);
-    // Whom no search below is meant to find but by a fault.
+    // No search below should find this user.
     names.set(root.id, 'root');
   });
 
@@ -215,13 +215,13 @@ describe('users by search', () => {
     ['ÉLO', ['plus']],
     ['οδο', ['percent']],
     ['ΟΔΟΣ', ['percent']],
-    // Only how it begins.
+    // Only prefixes.
     ['lice', []],
     ['wonderland', []],
     ['turing', []],
     ['alice ', []],
     [' alice', []],
-    // By phone, in whatever format.
+    // By phone, in any format.
     ['+1202', ['alice', 'bob']],
     ['1202', ['alice', 'bob']],
     ['+1 (202) 555-01', ['alice']],
@@ -229,7 +229,7 @@ describe('users by search', () => {
     ['+12025550101', ['alice']],
     ['+', ['alan', 'alice', 'bob', 'plus']],
     ['5550101', []],
-    // What begins like a number may be an email.
+    // A text that begins like a number may be an email.
     ['1936@', ['alan']],
     ['1', ['alan', 'alice', 'bob']],
     ['1936@bletchley.example', ['alan']],
@@ -238,7 +238,7 @@ describe('users by search', () => {
     ['+1x', []],
     ['(', []],
     ['-', []],
-    // Nothing stands for anything else.
+    // No wildcards.
     ['%', ['percent']],
     ['%_', ['percent']],
     ['_', []],
@@ -256,15 +256,15 @@ describe('users by search', () => {
   ];
 
   for (const [search, found] of searches)
-    test(`finds ${found.join(', ') || 'nobody'} by ${JSON.stringify(search.slice(0, 40))}`, async () => {
+    test(`finds ${found.join(', ') || 'no user'} by ${JSON.stringify(search.slice(0, 40))}`, async () => {
       assert.deepEqual(await find(search), found);
     });
 
-  test('finds everybody by nothing', async () => {
+  test('finds all users by an empty search', async () => {
     assert.equal((await find('')).length, 6);
   });
 
-  test('finds the longest of usernames, and goes on after it', async () => {
+  test('finds the longest username, and continues after it', async () => {
     for (const letter of ['𐐀', 'İ']) {
       const longest = letter.repeat(150);
       const { id } = await insertPerson(service, { username: longest });
@@ -279,7 +279,7 @@ describe('users by search', () => {
     }
   });
 
-  test('looks at what is an identifier now, and not at what is still to become one', async () => {
+  test('matches current identifiers, and not pending ones', async () => {
     const carol = await insertPerson(service, { username: 'carol', phone: '+12025550303', verified: true });
     names.set(carol.id, 'carol');
     await carol.updateUser({ phone: '+12025550404', username: 'karol' });
@@ -293,7 +293,7 @@ describe('users by search', () => {
 describe('user', () => {
   beforeEach(start);
 
-  test('gives somebody by id, with tokens and sessions', async () => {
+  test('returns a user by ID, with tokens and sessions', async () => {
     const alice = await insertPerson(service, { username: 'alice', email: 'alice@a.test' });
     const found = await root.user(alice.id);
     const { securityTokens, sessions } = found!;
@@ -302,7 +302,7 @@ describe('user', () => {
     assert.deepEqual(sessions, [{ ...sessions[0], current: false }]);
   });
 
-  test('is null for whatever is no id of anybody', async () => {
+  test('is null for an unknown or invalid ID', async () => {
     const alice = await insertPerson(service, { username: 'alice' });
     await root.deleteUser({ id: alice.id });
     const absent = [alice.id, '00000000-0000-0000-0000-000000000000'];

@@ -24,7 +24,7 @@ const environment = {
   SMS_PREFIX_SENDS_PER_HOUR: '0',
   ...sharedSecrets(),
 };
-/** One of the two, in this process. It also reaches their database, to let time pass and to count what is left. */
+/** One of the two, in this process. It also shifts time and counts rows in their database. */
 const service = await startService(environment);
 const replicas = [service, await spawnService(environment)] as const;
 const { db } = service.app;
@@ -32,12 +32,12 @@ const { db } = service.app;
 let people = 0;
 const unique = () => (people += 1);
 
-/** The same session on one of the replicas. */
+/** Uses the session on one of the replicas. */
 function at(replica: number, person?: Person) {
   return caller(replicas[replica % 2]!, person ? { token: person.tokens.accessToken } : {});
 }
 
-/** The union member, or the error code. Never an internal error or an unavailable service. */
+/** Returns the union member or the error code. Rejects internal and unavailable errors. */
 function outcomeOf({ errors, data }: Answer): string {
   const code = errors?.[0]?.extensions.code;
   assert.ok(code !== 'INTERNAL_SERVER_ERROR' && code !== 'SERVICE_UNAVAILABLE', JSON.stringify(errors));
@@ -117,7 +117,7 @@ describe('two concurrent changes of an address', () => {
         }),
       );
     }
-    // Otherwise the two have never met.
+    // Otherwise the two never overlapped.
     assert.ok(verified > 0, 'no address was ever verified');
     assert.ok(changedSince > 0, 'no address was ever changed');
   });
@@ -199,7 +199,7 @@ describe('concurrent claims of an address', () => {
       if (isKept) kept += 1;
       await assertConsistent();
     }
-    assert.ok(kept < 30, 'the sign-up never came first');
+    assert.ok(kept < 30, 'the sign-up was never first');
   });
 
   /** Keeps the address beside a verified one, and has a one-time password for it. */
@@ -219,7 +219,7 @@ describe('concurrent claims of an address', () => {
 });
 
 describe('a reset', () => {
-  test('with the right one-time password, 100 times at once over two processes, succeeds once', async () => {
+  test('with the right one-time password, 100 times concurrently over two processes, succeeds once', async () => {
     await clear(service);
     const names = { username: 'alice', email: 'alice@a.test' };
     const alice = await insertPerson(service, { ...names, hasPassword: true, verified: true });
@@ -245,7 +245,7 @@ describe('a reset', () => {
     assert.equal(signedIn.__typename, 'AuthenticateSuccess');
     assert.equal(signedIn.user.securityTokens.length, 1);
     const { sessions } = await caller(service, { token: signedIn.tokens.accessToken }).me();
-    assert.equal(sessions.length, 2, 'the one that the reset opened, and this');
+    assert.equal(sessions.length, 2, 'the session of the reset, and this one');
   });
 
   test('by two users who share the addresses of an account leaves it to one of them', async () => {
@@ -282,7 +282,7 @@ describe('two superusers', () => {
   };
 
   for (const [name, deed] of Object.entries(deeds))
-    test(`who ${name} at once over two processes leave one active`, async () => {
+    test(`who ${name} concurrently over two processes leave one active`, async () => {
       for (let round = 0; round < 25; round += 1) {
         await clear(service);
         const [first, second] = await insertPeople(service, [superuser('first'), superuser('second')]);

@@ -192,13 +192,13 @@ async function signUpHalfProven(email: string, phone: string) {
 
 for (const { what, releaseFirst, phone, expected } of [
   {
-    what: 'let go to somebody else and then verified by its owner, both in one moment, is let go',
+    what: 'is released if a concurrent sign-up precedes its verification',
     releaseFirst: true,
     phone: '+12015550124',
     expected: ['CreateUserSuccess', 'InvalidOneTimePasswordError'],
   },
   {
-    what: 'verified by its owner and then wanted by somebody else, both in one moment, is kept',
+    what: 'stays with its owner if the verification precedes a concurrent sign-up',
     releaseFirst: false,
     phone: '+12015550125',
     expected: ['CheckOneTimePasswordSuccess', 'ValidationError'],

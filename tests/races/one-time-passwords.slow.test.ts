@@ -56,8 +56,8 @@ function assertOneEvaluated(answers: { __typename: string }[], failures: number)
 }
 
 for (const [whose, makeToken] of [
-  ['of somebody', signUp],
-  ['that nobody has', inventAddress],
+  ['of a user', signUp],
+  ['without an account', inventAddress],
 ] as const) {
   test(`of 100 concurrent wrong one-time passwords for an address ${whose}, one is evaluated and counted`, async () => {
     const { tokenId } = await makeToken(unforgiving);

@@ -20,7 +20,7 @@ const environment = {
   DATABASE_POOL_SIZE: '30',
   LOG_LEVEL: 'silent',
 };
-/** One of the two, in this process. It also lets time pass, and is asked where nothing is raced. */
+/** One of the two, in this process. It also shifts time, and gets the sequential requests. */
 const inside = await startService(environment);
 const processes = [inside, await spawnService(environment)] as const;
 const anonymous = caller(inside);
@@ -138,7 +138,7 @@ describe('numbers of one prefix', () => {
   const numbers = (prefix: string, howMany: number) =>
     Array.from({ length: howMany }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
 
-  test('get 20 messages in an hour, however many are asked for; strangers are told nothing of it', async () => {
+  test('get 20 messages in an hour for any number of requests, without an error for strangers', async () => {
     const own = [await startService(environment), await spawnService(environment)] as const;
     const owners = await insertPeople(
       inside,
@@ -153,7 +153,7 @@ describe('numbers of one prefix', () => {
       }
       assert.equal((await arrivals(vonage, expected)).length, expected);
     }
-    // They stop when what goes on in the background is done.
+    // The count stops after the background work.
     await own[0].stop();
     assert.equal(await own[1].kill('SIGTERM'), 0);
     assert.equal(vonage.requests.length, 40);

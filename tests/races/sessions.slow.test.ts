@@ -1,4 +1,4 @@
-/** Two processes on one PostgreSQL: one successor however many ask for it, and what has ended is dead on both at once. */
+/** Two processes on one PostgreSQL: concurrent refreshes, and immediate revocation on both. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { lastMessageTo, operations, outbox, send } from '../support/client.js';
@@ -7,7 +7,7 @@ import { advance, clear, createDatabase, sharedSecrets, spawnService, startServi
 import { assertRefreshRefused, type Json, refreshed, whoIs } from '../support/sessions.js';
 
 const shared = { ...sharedSecrets(), DATABASE_URL: await createDatabase() };
-// One of the two, in this process. It also moves time, and knows the keys.
+// One of the two, in this process. It also shifts time, and has the keys.
 const service = await startService(shared);
 const replicas = [service, await spawnService(shared)] as const;
 const [left, right] = replicas;
@@ -90,7 +90,7 @@ describe('access and refresh tokens are invalid immediately on every replica aft
     updateUser(id: $id, input: { isActive: $isActive }) { __typename }
   }`;
   const deleteUser = 'mutation ($id: ID) { deleteUser(id: $id) { __typename } }';
-  /** Ends the session by way of the left one; `another` is a session of the same user, `root` of a superuser. */
+  /** Revokes the session on the left process. `another` has the same user, `root` a superuser. */
   const ways: Record<string, (ending: SignedIn, another: SignedIn, root: SignedIn) => Promise<unknown>> = {
     'a sign-out by the refresh token': ({ tokens }) => operations(left).signOut(tokens.refreshToken),
     'a sign-out by the access token': ({ tokens }) => operations(left, { token: tokens.accessToken }).signOut(),

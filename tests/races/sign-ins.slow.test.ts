@@ -27,8 +27,8 @@ async function failInARow(username: string, times: number): Promise<void> {
 }
 
 for (const [whose, makeName] of [
-  ['somebody', signUp],
-  ['nobody', inventName],
+  ['a user', signUp],
+  ['an unknown name', inventName],
 ] as const) {
   test(`of 100 concurrent wrong passwords for ${whose}, one is evaluated, and both processes reject the others alike`, async () => {
     const username = await makeName();
@@ -78,7 +78,7 @@ for (const [whose, makeName] of [
   });
 }
 
-test('the right password among concurrent wrong ones lets no wrong one in', async () => {
+test('the right password among concurrent wrong ones signs in, and no wrong one does', async () => {
   const username = await signUp();
   let successes = 0;
   for (let round = 0; round < 6; round += 1) {

@@ -56,7 +56,7 @@ test('rejects a thousand aliases of one mutation', async () => {
     `mutation ($id: ID!) { ${aliases('checkOneTimePassword(tokenId: $id, oneTimePassword: "9") { __typename }', 700)} }`,
   ];
   for (const document of documents) {
-    assert.ok(document.length < 64 * 1024, 'refused for its fields, not for its size');
+    assert.ok(document.length < 64 * 1024, 'rejected for its fields, not for its size');
     assertRefused(await send(service, document, { id: tokenId, input: { identifier: 'alice', password: 'wrong' } }));
   }
   assertRefused(await send(service, `mutation { ${aliases(attempts.authenticate, 1000)} }`));

@@ -34,7 +34,7 @@ test('the log, responses and database contain no secret when messages are sent',
   });
   // The search is meaningful: the log is not empty, and contains internal errors.
   const lines = run.service.output().trim().split('\n');
-  assert.ok(lines.filter((line) => JSON.parse(line).level === 50).length >= 3, 'the defects are in the log');
+  assert.ok(lines.filter((line) => JSON.parse(line).level === 50).length >= 3, 'the internal errors are in the log');
   assert.ok(!lines.some((line) => JSON.parse(line).msg === 'forged'), 'a line feed makes no line of its own');
   await assertKept(run);
 });

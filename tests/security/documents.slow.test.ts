@@ -9,7 +9,7 @@ import { sharedSecrets, startService } from '../support/service.js';
 const service = await startService();
 const production = await startService({ NODE_ENV: 'production', BCRYPT_COST: '10', ...sharedSecrets() });
 
-describe('in production a document is refused, with five errors at most, where it holds', () => {
+describe('in production, rejects a document with at most five errors if it contains', () => {
   for (const [what, query] of Object.entries(documents))
     test(what, async () => assertRefused(await post(production.url, JSON.stringify({ query })), what));
 });

@@ -12,11 +12,11 @@ const production = await startService({ NODE_ENV: 'production', BCRYPT_COST: '10
 const alice = await signUp(service, { username: 'alice', password });
 const workOf = watchWork();
 
-describe('a document is refused, with five errors at most, before it causes any work, where it holds', () => {
+describe('rejects a document early, with at most five errors, if it contains', () => {
   for (const [what, query] of Object.entries(documents))
     test(what, async () => {
       const body = JSON.stringify({ query });
-      assert.ok(body.length < 64 * 1024, 'refused for what it holds, not for its size');
+      assert.ok(body.length < 64 * 1024, 'rejected for its content, not for its size');
       const { answer, work } = await workOf(() => post(service.url, body));
       assertRefused(answer, what);
       assert.deepEqual(work, { statements: [], hashes: [], scores: [] });
@@ -25,7 +25,7 @@ describe('a document is refused, with five errors at most, before it causes any 
     });
 });
 
-describe('a request is refused that holds', () => {
+describe('rejects a request that contains', () => {
   for (const [what, body] of Object.entries(bodies))
     test(what, async () => {
       const { answer: status, work } = await workOf(() => statusOf(service.url, body));
@@ -37,7 +37,7 @@ describe('a request is refused that holds', () => {
 
 describe('accepts the largest legitimate documents:', () => {
   for (const { name, document } of schemaOperations)
-    test(`${name} with all that it answers`, async () => {
+    test(`${name} with its largest response`, async () => {
       // An operation of the document may revoke the session of the caller.
       const { errors } = await (await signUp(service, { username: `asks-${name}` })).ask(document);
       const refused = errors?.filter(({ extensions }) => extensions.code !== 'BAD_USER_INPUT') ?? [];
@@ -52,7 +52,7 @@ describe('responses contain at most five errors', () => {
   const wrong: Record<string, { query: string; variables?: unknown }> = {
     'of a hundred fields that there are not': { query: `{ me { ${many(100, (index) => `a${index}`)} } }` },
     'of fifty arguments that there are not': { query: `{ me(${many(50, (index) => `a${index}: 1`)}) { id } }` },
-    'of a hundred variables that nobody uses': { query: `query (${many(40, (i) => `$v${i}: Int`)}) { me { id } }` },
+    'of a hundred unused variables': { query: `query (${many(40, (i) => `$v${i}: Int`)}) { me { id } }` },
     'of a hundred fields that an input does not have': {
       query: 'mutation ($input: CreateUserInput!) { createUser(input: $input) { __typename } }',
       variables: { input: Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`a${i}`, 1])) },

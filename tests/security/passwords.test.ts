@@ -156,7 +156,7 @@ describe('the pool', () => {
     };
     await Promise.all(Array.from({ length: 4 }, work));
     process.off('worker', note);
-    assert.equal(workers.length, 3, 'threads that were started');
+    assert.equal(workers.length, 3, 'three threads have started');
     assert.deepEqual(
       here.map(({ mock }) => mock.callCount()),
       [0, 0],
@@ -210,15 +210,15 @@ describe('the pool', () => {
       const refusedAtOnce = refused;
       release();
       await Promise.all(asked);
-      assert.equal(refused, refusedAtOnce, 'those that are refused do not wait');
+      assert.equal(refused, refusedAtOnce, 'rejected tasks do not wait');
       return count - refused;
     };
     // The first estimate for cost 10 is 64 ms.
     assert.equal(await keptOf(60), 25);
-    assert.equal(await keptOf(60), 25, 'it takes as long as was supposed');
+    assert.equal(await keptOf(60), 25, 'the estimate is right');
     milliseconds = 33;
     for (let time = 0; time < 3; time += 1) await keptOf(60);
-    assert.equal(await keptOf(60), 48, 'half of the time, twice as many');
+    assert.equal(await keptOf(60), 48, 'half the duration, twice as many tasks');
     milliseconds = 1_000;
     for (let time = 0; time < 50; time += 1) await keptOf(1);
     assert.equal(await keptOf(60), 1);

@@ -67,7 +67,7 @@ test('accepts JSON in UTF-8, with any case and spaces of its content type', asyn
   }
 });
 
-describe('a mutation is not executed where its content type is', () => {
+describe('a mutation is not executed if its content type is', () => {
   const types = [
     'text/plain',
     'text/plain; charset=utf-8',

@@ -10,7 +10,7 @@ const email = { kind: 'email', prefix: 'e' };
 const phone = { kind: 'phone', prefix: 'p' };
 const kind = fc.constantFrom(email, phone);
 
-describe('the id of a security token', () => {
+describe('the ID of a security token', () => {
   test('is deterministic for its address, and reveals its kind', () => {
     fc.assert(
       fc.property(kind, anyCharacters(), (of, addressKey) => {

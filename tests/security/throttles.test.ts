@@ -36,7 +36,7 @@ async function alice(): Promise<Person> {
 
 const compared: Record<string, Throttled> = {
   'authenticate(input.password)': {
-    by: 'the identifier, whoever has it, and the client',
+    by: 'the identifier of any user, and the client',
     wrong: 'InvalidCredentialsError',
     async prepare() {
       await alice();

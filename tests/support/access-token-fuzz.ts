@@ -45,8 +45,8 @@ export async function testAccessTokenFuzz(
 ): Promise<void> {
   const { second, keys, claims, good } = await sampleAccessToken();
 
-  describe('a changed access token is never taken:', () => {
-    test('any character of it another, missing, or more', async () => {
+  describe('rejects a changed access token:', () => {
+    test('with a changed, missing or additional character', async () => {
       const character = fc.constantFrom(...base64url, '.', '=', '+', '/', ' ', '\0', 'é');
       await assertNeverTaken(
         fc.tuple(fc.nat({ max: good.length - 1 }), fc.nat({ max: 2 }), fc.array(character, { maxLength: 3 })),
@@ -54,7 +54,7 @@ export async function testAccessTokenFuzz(
       );
     });
 
-    test('any bits of its three parts flipped', async () => {
+    test('with flipped bits in its three parts', async () => {
       await assertNeverTaken(
         fc.tuple(fc.nat({ max: 2 }), fc.array(fc.tuple(fc.nat(), fc.nat({ max: 7 })), { minLength: 1, maxLength: 4 })),
         ([part, flips]) => {
@@ -67,13 +67,13 @@ export async function testAccessTokenFuzz(
       );
     });
 
-    test('its parts in another order, twice, left out, or taken from another token', async () => {
+    test('with reordered, repeated or missing parts, or parts of another token', async () => {
       const other = await signAccessToken(second.signing, issuer, { ...claims, userId: randomUUID() });
       const part = fc.constantFrom(...good.split('.'), ...other.split('.'), '', 'e30');
       await assertNeverTaken(fc.array(part, { maxLength: 5 }), (parts) => parts.join('.'), [other]);
     });
 
-    test('its header or payload with other JSON, under the signature that it had', async () => {
+    test('with another header or payload under the same signature', async () => {
       const { header, payload } = decodeJwt(good);
       const signature = good.split('.')[2]!;
       const encode = (value: unknown) => Buffer.from(JSON.stringify(value) ?? '').toString('base64url');
@@ -102,7 +102,7 @@ export async function testAccessTokenFuzz(
       );
     });
 
-    test('its claims with those of somebody else, signed by somebody else under our kid', async () => {
+    test('with claims of another user, signed by another key with our kid', async () => {
       const { privateKey } = (await newKey('first')).signing;
       const { header, payload } = decodeJwt(good);
       const sign = signerOf(privateKey as webcrypto.CryptoKey);
@@ -118,7 +118,7 @@ export async function testAccessTokenFuzz(
       );
     });
 
-    test('and what is no token at all is not either', async () => {
+    test('and texts that are no tokens', async () => {
       await assertNeverTaken(
         fc.oneof(anyCharacters({ maxLength: 400 }), fc.stringMatching(/^[\w-]*\.[\w-]*\.[\w-]*$/), fc.json()),
         (text) => text,
@@ -126,7 +126,7 @@ export async function testAccessTokenFuzz(
     });
   });
 
-  test('over HTTP a changed access token is UNAUTHENTICATED, whatever it has become, and the session goes on', async () => {
+  test('over HTTP a changed access token is UNAUTHENTICATED, and the session stays active', async () => {
     const alice = await insertPerson(service, { username: 'fuzzed' });
     const valid: string = alice.tokens.accessToken;
     // Only texts that are valid in a header, because the client rejects others.

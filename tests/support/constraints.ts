@@ -84,14 +84,14 @@ export function testConstraints(name: string, db: Database): void {
       await assertViolates('users_no_blank', () => makeUser(blank));
   });
 
-  test(`${name}: what is shown and what is compared are there together`, async () => {
+  test(`${name}: an identifier and its canonical form are both present or both absent`, async () => {
     await assertViolates('users_username_has_key', () => makeUser({ username_key: null }));
     await assertViolates('users_username_has_key', () => makeUser({ username: null, phone: '+12015550101' }));
     await assertViolates('users_email_has_key', () => makeUser({ email: 'a@example.com' }));
     await assertViolates('users_email_has_key', () => makeUser({ email_key: 'a@example.com' }));
   });
 
-  test(`${name}: a key is one user's, byte by byte, however it is shown`, async () => {
+  test(`${name}: a canonical form is unique, byte by byte`, async () => {
     await makeUser({ username: 'Zoë', username_key: 'zoë', email: 'Z@example.com', email_key: 'z@example.com' });
     await makeUser({ phone: '+12015550102' });
     await assertViolates('users_username_key_unique', () => makeUser({ username: 'ZOË', username_key: 'zoë' }));
@@ -104,7 +104,7 @@ export function testConstraints(name: string, db: Database): void {
       await makeUser({ username: `other-${other}`, username_key: other });
   });
 
-  test(`${name}: keys compare in the collation C`, async () => {
+  test(`${name}: canonical forms compare in the collation C`, async () => {
     const collations = await rows(
       db,
       sql`select attname from pg_attribute join pg_collation on pg_collation.oid = attcollation
@@ -116,7 +116,7 @@ export function testConstraints(name: string, db: Database): void {
     );
   });
 
-  test(`${name}: an address is one user's, and a user has one of a kind`, async () => {
+  test(`${name}: an address has one user, and a user has one address of a kind`, async () => {
     const [one, other] = [await makeUser(), await makeUser()];
     const { id } = await makeToken(one);
     await makeToken(one, { kind: 'phone' });
@@ -138,7 +138,7 @@ export function testConstraints(name: string, db: Database): void {
     );
   });
 
-  test(`${name}: a live one-time password expires`, async () => {
+  test(`${name}: a stored one-time password has an expiry`, async () => {
     const expires_at = new Date(Date.now() + 600_000).toISOString();
     await issueOneTimePassword({ code_digest: Buffer.alloc(32), expires_at });
     for (const half of [{ code_digest: Buffer.alloc(32) }, { expires_at }])
@@ -154,7 +154,7 @@ export function testConstraints(name: string, db: Database): void {
     await assertViolates('keys_one_root', () => key('root'));
   });
 
-  test(`${name}: tokens and sessions go with their user, the count of the address stays and is nobody's`, async () => {
+  test(`${name}: a deletion of a user deletes its tokens and sessions, and keeps the counts of its addresses`, async () => {
     const [user, other] = [await makeUser(), await makeUser()];
     const [token, kept] = [await makeToken(user), await makeToken(other)];
     await makeSession(user);

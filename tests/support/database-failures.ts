@@ -30,7 +30,7 @@ export const assertUnavailable = async (work: Promise<unknown>) => {
 export function testFailures(name: string, db: Database): void {
   const insert = (identifiers: string) => db.execute(sql.raw(`insert into users ${identifiers}`));
 
-  test(`${name}: a violated constraint is named, whatever its kind, and is no failure of the database`, async () => {
+  test(`${name}: a violated constraint of any kind is named, and is not an unavailable database`, async () => {
     await insert("(username, username_key) values ('alice', 'alice')");
     for (const [constraint, statement] of [
       ['users_username_key_unique', "(username, username_key) values ('ALICE', 'alice')"],
@@ -48,7 +48,7 @@ export function testFailures(name: string, db: Database): void {
     assert.equal(violatedConstraint(orphan), 'security_tokens_user_id_users_id_fk');
   });
 
-  test(`${name}: a violated constraint is named from within a transaction too`, async () => {
+  test(`${name}: a violated constraint is named in a transaction, too`, async () => {
     const error = await failureOf(
       db.transaction(async (tx) => {
         await tx.execute(sql`insert into users (username, username_key) values ('bob', 'bob')`);
@@ -58,7 +58,7 @@ export function testFailures(name: string, db: Database): void {
     assert.equal(violatedConstraint(error), 'users_username_key_unique');
   });
 
-  test(`${name}: a statement that is wrong is neither`, async () => {
+  test(`${name}: an invalid statement is neither`, async () => {
     for (const statement of ['select * from nowhere', 'select 1 / 0', 'selec']) {
       const error = await failureOf(db.execute(sql.raw(statement)));
       assert.equal(violatedConstraint(error), undefined);

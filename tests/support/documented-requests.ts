@@ -10,7 +10,7 @@ import { spawnService, temporaryFolder } from './service.js';
 /** The documents with requests, in the order in which a reader sends them. */
 const documents = ['docs/getting-started.md', 'docs/errors.md'].map((file) => readFileSync(join(root, file), 'utf8'));
 
-/** Sends the documented requests to a service on an empty database, and compares the answers with the documented ones. */
+/** Sends the documented requests to an empty service, and compares the answers. */
 export async function runDocumentedRequests(environment: Record<string, string>): Promise<void> {
   const blocks = documents
     .flatMap(fencedBlocks)
@@ -50,7 +50,7 @@ export async function runDocumentedRequests(environment: Record<string, string>)
     assert.ok(shown.includes(`"__typename":"${member}"`), `no document shows ${member}`);
 }
 
-/** Restores the default limits, which the tests relax. The cost of a hash does not change an answer. */
+/** Restores the default limits, which the tests relax. Hash costs do not change answers. */
 export const asInDevelopment = {
   NODE_ENV: 'development',
   PUBLIC_URL: '',
@@ -95,7 +95,7 @@ async function printed({ output }: { output(): string }, word: string): Promise<
 
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** Compares an answer with the documented one. `…` matches a value that differs each time, and a time matches any other time. */
+/** Compares an answer with the documented one. `…` matches any value, and a time any time. */
 function assertLike(actual: unknown, shown: unknown, about: string): void {
   if (typeof shown === 'string' && typeof actual === 'string') {
     if (instant.test(shown)) assert.match(actual, instant, about);

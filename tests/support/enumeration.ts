@@ -75,8 +75,8 @@ export async function testEnumeration({ every, times }: { every: number; times: 
   }
 
   for (const { kind, state } of cases.filter((_, index) => index % every === 0))
-    describe(`a stranger is answered about ${kind === 'email' ? 'an email' : 'a phone'} ${state} like about one that nobody has`, () => {
-      test(`by every operation, twice at once, and up to ${times} times when the waits are over`, async () => {
+    describe(`responds to a stranger alike for ${kind === 'email' ? 'an email' : 'a phone'} ${state} and one without an account`, () => {
+      test(`by every operation, twice concurrently, and up to ${times} times after the waits`, async () => {
         const { known, unknown } = await makePair(service, state, kind, 1);
         await forgive(service);
         const askEverything = async (about: string) => {
@@ -111,7 +111,7 @@ export async function testEnumeration({ every, times }: { every: number; times: 
       });
     });
 
-  test('a stranger is answered before the message to the owner of the address is kept', async () => {
+  test('responds to a stranger before the message to the owner is stored', async () => {
     const { known } = await makePair(unlimited, 'that is verified', 'email', 1);
     await forgive(unlimited);
     const count = (await unlimited.app.outbox()).length;
@@ -126,7 +126,7 @@ export async function testEnumeration({ every, times }: { every: number; times: 
     assert.equal((await unlimited.app.outbox()).length, count + 1);
   });
 
-  test('after the right password a stranger to the account is told nothing that nobody’s address does not tell', async () => {
+  test('reveals no more to a stranger with the right password than an address without an account', async () => {
     const { known, unknown, person } = await makePair(service, 'that is verified', 'email', 1);
     await person.signOut();
     for (let time = 1; time <= 3; time += 1)

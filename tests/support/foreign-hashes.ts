@@ -126,10 +126,10 @@ const cheap: Record<string, string> = Object.fromEntries(
   ]),
 );
 
-/** @param options.wrong how many wrong passwords are tried: another form of each scheme is cheap and has them all */
+/** @param options.wrong number of wrong passwords; cheap formats of the same scheme try them all */
 export function testForeignHash(form: string, passwords: Passwords, { wrong: count = 4 } = {}): void {
   const { password, hash } = foreignHashes[form]!;
-  test(`by ${form} takes its password and no other, and is outdated`, async () => {
+  test(`by ${form} accepts only its password, and is outdated`, async () => {
     assert.equal(passwords.findHashFault(hash), null);
     assert.equal(await passwords.verify(password, hash), true);
     for (const wrong of [`${password} `, '', `x${password}`, hash].slice(0, count))
@@ -145,7 +145,7 @@ export function testDamagedForeignHash(
   times: { read: number; computed: number },
 ): void {
   const hash = cheap[form]!;
-  test(`by ${form} that is damaged is refused, without a crash and without a stall`, async () => {
+  test(`by ${form} that is damaged is rejected without a crash or a delay`, async () => {
     const damaged = fc
       .array(fc.tuple(fc.nat(hash.length), fc.nat(2), anyCharacters({ maxLength: 6 })), {
         minLength: 1,

@@ -46,7 +46,7 @@ export async function testGuesses(limit: number, setting: string): Promise<void>
 
   describe('one guess at each of many security tokens', () => {
     for (const [name, guess] of Object.entries(guesses))
-      test(`by ${name} is stopped within ${limit}`, async () => {
+      test(`by ${name} is stopped after at most ${limit}`, async () => {
         const client = from('203.0.113.1');
         const answers: Guess[] = await inTens(tokenIds, (tokenId) => guess(tokenId, client));
         const evaluated = answers.filter(({ __typename }) => __typename === 'InvalidOneTimePasswordError');
@@ -69,7 +69,7 @@ export async function testGuesses(limit: number, setting: string): Promise<void>
       assert.ok(evaluated.length <= limit, `${evaluated.length} were evaluated`);
     });
 
-    test('keeps out the right one-time password too, from that client and from no other, until the time is up', async () => {
+    test('blocks the right one-time password, too, only for that client and only for the time limit', async () => {
       const client = from('203.0.113.1');
       const alice = await insertPerson(service, { email: 'alice@example.com' });
       const oneTimePassword = await issueOneTimePassword(service, alice.emailToken, 'AUTHENTICATION');

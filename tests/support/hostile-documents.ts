@@ -46,7 +46,7 @@ export const many = (count: number, text: (index: number) => string) =>
 
 export const documents: Record<string, string> = {
   'fields 500 deep': nested('{ me ', '}', 500, '{ id }'),
-  'fields 500 deep that there are not': `query ${nested('{ a ', '}', 500, '{ a }')}`,
+  'unknown fields 500 deep': `query ${nested('{ a ', '}', 500, '{ a }')}`,
   'inline fragments 500 deep': `query { ${nested('... { ', '} ', 500, '__typename ')} }`,
   'inline fragments with a type 500 deep': `query { ${nested('... on Query { ', '} ', 500, '__typename ')} }`,
   'lists 500 deep': `{ securityTokens(identifier: ${nested('[', ']', 500)}) { id } }`,
@@ -55,7 +55,7 @@ export const documents: Record<string, string> = {
   'lists 20 000 deep': `{ securityTokens(identifier: ${nested('[', ']', 20_000)}) { id } }`,
   'fields 9 000 deep': nested('{ a ', '}', 9_000, '{ a }'),
   '5000 directives': `{ me ${many(5000, () => '@a')} { id } }`,
-  '5000 directives that there are': `{ me ${many(1500, () => '@skip(if: false)')} { id } }`,
+  '1500 known directives': `{ me ${many(1500, () => '@skip(if: false)')} { id } }`,
   '40 directives on one field': `{ me ${many(40, () => '@a')} { id } }`,
   '2^25 fields by doubling fragments': `{ ...F0 } ${doubling(25, 'Query', '__typename')}`,
   '2^25 fields of a user by doubling fragments': `{ me { ...F0 } } ${doubling(25, 'User', 'id')}`,
@@ -65,11 +65,11 @@ export const documents: Record<string, string> = {
   '60 KB of one field': `{ me { ${many(20_000, () => 'id')} } }`,
   '1 500 aliases of a query': `{ ${many(1500, (index) => `a${index}: policy { defaultRegion }`)} }`,
   '1 000 operations': many(1000, (index) => `query Q${index} { me { id } }`),
-  '1 000 fragments that nobody spreads': `{ me { id } } ${many(1000, (index) => `fragment F${index} on User { id }`)}`,
+  '1 000 unused fragments': `{ me { id } } ${many(1000, (index) => `fragment F${index} on User { id }`)}`,
   '1 000 variables': `query (${many(1000, (index) => `$v${index}: Int`)}) { me { id } }`,
   '60 KB of brackets': '('.repeat(60_000),
-  '60 KB of commas and a field that there is not': `{ ${','.repeat(60_000)} a }`,
-  'a string that does not end': `{ securityTokens(identifier: "${'a'.repeat(60_000)}) { id } }`,
+  '60 KB of commas and an unknown field': `{ ${','.repeat(60_000)} a }`,
+  'an unterminated string': `{ securityTokens(identifier: "${'a'.repeat(60_000)}) { id } }`,
 };
 
 interface Body {
@@ -88,7 +88,7 @@ export const bodies: Record<string, Body> = {
     statuses: [413],
   },
   '2 MB of space': { body: `${' '.repeat(2_000_000)}{"query":"{ me { id } }"}`, statuses: [413] },
-  'a body whose length is a lie': {
+  'a body with a wrong length': {
     body: '{"query":"{ me { id } }"}',
     headers: { 'content-length': '99999999' },
     statuses: [413],

@@ -139,7 +139,7 @@ export function testInjections({ asker, ask, honest, victim, victimInFull }: Hos
   describe('SQL has no effect', () => {
     for (const role of ['nobody', 'ordinary', 'superuser'] as const)
       for (const [index, { operation, leaf, name }] of textArguments.entries())
-        test(`in ${name}, asked by ${role === 'nobody' ? role : `somebody ${role}`}`, async () => {
+        test(`in ${name}, sent by ${role === 'nobody' ? 'an anonymous caller' : `a caller with role ${role}`}`, async () => {
           const before = await victimInFull();
           const as = await asker(role, operation);
           const half = role === 'nobody' ? 0 : 1;
@@ -163,14 +163,14 @@ export function testOtherTypes({ asker, ask, honest }: HostileInputs): void {
     true: true,
     false: false,
     'an object': { oneTimePassword: 'BCDF2345' },
-    'an object that speaks like a text': { toString: 'BCDF2345', length: 8 },
+    'an object with the properties of a text': { toString: 'BCDF2345', length: 8 },
     'an operator of another database': { $ne: null },
     'a list': ['BCDF2345'],
     'a list of lists': [['BCDF2345']],
     'an empty list': [],
     'an empty object': {},
   };
-  describe('what is no text is refused', () => {
+  describe('a value that is not a text is rejected', () => {
     for (const { operation, leaf, name } of textArguments)
       test(`in ${name}`, async () => {
         const as = await asker('ordinary', operation);
@@ -220,7 +220,7 @@ export const dearTexts = Object.entries(made).flatMap(([what, make]) =>
 /** A benchmark measures their time. */
 export function testDearTexts({ asker, ask, honest }: HostileInputs): void {
   const workOf = watchWork();
-  describe('a text that is made to be dear is answered, and makes no more work than an honest one and a short one', () => {
+  describe('an expensive text causes no more work than an ordinary text and a short text', () => {
     for (const { operation, leaf, name } of textArguments)
       test(`in ${name}`, async () => {
         const as = await asker('superuser', operation);

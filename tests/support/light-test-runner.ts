@@ -2,7 +2,7 @@
  * Makes `node:test` cheaper; a worker loads this file first.
  * `node:test` finds the test to which code belongs by the creation and the destruction of every
  * promise.
- * To watch the destruction takes a sixth of the processor time of a test that asks a service in its
+ * To watch the destruction costs a sixth of the processor time of a test that runs a service in its
  * process.
  * Here each promise holds its test itself, so no destruction is watched.
  */
@@ -26,6 +26,6 @@ hooks.createHook = ({ init }) =>
   });
 hooks.executionAsyncId = () => (executionAsyncResource() as Owned)[testOf] ?? 0;
 
-// It takes both functions when it is loaded. Everything else takes those of Node.
+// It reads both functions when it is loaded. Other modules use those of Node.
 await import('node:test');
 Object.assign(hooks, { createHook, executionAsyncId });

@@ -1,8 +1,8 @@
-/** Locks that a test holds in PostgreSQL, so that the service has to wait. */
+/** Locks that a test holds in PostgreSQL, so the service must wait. */
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
-/** Begins a transaction, past the service, that holds what the statement locks until it is released. */
+/** Begins a separate transaction that holds the locks of the statement until its release. */
 export async function holdLock(databaseUrl: string, statement: string) {
   const [holder, observer] = [new pg.Client(databaseUrl), new pg.Client(databaseUrl)];
   await Promise.all([holder.connect(), observer.connect()]);
@@ -10,9 +10,9 @@ export async function holdLock(databaseUrl: string, statement: string) {
   const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
   return {
     query: (text: string) => holder.query(text),
-    /** Resolves once so many statements wait for a lock. */
+    /** Resolves once `count` statements wait for a lock. */
     async awaited(count = 1): Promise<void> {
-      // By a connection of its own: a transaction sees the activity as it was when it first looked.
+      // Use a separate connection: a transaction caches the activity of its first read.
       while ((await observer.query(waiting)).rows.length < count) await delay(10);
     },
     async release(): Promise<void> {

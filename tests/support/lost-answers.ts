@@ -4,7 +4,7 @@ import { type SignedIn } from './people.js';
 import type { Service } from './service.js';
 import { assertRefreshRefused, refreshed, whoIs } from './sessions.js';
 
-/** By the token that nobody has had an answer to, asked on another replica; and only once. */
+/** Retries a token without a received response on another replica, and only once. */
 export async function assertGoesOn(survivor: Service, { id, tokens }: SignedIn): Promise<void> {
   const next = await refreshed(survivor, tokens.refreshToken);
   assert.equal(await whoIs(survivor, next.accessToken), id);

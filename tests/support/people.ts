@@ -63,14 +63,14 @@ export async function signIn(service: Url, input: AuthenticateInput, options: Re
   return person(service, user, tokens, options);
 }
 
-/** Signs somebody up who then verifies the email. */
+/** Signs a user up and verifies the email. */
 export async function signUpVerified(service: Url, email: string, options: RequestOptions = {}): Promise<SignedIn> {
   const owner = await signUp(service, { email, password }, options);
   await verify(service, owner, owner.emailToken);
   return owner;
 }
 
-/** Whether a sign-in is right. What is not right is told as wrong credentials. */
+/** Returns whether a sign-in succeeds. Otherwise asserts an error of wrong credentials. */
 export async function signsIn(service: Url, identifier: string, typed: string): Promise<boolean> {
   const result = await caller(service).authenticate({ identifier, password: typed });
   if (result.__typename !== 'AuthenticateSuccess') expectMember(result, 'InvalidCredentialsError');
@@ -110,7 +110,7 @@ export function person(
 /** Returns the latest captured message. */
 export async function lastMessage(service: Url): Promise<OutboxEntry> {
   const [message] = await outbox(service);
-  assert.ok(message, 'no message was kept');
+  assert.ok(message, 'no message was captured');
   return message;
 }
 
@@ -252,7 +252,7 @@ export function idOfAddress({ app }: Service, address: string): string {
   return computeTokenId(app, { kind, key: kind === 'email' ? comparisonKey(address) : address });
 }
 
-/** Makes a one-time password as a superuser does, without a request, a message or a count against a rate limit. */
+/** Generates a one-time password without a request, a message or a rate limit. */
 export async function issueOneTimePassword(
   { app }: Service,
   tokenId: string,
@@ -269,7 +269,7 @@ export async function verifyUnsent(service: Service, owner: Caller, tokenId: str
   expectMember(await owner.checkOneTimePassword(tokenId, code, 'VERIFICATION'), 'CheckOneTimePasswordSuccess');
 }
 
-/** What people do by an address rather than by the id of its security token. */
+/** Operations by address instead of by security token ID. */
 export function byAddress(service: Service) {
   const anonymous = caller(service);
   const tokenOf = (address: string) => idOfAddress(service, address);

@@ -133,7 +133,7 @@ export const smsFaults: Fault<VonageSms>[] = [
   },
 ];
 
-/** What the log says of the messages of a channel that were not accepted. */
+/** Returns the log entries of rejected messages of a channel. */
 function reasons({ output }: LoggedService, channel: 'email' | 'sms'): string[] {
   return output()
     .split('\n')
@@ -143,7 +143,7 @@ function reasons({ output }: LoggedService, channel: 'email' | 'sms'): string[] 
     .map(({ err }) => err.message);
 }
 
-/** The reasons of both channels, when so many have been read of the log: it arrives behind the answer. */
+/** Waits for `count` reasons in the log of both channels, because the log arrives later. */
 export async function reasonsOfBoth(service: LoggedService, count: number): Promise<string[]> {
   const both = () => [...reasons(service, 'email'), ...reasons(service, 'sms')];
   for (const deadline = performance.now() + 5_000; both().length < count; await delay(10))

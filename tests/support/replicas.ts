@@ -1,4 +1,4 @@
-/** Two processes of the service over one PostgreSQL, and many requests released together over both. */
+/** Two processes of the service on one PostgreSQL, and concurrent requests to both. */
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
 import pg from 'pg';
@@ -27,14 +27,14 @@ export interface Replicas<Each extends Replica = Replica> {
   advance(seconds: number): Promise<void>;
 }
 
-/** Starts two replicas: one in the process of the test, which costs less, and one in a process of its own. */
+/** Starts two replicas: a cheap one in the process of the test, and one in a separate process. */
 export async function startReplicas(environment: Record<string, string> = {}): Promise<Replicas> {
   const shared = await shareDatabase(environment);
   const both = await Promise.all([startService({ LOG_LEVEL: 'warn', ...shared }), spawnService(shared)]);
   return { both, environment: shared, ...(await connect(shared.DATABASE_URL)) };
 }
 
-/** Starts two replicas in processes of their own, which can be killed. */
+/** Starts two replicas in separate processes, which can be killed. */
 export async function spawnReplicas(environment: Record<string, string> = {}): Promise<Replicas<ServiceProcess>> {
   const shared = await shareDatabase(environment);
   const both = await Promise.all([spawnService(shared), spawnService(shared)]);

@@ -38,7 +38,7 @@ function failedByItself(error: Error | undefined): boolean {
 
 /**
  * Names the lines of the sources in a stack of compiled files.
- * Node could do so by itself, but for every error that a test meets, which takes a tenth of the processor time of some.
+ * Node would do so for every error of a test, which costs up to a tenth of the processor time.
  */
 function inSources(stack: string): string {
   return stack.replaceAll(/(?:file:\/\/)?(\/[^\s():]+\.js):(\d+):(\d+)/g, (position, file: string, line, column) => {

@@ -25,11 +25,11 @@ export interface Service {
 }
 
 export interface LoggedService extends Service {
-  /** what it has logged: nothing unless `LOG_LEVEL` says so */
+  /** the log; empty unless `LOG_LEVEL` is set */
   output(): string;
 }
 
-/** Quick hashes, and no limit per client: every request of a test comes from one. Tests of a limit set it. */
+/** Cheap hashes, and no limits by client, because tests share one client. */
 const testEnvironment = {
   NODE_ENV: 'test',
   PORT: '0',
@@ -70,7 +70,10 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Starts the service in this process, on a database of its own unless `DATABASE_URL` names one (`memory:` for the embedded one); stopped after the tests of this file. */
+/**
+ * Starts the service in this process, and stops it after the tests of this file. Creates a database
+ * unless `DATABASE_URL` names one; `memory:` is the embedded one.
+ */
 export async function startService(environment: Record<string, string> = {}): Promise<LoggedService> {
   const config = readConfig({
     ...testEnvironment,

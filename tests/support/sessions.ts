@@ -1,4 +1,4 @@
-/** Sessions of the tests: whether they live, and access tokens that are almost right. */
+/** Sessions of the tests: their state, and almost valid access tokens. */
 import { webcrypto } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { type Answer, expectMember, operations, send } from './client.js';
@@ -7,13 +7,13 @@ import { rows, type Service } from './service.js';
 
 type Url = { url: string };
 
-/** Refreshes, and gives the new tokens. */
+/** Refreshes, and returns the new tokens. */
 export async function refreshed(
   service: Url,
   refreshToken: string,
 ): Promise<SessionAndTokensFragment & { refreshToken: string }> {
   const { tokens } = expectMember(await operations(service).refreshSession(refreshToken), 'RefreshSessionSuccess');
-  // It is null where a browser has it in a cookie.
+  // It is null if a cookie carries it.
   return { ...tokens, refreshToken: tokens.refreshToken ?? '' };
 }
 
@@ -32,7 +32,7 @@ export async function whoIs(service: Url, accessToken: string): Promise<string> 
   return codeOf(answer) ?? answer.data.me?.id ?? 'nobody';
 }
 
-/** By the clock that decides, in whole seconds. */
+/** Returns the time of the database in whole seconds. */
 export async function databaseSeconds(service: Service): Promise<number> {
   const [row] = await rows<{ now: number }>(
     service,

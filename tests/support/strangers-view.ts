@@ -28,8 +28,8 @@ export const states: Record<string, (service: Service, address: Record<string, s
     return person;
   },
   'given at sign-up': (service, address) => signUp(service, { ...address, password }),
-  'of somebody without a password': (service, address) => signUp(service, address),
-  'of somebody inactive': async (service, address) => {
+  'of a user without a password': (service, address) => signUp(service, address),
+  'of an inactive user': async (service, address) => {
     const person = await states['that is verified']!(service, address);
     await service.app.db.execute(sql`update users set is_active = false where id = ${person.id}`);
     return person;
@@ -44,7 +44,7 @@ export const states: Record<string, (service: Service, address: Record<string, s
     await service.app.db.execute(sql`update users set is_superuser = true where id = ${person.id}`);
     return person;
   },
-  'beside a verified one, not verified': async (service, address) => {
+  'beside a verified address, not verified': async (service, address) => {
     const other =
       'email' in address
         ? { phone: `+1202555${Math.floor(1000 + Math.random() * 9000)}` }
@@ -58,7 +58,7 @@ export const states: Record<string, (service: Service, address: Record<string, s
     await person.updateUser(address);
     return person;
   },
-  'that has one waiting to take its place': async (service, address) => {
+  'with a pending replacement': async (service, address) => {
     const person = await states['that is verified']!(service, address);
     const next =
       'email' in address ? { email: `next-${address.email}` } : { phone: address.phone!.replace(/555/, '556') };

@@ -35,7 +35,7 @@ describe('transact', () => {
     const result = await transact(app, null, async (tx) => {
       emit(tx, unlocked);
       emit(tx, removed);
-      assert.deepEqual(committed, [], 'nothing is handed over before the commit');
+      assert.deepEqual(committed, [], 'no event is passed before the commit');
       return 'result';
     });
     assert.equal(result, 'result');

@@ -1,4 +1,4 @@
-/** The page of the explorer in a real browser. */
+/** The explorer page in a real browser. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exampleOperations } from '../../../src/graphql/server/explorer.js';
@@ -7,11 +7,11 @@ import { startService } from '../../support/service.js';
 
 const service = await startService();
 
-test('the page of the explorer lets the Sandbox run, for this API and with these operations, and says so where it cannot be loaded', {
+test('the explorer page runs the Sandbox with this API and these operations, and reports a failed load', {
   skip: skipWithoutBrowser,
 }, async () => {
   const { page, context, offences } = await openBrowser(service.url);
-  // What the page loads from the internet, in its place here: it notes what it is asked for.
+  // Replaces the script from the internet, and records its options.
   await context.route(/apollographql\.com|fonts\./, (route) =>
     route.request().url().includes('embeddable-sandbox')
       ? route.fulfill({

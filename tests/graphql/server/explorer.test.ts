@@ -1,4 +1,4 @@
-/** The explorer: its operations, and the hosted Studio that asks from another origin. */
+/** The explorer: its operations, and requests of the hosted Studio from another origin. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildSchema, parse, validate } from 'graphql';
@@ -10,7 +10,7 @@ import { clear, startService } from '../../support/service.js';
 
 const service = await startService();
 
-test('its operations are valid, and each has its variables', async () => {
+test('its operations are valid and have their variables', async () => {
   const document = parse(exampleOperations);
   assert.deepEqual(validate(buildSchema(emitSchema()), document), []);
   const asked = [...exampleOperations.matchAll(/\$(\w+): \w+!/g)].map(([, name]) => name!);
@@ -22,7 +22,7 @@ test('its operations are valid, and each has its variables', async () => {
 });
 
 for (const origin of ['https://studio.apollographql.com', 'https://sandbox.embed.apollographql.com'])
-  test(`${origin} may ask, by the headers that it sends`, async () => {
+  test(`accepts requests of ${origin} with its headers`, async () => {
     await clear(service);
     const ada = await signUp(service, { username: 'ada', password: 'violin under the stairs' });
     const headers = 'authorization,content-type,x-session-transport,apollographql-client-name';
@@ -44,7 +44,7 @@ for (const origin of ['https://studio.apollographql.com', 'https://sandbox.embed
     });
   });
 
-test('a page of any other origin is not let in', async () => {
+test('rejects pages of other origins', async () => {
   const preflight = await fetch(`${service.url}/graphql`, {
     method: 'OPTIONS',
     headers: { origin: 'https://studio.apollographql.com.evil.test', 'access-control-request-method': 'POST' },

@@ -1,4 +1,4 @@
-/** A refusal never goes unseen, and has one name and one set of facts from the domain to the schema. */
+/** Expected errors are never hidden, and have one name and the same fields in domain and schema. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -13,7 +13,7 @@ import { startService } from '../../support/service.js';
 
 const service = await startService();
 
-/** What is refused like this: each time by another name, so that no throttle comes between. */
+/** Input that causes the error. Names are unique, so no rate limit applies. */
 const refused = {
   InvalidCredentialsError: () => ({ username: `nobody-${randomUUID()}`, password: 'wrong' }),
   ValidationError: () => ({ password: 'wrong' }),
@@ -32,7 +32,7 @@ const facts: Record<string, object> = {
   },
 };
 
-/** The context of a document that is executed here, because the service refuses it before. */
+/** The context of a document that is executed here, because the service rejects it earlier. */
 const contextValue = createContext(service.app, {
   client: { ipAddress: '127.0.0.1', network: '127.0.0.1/32', userAgent: null },
   header: () => undefined,
@@ -40,7 +40,7 @@ const contextValue = createContext(service.app, {
   setCookie: () => {},
 });
 
-/** Asks to sign in by a document with this selection, to which fragments may follow. */
+/** Signs in by a document with this selection and optional fragments. */
 async function ask(input: object, selection: string, fragments = '', variables: Record<string, unknown> = {}) {
   const more = Object.keys(variables).map((name) => `, $${name}: Boolean!`);
   return send(
@@ -50,17 +50,17 @@ async function ask(input: object, selection: string, fragments = '', variables: 
   );
 }
 
-describe('a refusal that the document does not ask for is a top-level error with all its facts', () => {
+describe('an expected error that the document omits is a top-level error with all fields', () => {
   const unaware: Record<string, [selection: string, fragments?: string, variables?: Record<string, boolean>]> = {
     'a bare __typename': ['__typename'],
     'a bare __typename under another name': ['kind: __typename'],
     'a fragment on the success alone': ['... on AuthenticateSuccess { user { id } }'],
     'the success and __typename': ['__typename ... on AuthenticateSuccess { user { id } }'],
-    'a fragment on another refusal': ['__typename ... on TimeoutError { retryAt }'],
+    'a fragment on another error': ['__typename ... on TimeoutError { retryAt }'],
     'only __typename, in a fragment on the union': ['... on AuthenticateResult { __typename }'],
     'only __typename, in a fragment without a type': ['... { __typename }'],
     'only __typename, in a named fragment on the union': ['...F', 'fragment F on AuthenticateResult { __typename }'],
-    'another refusal, in fragments within fragments': [
+    'another error, in nested fragments': [
       '...F',
       'fragment F on AuthenticateResult { ... { ...G } } fragment G on AuthenticateResult { ... on TimeoutError { code } }',
     ],
@@ -93,7 +93,7 @@ describe('a refusal that the document does not ask for is a top-level error with
       });
 });
 
-describe('a refusal that the document asks for is data', () => {
+describe('an expected error that the document selects is data', () => {
   const aware = (name: string): Record<string, [string, string?, Record<string, boolean>?]> => ({
     'a fragment on the member': [`... on ${name} { code }`],
     'a fragment on IdentityError': ['... on IdentityError { code }'],
@@ -129,7 +129,7 @@ describe('a refusal that the document asks for is data', () => {
       });
 });
 
-test('a timeout that the document does not ask for says when to retry, and after how many failures', async () => {
+test('a TimeoutError that the document omits has retryAt and failureCount', async () => {
   await signUp(service, { username: 'alice', password });
   await ask({ username: 'alice', password: 'wrong' }, '__typename');
   const answer = await ask({ username: 'alice', password }, '... on AuthenticateSuccess { user { id } }');
@@ -141,7 +141,7 @@ test('a timeout that the document does not ask for says when to retry, and after
   assert.match(retryAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 });
 
-test('a mutation that selects its field twice is not carried out at all', async () => {
+test('a mutation that selects its field twice is not executed', async () => {
   const bob = await signUp(service, { username: 'bob', password });
   const input = '(input: { username: "bob", password: "wrong" })';
   const answer = await bob.ask(
@@ -152,8 +152,8 @@ test('a mutation that selects its field twice is not carried out at all', async 
   assert.equal((await bob.authenticate({ username: 'bob', password })).__typename, 'AuthenticateSuccess');
 });
 
-// No document of more than one root field gets past the door; what merges the fields of one is still to be right.
-test('of a field selected twice either selection may ask for the refusal', async () => {
+// Validation rejects several root fields, but fields with one name are still merged.
+test('either selection of a repeated field may select the error', async () => {
   const run = async (first: string, second: string) => {
     const input = '(input: { password: "x" })';
     const source = `mutation { authenticate${input} { ${first} } authenticate${input} { ${second} } }`;
@@ -167,8 +167,8 @@ test('of a field selected twice either selection may ask for the refusal', async
   assert.equal((await run('__typename', '... on TimeoutError { code }')).errors?.[0]?.extensions.code, 'VALIDATION');
 });
 
-// No such document gets past the door either.
-test('fragments that spread each other 2^25 times are looked at once', async () => {
+// Validation rejects such documents, too.
+test('fragments that spread each other 2^25 times are visited once', async () => {
   const doubling = Array.from(
     { length: 25 },
     (_, n) => `fragment F${n} on AuthenticateResult { ...F${n + 1} ...F${n + 1} }`,
@@ -186,9 +186,9 @@ test('fragments that spread each other 2^25 times are looked at once', async () 
   assert.ok(milliseconds < 1000, `${milliseconds} ms`);
 });
 
-describe('each refusal of the domain has a face in the schema', () => {
+describe('each expected error of the domain has a type in the schema', () => {
   const schema = buildSchema(emitSchema());
-  /** One of each, with every fact given. */
+  /** One error of each class, with every field. */
   const refusals: Record<string, errors.ExpectedError> = {
     ValidationError: new errors.ValidationError([{ field: 'email', code: 'BLANK', message: 'Blank.' }]),
     InvalidCredentialsError: new errors.InvalidCredentialsError(),
@@ -203,7 +203,7 @@ describe('each refusal of the domain has a face in the schema', () => {
     .filter(isObjectType)
     .filter((type) => type.getInterfaces().some(({ name }) => name === 'IdentityError'));
 
-  test('of the same name, and the other way round', () => {
+  test('with the same name, and vice versa', () => {
     assert.deepEqual(classes.map(([name]) => name).sort(), Object.keys(refusals).sort());
     assert.deepEqual(faces.map(({ name }) => name).sort(), Object.keys(refusals).sort());
     for (const [name, refusal] of Object.entries(refusals)) assert.equal(refusal.name, name);
@@ -219,12 +219,12 @@ describe('each refusal of the domain has a face in the schema', () => {
     assert.deepEqual(Object.keys(issue!).sort(), Object.keys(issueType.getFields()).sort());
   });
 
-  test('with a code of its own', () => {
+  test('with a unique code', () => {
     const codes = Object.values(refusals).map(({ code }) => code);
     assert.equal(new Set(codes).size, codes.length);
   });
 
-  test('and every member of a result union but its success is one', () => {
+  test('and each union contains only such types beside its success', () => {
     const unions = Object.values(schema.getTypeMap()).filter(isUnionType);
     assert.ok(unions.length >= 6);
     for (const union of unions) {
