@@ -266,7 +266,7 @@ async function rawStatements(pool: pg.Pool, tokens: string[], tokenIds: string[]
             userId: claims[index].sub,
             expiresAt: new Date(claims[index].exp * 1000),
           },
-          { recentSeconds: 600, touchIntervalSeconds: 60 },
+          { recentSeconds: 600, newAccountSeconds: 3600, touchIntervalSeconds: 60 },
         ),
       claims.length,
     ),

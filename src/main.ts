@@ -6,6 +6,7 @@ import { createLogger } from './app/logger.js';
 import { type Config, readConfig } from './config/load.js';
 import { describeRenamed } from './config/renamed-variables.js';
 import { needsBootstrap } from './domain/accounts/superusers.js';
+import { startDelayedNotices } from './domain/events/delayed-notices.js';
 import { subscribers } from './domain/events/subscribers.js';
 import { createServer } from './http/server.js';
 import { StartupError } from './startup-error.js';
@@ -31,6 +32,7 @@ async function start(): Promise<void> {
     log.fatal({ err: error }, 'could not start');
     process.exit(1);
   }
+  const stopNotices = startDelayedNotices(app);
   const server = await createServer(app);
   try {
     const address = await server.listen();
@@ -41,7 +43,11 @@ async function start(): Promise<void> {
     await server.close();
     process.exit(1);
   }
-  stopOnSignals(server.close, (error) => log.error({ err: error }, 'could not stop cleanly'));
+  const close = async () => {
+    stopNotices();
+    await server.close();
+  };
+  stopOnSignals(close, (error) => log.error({ err: error }, 'could not stop cleanly'));
 }
 
 /**

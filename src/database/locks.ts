@@ -6,7 +6,9 @@ import type { Database } from './database.js';
 const lockSpace = 7_213_550;
 const lockNumbers = { migration: 1, keys: 2, superusers: 3, imports: 4 } as const;
 
+export type LockName = keyof typeof lockNumbers;
+
 /** Acquires the lock until the transaction ends. Waits while another transaction holds it. */
-export async function acquireLock(tx: Database, lock: keyof typeof lockNumbers): Promise<void> {
+export async function acquireLock(tx: Database, lock: LockName): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${lockSpace}::int, ${lockNumbers[lock]}::int)`);
 }

@@ -1,5 +1,5 @@
 /** Statements on one-time passwords and their attempt counters. */
-import { and, eq, gt, isNotNull, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gt, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
 import { type AttemptLimit, attemptLimitReached } from './rate-limits.queries.js';
@@ -14,6 +14,8 @@ export type OneTimePasswordAttempt =
       /** null if no password is live */
       codeDigest: Buffer | null;
       userId: string | null;
+      /** the address, if it was not verified when the password was issued */
+      unverifiedAddress: string | null;
       /** attempt events of the client, to refund if the password is correct */
       attemptEventIds: bigint[];
     }
@@ -64,6 +66,7 @@ export async function reserveAttempt(
           attempt_id = ${onConflict.attemptId}, updated_at = ${onConflict.updatedAt}
         returning ${returning.reserved} as reserved, ${table.failureCount} as failure_count, ${table.retryAt} as retry_at,
           ${returning.retryAfterSeconds} as retry_after_seconds, ${table.userId} as user_id,
+          ${table.unverifiedAddress} as unverified_address,
           case when ${table.expiresAt} > ${now} then ${table.codeDigest} end as code_digest`);
     const event = db
       .$with('event', {})
@@ -77,6 +80,7 @@ export async function reserveAttempt(
         retryAt: readAs<Date>(sql`coalesce(attempt.retry_at, attempt_limit_reached.retry_at)`, table.retryAt),
         retryAfterSeconds: sql<number>`coalesce(attempt.retry_after_seconds, attempt_limit_reached.retry_after_seconds)`,
         userId: sql<string | null>`attempt.user_id`,
+        unverifiedAddress: sql<string | null>`attempt.unverified_address`,
         codeDigest: readAs<Buffer | null>(sql`attempt.code_digest`, table.codeDigest),
         attemptEventId: readAs<bigint | null>(sql`event.id`, rateLimitEvents.id),
       })
@@ -105,7 +109,7 @@ export async function reserveAttempt(
  */
 export async function consumeOneTimePassword(
   db: Database,
-  { tokenId, purpose, codeDigest }: { tokenId: string; purpose: OneTimePasswordPurpose; codeDigest: Buffer },
+  { counterId, purpose, codeDigest }: { counterId: string; purpose: OneTimePasswordPurpose; codeDigest: Buffer },
 ): Promise<boolean> {
   const prepared = prepareCached(db, 'consume_one_time_password', (db) =>
     db
@@ -120,7 +124,7 @@ export async function consumeOneTimePassword(
       )
       .returning({ tokenId: oneTimePasswords.tokenId }),
   );
-  const consumed = await prepared.execute({ tokenId, purpose, codeDigest });
+  const consumed = await prepared.execute({ tokenId: counterId, purpose, codeDigest });
   return consumed.length > 0;
 }
 
@@ -135,7 +139,7 @@ export async function replaceOneTimePassword(
     tokenId: string;
     purpose: OneTimePasswordPurpose;
     ttlSeconds: number;
-    live: { userId: string; codeDigest: Buffer } | null;
+    live: { userId: string; codeDigest: Buffer; unverifiedAddress: string | null } | null;
   },
 ): Promise<Date> {
   const { live, ...rest } = password;
@@ -146,6 +150,7 @@ export async function replaceOneTimePassword(
       userId,
       codeDigest: sql`${sql.placeholder('codeDigest')}::bytea`,
       expiresAt: sql`case when ${userId} is not null then ${expiresAt} end`,
+      unverifiedAddress: sql`${sql.placeholder('unverifiedAddress')}::text`,
       updatedAt: now,
     };
     return db
@@ -154,22 +159,35 @@ export async function replaceOneTimePassword(
       .onConflictDoUpdate({ target: [oneTimePasswords.tokenId, oneTimePasswords.purpose], set: values })
       .returning({ expiresAt: sql<Date>`(${expiresAt})::timestamptz(3)`.mapWith(oneTimePasswords.expiresAt) });
   });
-  const owner = { userId: live?.userId ?? null, codeDigest: live?.codeDigest ?? null };
+  const owner = {
+    userId: live?.userId ?? null,
+    codeDigest: live?.codeDigest ?? null,
+    unverifiedAddress: live?.unverifiedAddress ?? null,
+  };
   return onlyRow(await prepared.execute({ ...rest, ...owner })).expiresAt;
 }
 
-/** Voids every live one-time password of the user. */
+/**
+ * Voids the live one-time passwords of the user, except those sent to unverified addresses.
+ * Otherwise a session of an account that nobody owns could void what the owner of the address got.
+ */
 export async function voidOneTimePasswords(tx: Database, userId: string): Promise<void> {
   await tx
     .update(oneTimePasswords)
     .set({ codeDigest: null, expiresAt: null, updatedAt: now })
-    .where(and(eq(oneTimePasswords.userId, userId), isNotNull(oneTimePasswords.codeDigest)));
+    .where(
+      and(
+        eq(oneTimePasswords.userId, userId),
+        isNotNull(oneTimePasswords.codeDigest),
+        isNull(oneTimePasswords.unverifiedAddress),
+      ),
+    );
 }
 
 /** Refunds a reserved attempt, unless a later attempt was reserved. */
 export async function refundAttempt(
   db: Database,
-  { tokenId, purpose, attemptId }: { tokenId: string; purpose: OneTimePasswordPurpose; attemptId: string },
+  { counterId, purpose, attemptId }: { counterId: string; purpose: OneTimePasswordPurpose; attemptId: string },
 ): Promise<void> {
   await db
     .update(oneTimePasswords)
@@ -179,7 +197,7 @@ export async function refundAttempt(
     })
     .where(
       and(
-        eq(oneTimePasswords.tokenId, tokenId),
+        eq(oneTimePasswords.tokenId, counterId),
         eq(oneTimePasswords.purpose, purpose),
         eq(oneTimePasswords.attemptId, attemptId),
         gt(oneTimePasswords.failureCount, 0),

@@ -24,6 +24,11 @@ export function violatedConstraint(error: unknown): string | undefined {
   return cause?.code.startsWith('23') ? cause.constraint : undefined;
 }
 
+/** Whether PostgreSQL ended the transaction to resolve a deadlock. */
+export function isDeadlock(error: unknown): boolean {
+  return databaseError(error)?.code === '40P01';
+}
+
 /** Whether the database was unavailable, so that the same request may succeed later. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {

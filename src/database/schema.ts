@@ -89,6 +89,11 @@ export const auditEventKinds = [
   'USER_DELETED',
   'SESSION_ENDED',
   'REFRESH_TOKEN_REUSED',
+  'ADDRESS_ADDED',
+  'ADDRESS_VERIFIED',
+  'ADDRESS_LOST',
+  'OWNERSHIP_PROVEN',
+  'REAUTHENTICATED',
 ] as const;
 
 /** Maps former names in old rows to the current ones. Statements write current names only. */
@@ -123,6 +128,8 @@ export const users = pgTable(
     /** E.164, which is also the comparison key. */
     phone: comparedByBytes('phone'),
     passwordHash: text('password_hash'),
+    /** The last change of the password; null for the password of the sign-up or of an import. */
+    passwordChangedAt: instant('password_changed_at'),
     isActive: boolean('is_active').notNull().default(true),
     isStaff: boolean('is_staff').notNull().default(false),
     isSuperuser: boolean('is_superuser').notNull().default(false),
@@ -142,14 +149,13 @@ export const users = pgTable(
     uniqueIndex('users_imported_id_unique').on(t.importedId).where(sql`${t.importedId} is not null`),
     index('users_date_joined').on(t.dateJoined, t.id),
     index('users_superuser').on(t.id).where(sql`${t.isSuperuser}`),
-    check('users_identifier_required', sql`num_nonnulls(${t.username}, ${t.email}, ${t.phone}) > 0`),
     check('users_no_blank', sql`${t.username} <> '' and ${t.email} <> '' and ${t.phone} <> ''`),
     check('users_username_has_key', sql`(${t.username} is null) = (${t.usernameKey} is null)`),
     check('users_email_has_key', sql`(${t.email} is null) = (${t.emailKey} is null)`),
   ],
 );
 
-/** An address of a user. */
+/** A verified or reserved address of a user. No other account can have it. */
 export const securityTokens = pgTable(
   'security_tokens',
   {
@@ -161,7 +167,7 @@ export const securityTokens = pgTable(
     /** Destination of messages, as stored and never as typed in a request. */
     address: text('address').notNull(),
     givenAtSignUp: boolean('given_at_sign_up').notNull(),
-    /** Replaces the verified address of its kind once it is verified. */
+    /** True only in rows of an earlier release, which kept pending addresses here. */
     pending: boolean('pending').notNull().default(false),
     createdAt: instant('created_at').notNull().default(now),
     verifiedAt: instant('verified_at'),
@@ -169,6 +175,29 @@ export const securityTokens = pgTable(
   (t) => [
     uniqueIndex('security_tokens_user_kind_pending_unique').on(t.userId, t.kind, t.pending),
     check('security_tokens_kind_known', sql`${t.kind} in (${literals(securityTokenKinds)})`),
+  ],
+);
+
+/**
+ * Unverified addresses that reserve nothing. Several users may hold the same one.
+ * Verification moves the address to `security_tokens`.
+ */
+export const pendingAddresses = pgTable(
+  'pending_addresses',
+  {
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    kind: text('kind', { enum: securityTokenKinds }).notNull(),
+    /** The id of the security token of this address. */
+    tokenId: comparedByBytes('token_id').notNull(),
+    address: text('address').notNull(),
+    createdAt: instant('created_at').notNull().default(now),
+  },
+  (t) => [
+    primaryKey({ columns: [t.userId, t.kind] }),
+    index('pending_addresses_token').on(t.tokenId, t.createdAt),
+    check('pending_addresses_kind_known', sql`${t.kind} in (${literals(securityTokenKinds)})`),
   ],
 );
 
@@ -186,6 +215,11 @@ export const oneTimePasswords = pgTable(
     userId: uuid('user_id').references(() => users.id, { onDelete: 'set null' }),
     codeDigest: bytes('code_digest'),
     expiresAt: instant('expires_at'),
+    /**
+     * The address of the live password, if it was not verified when the password was issued.
+     * The owner of the mailbox can use the password whatever became of the account meanwhile.
+     */
+    unverifiedAddress: text('unverified_address'),
     failureCount: integer('failure_count').notNull().default(0),
     retryAt: instant('retry_at'),
     /** The last reserved attempt. A statement compares it to its own id. */
@@ -246,8 +280,16 @@ export const sessions = pgTable(
     revokedAt: instant('revoked_at'),
     /** The last authentication: by password, one-time password or sign-up. */
     authenticatedAt: instant('authenticated_at').notNull().default(now),
-    /** The last authentication by one-time password. */
+    /** The last authentication by one-time password. Only an earlier release reads it. */
     oneTimePasswordAt: instant('one_time_password_at'),
+    /** Whether the sign-up of the account opened the session. */
+    openedBySignUp: boolean('opened_by_sign_up').notNull().default(false),
+    /** The last fresh proof by password. */
+    passwordProofAt: instant('password_proof_at'),
+    /** The last fresh proof by a one-time password to an address. */
+    addressProofAt: instant('address_proof_at'),
+    /** When that address was verified. The proof holds for addresses verified since. */
+    addressProofVerifiedAt: instant('address_proof_verified_at'),
     authenticationMethods: authenticationMethodList('authentication_methods').notNull(),
     userAgent: text('user_agent'),
     ipAddress: ipAddress('ip_address'),
@@ -285,6 +327,21 @@ export const auditEvents = pgTable(
   ],
 );
 
+/** Notices to send later. Whoever causes one must not see at once that an account exists. */
+export const delayedNotices = pgTable(
+  'delayed_notices',
+  {
+    id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    /** The kind of the lost address. */
+    addressKind: text('address_kind', { enum: securityTokenKinds }).notNull(),
+    dueAt: instant('due_at').notNull(),
+  },
+  (t) => [index('delayed_notices_due_at').on(t.dueAt), index('delayed_notices_user').on(t.userId)],
+);
+
 /** Keys that outlive a change of `SECRET_KEY`, encrypted with it. */
 export const keys = pgTable(
   'keys',
@@ -314,6 +371,7 @@ export type AuditEventRow = typeof auditEvents.$inferSelect;
 export type AuditEventKind = (typeof auditEventKinds)[number];
 export type UserRow = typeof users.$inferSelect;
 export type NewUserRow = typeof users.$inferInsert;
+export type PendingAddressRow = typeof pendingAddresses.$inferSelect;
 export type SecurityTokenRow = typeof securityTokens.$inferSelect;
 export type SessionRow = typeof sessions.$inferSelect;
 export type SecurityTokenKind = (typeof securityTokenKinds)[number];

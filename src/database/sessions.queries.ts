@@ -2,18 +2,20 @@
 import { and, desc, eq, getTableColumns, gt, isNull, ne, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
-import { onlyRow } from './rows.js';
+import { onlyRow, readAs } from './rows.js';
 import {
   type AuthenticationMethod,
   authenticationMethodNames,
   now,
   pgArray,
   type SessionRow,
+  seconds,
   secondsAgo,
+  securityTokens,
   sessions,
   users,
 } from './schema.js';
-import { type User, userColumns } from './users.queries.js';
+import { lockUser, type User, userColumns } from './users.queries.js';
 
 const isLive = and(isNull(sessions.revokedAt), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now));
 
@@ -24,6 +26,7 @@ export interface NewSession {
   authenticationMethods: AuthenticationMethod[];
   userAgent: string | null;
   ipAddress: string | null;
+  openedBySignUp: boolean;
   idleTtlSeconds: number;
   ttlSeconds: number;
 }
@@ -43,6 +46,7 @@ export async function insertSession(
         authenticationMethods: param('authenticationMethods'),
         userAgent: param('userAgent'),
         ipAddress: param('ipAddress'),
+        openedBySignUp: param('openedBySignUp'),
         oneTimePasswordAt: sql`case when ${param('byOneTimePassword')}::boolean then ${now} end`,
         idleExpiresAt: sql`${now} + make_interval(secs => ${param('idleTtlSeconds')}::int)`,
         expiresAt: sql`${now} + make_interval(secs => ${param('ttlSeconds')}::int)`,
@@ -58,13 +62,21 @@ export async function insertSession(
   return onlyRow(rows);
 }
 
-export interface LiveSession {
+/** What the session has proven, by the clock of the database. */
+export interface SessionProofs {
+  /** the last authentication is recent */
+  recentlyAuthenticated: boolean;
+  /** a password gave fresh proof */
+  passwordProof: boolean;
+  /** a code gave fresh proof: when its address was verified; null without one */
+  addressProofVerifiedAt: Date | null;
+  /** the sign-up opened the session, and the account is new */
+  openedBySignUpOfNewAccount: boolean;
+}
+
+export interface LiveSession extends SessionProofs {
   user: User;
   session: Pick<SessionRow, 'id'>;
-  /** the last authentication is at most `recentSeconds` old */
-  recentlyAuthenticated: boolean;
-  /** the last authentication by one-time password is at most `recentSeconds` old */
-  recentOneTimePassword: boolean;
   /** the stored last use is more than `touchIntervalSeconds` old */
   touchDue: boolean;
 }
@@ -76,15 +88,22 @@ export interface LiveSession {
 export async function findLiveSession(
   db: Database,
   token: { sessionId: string; userId: string; expiresAt: Date },
-  { recentSeconds, touchIntervalSeconds }: { recentSeconds: number; touchIntervalSeconds: number },
+  durations: { recentSeconds: number; newAccountSeconds: number; touchIntervalSeconds: number },
 ): Promise<LiveSession | undefined> {
-  const prepared = prepareCached(db, 'find_live_session', (db) =>
-    db
+  const prepared = prepareCached(db, 'find_live_session', (db) => {
+    const isRecent = (column: SQLWrapper) =>
+      sql<boolean>`coalesce(${column} > ${secondsAgo(sql.placeholder('recentSeconds'))}, false)`;
+    return db
       .select({
         user: userColumns,
         session: { id: sessions.id },
-        recentlyAuthenticated: sql<boolean>`${sessions.authenticatedAt} > ${secondsAgo(sql.placeholder('recentSeconds'))}`,
-        recentOneTimePassword: sql<boolean>`coalesce(${sessions.oneTimePasswordAt} > ${secondsAgo(sql.placeholder('recentSeconds'))}, false)`,
+        recentlyAuthenticated: isRecent(sessions.authenticatedAt),
+        passwordProof: isRecent(sessions.passwordProofAt),
+        addressProofVerifiedAt: readAs<Date | null>(
+          sql`case when ${isRecent(sessions.addressProofAt)} then ${sessions.addressProofVerifiedAt} end`,
+          sessions.addressProofVerifiedAt,
+        ),
+        openedBySignUpOfNewAccount: sql<boolean>`${sessions.openedBySignUp} and ${users.dateJoined} > ${secondsAgo(sql.placeholder('newAccountSeconds'))}`,
         touchDue: sql<boolean>`${sessions.lastUsedAt} <= ${secondsAgo(sql.placeholder('touchIntervalSeconds'))}`,
       })
       .from(sessions)
@@ -97,15 +116,32 @@ export async function findLiveSession(
           isLive,
           eq(users.isActive, true),
         ),
-      ),
-  );
-  const [row] = await prepared.execute({
-    ...token,
-    expiresAt: token.expiresAt.toISOString(),
-    recentSeconds,
-    touchIntervalSeconds,
+      );
   });
+  const [row] = await prepared.execute({ ...token, ...durations, expiresAt: token.expiresAt.toISOString() });
   return row;
+}
+
+/**
+ * Locks the user, then their session until the transaction ends.
+ * In this order, because a revocation locks the user before the sessions.
+ * @returns whether the session is live
+ */
+export async function lockLiveSession(
+  tx: Database,
+  { session, user }: { session: { id: string }; user: { id: string } },
+): Promise<boolean> {
+  const current = await lockUser(tx, user.id);
+  if (!current?.isActive) return false;
+  const prepared = prepareCached(tx, 'lock_live_session', (tx) =>
+    tx
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(and(eq(sessions.id, sql.placeholder('id')), isLive))
+      .for('share'),
+  );
+  const [live] = await prepared.execute({ id: session.id });
+  return live !== undefined;
 }
 
 /** Returns the live sessions of a user, most recently used first. */
@@ -236,18 +272,92 @@ export async function deleteSessions(tx: Database, userId: string): Promise<void
   await tx.delete(sessions).where(eq(sessions.userId, userId));
 }
 
-/** Records an authentication by one-time password in a live session. */
-export async function markAuthenticated(tx: Database, id: string, method: AuthenticationMethod): Promise<void> {
+/** When a password or an address is old enough to give fresh proof, in seconds. */
+export interface ProofAges {
+  minAgeSeconds: number;
+  /** what an account got within this time after its creation needs no age */
+  newAccountSeconds: number;
+}
+
+/** @param since when the password was changed, or the address verified; null gives null */
+function isOldEnough(since: SQLWrapper, { minAgeSeconds, newAccountSeconds }: ProofAges): SQL {
+  return sql`(${since} <= ${secondsAgo(minAgeSeconds)} or ${since} <= ${users.dateJoined} + ${seconds(newAccountSeconds)})`;
+}
+
+/** A password without a time of change dates from the sign-up or the import. */
+const isPasswordOldEnough = (ages: ProofAges): SQL =>
+  sql`(${users.passwordHash} is not null and coalesce(${isOldEnough(users.passwordChangedAt, ages)}, true))`;
+
+/**
+ * Records an authentication by password in a live session.
+ * @returns the session, and whether the password is old enough to give fresh proof
+ */
+export async function recordPassword(
+  tx: Database,
+  id: string,
+  ages: ProofAges,
+): Promise<{ session: SessionRow; proves: boolean }> {
+  const proves = isPasswordOldEnough(ages);
+  const rows = await tx
+    .update(sessions)
+    .set({
+      authenticatedAt: now,
+      passwordProofAt: sql`case when ${proves} then ${now} else ${sessions.passwordProofAt} end`,
+      authenticationMethods: withMethod('PASSWORD'),
+    })
+    .from(users)
+    .where(and(eq(sessions.id, id), eq(users.id, sessions.userId)))
+    .returning({ session: getTableColumns(sessions), proves: sql<boolean>`${proves}` });
+  return onlyRow(rows);
+}
+
+/**
+ * Records an authentication by a code to an address in a live session. It is fresh proof if the
+ * address was verified long enough ago. Of two addresses with fresh proof, the session keeps the
+ * one that was verified first.
+ */
+export async function recordOneTimePassword(
+  tx: Database,
+  id: string,
+  { method, verifiedAt }: { method: AuthenticationMethod; verifiedAt: Date },
+  { recentSeconds, ...ages }: ProofAges & { recentSeconds: number },
+): Promise<void> {
+  const since = sql`${verifiedAt.toISOString()}::timestamptz`;
+  const hasBetter = sql`coalesce(${sessions.addressProofAt} > ${secondsAgo(recentSeconds)} and ${sessions.addressProofVerifiedAt} < ${since}, false)`;
+  const replaces = sql`${isOldEnough(since, ages)} and not ${hasBetter}`;
   await tx
     .update(sessions)
     .set({
       authenticatedAt: now,
       oneTimePasswordAt: now,
-      authenticationMethods: sql`array(
-        select method from unnest(array_append(${sessions.authenticationMethods}, ${method}::text)) as method
-        group by method order by array_position(${pgArray(authenticationMethodNames)}, method), method)`,
+      addressProofAt: sql`case when ${replaces} then ${now} else ${sessions.addressProofAt} end`,
+      addressProofVerifiedAt: sql`case when ${replaces} then ${since} else ${sessions.addressProofVerifiedAt} end`,
+      authenticationMethods: withMethod(method),
     })
-    .where(eq(sessions.id, id));
+    .from(users)
+    .where(and(eq(sessions.id, id), eq(users.id, sessions.userId)));
+}
+
+/** Adds a method in the order of {@link authenticationMethodNames}. */
+const withMethod = (method: AuthenticationMethod): SQL => sql`array(
+  select method from unnest(array_append(${sessions.authenticationMethods}, ${method}::text)) as method
+  group by method order by array_position(${pgArray(authenticationMethodNames)}, method), method)`;
+
+/** Returns what of the user is old enough to give fresh proof. */
+export async function findUsableProofs(
+  db: Database,
+  userId: string,
+  ages: ProofAges,
+): Promise<{ password: boolean; tokenIds: string[] }> {
+  const rows = await db
+    .select({
+      password: sql<boolean>`${isPasswordOldEnough(ages)}`,
+      tokenIds: sql<string[]>`array(select ${securityTokens.id} from ${securityTokens}
+        where ${securityTokens.userId} = ${users.id} and ${isOldEnough(securityTokens.verifiedAt, ages)})`,
+    })
+    .from(users)
+    .where(eq(users.id, userId));
+  return onlyRow(rows);
 }
 
 /** Whether a user with earlier sign-ins has not used this user agent and network recently. */

@@ -3,7 +3,15 @@ import { and, eq, getTableColumns, ne, or, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
 import { onlyRow } from './rows.js';
-import { type NewUserRow, now, type SecurityTokenKind, secondsAgo, type UserRow, users } from './schema.js';
+import {
+  type NewUserRow,
+  now,
+  pendingAddresses,
+  type SecurityTokenKind,
+  secondsAgo,
+  type UserRow,
+  users,
+} from './schema.js';
 
 /** A user with the state of their addresses. */
 export interface User extends UserRow {
@@ -15,18 +23,23 @@ export interface User extends UserRow {
   pendingPhone: string | null;
 }
 
-const tokenColumn = <T>(kind: SecurityTokenKind, pending: boolean, column: string): SQL<T> =>
-  sql<T>`${sql.raw(
-    `(select ${column} from security_tokens t where t.user_id = users.id and t.kind = '${kind}' and t.pending = ${pending})`,
+const isVerified = (kind: SecurityTokenKind): SQL<boolean | null> =>
+  sql<boolean | null>`${sql.raw(
+    `(select t.verified_at is not null from security_tokens t where t.user_id = users.id and t.kind = '${kind}' and not t.pending)`,
   )}`;
+
+const pendingAddress = (kind: SecurityTokenKind): SQL<string | null> =>
+  sql<
+    string | null
+  >`${sql.raw(`(select p.address from pending_addresses p where p.user_id = users.id and p.kind = '${kind}')`)}`;
 
 /** Columns to select from `users`, joined or not. */
 export const userColumns = {
   ...getTableColumns(users),
-  emailVerified: tokenColumn<boolean | null>('email', false, 't.verified_at is not null'),
-  phoneVerified: tokenColumn<boolean | null>('phone', false, 't.verified_at is not null'),
-  pendingEmail: tokenColumn<string | null>('email', true, 't.address'),
-  pendingPhone: tokenColumn<string | null>('phone', true, 't.address'),
+  emailVerified: isVerified('email'),
+  phoneVerified: isVerified('phone'),
+  pendingEmail: pendingAddress('email'),
+  pendingPhone: pendingAddress('phone'),
 };
 
 /** @throws a constraint violation if an identifier is taken */
@@ -93,6 +106,18 @@ export async function hasSuperuser(db: Database): Promise<boolean> {
   return row !== undefined;
 }
 
+/** Notices go to at most so many superusers. */
+const maxSuperusers = 100;
+
+export async function findSuperusers(db: Database): Promise<User[]> {
+  return db
+    .select(userColumns)
+    .from(users)
+    .where(and(eq(users.isSuperuser, true), eq(users.isActive, true)))
+    .orderBy(users.dateJoined)
+    .limit(maxSuperusers);
+}
+
 /**
  * Sets the last login to now.
  * @returns the last login
@@ -110,7 +135,13 @@ export async function updateLastLogin(tx: Database, id: string): Promise<Date> {
   return lastLogin;
 }
 
-export async function updatePasswordHash(tx: Database, id: string, passwordHash: string | null): Promise<void> {
+/** Stores a new password, or none. */
+export async function updatePassword(tx: Database, id: string, passwordHash: string | null): Promise<void> {
+  await tx.update(users).set({ passwordHash, passwordChangedAt: now }).where(eq(users.id, id));
+}
+
+/** Stores another hash of the same password. */
+export async function upgradePasswordHash(tx: Database, id: string, passwordHash: string): Promise<void> {
   await tx.update(users).set({ passwordHash }).where(eq(users.id, id));
 }
 
@@ -166,28 +197,47 @@ export interface UserMatch {
   knownNetwork: boolean;
 }
 
-/** Returns the users that hold one of the keys. Several keys may name different users. */
+/** An identifier to look up. `tokenId` belongs to an address; null for usernames. */
+export interface IdentifierKey extends IdentifierPrefix {
+  tokenId: string | null;
+}
+
+/**
+ * Returns the users that the keys name. Several keys may name different users.
+ * An address names the user who has verified or reserved it, else the oldest who holds it pending.
+ */
 export async function findUsersByKeys(
   db: Database,
-  keys: IdentifierPrefix[],
+  keys: IdentifierKey[],
   { network, withinSeconds }: { network: string; withinSeconds: number },
 ): Promise<UserMatch[]> {
   if (keys.length === 0) return [];
-  const prepared = prepareCached(db, 'find_users_by_keys', (db) =>
-    db
+  const prepared = prepareCached(db, 'find_users_by_keys', (db) => {
+    const param = (name: string) => sql.placeholder(name);
+    const oldestPending = (kind: SecurityTokenKind) => sql`${users.id} = (select p.user_id from ${pendingAddresses} p
+      where p.token_id = ${param(`${kind}TokenId`)} and not exists (select from users u where ${sql.raw(
+        kind === 'email' ? 'u.email_key' : 'u.phone',
+      )} = ${param(kind)})
+      order by p.created_at, p.user_id limit 1)`;
+    return db
       .select({
         user: userColumns,
-        knownNetwork: sql<boolean>`exists (select from sessions s where s.user_id = users.id and s.ip_address <<= ${sql.placeholder('network')}::inet and s.created_at > ${secondsAgo(sql.placeholder('withinSeconds'))})`,
+        knownNetwork: sql<boolean>`exists (select from sessions s where s.user_id = users.id and s.ip_address <<= ${param('network')}::inet and s.created_at > ${secondsAgo(param('withinSeconds'))})`,
       })
       .from(users)
       .where(
-        or(...(['username', 'email', 'phone'] as const).map((kind) => eq(keyColumns[kind], sql.placeholder(kind)))),
-      ),
-  );
-  const none = { username: null, email: null, phone: null };
+        or(
+          ...(['username', 'email', 'phone'] as const).map((kind) => eq(keyColumns[kind], param(kind))),
+          oldestPending('email'),
+          oldestPending('phone'),
+        ),
+      );
+  });
+  const none = { username: null, email: null, phone: null, emailTokenId: null, phoneTokenId: null };
   return prepared.execute({
     ...none,
     ...Object.fromEntries(keys.map(({ kind, key }) => [kind, key])),
+    ...Object.fromEntries(keys.map(({ kind, tokenId }) => [`${kind}TokenId`, tokenId])),
     network,
     withinSeconds,
   });

@@ -20,7 +20,12 @@ export interface OneTimePasswordMessage extends Recipient {
 /** A change of an account that its owner is told about. */
 export type NoticeEvent =
   | { type: 'password-changed' }
-  | { type: 'address-changed'; field: 'email' | 'phone' }
+  /** `dropped`: kinds of the addresses that the reset removed */
+  | { type: 'password-reset'; dropped: ('email' | 'phone')[] }
+  | { type: 'username-changed' }
+  | { type: 'address-added' | 'address-verified' | 'address-removed' | 'address-lost'; field: 'email' | 'phone' }
+  /** `account`: the id of another account; null for that of the recipient */
+  | { type: 'role-changed'; role: 'isStaff' | 'isSuperuser'; granted: boolean; account: string | null }
   | { type: 'new-device'; userAgent: string | null; ipAddress: string | null }
   | { type: 'refresh-token-reused'; userAgent: string | null }
   | { type: 'account-deleted' };

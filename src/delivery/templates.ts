@@ -116,6 +116,9 @@ const resetPassword = {
   page: { label: 'Reset your password', path: 'reset-password' },
 };
 
+const nouns = { email: 'email address', phone: 'phone number' };
+const articles = { email: 'an', phone: 'a' };
+
 /** Longer than 40 lines, because it has the text of every notice. */
 function describeNotice(event: NoticeEvent): Notice {
   switch (event.type) {
@@ -125,17 +128,65 @@ function describeNotice(event: NoticeEvent): Notice {
         paragraphs: ['The password of your account was changed.'],
         ...resetPassword,
       };
-    case 'address-changed': {
-      const address = event.field === 'email' ? 'email address' : 'phone number';
+    case 'password-reset':
       return {
-        subject: `Your ${address} was changed`,
+        subject: 'Your password was reset',
         paragraphs: [
-          `The ${address} of your account was changed or removed. The previous one no longer belongs to your account.`,
+          'The password of your account was reset with a code. All other sessions have ended.',
+          ...event.dropped.map(
+            (field) => `The ${nouns[field]} that was added lately was removed. Add it again if it is yours.`,
+          ),
         ],
+        ...resetPassword,
+      };
+    case 'username-changed':
+      return {
+        subject: 'Your username was changed',
+        paragraphs: ['The username of your account was changed.'],
+        ...resetPassword,
+      };
+    case 'address-added':
+      return {
+        subject: `A new ${nouns[event.field]} was added`,
+        paragraphs: [
+          `A new ${nouns[event.field]} was added to your account. It counts once it is verified. Until then nothing changes.`,
+        ],
+        ...resetPassword,
+      };
+    case 'address-verified':
+      return {
+        subject: `A new ${nouns[event.field]} was verified`,
+        paragraphs: [`A new ${nouns[event.field]} of your account was verified. It replaces the one before.`],
+        ...resetPassword,
+      };
+    case 'address-removed':
+      return {
+        subject: `Your ${nouns[event.field]} was removed`,
+        paragraphs: [`The ${nouns[event.field]} was removed from your account.`],
         // A reset is no option: codes cannot be sent to the old address any more.
         notYouAdvice: 'If this was not you, sign in now and restore it. Then change your password.',
         notYouAdviceSms: 'Not you? Sign in now and restore it.',
         page: { label: 'Sign in', path: 'sign-in' },
+      };
+    case 'address-lost':
+      return {
+        subject: `An unverified ${nouns[event.field]} left your account`,
+        paragraphs: [
+          `Your account held ${articles[event.field]} ${nouns[event.field]} that was not verified. Another account has verified it.`,
+        ],
+        notYouAdvice: 'If the address is yours, sign in with it by a code.',
+        notYouAdviceSms: 'Is it yours? Sign in with it by a code.',
+        page: { label: 'Sign in', path: 'sign-in' },
+      };
+    case 'role-changed': {
+      const role = event.role === 'isStaff' ? 'staff' : 'superuser';
+      const whose = event.account === null ? 'your account' : `the account ${event.account}`;
+      return {
+        subject: `The ${role} role was ${event.granted ? 'granted' : 'removed'}`,
+        paragraphs: [`The ${role} role of ${whose} was ${event.granted ? 'granted' : 'removed'}.`],
+        notYouAdvice: 'If you did not expect this, ask another superuser, and read the audit log.',
+        notYouAdviceSms: 'Not expected? Read the audit log.',
+        page: { label: 'Open the audit log', path: 'audit' },
       };
     }
     case 'new-device':

@@ -1,4 +1,6 @@
 /** Expected errors and protocol errors. Fields carry the facts; messages are for people. */
+import type { SecurityTokenView } from './authenticators/security-token-view.js';
+import { recentAuthenticationSeconds } from './durations.js';
 
 export type IdentityErrorCode =
   | 'VALIDATION'
@@ -7,7 +9,9 @@ export type IdentityErrorCode =
   | 'TIMEOUT'
   | 'TRANSMISSION'
   | 'INVALID_SESSION'
-  | 'NOT_FOUND';
+  | 'NOT_FOUND'
+  | 'STEP_UP_REQUIRED'
+  | 'LAST_CREDENTIAL';
 
 export type ValidationIssueCode =
   | 'IDENTIFIER_REQUIRED'
@@ -18,7 +22,8 @@ export type ValidationIssueCode =
   | 'TOO_LONG'
   | 'TOO_COMMON'
   | 'TOO_SIMILAR'
-  | 'LAST_SUPERUSER';
+  | 'LAST_SUPERUSER'
+  | 'NOT_VERIFIED';
 
 export interface ValidationIssue {
   /** the input field; null if the issue concerns the whole input */
@@ -119,6 +124,37 @@ export class NotFoundError extends ExpectedError {
   override readonly code = 'NOT_FOUND';
   constructor() {
     super('Not found.');
+  }
+}
+
+/** The signed-in user must authenticate again, in a way that the fields list. */
+export class StepUpRequiredError extends ExpectedError {
+  override readonly name = 'StepUpRequiredError';
+  override readonly code = 'STEP_UP_REQUIRED';
+  /** the required authentication context class */
+  readonly acr = 'aal1';
+  readonly passkey = false;
+  readonly maxAgeSeconds = recentAuthenticationSeconds;
+  readonly securityTokens: readonly SecurityTokenView[];
+  readonly password: boolean;
+  /** @param usable what the user can authenticate with now; possibly nothing */
+  constructor({ securityTokens, password }: { securityTokens: readonly SecurityTokenView[]; password: boolean }) {
+    super(
+      password || securityTokens.length > 0
+        ? 'Authenticate again first.'
+        : 'Nothing of this account can confirm this now. A new password or address can do so after 24 hours.',
+    );
+    this.securityTokens = securityTokens;
+    this.password = password;
+  }
+}
+
+/** The change would remove the last way to sign in. */
+export class LastCredentialError extends ExpectedError {
+  override readonly name = 'LastCredentialError';
+  override readonly code = 'LAST_CREDENTIAL';
+  constructor() {
+    super('This is the last verified address. Keep it, or first set a username and a password.');
   }
 }
 

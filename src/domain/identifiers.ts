@@ -9,7 +9,11 @@ export const identifierKinds = ['username', 'email', 'phone'] as const;
 export type IdentifierKind = (typeof identifierKinds)[number];
 
 /** Identifiers that can receive messages. */
-export type AddressKind = Exclude<IdentifierKind, 'username'>;
+export const addressKinds = ['email', 'phone'] as const;
+export type AddressKind = (typeof addressKinds)[number];
+
+/** The field of a user with the address that waits for verification. */
+export const pendingFields = { email: 'pendingEmail', phone: 'pendingPhone' } as const;
 
 /** A valid identifier. `value` is stored and displayed; `key` decides uniqueness. */
 export interface Identifier {

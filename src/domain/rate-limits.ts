@@ -72,6 +72,15 @@ export async function limitSends(
 }
 
 /**
+ * Limits messages to an address that accounts hold pending, over all of them. Its owner may have
+ * nothing to do with the accounts.
+ */
+export function pendingAddressLimit(app: App, tokenId: string): RateLimit {
+  const { sendsPerDay } = app.config.oneTimePassword;
+  return limit(app, 'send-pending', tokenId, [{ count: sendsPerDay, seconds: 86_400 }]);
+}
+
+/**
  * @param limits of the authenticator, for an address
  * @throws {TimeoutError} over one of them
  */

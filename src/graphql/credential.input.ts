@@ -30,7 +30,7 @@ export class ChangePasswordInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'Current password. Optional for 10 minutes after a one-time password authenticated the caller in this session.',
+      'Current password, as fresh proof. Optional after `reauthenticate`. A user without a password gives fresh proof with a one-time password.',
   })
   currentPassword?: string | null;
 

@@ -13,6 +13,7 @@ import {
 import { adoptSession, type Context } from './server/context.js';
 import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
+import { StepUpRequiredErrorType } from './step-up.type.js';
 import { UserType } from './user.type.js';
 
 @ObjectType('AuthenticateSuccess', { description: 'Result of a successful sign-in.', simpleResolvers: true })
@@ -67,12 +68,12 @@ const ResetPasswordResult = resultUnion(
 );
 const ChangePasswordResult = resultUnion(
   ChangePasswordSuccessType,
-  [InvalidCredentialsErrorType, ValidationErrorType, TimeoutErrorType],
+  [InvalidCredentialsErrorType, ValidationErrorType, TimeoutErrorType, StepUpRequiredErrorType],
   'changePassword',
 );
 const SetUserPasswordResult = resultUnion(
   SetUserPasswordSuccessType,
-  [ValidationErrorType, NotFoundErrorType],
+  [ValidationErrorType, NotFoundErrorType, StepUpRequiredErrorType],
   'setUserPassword',
 );
 
@@ -102,7 +103,7 @@ export class CredentialResolver {
   }
 
   @Mutation(() => ChangePasswordResult, {
-    description: "Changes the caller's password and revokes the caller's other sessions.",
+    description: "Changes the caller's password and revokes the caller's other sessions. Requires fresh proof.",
   })
   async changePassword(
     @Arg('input', () => ChangePasswordInput, { description: 'Current password and new password.' })
@@ -113,7 +114,8 @@ export class CredentialResolver {
   }
 
   @Mutation(() => SetUserPasswordResult, {
-    description: "Sets the password of a user and revokes the user's sessions. Superusers only.",
+    description:
+      "Sets the password of a user and revokes the user's sessions. Superusers only, after a recent authentication, and not for other superusers.",
   })
   async setUserPassword(
     @Arg('id', () => ID, { description: 'ID of the user.' }) id: string,

@@ -15,6 +15,8 @@ const IdentityErrorCodeEnum = createEnum<IdentityErrorCode>(
     TRANSMISSION: 'The email or SMS provider did not accept the message.',
     INVALID_SESSION: 'The refresh token is unknown, used, revoked or expired.',
     NOT_FOUND: 'Not found, or not accessible to the caller.',
+    STEP_UP_REQUIRED: 'The signed-in user must authenticate again first. See `StepUpRequiredError`.',
+    LAST_CREDENTIAL: "The change would remove the account's last way to sign in.",
   },
 );
 
@@ -28,13 +30,14 @@ const ValidationIssueCodeEnum = createEnum<ValidationIssueCode>('ValidationIssue
   TOO_COMMON: 'The password is easy to guess.',
   TOO_SIMILAR: 'The password resembles the username, email or phone.',
   LAST_SUPERUSER: 'The change would leave no active superuser.',
+  NOT_VERIFIED: 'The account has no verified address, or one that waits for verification.',
 });
 
 @InterfaceType('IdentityError', {
   description:
     'An expected error. Every error type of a result union implements it, so `... on IdentityError { code message }` selects any error.',
 })
-abstract class IdentityErrorType {
+export abstract class IdentityErrorType {
   @Field(() => IdentityErrorCodeEnum, { description: 'Machine-readable error code.' })
   code!: IdentityErrorCode;
 
@@ -125,3 +128,10 @@ export class InvalidSessionErrorType extends IdentityErrorType {}
   simpleResolvers: true,
 })
 export class NotFoundErrorType extends IdentityErrorType {}
+
+@ObjectType('LastCredentialError', {
+  implements: IdentityErrorType,
+  description: 'The change would remove the last verified address. Keep it, or first set a username and a password.',
+  simpleResolvers: true,
+})
+export class LastCredentialErrorType extends IdentityErrorType {}

@@ -9,10 +9,10 @@ import {
   CheckOneTimePasswordResult,
   GenerateOneTimePasswordResult,
   OneTimePasswordPurposeEnum,
-  SecurityTokenType,
   SendOneTimePasswordResult,
   UnlockSecurityTokenResult,
 } from './one-time-password.type.js';
+import { SecurityTokenType } from './security-token.type.js';
 import { adoptSession, type Context } from './server/context.js';
 
 const TokenId = () => Arg('tokenId', () => ID, { description: 'ID of the security token.' });

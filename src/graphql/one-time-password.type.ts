@@ -1,77 +1,29 @@
-/** GraphQL types of security tokens and one-time passwords, and the results of their operations. */
+/** GraphQL types of one-time passwords, and the results of their operations. */
 import { GraphQLDateTime } from 'graphql-scalars';
-import { Field, ID, Int, InterfaceType, ObjectType } from 'type-graphql';
+import { Field, ObjectType } from 'type-graphql';
 import type { OneTimePasswordPurpose } from '../domain/authentication/one-time-password.js';
-import type { SecurityTokenView } from '../domain/authentication/security-tokens.js';
-import { authenticators } from '../domain/authenticators/registry.js';
 import {
   InvalidOneTimePasswordErrorType,
   NotFoundErrorType,
   TimeoutErrorType,
   TransmissionErrorType,
 } from './error.type.js';
+import { SecurityTokenType } from './security-token.type.js';
 import { createEnum } from './server/create-enum.js';
 import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
+import { StepUpRequiredErrorType } from './step-up.type.js';
 import { UserType } from './user.type.js';
 
 export const OneTimePasswordPurposeEnum = createEnum<OneTimePasswordPurpose>(
   'OneTimePasswordPurpose',
   'Purpose of a one-time password. A security token has at most one valid password for each purpose.',
   {
-    VERIFICATION: 'Verifies the address. Only its signed-in owner may request and check it.',
+    VERIFICATION: 'Verifies the address. Only the signed-in user who has it may request and check it.',
     AUTHENTICATION: 'Signs in. Opens a session.',
     PASSWORD_RESET: 'Authorises `resetPassword`. Other operations do not accept it.',
   },
 );
-
-@InterfaceType('SecurityToken', {
-  description: 'An email address or phone number that can receive one-time passwords.',
-  resolveType: ({ kind }: SecurityTokenView) => authenticators[kind].type.name,
-})
-export abstract class SecurityTokenType {
-  @Field(() => ID, {
-    description:
-      'Opaque, stable identifier derived from the address (HMAC). It does not reveal whether an account has the address.',
-  })
-  id!: string;
-
-  @Field(() => String, { description: 'Masked address, like `ab**@ex*****.***` or `+*********34`.' })
-  name!: string;
-
-  @Field(() => Boolean, {
-    nullable: true,
-    description: 'Whether the owner has verified this address. Null unless the caller is the owner or staff.',
-  })
-  verified!: boolean | null;
-
-  @Field(() => Int, {
-    nullable: true,
-    description:
-      'Maximum number of consecutive failures over all purposes. Null unless the caller is the owner or staff.',
-  })
-  failureCount!: number | null;
-
-  @Field(() => GraphQLDateTime, {
-    nullable: true,
-    description:
-      'Latest retry time over all purposes. Null without failures, or if the caller is neither owner nor staff.',
-  })
-  retryAt!: Date | null;
-
-  @Field(() => GraphQLDateTime, {
-    nullable: true,
-    description:
-      'Latest expiry of a one-time password over all purposes. Null without a password, and unless the caller is the owner or staff.',
-  })
-  expiresAt!: Date | null;
-}
-
-export const securityTokenTypes = Object.values(authenticators).map(({ type: { name, description } }) => {
-  @ObjectType(name, { implements: SecurityTokenType, description, simpleResolvers: true })
-  class SecurityTokenOfKindType extends SecurityTokenType {}
-  return SecurityTokenOfKindType;
-});
 
 @ObjectType('GenerateOneTimePasswordSuccess', {
   description: 'Result of generating a one-time password.',
@@ -111,14 +63,15 @@ class CheckOneTimePasswordSuccessType {
 
   @Field(() => SessionTokensType, {
     nullable: true,
-    description: 'Tokens of the new session. Null if the caller was already signed in as this user.',
+    description:
+      'Tokens of the new session. Null if the caller was already signed in as this user: then the code is fresh proof.',
   })
   tokens!: SessionTokensType | null;
 }
 
 export const GenerateOneTimePasswordResult = resultUnion(
   GenerateOneTimePasswordSuccessType,
-  [NotFoundErrorType],
+  [NotFoundErrorType, StepUpRequiredErrorType],
   'generateOneTimePassword',
 );
 export const SendOneTimePasswordResult = resultUnion(
@@ -143,6 +96,6 @@ class UnlockSecurityTokenSuccessType {
 
 export const UnlockSecurityTokenResult = resultUnion(
   UnlockSecurityTokenSuccessType,
-  [NotFoundErrorType, TimeoutErrorType],
+  [NotFoundErrorType, TimeoutErrorType, StepUpRequiredErrorType],
   'unlockSecurityToken',
 );

@@ -1,5 +1,6 @@
 /** Operations on sessions. */
 import { Arg, Ctx, Field, FieldResolver, ID, Mutation, ObjectType, Resolver, Root } from 'type-graphql';
+import { reauthenticate } from '../domain/authentication/re-authentication.js';
 import {
   refreshSession,
   revokeOtherSessions,
@@ -11,7 +12,8 @@ import { InvalidSessionErrorType } from './error.type.js';
 import { adoptSession, type Context } from './server/context.js';
 import { resultUnion } from './server/typed-errors.js';
 import {
-  RevokeOtherSessionsSuccessType,
+  ReauthenticateResult,
+  RevokeOtherSessionsResult,
   RevokeSessionResult,
   RevokeUserSessionsResult,
   SessionTokensType,
@@ -76,7 +78,8 @@ export class SessionResolver {
   }
 
   @Mutation(() => RevokeSessionResult, {
-    description: 'Revokes a session of the caller. Superusers may revoke any session. Takes effect immediately.',
+    description:
+      'Revokes a session of the caller. Superusers may revoke any session. Takes effect immediately. Sessions other than the current one require a recent authentication.',
   })
   async revokeSession(
     @Arg('id', () => ID, { description: 'ID of the session.' }) id: string,
@@ -85,11 +88,22 @@ export class SessionResolver {
     return revokeSession(context.app, context, id);
   }
 
-  @Mutation(() => RevokeOtherSessionsSuccessType, {
-    description: 'Revokes all sessions of the caller except the current session.',
+  @Mutation(() => RevokeOtherSessionsResult, {
+    description: 'Revokes all sessions of the caller except the current session. Requires a recent authentication.',
   })
-  async revokeOtherSessions(@Ctx() context: Context): Promise<RevokeOtherSessionsSuccessType> {
+  async revokeOtherSessions(@Ctx() context: Context): Promise<typeof RevokeOtherSessionsResult> {
     return revokeOtherSessions(context.app, context);
+  }
+
+  @Mutation(() => ReauthenticateResult, {
+    description:
+      'Gives fresh proof with the current password: for ten minutes the session may change passwords and addresses. A password younger than 24 hours gives no fresh proof, unless it dates from the first hour of the account.',
+  })
+  async reauthenticate(
+    @Arg('currentPassword', () => String, { description: 'Current password of the caller.' }) currentPassword: string,
+    @Ctx() context: Context,
+  ): Promise<typeof ReauthenticateResult> {
+    return reauthenticate(context.app, context, currentPassword);
   }
 
   @Mutation(() => RevokeUserSessionsResult, { description: 'Revokes all sessions of a user. Superusers only.' })

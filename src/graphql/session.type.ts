@@ -3,10 +3,11 @@ import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, Int, ObjectType } from 'type-graphql';
 import { authenticators } from '../domain/authenticators/registry.js';
 import type { AuthenticationMethod } from '../domain/sessions/sessions.js';
-import { NotFoundErrorType } from './error.type.js';
+import { InvalidCredentialsErrorType, NotFoundErrorType, TimeoutErrorType } from './error.type.js';
 import { createEnum } from './server/create-enum.js';
 import { type ReadRule, sessionUserAndStaff } from './server/read-rules.js';
 import { resultUnion } from './server/typed-errors.js';
+import { StepUpRequiredErrorType } from './step-up.type.js';
 
 // Invariant: each method but the password is the method of an authenticator.
 const oneTimePasswordMethods = Object.fromEntries(
@@ -110,7 +111,7 @@ class RevokeSessionSuccessType {
   description: "Result of revoking the caller's other sessions.",
   simpleResolvers: true,
 })
-export class RevokeOtherSessionsSuccessType {
+class RevokeOtherSessionsSuccessType {
   @Field(() => Int, { description: 'Number of revoked sessions.' })
   revokedCount!: number;
 }
@@ -124,9 +125,30 @@ class RevokeUserSessionsSuccessType {
   revokedCount!: number;
 }
 
-export const RevokeSessionResult = resultUnion(RevokeSessionSuccessType, [NotFoundErrorType], 'revokeSession');
+export const RevokeSessionResult = resultUnion(
+  RevokeSessionSuccessType,
+  [NotFoundErrorType, StepUpRequiredErrorType],
+  'revokeSession',
+);
+export const RevokeOtherSessionsResult = resultUnion(
+  RevokeOtherSessionsSuccessType,
+  [StepUpRequiredErrorType],
+  'revokeOtherSessions',
+);
 export const RevokeUserSessionsResult = resultUnion(
   RevokeUserSessionsSuccessType,
-  [NotFoundErrorType],
+  [NotFoundErrorType, StepUpRequiredErrorType],
   'revokeUserSessions',
+);
+
+@ObjectType('ReauthenticateSuccess', { description: 'Result of `reauthenticate`.', simpleResolvers: true })
+class ReauthenticateSuccessType {
+  @Field(() => SessionType, { description: 'Session with its new authentication time.' })
+  session!: SessionType;
+}
+
+export const ReauthenticateResult = resultUnion(
+  ReauthenticateSuccessType,
+  [InvalidCredentialsErrorType, TimeoutErrorType, StepUpRequiredErrorType],
+  'reauthenticate',
 );

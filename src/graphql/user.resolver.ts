@@ -8,7 +8,7 @@ import { createSuperuser } from '../domain/accounts/superusers.js';
 import { listSecurityTokens } from '../domain/authentication/security-tokens.js';
 import { listSessions } from '../domain/sessions/sessions.js';
 import { toConnection } from './connection.type.js';
-import { SecurityTokenType } from './one-time-password.type.js';
+import { SecurityTokenType } from './security-token.type.js';
 import { adoptSession, type Context, created } from './server/context.js';
 import { SessionType } from './session.type.js';
 import { CreateSuperuserInput, CreateUserInput, UpdateUserInput } from './user.input.js';
@@ -82,7 +82,7 @@ export class UserResolver {
 
   @Mutation(() => UpdateUserResult, {
     description:
-      "Updates a user. A change of the caller's identifiers requires the current password or a recent authentication. Staff may activate and deactivate ordinary users. Superusers may change any user.",
+      "Updates a user. A new address is pending: it counts once it is verified, and its code is sent at once. The caller's addresses require fresh proof, the username and other users a recent authentication. Staff may activate and deactivate ordinary users. Superusers may change any user.",
   })
   async updateUser(
     @Arg('id', () => ID, { nullable: true, description: 'ID of the user. Defaults to the current user.' }) id:
@@ -91,7 +91,7 @@ export class UserResolver {
     @Arg('input', () => UpdateUserInput, { description: 'Fields to change.' }) input: UpdateUserInput,
     @Arg('currentPassword', () => String, {
       nullable: true,
-      description: 'Current password of the caller. Required if the last authentication is older than 10 minutes.',
+      description: 'Current password of the caller, as fresh proof.',
     })
     currentPassword: string | null,
     @Ctx() context: Context,
@@ -101,7 +101,7 @@ export class UserResolver {
 
   @Mutation(() => DeleteUserResult, {
     description:
-      'Deletes a user. Deleting the caller requires the current password or a recent authentication. Superusers may delete other users.',
+      'Deletes a user. Deleting the caller requires fresh proof. Superusers may delete other users, after a recent authentication.',
   })
   async deleteUser(
     @Arg('id', () => ID, { nullable: true, description: 'ID of the user. Defaults to the current user.' }) id:
@@ -109,7 +109,7 @@ export class UserResolver {
       | null,
     @Arg('currentPassword', () => String, {
       nullable: true,
-      description: 'Current password of the caller. Required if the last authentication is older than 10 minutes.',
+      description: 'Current password of the caller, as fresh proof.',
     })
     currentPassword: string | null,
     @Ctx() context: Context,

@@ -2,10 +2,17 @@
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
 import { PageInfoType } from './connection.type.js';
-import { InvalidCredentialsErrorType, NotFoundErrorType, TimeoutErrorType, ValidationErrorType } from './error.type.js';
+import {
+  InvalidCredentialsErrorType,
+  LastCredentialErrorType,
+  NotFoundErrorType,
+  TimeoutErrorType,
+  ValidationErrorType,
+} from './error.type.js';
 import { type ReadRule, userAndStaff } from './server/read-rules.js';
 import { resultUnion } from './server/typed-errors.js';
 import { SessionTokensType } from './session.type.js';
+import { StepUpRequiredErrorType } from './step-up.type.js';
 
 @ObjectType('User', { description: 'A user account.' })
 export class UserType {
@@ -22,14 +29,15 @@ export class UserType {
   @Field(() => String, {
     nullable: true,
     simple: true,
-    description: 'Email address with its domain in lower-case ASCII. Unique, ignoring case.',
+    description:
+      'Email address with its domain in lower-case ASCII. Unique, ignoring case. Reserved for the account until somebody verifies it.',
   })
   email!: string | null;
 
   @Field(() => String, {
     nullable: true,
     simple: true,
-    description: 'Phone number in E.164 format, like +12025550123.',
+    description: 'Phone number in E.164 format, like +12025550123. Reserved like `email`.',
   })
   phone!: string | null;
 
@@ -50,14 +58,16 @@ export class UserType {
   @Field(() => String, {
     nullable: true,
     simple: true,
-    description: 'Email address that replaces the current address once it is verified.',
+    description:
+      'Email address that waits for verification. It reserves nothing. It becomes `email` once it is verified.',
   })
   pendingEmail!: string | null;
 
   @Field(() => String, {
     nullable: true,
     simple: true,
-    description: 'Phone number that replaces the current number once it is verified.',
+    description:
+      'Phone number that waits for verification. It reserves nothing. It becomes `phone` once it is verified.',
   })
   pendingPhone!: string | null;
 
@@ -135,7 +145,11 @@ export const CreateUserResult = resultUnion(
   [ValidationErrorType, TimeoutErrorType],
   'createUser',
 );
-export const CreateSuperuserResult = resultUnion(CreateSuperuserSuccessType, [ValidationErrorType], 'createSuperuser');
+export const CreateSuperuserResult = resultUnion(
+  CreateSuperuserSuccessType,
+  [ValidationErrorType, StepUpRequiredErrorType],
+  'createSuperuser',
+);
 
 @ObjectType('UpdateUserSuccess', { description: 'Result of updating a user.', simpleResolvers: true })
 class UpdateUserSuccessType {
@@ -151,12 +165,19 @@ class DeleteUserSuccessType {
 
 export const UpdateUserResult = resultUnion(
   UpdateUserSuccessType,
-  [ValidationErrorType, InvalidCredentialsErrorType, TimeoutErrorType, NotFoundErrorType],
+  [
+    ValidationErrorType,
+    InvalidCredentialsErrorType,
+    TimeoutErrorType,
+    NotFoundErrorType,
+    StepUpRequiredErrorType,
+    LastCredentialErrorType,
+  ],
   'updateUser',
 );
 export const DeleteUserResult = resultUnion(
   DeleteUserSuccessType,
-  [ValidationErrorType, InvalidCredentialsErrorType, TimeoutErrorType, NotFoundErrorType],
+  [ValidationErrorType, InvalidCredentialsErrorType, TimeoutErrorType, NotFoundErrorType, StepUpRequiredErrorType],
   'deleteUser',
 );
 

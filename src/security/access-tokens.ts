@@ -38,6 +38,9 @@ export interface AccessTokenClaims {
   authenticatedAt: Date;
   /** @see RFC 8176 */
   methods: string[];
+  /** @see OpenID Connect Core §5.1, as for the next one */
+  emailVerified: boolean;
+  phoneNumberVerified: boolean;
   roles: string[];
 }
 
@@ -77,6 +80,8 @@ export async function signAccessToken(key: SigningKey, issuer: string, claims: A
     sid: claims.sessionId,
     auth_time: seconds(claims.authenticatedAt),
     amr: claims.methods,
+    email_verified: claims.emailVerified,
+    phone_number_verified: claims.phoneNumberVerified,
     roles: claims.roles,
   })
     .setProtectedHeader({ alg: algorithm, typ: type, kid: key.id })

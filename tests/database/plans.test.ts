@@ -44,6 +44,9 @@ for (const statement of [
   `insert into sign_in_throttles (key, failure_count) select ${bytes}, 1 from ${numbers}`,
 ])
   await pool.query(statement);
+await pool.query(
+  `insert into pending_addresses (user_id, kind, token_id, address) select id, 'email', 'e' || email, email from users`,
+);
 await pool.query('vacuum analyze');
 const { rows } = await pool.query(
   `select u.id, 'e' || u.email as "tokenId", s.id as "sessionId", sha256(u.email::bytea) as hash from users u join sessions s on s.user_id = u.id where u.username_key = 'user777'`,
@@ -75,24 +78,30 @@ const windows = [
   { count: 10, seconds: 86_400 },
 ];
 const names = [
-  { kind: 'username', key: 'user777' },
-  { kind: 'email', key: '777@a.test' },
+  { kind: 'username', key: 'user777', tokenId: null },
+  { kind: 'email', key: '777@a.test', tokenId },
 ] as const;
 const throttles = [hash, sample.hash].map((key) => ({ key, schedule }));
 const attempt = () => ({ ...code, schedule, attemptId: crypto.randomUUID(), limit });
-const live = { userId: id, codeDigest: hash };
+const live = { userId: id, codeDigest: hash, unverifiedAddress: null };
 const session = { sessionId, userId: id, expiresAt: day };
+const durations = { recentSeconds: 600, newAccountSeconds: 3600, touchIntervalSeconds: 60 };
 const device = { network: '192.0.2.9/32', userAgent: 'Phone/2', withinSeconds: month };
 /** Frequent operations, their number of statements, and the maximum of rows per plan node. */
 const hot: [about: string, statements: number, run: () => Promise<unknown>, rows?: number][] = [
-  ['finds a session', 1, () => findLiveSession(db, session, { recentSeconds: 600, touchIntervalSeconds: 60 })],
+  ['finds a session', 1, () => findLiveSession(db, session, durations)],
   ['touches a session', 1, () => touchSession(db, sessionId, { idleTtlSeconds: 3600, intervalSeconds: 60 })],
   ['rotates a refresh token', 1, () => rotateRefreshToken(db, rotation)],
   ['reserves an attempt at a one-time password', 1, () => reserveAttempt(db, attempt())],
-  ['consumes a one-time password', 1, () => consumeOneTimePassword(db, { ...code, codeDigest: hash })],
+  [
+    'consumes a one-time password',
+    1,
+    () => consumeOneTimePassword(db, { ...code, counterId: tokenId, codeDigest: hash }),
+  ],
   ['replaces a one-time password', 1, () => replaceOneTimePassword(db, { ...code, ttlSeconds: 600, live })],
   ['finds a security token', 1, () => findSecurityTokens(db, { id: tokenId })],
   ['finds the security tokens of a user', 1, () => findSecurityTokens(db, { userId: id })],
+  ['finds a security token of a user', 1, () => findSecurityTokens(db, { id: tokenId, userId: id })],
   [
     'finds users by identifiers',
     1,

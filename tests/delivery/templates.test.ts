@@ -10,8 +10,16 @@ const userAgent =
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36';
 const events: NoticeEvent[] = [
   { type: 'password-changed' },
-  { type: 'address-changed', field: 'email' },
-  { type: 'address-changed', field: 'phone' },
+  { type: 'password-reset', dropped: [] },
+  { type: 'password-reset', dropped: ['phone'] },
+  { type: 'username-changed' },
+  { type: 'address-added', field: 'email' },
+  { type: 'address-verified', field: 'phone' },
+  { type: 'address-removed', field: 'email' },
+  { type: 'address-removed', field: 'phone' },
+  { type: 'address-lost', field: 'email' },
+  { type: 'role-changed', role: 'isStaff', granted: true, account: null },
+  { type: 'role-changed', role: 'isSuperuser', granted: false, account: '0b9d8f0e-6c1a-4e0b-9a55-2f0f6b1c7a01' },
   { type: 'new-device', userAgent, ipAddress: '203.0.113.7' },
   { type: 'new-device', userAgent: null, ipAddress: null },
   { type: 'account-deleted' },

@@ -40,7 +40,13 @@ function contextOf(user: User | null): Context {
     client: { ipAddress: '127.0.0.1', network: '127.0.0.1/32', userAgent: null },
     ...jar,
   });
-  const facts = { recentlyAuthenticated: true, recentOneTimePassword: false, touchDue: false };
+  const facts = {
+    recentlyAuthenticated: true,
+    passwordProof: false,
+    addressProofVerifiedAt: null,
+    openedBySignUpOfNewAccount: false,
+    touchDue: false,
+  };
   if (user !== null) context.viewer = { user, session: { id: randomUUID() }, ...facts };
   return context;
 }

@@ -46,6 +46,8 @@ describe('an access token', () => {
         exp: 1_800_000_300,
         auth_time: 1_799_999_000,
         amr: ['pwd'],
+        email_verified: true,
+        phone_number_verified: false,
         roles: ['staff'],
       },
     });

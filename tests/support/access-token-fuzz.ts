@@ -32,6 +32,8 @@ export async function sampleAccessToken() {
     expiresAt: new Date(1_800_000_300_000),
     authenticatedAt: new Date(1_799_999_000_000),
     methods: ['pwd'],
+    emailVerified: true,
+    phoneNumberVerified: false,
     roles: ['staff'],
   };
   const good = await signAccessToken(first.signing, issuer, claims);

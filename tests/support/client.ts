@@ -21,6 +21,7 @@ import {
   OwnProfileDocument,
   OwnSessionsDocument,
   ProfileByIdDocument,
+  ProvePasswordDocument,
   RefreshDocument,
   ResetDocument,
   type ResetPasswordInput,
@@ -182,6 +183,7 @@ export function operations(service: { url: string }, options: RequestOptions = {
     signOut: (refreshToken?: string | null) => run(EndSessionDocument, { refreshToken }),
     revokeSession: (id: string) => run(RevokeDocument, { id }),
     revokeOtherSessions: () => run(RevokeOthersDocument, {}),
+    reauthenticate: (currentPassword: string) => run(ProvePasswordDocument, { currentPassword }),
     revokeUserSessions: (id: string) => run(RevokeUserSessionsDocument, { id }),
 
     securityTokens: (identifier: string) => run(SecurityTokensDocument, { identifier }),

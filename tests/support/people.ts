@@ -1,12 +1,19 @@
 /** Users for tests: signed up, signed in, with access to their messages. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { sql } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import type { App } from '../../src/app/app.js';
-import { type SecurityTokenKind, securityTokens, sessions, storedNow, users } from '../../src/database/schema.js';
-import type { Viewer } from '../../src/domain/actor.js';
-import { generateOneTimePassword } from '../../src/domain/authentication/generate-one-time-password.js';
-import { computeTokenId } from '../../src/domain/authenticators/registry.js';
+import {
+  pendingAddresses,
+  type SecurityTokenKind,
+  securityTokens,
+  sessions,
+  storedNow,
+  users,
+} from '../../src/database/schema.js';
+import { findSecurityTokens } from '../../src/database/security-tokens.queries.js';
+import { issueOneTimePassword as issue } from '../../src/domain/authentication/one-time-password.js';
+import { computeTokenId, getTokenKind } from '../../src/domain/authenticators/registry.js';
 import { comparisonKey } from '../../src/domain/identifiers.js';
 import { signAccessToken } from '../../src/security/access-tokens.js';
 import { formatRefreshToken, newRefreshToken, refreshTokenHash } from '../../src/security/refresh-tokens.js';
@@ -198,6 +205,7 @@ export async function insertPeople<const T extends readonly PersonRow[]>(
         idleExpiresAt: inSeconds(config.sessionIdleTtlSeconds),
         expiresAt: inSeconds(config.sessionTtlSeconds),
         authenticationMethods: hasPassword ? ['PASSWORD' as const] : [],
+        openedBySignUp: true,
         // Sign-ins of the test come from the same device, so owners get no notice.
         ipAddress,
         userAgent,
@@ -214,6 +222,8 @@ export async function insertPeople<const T extends readonly PersonRow[]>(
         expiresAt: new Date(createdAt.getTime() + config.accessTokenTtlSeconds * 1_000),
         authenticatedAt: createdAt,
         methods: [],
+        emailVerified: false,
+        phoneNumberVerified: false,
         roles: [],
       });
       return {
@@ -252,15 +262,25 @@ export function idOfAddress({ app }: Service, address: string): string {
   return computeTokenId(app, { kind, key: kind === 'email' ? comparisonKey(address) : address });
 }
 
-/** Generates a one-time password without a request, a message or a rate limit. */
+/**
+ * Issues a one-time password as a send does, without a request, a message or a rate limit. One for
+ * verification is that of the user who holds the address pending, if there is one.
+ */
 export async function issueOneTimePassword(
   { app }: Service,
   tokenId: string,
   purpose: OneTimePasswordPurpose = 'AUTHENTICATION',
 ): Promise<string> {
-  const superuser = { user: { id: randomUUID(), isSuperuser: true }, session: { id: randomUUID() } };
-  const asked = { viewer: superuser as unknown as Viewer, client: { ipAddress: null, network: '', userAgent: null } };
-  return (await generateOneTimePassword(app, asked, tokenId, purpose)).oneTimePassword;
+  const kind = getTokenKind(app, tokenId);
+  assert.ok(kind !== undefined, 'the service has issued the id');
+  const pending = await app.db.select().from(pendingAddresses).where(eq(pendingAddresses.tokenId, tokenId));
+  const [{ userId } = { userId: undefined }] = purpose === 'VERIFICATION' ? pending : [];
+  return app.db.transaction(async (tx) => {
+    const [token] = await findSecurityTokens(tx, { id: tokenId, ...(userId !== undefined && { userId }) });
+    const issued = await issue(app, tx, { tokenId, kind, purpose }, token);
+    assert.ok(issued.live, 'the address is usable');
+    return issued.oneTimePassword;
+  });
 }
 
 /** Verifies an address like {@link verify}, without a message. */

@@ -2,19 +2,18 @@
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { violatedConstraint } from '../../database/postgres-errors.js';
-import { releaseUnverifiedAddress } from '../../database/security-tokens.queries.js';
+import { moveLapsedAddresses } from '../../database/security-tokens.queries.js';
 import { findTakenIdentifiers, nilUuid } from '../../database/users.queries.js';
 import type { Actor } from '../actor.js';
 import { computeTokenId } from '../authenticators/registry.js';
-import { unverifiedClaimSeconds } from '../durations.js';
 import { throwIfInvalid, type ValidationIssue } from '../errors.js';
-import { transact } from '../events/events.js';
-import { type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
+import { type TransactOptions, transact } from '../events/events.js';
+import { type AddressKind, type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
 
 /**
  * Runs a transaction that writes identifiers. A violated unique constraint becomes `TAKEN`.
- * On a violation, releases unverified addresses of accounts with a verified one, and runs the
- * transaction once more.
+ * On a violation, moves addresses that reserve nothing out of the way, and runs the transaction
+ * once more.
  * Only the run that commits emits its events.
  * @param actor null on the command line
  * @param claim `ownId`: the user who may hold the identifiers already
@@ -23,33 +22,48 @@ import { type Identifier, type IdentifierKind, identifierKinds } from '../identi
 export async function claimIdentifiers<T>(
   app: App,
   actor: Actor | null,
-  { identifiers, ownId = nilUuid }: { identifiers: Identifier[]; ownId?: string },
+  { identifiers, ownId = nilUuid, lock }: { identifiers: Identifier[]; ownId?: string } & TransactOptions,
   work: (tx: Database) => Promise<T>,
 ): Promise<T> {
-  const addresses = identifiers.flatMap(({ kind, key }) =>
-    kind === 'username' ? [] : [{ kind, id: computeTokenId(app, { kind, key }) }],
-  );
   try {
-    return await transact(app, actor, work);
+    return await transact(app, actor, work, { lock });
   } catch (error) {
     if (violatedConstraint(error) === undefined) throw error;
   }
+  const tokenIds = identifiers.flatMap(({ kind, key }) =>
+    kind === 'username' ? [] : [computeTokenId(app, { kind, key })],
+  );
+  const claim = async (tx: Database) => {
+    await moveLapsedAddresses(tx, tokenIds);
+    return work(tx);
+  };
   try {
-    return await transact(app, actor, async (tx) => {
-      for (const { id } of addresses) await releaseUnverifiedAddress(tx, id, unverifiedClaimSeconds);
-      return work(tx);
-    });
+    return await transact(app, actor, claim, { lock });
   } catch (error) {
     if (violatedConstraint(error) === undefined) throw error;
-    const taken = await findTakenIdentifiers(app.db, {
-      username: identifiers.find(({ kind }) => kind === 'username')?.key ?? null,
-      emailTokenId: addresses.find(({ kind }) => kind === 'email')?.id ?? null,
-      phoneTokenId: addresses.find(({ kind }) => kind === 'phone')?.id ?? null,
-      exceptId: ownId,
-    });
-    throwIfInvalid(identifierKinds.filter((field) => taken[field]).map(takenIssue));
+    await throwIfTaken(app, app.db, identifiers, ownId);
     throw error;
   }
+}
+
+/**
+ * @param ownId the user who may hold the identifiers already
+ * @throws {ValidationError} `TAKEN` for each identifier that another user holds; pending addresses
+ * do not count
+ */
+export async function throwIfTaken(app: App, db: Database, identifiers: Identifier[], ownId: string): Promise<void> {
+  const find = (kind: IdentifierKind) => identifiers.find((identifier) => identifier.kind === kind);
+  const tokenIdOf = (kind: AddressKind) => {
+    const address = find(kind);
+    return address === undefined ? null : computeTokenId(app, { kind, key: address.key });
+  };
+  const taken = await findTakenIdentifiers(db, {
+    username: find('username')?.key ?? null,
+    emailTokenId: tokenIdOf('email'),
+    phoneTokenId: tokenIdOf('phone'),
+    exceptId: ownId,
+  });
+  throwIfInvalid(identifierKinds.filter((field) => taken[field]).map(takenIssue));
 }
 
 function takenIssue(field: IdentifierKind): ValidationIssue {

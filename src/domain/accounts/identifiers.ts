@@ -1,74 +1,82 @@
-/** Changes identifiers. A verified address stays until the new one is verified. */
+/** Changes identifiers. A new address stays pending until it is verified. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
+import { deletePendingAddresses, putPendingAddress } from '../../database/pending-addresses.queries.js';
 import {
-  deleteSecurityTokens,
-  insertSecurityTokens,
+  deleteSecurityToken,
+  moveLapsedAddresses,
   updateTokenAddress,
 } from '../../database/security-tokens.queries.js';
-import { addressColumns, type User, updateUserRow } from '../../database/users.queries.js';
+import { addressColumns, getUser, type User, updateUserRow } from '../../database/users.queries.js';
 import { authenticators, computeTokenId } from '../authenticators/registry.js';
-import { identifierRequired, ValidationError } from '../errors.js';
-import { type AddressKind, comparisonKey, type Identifier } from '../identifiers.js';
+import { identifierRequired, LastCredentialError, ValidationError } from '../errors.js';
+import type { AddressKind, Identifier } from '../identifiers.js';
+import { hasIdentifier } from '../ownership/verification.js';
+import { throwIfTaken } from './claim-identifiers.js';
 
 /** null removes the identifier */
 export type IdentifierChanges = Map<Identifier['kind'], Identifier | null>;
 
-/** @throws {ValidationError} `IDENTIFIER_REQUIRED` if no identifier would remain */
-export async function applyIdentifiers(app: App, tx: Database, user: User, changes: IdentifierChanges): Promise<void> {
-  const columns: Partial<User> = {};
-  let addressChanged = false;
+/**
+ * Writes the changes. The caller has locked the user.
+ * @returns the user after the changes; token ids of addresses that became pending
+ * @throws {ValidationError} `IDENTIFIER_REQUIRED` if no identifier would remain; `TAKEN` for an
+ * address of another user
+ * @throws {LastCredentialError} if the last verified address would go, and no password could sign in
+ */
+export async function applyIdentifiers(
+  app: App,
+  tx: Database,
+  before: User,
+  changes: IdentifierChanges,
+): Promise<{ user: User; pendingTokenIds: string[] }> {
+  const pendingTokenIds: string[] = [];
   for (const [kind, identifier] of changes) {
     if (kind === 'username') {
-      Object.assign(columns, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
-      continue;
-    }
-    const change = await changeAddress(app, tx, user, { kind, address: identifier });
-    Object.assign(columns, change.columns);
-    addressChanged ||= change.changed;
+      const columns = { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null };
+      await updateUserRow(tx, before.id, columns);
+    } else if (identifier === null) {
+      await deletePendingAddresses(tx, before.id, kind);
+      await deleteSecurityToken(tx, before.id, kind);
+      await updateUserRow(tx, before.id, addressColumns(kind, null));
+    } else pendingTokenIds.push(...(await setAddress(app, tx, before, { kind, address: identifier })));
   }
-  const after = { ...user, ...columns };
-  if (after.username === null && after.email === null && after.phone === null)
-    throw new ValidationError([identifierRequired()]);
-  await updateUserRow(tx, user.id, columns);
-  if (addressChanged) await voidOneTimePasswords(tx, user.id);
+  const user = await getUser(tx, before.id);
+  if (!hasIdentifier(user)) throw new ValidationError([identifierRequired()]);
+  const canUsePassword = user.username !== null && user.passwordHash !== null;
+  if (hasVerifiedAddress(before) && !hasVerifiedAddress(user) && !canUsePassword) throw new LastCredentialError();
+  if (changedAddressFields.some((field) => before[field] !== user[field])) await voidOneTimePasswords(tx, before.id);
+  return { user, pendingTokenIds };
 }
 
-interface AddressChange {
-  /** columns to write to the user */
-  columns: Partial<User>;
-  /** whether the current or pending address changed */
-  changed: boolean;
+const changedAddressFields = ['email', 'phone', 'pendingEmail', 'pendingPhone'] as const;
+
+export function hasVerifiedAddress({ emailVerified, phoneVerified }: User): boolean {
+  return emailVerified === true || phoneVerified === true;
 }
 
-/** Changes the tokens of an address; null removes them. */
-async function changeAddress(
+/**
+ * Sets an address: pending, unless it is the current one in another spelling.
+ * @returns its token id if it is newly pending
+ */
+async function setAddress(
   app: App,
   tx: Database,
   user: User,
-  { kind, address }: { kind: AddressKind; address: Identifier | null },
-): Promise<AddressChange> {
-  const { address: current, pending, verified } = authenticators[kind].getAddresses(user);
-  if (address === null) {
-    await deleteSecurityTokens(tx, { userId: user.id, kind });
-    return { columns: addressColumns(kind, null), changed: current !== null };
+  { kind, address }: { kind: AddressKind; address: Identifier },
+): Promise<string[]> {
+  const { key: currentKey, pending } = authenticators[kind].getAddresses(user);
+  const tokenId = computeTokenId(app, { kind, key: address.key });
+  if (address.key === currentKey) {
+    // The same mailbox needs no verification, and cancels the pending address.
+    await deletePendingAddresses(tx, user.id, kind);
+    await updateTokenAddress(tx, tokenId, address.value);
+    await updateUserRow(tx, user.id, addressColumns(kind, address));
+    return [];
   }
-  const isSame = (other: string | null) => other !== null && comparisonKey(other) === address.key;
-  const id = computeTokenId(app, { kind, key: address.key });
-  if (isSame(pending)) {
-    await updateTokenAddress(tx, id, address.value);
-    return { columns: {}, changed: false };
-  }
-  await deleteSecurityTokens(tx, { userId: user.id, kind, pending: true });
-  if (isSame(current)) {
-    // Another spelling of the same mailbox needs no verification, and cancels the pending address.
-    await updateTokenAddress(tx, id, address.value);
-    return { columns: addressColumns(kind, address), changed: pending !== null };
-  }
-  const isPending = verified === true;
-  if (!isPending) await deleteSecurityTokens(tx, { userId: user.id, kind });
-  const token = { id, userId: user.id, kind, address: address.value, givenAtSignUp: false, pending: isPending };
-  await insertSecurityTokens(tx, [token]);
-  return { columns: isPending ? {} : addressColumns(kind, address), changed: true };
+  await moveLapsedAddresses(tx, [tokenId]);
+  await throwIfTaken(app, tx, [address], user.id);
+  await putPendingAddress(tx, { userId: user.id, kind, tokenId, address: address.value });
+  return pending === address.value ? [] : [tokenId];
 }

@@ -1,12 +1,15 @@
 /** Input and rows of a new account, for sign-up and for superusers. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
-import { insertSecurityTokens } from '../../database/security-tokens.queries.js';
-import { insertUser, type User } from '../../database/users.queries.js';
+import { putPendingAddress } from '../../database/pending-addresses.queries.js';
+import { insertSecurityTokens, moveLapsedAddresses } from '../../database/security-tokens.queries.js';
+import { getUser, insertUser, type User } from '../../database/users.queries.js';
 import { passwordIssue } from '../authentication/password-policy.js';
 import { computeTokenId } from '../authenticators/registry.js';
+import { isPrivileged } from '../authorization/permissions.js';
 import { identifierRequired, throwIfInvalid, type ValidationIssue } from '../errors.js';
 import { type Identifier, identifierKinds } from '../identifiers.js';
+import { throwIfTaken } from './claim-identifiers.js';
 import { isIssue, readIdentifier } from './identifier-input.js';
 
 /** Null and absent are equivalent. */
@@ -43,6 +46,10 @@ export async function readAccount(app: App, input: NewAccountInput): Promise<New
   return { identifiers, password };
 }
 
+/**
+ * Inserts an account with reserved addresses. Those of staff stay pending: their accounts are owned
+ * from the start, so no code to an unverified address may open one.
+ */
 export async function insertAccount(
   app: App,
   tx: Database,
@@ -50,36 +57,32 @@ export async function insertAccount(
   rest: { passwordHash: string | null; isStaff?: boolean; isSuperuser?: boolean },
 ): Promise<User> {
   const { username, email, phone } = Object.fromEntries(identifiers.map((identifier) => [identifier.kind, identifier]));
+  const addresses = [email, phone].flatMap((address) => (address === undefined ? [] : [toAddress(app, address)]));
+  const isReserved = !isPrivileged({ isStaff: false, isSuperuser: false, ...rest });
   const user = await insertUser(tx, {
     username: username?.value ?? null,
     usernameKey: username?.key ?? null,
-    email: email?.value ?? null,
-    emailKey: email?.key ?? null,
-    phone: phone?.value ?? null,
+    ...(isReserved && { email: email?.value ?? null, emailKey: email?.key ?? null, phone: phone?.value ?? null }),
     ...rest,
   });
-  await insertSecurityTokens(
+  if (isReserved) {
+    await insertSecurityTokens(
+      tx,
+      addresses.map(({ tokenId: id, kind, address }) => ({ id, userId: user.id, kind, address })),
+    );
+    const state = { emailVerified: email ? false : null, phoneVerified: phone ? false : null };
+    return { ...user, ...state, pendingEmail: null, pendingPhone: null };
+  }
+  await moveLapsedAddresses(
     tx,
-    identifiers.flatMap(({ kind, key, value }) =>
-      kind === 'username'
-        ? []
-        : [
-            {
-              id: computeTokenId(app, { kind, key }),
-              userId: user.id,
-              kind,
-              address: value,
-              givenAtSignUp: true,
-              pending: false,
-            },
-          ],
-    ),
+    addresses.map(({ tokenId }) => tokenId),
   );
-  return {
-    ...user,
-    emailVerified: email ? false : null,
-    phoneVerified: phone ? false : null,
-    pendingEmail: null,
-    pendingPhone: null,
-  };
+  await throwIfTaken(app, tx, identifiers, user.id);
+  for (const address of addresses) await putPendingAddress(tx, { userId: user.id, ...address });
+  return getUser(tx, user.id);
+}
+
+function toAddress(app: App, { kind, key, value }: Identifier) {
+  if (kind === 'username') throw new TypeError('A username is not an address.');
+  return { kind, tokenId: computeTokenId(app, { kind, key }), address: value };
 }

@@ -1,21 +1,23 @@
 /** Changes identifiers, activation and roles of an account. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
-import { acquireLock } from '../../database/locks.js';
 import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
+import { findSecurityTokens, moveLapsedAddressesOf } from '../../database/security-tokens.queries.js';
 import { markSessionsRevoked } from '../../database/sessions.queries.js';
-import { getUser, lockUser, type User, updateUserRow } from '../../database/users.queries.js';
+import { lockUser, type User, updateUserRow } from '../../database/users.queries.js';
 import type { Actor } from '../actor.js';
-import { requireProof } from '../authentication/password.js';
+import { authenticateByPassword, type ProofNeed, requireFreshProof } from '../authentication/re-authentication.js';
+import { issueVerification } from '../authentication/send-one-time-password.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
 import { hasPermission, isWithinReach, type Permission } from '../authorization/permissions.js';
+import { requireRecentAuthentication } from '../authorization/recent-authentication.js';
 import { ForbiddenError, NotFoundError, throwIfInvalid, type ValidationIssue } from '../errors.js';
 import { emit, emitRevocations } from '../events/events.js';
-import { identifierKinds } from '../identifiers.js';
+import { addressKinds, identifierKinds } from '../identifiers.js';
 import { limitIdentifierChanges } from '../rate-limits.js';
 import { claimIdentifiers } from './claim-identifiers.js';
 import { isIssue, readIdentifier } from './identifier-input.js';
-import { applyIdentifiers, type IdentifierChanges } from './identifiers.js';
+import { applyIdentifiers, hasVerifiedAddress, type IdentifierChanges } from './identifiers.js';
 import { requireOtherSuperuser } from './superusers.js';
 
 /** An absent field stays unchanged; null removes an identifier. */
@@ -43,11 +45,14 @@ const flagFields = ['isActive', 'isStaff', 'isSuperuser'] as const;
 type Flags = Partial<Record<(typeof flagFields)[number], boolean>>;
 
 /**
- * Changes the caller, or another user by id. A new address stays pending while the current one
- * is verified; it replaces an unverified one at once.
+ * Changes the caller, or another user by id. A new address stays pending until it is verified; its
+ * code is sent at once.
  * @throws {ValidationError} with the issues of all fields
- * @throws {InvalidCredentialsError} see {@link requireProof}
- * @throws {TimeoutError} see {@link requireProof}; also over the identifier changes of a client
+ * @throws {InvalidCredentialsError} see {@link requireFreshProof}
+ * @throws {TimeoutError} see {@link requireFreshProof}; also over the identifier changes of a client
+ * @throws {StepUpRequiredError} without fresh proof for an own address; without recent
+ * authentication for an own username and for other users
+ * @throws {LastCredentialError} see {@link applyIdentifiers}
  * @throws {NotFoundError} if the user is absent or out of the caller's reach
  * @throws {ForbiddenError} if the caller's role never allows the change
  */
@@ -64,7 +69,9 @@ export async function updateUser(
     throw new ForbiddenError("You can't change your own status or roles.");
   if (!self) requirePermissionsFor(actor, pickPresent([...identifierKinds, ...flagFields]));
   const { flags, identifiers } = readChanges(app, input);
-  if (self && identifiers.size > 0) await requireProof(app, actor, currentPassword);
+  const changes = identifiers.size > 0 || Object.keys(flags).length > 0;
+  if (self) await requireOwnProof(app, actor, currentPassword, identifiers);
+  else if (changes) await requireRecentAuthentication(app, actor);
 
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
@@ -72,17 +79,43 @@ export async function updateUser(
   if (claimed.length > 0 && !hasPermission(viewer.user, 'identity.change_user'))
     await limitIdentifierChanges(app, actor.client);
   const change = async (tx: Database) => {
-    if (Object.keys(flags).length > 0) await acquireLock(tx, 'superusers');
     const before = await lockUser(tx, targetId);
     if (before === undefined || (!self && !isWithinReach(viewer.user, before))) throw new NotFoundError();
     const revokedCount = await applyFlags(tx, before, flags);
-    await applyIdentifiers(app, tx, before, identifiers);
-    const user = await getUser(tx, targetId);
+    const { user, pendingTokenIds } = await applyIdentifiers(app, tx, before, identifiers);
+    const sends = [];
+    for (const tokenId of self ? pendingTokenIds : [])
+      sends.push(await issueVerification(app, tx, actor, { userId: targetId, tokenId }));
     emitChanges(tx, before, user);
     emitRevocations(tx, { userId: user.id, count: revokedCount, reason: 'deactivated' });
-    return { user };
+    return { user, sends };
   };
-  return claimIdentifiers(app, actor, { identifiers: claimed, ownId: targetId }, change);
+  const lock = self ? undefined : 'superusers';
+  const { user, sends } = await claimIdentifiers(app, actor, { identifiers: claimed, ownId: targetId, lock }, change);
+  for (const send of sends) app.inBackground(send());
+  return { user };
+}
+
+/** Requires what changes of the caller's own identifiers need. */
+async function requireOwnProof(
+  app: App,
+  actor: Actor,
+  currentPassword: string | null,
+  changes: IdentifierChanges,
+): Promise<void> {
+  const { user } = requireViewer(actor);
+  const addresses = addressKinds.filter((kind) => changes.has(kind));
+  if (addresses.length > 0) {
+    const tokens = await findSecurityTokens(app.db, { userId: user.id });
+    const needs = addresses.map((kind): ProofNeed => {
+      const verifiedAt = tokens.find((token) => token.kind === kind && !token.pending)?.verifiedAt ?? null;
+      return verifiedAt === null ? 'addition' : { verifiedAt };
+    });
+    return requireFreshProof(app, actor, currentPassword, needs);
+  }
+  if (changes.size === 0) return;
+  if (currentPassword === null) await requireRecentAuthentication(app, actor);
+  else await authenticateByPassword(app, actor, currentPassword);
 }
 
 /** Emits the changes of identifiers and flags. */
@@ -94,7 +127,7 @@ function emitChanges(tx: Database, before: User, user: User): void {
   if (fields.length > 0) emit(tx, { type: 'identifiers-changed', fields, before, user });
   if (before.isActive !== user.isActive) emit(tx, { type: 'activation-changed', userId, isActive: user.isActive });
   for (const role of ['isStaff', 'isSuperuser'] as const)
-    if (before[role] !== user[role]) emit(tx, { type: 'role-changed', userId, role, granted: user[role] });
+    if (before[role] !== user[role]) emit(tx, { type: 'role-changed', before, role, granted: user[role] });
 }
 
 /**
@@ -130,14 +163,23 @@ function readChanges(app: App, input: UserChanges): { flags: Flags; identifiers:
 /**
  * Writes changed flags. The caller holds the lock `superusers`.
  * @returns how many sessions were revoked
+ * @throws {ValidationError} `LAST_SUPERUSER`; `NOT_VERIFIED` for a role of an account that nobody
+ * has proven to own, or with an address that waits for verification
  */
 export async function applyFlags(tx: Database, user: User, flags: Flags): Promise<number> {
   const changed = flagFields.filter((field) => flags[field] !== undefined && flags[field] !== user[field]);
   if (changed.length === 0) return 0;
+  const granted = changed.filter((field) => field !== 'isActive' && flags[field]);
+  if (!hasVerifiedAddress(user) || user.pendingEmail !== null || user.pendingPhone !== null)
+    throwIfInvalid(granted.map((field) => ({ field, code: 'NOT_VERIFIED', message: notVerified })));
   const after = { ...user, ...flags };
   if (!after.isActive || !after.isSuperuser)
     await requireOtherSuperuser(tx, user, after.isActive ? 'isSuperuser' : 'isActive');
   await updateUserRow(tx, user.id, flags);
   await voidOneTimePasswords(tx, user.id);
+  // An inactive account that nobody owns reserves nothing.
+  await moveLapsedAddressesOf(tx, user.id);
   return after.isActive ? 0 : markSessionsRevoked(tx, user.id);
 }
+
+const notVerified = 'A role needs a verified address, and none that waits for verification.';

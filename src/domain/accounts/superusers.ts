@@ -1,12 +1,12 @@
 /** Creation and protection of superusers. */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
-import { acquireLock } from '../../database/locks.js';
 import { hasOtherActiveSuperuser, hasSuperuser, type User } from '../../database/users.queries.js';
 import { sameBytes, sha256 } from '../../security/hmac.js';
 import type { Actor } from '../actor.js';
 import { requirePermission } from '../authorization/authority.js';
 import { hasPermission } from '../authorization/permissions.js';
+import { requireRecentAuthentication } from '../authorization/recent-authentication.js';
 import { ForbiddenError, UnauthenticatedError, ValidationError } from '../errors.js';
 import { emit } from '../events/events.js';
 import { claimIdentifiers } from './claim-identifiers.js';
@@ -17,6 +17,7 @@ import { insertAccount, type NewAccountInput, readAccount } from './new-account.
  * @throws {ValidationError} with the issues of all fields
  * @throws {UnauthenticatedError} if the caller is not signed in and the secret is wrong or absent
  * @throws {ForbiddenError} for other callers, and for the secret if a superuser exists
+ * @throws {StepUpRequiredError} for a superuser without recent authentication
  */
 export async function createSuperuser(
   app: App,
@@ -30,6 +31,7 @@ export async function createSuperuser(
     if (actor.viewer === null && bootstrapSecret !== null)
       throw new UnauthenticatedError('The bootstrap secret is not valid.');
     requirePermission(actor, 'identity.add_superuser');
+    await requireRecentAuthentication(app, actor);
   }
   return { user: await insertSuperuser(app, actor, input, bootstrap) };
 }
@@ -48,8 +50,7 @@ export async function insertSuperuser(
   const { identifiers, password } = await readAccount(app, input);
   const passwordHash = password === null ? null : await app.passwords.hash(password);
   const by = actor === null ? 'command line' : first ? 'bootstrap secret' : 'by a superuser';
-  return claimIdentifiers(app, actor, { identifiers }, async (tx) => {
-    await acquireLock(tx, 'superusers');
+  return claimIdentifiers(app, actor, { identifiers, lock: 'superusers' }, async (tx) => {
     if (first && (await hasSuperuser(tx)))
       throw new ForbiddenError('The bootstrap secret has already been used: a superuser exists.');
     const user = await insertAccount(app, tx, identifiers, { passwordHash, isStaff: true, isSuperuser: true });

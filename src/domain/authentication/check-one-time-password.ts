@@ -3,24 +3,20 @@ import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
 import { consumeOneTimePassword } from '../../database/one-time-passwords.queries.js';
 import { refundRateLimits } from '../../database/rate-limits.queries.js';
-import { getSecurityToken } from '../../database/security-tokens.queries.js';
-import { deleteSessions, markAuthenticated, markSessionsRevoked } from '../../database/sessions.queries.js';
-import { type User, updatePasswordHash } from '../../database/users.queries.js';
+import { findSecurityTokens, type SecurityToken } from '../../database/security-tokens.queries.js';
+import type { User } from '../../database/users.queries.js';
 import type { Actor } from '../actor.js';
 import { authenticators } from '../authenticators/registry.js';
+import type { SecurityTokenView } from '../authenticators/security-token-view.js';
+import { toOwnerView } from '../authenticators/views.js';
 import { ownsSecurityToken } from '../authorization/authority.js';
 import { InvalidOneTimePasswordError } from '../errors.js';
-import { emit, emitRevocations, transact } from '../events/events.js';
+import { emit, transact } from '../events/events.js';
 import type { SessionTokens } from '../sessions/sessions.js';
 import { completeSignIn, type Proof } from './complete-sign-in.js';
-import {
-  attemptOneTimePassword,
-  lockVerifiedUser,
-  requireOwner,
-  type TypedOneTimePassword,
-  verifyAddress,
-} from './one-time-password.js';
-import { checkSecurityTokenId, type SecurityTokenView, toOwnerView } from './security-tokens.js';
+import { attemptOneTimePassword, proveAddress, requireOwner, type TypedOneTimePassword } from './one-time-password.js';
+import { recordAddressProof } from './re-authentication.js';
+import { checkSecurityTokenId } from './security-tokens.js';
 
 /**
  * Checks and consumes a one-time password, and verifies its address.
@@ -35,56 +31,55 @@ export async function checkOneTimePassword(
   { tokenId, oneTimePassword, purpose }: TypedOneTimePassword,
 ): Promise<{ securityToken: SecurityTokenView; user: User; tokens: SessionTokens | null }> {
   checkSecurityTokenId(app, tokenId);
-  if (purpose === 'VERIFICATION') requireOwner(actor, ownsSecurityToken(app, actor, tokenId));
   // The empty text is always wrong, so an attempt with this purpose counts like any other.
-  const typed = purpose === 'PASSWORD_RESET' ? '' : oneTimePassword;
-  const attempt = await attemptOneTimePassword(app, actor, { tokenId, oneTimePassword: typed, purpose });
+  const typed = { tokenId, oneTimePassword: purpose === 'PASSWORD_RESET' ? '' : oneTimePassword, purpose };
+  const own = purpose === 'VERIFICATION' ? await findOwnToken(app, actor, tokenId) : undefined;
+  const attempt = await attemptOneTimePassword(app, actor, typed, own?.counterId);
   if (!(await consumeOneTimePassword(app.db, attempt))) throw new InvalidOneTimePasswordError();
 
-  return transact(app, actor, async (tx) => {
-    const { user: before, token } = await lockVerifiedUser(tx, attempt);
-    const { id: userId } = before;
+  const check = async (tx: Database) => {
     await refundRateLimits(tx, attempt.attemptEventIds);
-    const session = actor.viewer?.user.id === userId ? actor.viewer.session : null;
-    // The account is not owned yet: its creator may have signed up with another person's address.
-    const isFirstVerification = session === null && before.firstVerifiedAt === null;
-    const revokedCount = isFirstVerification ? await dropUnverifiedCredentials(tx, userId) : 0;
-    const replaced = await verifyAddress(tx, before, token);
-    const verified = await getSecurityToken(tx, tokenId);
+    const ownUserId = actor.viewer?.user.id ?? null;
+    const proven = await proveAddress(app, tx, attempt, { tokenId, ownUserId });
     const proof = {
-      method: authenticators[token.kind].method.name,
+      method: authenticators[proven.token.kind].method.name,
       oneTimePassword: { securityTokenId: tokenId, purpose },
     };
-    const { user, tokens } =
-      session === null
-        ? await completeSignIn(app, tx, actor, { user: verified.user, proofs: [proof], occasion: 'sign-in' })
-        : await reauthenticate(tx, verified.user, session.id, proof);
-    if (isFirstVerification && before.passwordHash !== null) emit(tx, { type: 'password-removed', userId });
-    emitRevocations(tx, { userId, count: revokedCount, reason: 'address verified by its owner' });
-    if (replaced !== null) emit(tx, { type: 'address-replaced', ...replaced, user });
-    return { securityToken: toOwnerView(verified), user, tokens };
-  });
+    const { verifiedAt } = proven.token;
+    const securityToken = toOwnerView(proven.token);
+    if (actor.viewer !== null && actor.viewer.user.id === proven.user.id) {
+      const { id: sessionId } = actor.viewer.session;
+      // Whoever holds a session could add an address of their own, so its code proves nothing.
+      if (!own?.pending && verifiedAt !== null)
+        await recordAddressProof(tx, sessionId, { method: proof.method, verifiedAt });
+      emit(tx, { type: 'one-time-password-accepted', userId: proven.user.id, sessionId, ...proof.oneTimePassword });
+      return { securityToken, user: proven.user, tokens: null };
+    }
+    return { securityToken, ...(await signIn(app, tx, actor, { ...proven, proof })) };
+  };
+  return transact(app, actor, check, { retriesConflicts: true });
+}
+
+async function signIn(
+  app: App,
+  tx: Database,
+  actor: Actor,
+  { user, created, proof }: { user: User; created: boolean; proof: Proof },
+): Promise<{ user: User; tokens: SessionTokens }> {
+  const occasion = created ? 'sign-up' : 'sign-in';
+  const signedIn = await completeSignIn(app, tx, actor, { user, proofs: [proof], occasion });
+  if (created) emit(tx, { type: 'signed-up', user, session: signedIn.tokens.session });
+  return signedIn;
 }
 
 /**
- * Drops what existed before the account was owned: password, sessions and known devices.
- * @returns how many sessions were live
+ * Returns the token of the signed-in caller, pending or not.
+ * @throws {UnauthenticatedError}
+ * @throws {ForbiddenError} the same for another user's address and for an unknown one
  */
-async function dropUnverifiedCredentials(tx: Database, userId: string): Promise<number> {
-  await updatePasswordHash(tx, userId, null);
-  const revokedCount = await markSessionsRevoked(tx, userId);
-  await deleteSessions(tx, userId);
-  return revokedCount;
-}
-
-/** Records the authentication in the caller's session. */
-async function reauthenticate(
-  tx: Database,
-  user: User,
-  sessionId: string,
-  { method, oneTimePassword }: Required<Proof>,
-): Promise<{ user: User; tokens: null }> {
-  await markAuthenticated(tx, sessionId, method);
-  emit(tx, { type: 'one-time-password-accepted', userId: user.id, sessionId, ...oneTimePassword });
-  return { user, tokens: null };
+async function findOwnToken(app: App, actor: Actor, tokenId: string): Promise<SecurityToken | undefined> {
+  requireOwner(actor, ownsSecurityToken(app, actor, tokenId));
+  const userId = actor.viewer?.user.id ?? '';
+  const [token] = await findSecurityTokens(app.db, { id: tokenId, userId });
+  return token;
 }

@@ -33,7 +33,12 @@ export async function completeSignIn(
   const lastLogin = isSignUp ? user.lastLogin : await updateLastLogin(tx, user.id);
   const methods = proofs.map(({ method }) => method);
   // Takes `user` with the previous login, which distinguishes a new device from a first sign-in.
-  const { newDevice, ...tokens } = await openSession(app, tx, { user, methods, client: actor.client });
+  const { newDevice, ...tokens } = await openSession(app, tx, {
+    user,
+    methods,
+    client: actor.client,
+    openedBySignUp: isSignUp,
+  });
   const { session } = tokens;
   const signedIn = { ...user, lastLogin };
   const oneTimePasswords = proofs.flatMap(({ oneTimePassword }) => oneTimePassword ?? []);

@@ -7,11 +7,24 @@ import {
   voidOneTimePasswords,
 } from '../../database/one-time-passwords.queries.js';
 import { refundRateLimits } from '../../database/rate-limits.queries.js';
-import { deleteSessions, markSessionsRevoked } from '../../database/sessions.queries.js';
-import { findUser, getUser, lockUser, type User, updatePasswordHash } from '../../database/users.queries.js';
+import type { SecurityTokenKind } from '../../database/schema.js';
+import { deleteYoungTokens } from '../../database/security-tokens.queries.js';
+import { markSessionsRevoked } from '../../database/sessions.queries.js';
+import {
+  addressColumns,
+  findUser,
+  getUser,
+  lockUser,
+  type User,
+  updatePassword,
+  updateUserRow,
+} from '../../database/users.queries.js';
 import type { Actor } from '../actor.js';
 import { authenticators } from '../authenticators/registry.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
+import { mayObtainCredentials } from '../authorization/permissions.js';
+import { requireRecentAuthentication } from '../authorization/recent-authentication.js';
+import { droppableAddressSeconds } from '../durations.js';
 import {
   ForbiddenError,
   InvalidCredentialsError,
@@ -22,17 +35,18 @@ import {
 import { emit, emitRevocations, transact } from '../events/events.js';
 import type { SessionTokens } from '../sessions/sessions.js';
 import { completeSignIn } from './complete-sign-in.js';
-import { attemptOneTimePassword, lockVerifiedUser, verifyAddress } from './one-time-password.js';
-import { requireProof } from './password.js';
+import { attemptOneTimePassword, type ProvenAccount, proveAddress } from './one-time-password.js';
 import { passwordIssue } from './password-policy.js';
+import { requireFreshProof } from './re-authentication.js';
 import { checkSecurityTokenId } from './security-tokens.js';
 
 /**
  * Changes the caller's password and revokes their other sessions.
- * Without the current password, requires a one-time password in this session within ten minutes.
+ * Without the current password, requires fresh proof in this session.
  * @throws {ValidationError} for the new password
  * @throws {InvalidCredentialsError} counted as a failure
  * @throws {TimeoutError}
+ * @throws {StepUpRequiredError} without fresh proof
  */
 export async function changePassword(
   app: App,
@@ -41,7 +55,8 @@ export async function changePassword(
 ): Promise<{ user: User }> {
   const viewer = requireViewer(actor);
   await validateNewPassword(app, input.newPassword, viewer.user);
-  await requireProof(app, actor, input.currentPassword ?? null, viewer.recentOneTimePassword);
+  const need = viewer.user.passwordHash === null ? 'addition' : 'password';
+  await requireFreshProof(app, actor, input.currentPassword ?? null, [need]);
   const passwordHash = await app.passwords.hash(input.newPassword);
   return transact(app, actor, async (tx) => {
     const locked = await lockUser(tx, viewer.user.id);
@@ -56,9 +71,10 @@ export async function changePassword(
 }
 
 /**
- * Sets another user's password and revokes their sessions.
+ * Sets another user's password and revokes their sessions. Not for other superusers.
  * @throws {ForbiddenError} if the caller is not a superuser, or is the user
  * @throws {NotFoundError}
+ * @throws {StepUpRequiredError} without recent authentication
  * @throws {ValidationError}
  */
 export async function setUserPassword(
@@ -68,7 +84,10 @@ export async function setUserPassword(
 ): Promise<{ user: User }> {
   const viewer = requirePermission(actor, 'identity.set_user_password');
   if (id.toLowerCase() === viewer.user.id) throw new ForbiddenError('Use changePassword to change your own password.');
-  return { user: await setPassword(app, actor, isId(id) ? await findUser(app.db, id) : undefined, newPassword) };
+  await requireRecentAuthentication(app, actor);
+  const target = isId(id) ? await findUser(app.db, id) : undefined;
+  if (target !== undefined && !mayObtainCredentials(viewer.user, target)) throw new NotFoundError();
+  return { user: await setPassword(app, actor, target, newPassword) };
 }
 
 /**
@@ -88,7 +107,9 @@ export async function setPassword(
   const passwordHash = await app.passwords.hash(newPassword);
   return transact(app, actor, async (tx) => {
     const locked = await lockUser(tx, target.id);
-    if (locked === undefined) throw new NotFoundError();
+    // The target may have become a superuser during the hashing.
+    if (locked === undefined || (actor?.viewer && !mayObtainCredentials(actor.viewer.user, locked)))
+      throw new NotFoundError();
     const user = { ...locked, passwordHash };
     const revokedCount = await replacePassword(tx, user.id, passwordHash);
     emit(tx, { type: 'password-set', user });
@@ -114,35 +135,59 @@ export async function resetPassword(
   await validateNewPassword(app, newPassword, null);
   const purpose = 'PASSWORD_RESET';
   const attempt = await attemptOneTimePassword(app, actor, { tokenId, oneTimePassword, purpose });
-  const target = await findUser(app.db, attempt.userId);
-  if (target === undefined) throw new InvalidOneTimePasswordError();
   let passwordHash: string;
   try {
-    await validateNewPassword(app, newPassword, target);
+    const target = attempt.userId === null ? undefined : await findUser(app.db, attempt.userId);
+    if (target !== undefined) await validateNewPassword(app, newPassword, target);
     passwordHash = await app.passwords.hash(newPassword);
   } catch (error) {
     await refundAttempt(app.db, attempt);
     await refundRateLimits(app.db, attempt.attemptEventIds);
     throw error;
   }
-  return transact(app, actor, async (tx) => {
-    const { user: before, token } = await lockVerifiedUser(tx, attempt);
+  const reset = async (tx: Database) => {
+    // A reset gives up the caller's session, so it is the first proof even in an own one.
+    const proven = await proveAddress(app, tx, attempt, { tokenId, ownUserId: null });
     if (!(await consumeOneTimePassword(tx, attempt))) throw new InvalidOneTimePasswordError();
     await refundRateLimits(tx, attempt.attemptEventIds);
-    await verifyAddress(tx, before, token);
-    const revokedCount = await replacePassword(tx, before.id, passwordHash);
-    // Devices of the time before the account was owned are not known devices.
-    if (before.firstVerifiedAt === null) await deleteSessions(tx, before.id);
-    const user = await getUser(tx, before.id);
-    emit(tx, { type: 'password-reset', user, securityTokenId: tokenId });
-    const proof = {
-      method: authenticators[token.kind].method.name,
-      oneTimePassword: { securityTokenId: tokenId, purpose },
-    } as const;
-    const signedIn = await completeSignIn(app, tx, actor, { user, proofs: [proof], occasion: 'sign-in' });
-    emitRevocations(tx, { userId: user.id, count: revokedCount, reason: 'password reset' });
-    return signedIn;
+    return completeReset(app, tx, actor, { ...proven, passwordHash });
+  };
+  return transact(app, { ...actor, viewer: null }, reset, { retriesConflicts: true });
+}
+
+async function completeReset(
+  app: App,
+  tx: Database,
+  actor: Actor,
+  { user: before, token, created, passwordHash }: ProvenAccount & { passwordHash: string },
+): Promise<{ user: User; tokens: SessionTokens }> {
+  const { id: userId } = before;
+  const dropped = token.verifiedAt === null ? [] : await dropYoungAddresses(tx, userId, token.verifiedAt);
+  const revokedCount = await replacePassword(tx, userId, passwordHash);
+  const user = await getUser(tx, userId);
+  emit(tx, { type: 'password-reset', before, user, securityTokenId: token.id, dropped });
+  const proof = {
+    method: authenticators[token.kind].method.name,
+    oneTimePassword: { securityTokenId: token.id, purpose: 'PASSWORD_RESET' },
+  } as const;
+  const signedIn = await completeSignIn(app, tx, actor, {
+    user,
+    proofs: [proof],
+    occasion: created ? 'sign-up' : 'sign-in',
   });
+  if (created) emit(tx, { type: 'signed-up', user, session: signedIn.tokens.session });
+  emitRevocations(tx, { userId, count: revokedCount, reason: 'password reset' });
+  return signedIn;
+}
+
+/**
+ * Drops addresses that were verified lately, and after the one that the reset proves: whoever took
+ * over the account may have added them.
+ */
+async function dropYoungAddresses(tx: Database, userId: string, verifiedAt: Date): Promise<SecurityTokenKind[]> {
+  const dropped = await deleteYoungTokens(tx, userId, { verifiedAt, maxAgeSeconds: droppableAddressSeconds });
+  for (const kind of dropped) await updateUserRow(tx, userId, addressColumns(kind, null));
+  return dropped;
 }
 
 /**
@@ -165,7 +210,7 @@ async function replacePassword(
   passwordHash: string,
   exceptSessionId: string | null = null,
 ): Promise<number> {
-  await updatePasswordHash(tx, userId, passwordHash);
+  await updatePassword(tx, userId, passwordHash);
   await voidOneTimePasswords(tx, userId);
   return markSessionsRevoked(tx, userId, exceptSessionId);
 }

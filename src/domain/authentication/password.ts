@@ -6,19 +6,21 @@ import { consumeAttempt, refundRateLimits } from '../../database/rate-limits.que
 import { clearSignInThrottles, reserveSignInAttempts } from '../../database/sign-in-throttles.queries.js';
 import {
   findUsersByKeys,
+  type IdentifierKey,
   lockUser,
   type User,
   type UserMatch,
-  updatePasswordHash,
+  upgradePasswordHash,
 } from '../../database/users.queries.js';
 import { hmac } from '../../security/hmac.js';
 import type { Actor, ClientInfo } from '../actor.js';
+import { authenticators, computeTokenId } from '../authenticators/registry.js';
 import { requireViewer } from '../authorization/authority.js';
 import { knownDeviceSeconds } from '../durations.js';
 import { InvalidCredentialsError, TimeoutError, ValidationError } from '../errors.js';
 import { auditAttempt } from '../events/audit.js';
 import { transact } from '../events/events.js';
-import { type Identifier, identifierKinds, inferKind, parseAs } from '../identifiers.js';
+import { comparisonKey, type Identifier, identifierKinds, inferKind, parseAs } from '../identifiers.js';
 import { attemptLimit } from '../rate-limits.js';
 import type { SessionTokens } from '../sessions/sessions.js';
 import { completeSignIn } from './complete-sign-in.js';
@@ -59,7 +61,7 @@ export async function authenticate(
   const { match, passwordHash, attempt, isCorrect, upgradedHash } = await countAndHash(
     app,
     async (tx) => {
-      const match = await findMatch(tx, actor.client, typed);
+      const match = await findMatch(app, tx, actor.client, typed);
       const attempt = await reserve(app, tx, {
         typed,
         client: actor.client,
@@ -97,37 +99,32 @@ export async function authenticate(
     if (user === undefined || !user.isActive || user.passwordHash !== passwordHash) throw new InvalidCredentialsError();
     await clearSignInThrottles(tx, attempt.keys);
     await refundRateLimits(tx, attempt.attemptEventIds);
-    if (upgradedHash !== undefined) await updatePasswordHash(tx, user.id, upgradedHash);
+    if (upgradedHash !== undefined) await upgradePasswordHash(tx, user.id, upgradedHash);
     return completeSignIn(app, tx, actor, { user, proofs: [{ method: 'PASSWORD' }], occasion: 'sign-in' });
   });
 }
 
 /** Returns the user that every typed identifier names. */
-async function findMatch(tx: Database, { network }: ClientInfo, typed: Typed[]): Promise<UserMatch | undefined> {
-  const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [{ kind, key }]));
+async function findMatch(
+  app: App,
+  tx: Database,
+  { network }: ClientInfo,
+  typed: Typed[],
+): Promise<UserMatch | undefined> {
+  const keys = typed.flatMap(({ kind, key }) => (key === null ? [] : [toIdentifierKey(app, { kind, key })]));
   if (keys.length < typed.length) return undefined;
   const [found, ...others] = await findUsersByKeys(tx, keys, { network, withinSeconds: knownDeviceSeconds });
   if (found === undefined || others.length > 0) return undefined;
-  return keys.every(({ kind, key }) => getKey(found.user, kind) === key) ? found : undefined;
+  return keys.every(({ kind, key }) => getKeys(found.user, kind).includes(key)) ? found : undefined;
 }
 
 /**
- * Requires a proof from a signed-in caller: the current password, or an authentication within
- * the last ten minutes.
- * @throws {InvalidCredentialsError} for a wrong password, which is counted; or without a proof
+ * Checks the current password of a signed-in caller.
+ * @throws {InvalidCredentialsError} counted as a failure
  * @throws {TimeoutError} before the next attempt is allowed
  */
-export async function requireProof(
-  app: App,
-  actor: Actor,
-  currentPassword: string | null,
-  recent: boolean = requireViewer(actor).recentlyAuthenticated,
-): Promise<void> {
+export async function checkCurrentPassword(app: App, actor: Actor, currentPassword: string): Promise<void> {
   const { user } = requireViewer(actor);
-  if (currentPassword === null) {
-    if (!recent) throw new InvalidCredentialsError('Enter the current password, or authenticate again first.');
-    return;
-  }
   const key = hmac(app.keys.throttles, 'current-password', user.id);
   const throttle = { key, schedule: waitSchedule({ maxRetryDelaySeconds: 3600, maxFailures: null }) };
   const isCorrect = await countAndHash(
@@ -168,8 +165,16 @@ function readIdentifiers(app: App, { identifier, username, email, phone }: Authe
   });
 }
 
-function getKey(user: User, kind: Identifier['kind']): string | null {
-  return { username: user.usernameKey, email: user.emailKey, phone: user.phone }[kind];
+/** Returns the keys of the user's identifiers of a kind: the current one and the pending one. */
+function getKeys(user: User, kind: Identifier['kind']): (string | null)[] {
+  if (kind === 'username') return [user.usernameKey];
+  const { key, pending } = authenticators[kind].getAddresses(user);
+  return [key, pending === null ? null : comparisonKey(pending)];
+}
+
+/** Returns the key to look a user up by. */
+export function toIdentifierKey(app: App, { kind, key }: Pick<Identifier, 'kind' | 'key'>): IdentifierKey {
+  return { kind, key, tokenId: kind === 'username' ? null : computeTokenId(app, { kind, key }) };
 }
 
 /**

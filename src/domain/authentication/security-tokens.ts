@@ -4,25 +4,16 @@ import { clearFailures } from '../../database/one-time-passwords.queries.js';
 import type { SecurityTokenKind } from '../../database/schema.js';
 import { findSecurityTokens, type SecurityToken } from '../../database/security-tokens.queries.js';
 import type { Actor } from '../actor.js';
-import { authenticators, computeTokenId, getTokenKind } from '../authenticators/registry.js';
+import { computeTokenId, getTokenKind } from '../authenticators/registry.js';
+import type { SecurityTokenView } from '../authenticators/security-token-view.js';
+import { toOwnerView, toPublicView } from '../authenticators/views.js';
 import { canSignInWith, ownsSecurityToken, requireViewer } from '../authorization/authority.js';
 import { hasPermission } from '../authorization/permissions.js';
+import { requireRecentAuthentication } from '../authorization/recent-authentication.js';
 import { BadUserInputError, ForbiddenError, NotFoundError } from '../errors.js';
 import { emit, transact } from '../events/events.js';
 import { parseIdentifier } from '../identifiers.js';
 import { limitLookUps, limitUnlocks } from '../rate-limits.js';
-
-export interface SecurityTokenView {
-  id: string;
-  kind: SecurityTokenKind;
-  /** the masked address */
-  name: string;
-  /** null for callers other than the owner and staff, like the next three fields */
-  verified: boolean | null;
-  failureCount: number | null;
-  retryAt: Date | null;
-  expiresAt: Date | null;
-}
 
 /**
  * Returns where one-time passwords can be sent. For an address: that address, known or unknown.
@@ -57,8 +48,8 @@ export async function listSecurityTokens(app: App, actor: Actor, userId: string)
 
 /**
  * Clears the failed attempts of a security token, for its owner or a superuser.
- * @throws {ForbiddenError} for other callers, whatever the id; for the owner without recent
- * authentication
+ * @throws {ForbiddenError} for other callers, whatever the id
+ * @throws {StepUpRequiredError} without recent authentication
  * @throws {NotFoundError} for an unknown address
  * @throws {TimeoutError} for the owner, from the fourth time a day on
  */
@@ -69,25 +60,31 @@ export async function unlockSecurityToken(
 ): Promise<{ securityToken: SecurityTokenView }> {
   const viewer = requireViewer(actor);
   checkSecurityTokenId(app, tokenId);
-  if (!hasPermission(viewer.user, 'identity.unlock_security_token')) {
-    if (!ownsSecurityToken(app, actor, tokenId)) throw new ForbiddenError();
-    if (!viewer.recentlyAuthenticated) throw new ForbiddenError('Authenticate again first.');
-    await limitUnlocks(app, tokenId);
-  }
-  return { securityToken: await clearAttempts(app, actor, tokenId) };
+  const mayUnlockAny = hasPermission(viewer.user, 'identity.unlock_security_token');
+  if (!mayUnlockAny && !ownsSecurityToken(app, actor, tokenId)) throw new ForbiddenError();
+  await requireRecentAuthentication(app, actor);
+  if (!mayUnlockAny) await limitUnlocks(app, tokenId);
+  const own = ownsSecurityToken(app, actor, tokenId);
+  return { securityToken: await clearAttempts(app, actor, { id: tokenId, ...(own && { userId: viewer.user.id }) }) };
 }
 
 /**
  * Clears the failed attempts of a security token. The caller checks the permission.
  * @param actor null on the command line
+ * @param of `userId`: the user who may hold the address pending
  * @throws {NotFoundError} for an unknown address
  */
-export async function clearAttempts(app: App, actor: Actor | null, tokenId: string): Promise<SecurityTokenView> {
+export async function clearAttempts(
+  app: App,
+  actor: Actor | null,
+  of: { id: string } | { id: string; userId: string },
+): Promise<SecurityTokenView> {
   return transact(app, actor, async (tx) => {
-    await clearFailures(tx, tokenId);
-    const [token] = await findSecurityTokens(tx, { id: tokenId });
-    if (token === undefined) throw new NotFoundError();
-    emit(tx, { type: 'security-token-unlocked', userId: token.userId, securityTokenId: tokenId });
+    const [before] = await findSecurityTokens(tx, of);
+    if (before === undefined) throw new NotFoundError();
+    await clearFailures(tx, before.counterId);
+    const [token = before] = await findSecurityTokens(tx, of);
+    emit(tx, { type: 'security-token-unlocked', userId: token.userId, securityTokenId: token.id });
     return toOwnerView(token);
   });
 }
@@ -99,26 +96,7 @@ export function checkSecurityTokenId(app: App, id: string): SecurityTokenKind {
   return kind;
 }
 
-/** Returns the view for the owner and staff. */
-export function toOwnerView(token: SecurityToken): SecurityTokenView {
-  const { verifiedAt, failureCount, retryAt, expiresAt } = token;
-  return { ...toPublicView(token), verified: verifiedAt !== null, failureCount, retryAt, expiresAt };
-}
-
 function canSeeDetails({ viewer }: Actor, token: SecurityToken): boolean {
   if (viewer === null) return false;
   return viewer.user.id === token.userId || hasPermission(viewer.user, 'identity.view_security_token');
-}
-
-function toPublicView({
-  id,
-  kind,
-  address,
-}: {
-  id: string;
-  kind: SecurityTokenKind;
-  address: string;
-}): SecurityTokenView {
-  const name = authenticators[kind].mask(address);
-  return { id, kind, name, verified: null, failureCount: null, retryAt: null, expiresAt: null };
 }

@@ -3,7 +3,7 @@ import type { App } from '../../app/app.js';
 import type { RateLimit } from '../../database/rate-limits.queries.js';
 import type { AuthenticationMethod, SecurityTokenKind } from '../../database/schema.js';
 import type { User } from '../../database/users.queries.js';
-import type { OneTimePasswordMessage } from '../../delivery/message.js';
+import type { Channel, OneTimePasswordMessage } from '../../delivery/message.js';
 import type { AddressKind } from '../identifiers.js';
 
 /** A one-time password, and the content of its message. */
@@ -30,6 +30,7 @@ export interface Authenticator {
   type: { name: string; description: string };
   /** method that a session records; `reference`: the claim `amr` of access tokens, RFC 8176 */
   method: { name: AuthenticationMethod; description: string; reference: string };
+  channel: Channel;
   /** identifier kind of its addresses; null if they are not columns of `users` */
   identifies: AddressKind | null;
   getAddresses(user: User): UserAddresses;

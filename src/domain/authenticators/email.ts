@@ -12,6 +12,7 @@ export const email: Authenticator = {
     // RFC 8176 has no value for email.
     reference: 'otp',
   },
+  channel: 'email',
   identifies: 'email',
   getAddresses: ({ email, emailKey, emailVerified, pendingEmail }) => ({
     address: email,

@@ -24,11 +24,13 @@ export function getTokenKind(app: App, id: string): SecurityTokenKind | undefine
   return Object.values(authenticators).find(({ idPrefix }) => idPrefix === prefix)?.kind;
 }
 
-/** Whether the token belongs to a current or pending address. Does not read the database. */
-export function hasToken(app: App, user: User, tokenId: string): boolean {
-  return Object.values(authenticators).some(({ kind, getAddresses }) => {
+/** Returns which address of the user the token belongs to. Does not read the database. */
+export function findOwnAddress(app: App, user: User, tokenId: string): 'current' | 'pending' | undefined {
+  for (const { kind, getAddresses } of Object.values(authenticators)) {
     const { key, pending } = getAddresses(user);
-    const keys = [key, pending === null ? null : comparisonKey(pending)];
-    return keys.some((each) => each !== null && tokenId === computeTokenId(app, { kind, key: each }));
-  });
+    const isOf = (each: string | null) => each !== null && tokenId === computeTokenId(app, { kind, key: each });
+    if (isOf(key)) return 'current';
+    if (isOf(pending === null ? null : comparisonKey(pending))) return 'pending';
+  }
+  return undefined;
 }

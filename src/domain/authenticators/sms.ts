@@ -13,6 +13,7 @@ export const sms: Authenticator = {
     description: 'By a one-time password sent to their phone.',
     reference: 'sms',
   },
+  channel: 'sms',
   identifies: 'phone',
   getAddresses: ({ phone, phoneVerified, pendingPhone }) => ({
     address: phone,

@@ -3,7 +3,7 @@ import type { App } from '../../app/app.js';
 import type { SecurityTokenRow } from '../../database/schema.js';
 import type { User } from '../../database/users.queries.js';
 import type { Actor, Viewer } from '../actor.js';
-import { hasToken } from '../authenticators/registry.js';
+import { findOwnAddress } from '../authenticators/registry.js';
 import { ForbiddenError, UnauthenticatedError } from '../errors.js';
 import { hasPermission, isPrivileged, type Permission } from './permissions.js';
 
@@ -28,18 +28,28 @@ export function isId(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
 
-/** Whether the token belongs to an address of the caller. Does not read the database. */
+/**
+ * Whether the token belongs to the caller's current or pending address. Does not read the database.
+ */
 export function ownsSecurityToken(app: App, { viewer }: Actor, tokenId: string): boolean {
-  return viewer !== null && hasToken(app, viewer.user, tokenId);
+  return viewer !== null && findOwnAddress(app, viewer.user, tokenId) !== undefined;
+}
+
+/** Whether somebody has proven to own the account. Staff and superusers always own theirs. */
+export function isOwned(user: Pick<User, 'firstVerifiedAt' | 'isStaff' | 'isSuperuser'>): boolean {
+  return user.firstVerifiedAt !== null || isPrivileged(user);
 }
 
 /**
  * Whether a one-time password to this address signs its user in.
- * True for verified addresses. Until the account has one, also true for the address given at
- * sign-up: users without a password could not return otherwise. False for staff and superusers.
+ * True for verified addresses, and for reserved ones: users without a password could not return
+ * otherwise.
  */
 export function canSignInWith(token: SecurityTokenRow, user: User): boolean {
-  if (!user.isActive) return false;
-  if (token.verifiedAt !== null) return true;
-  return token.givenAtSignUp && user.firstVerifiedAt === null && !isPrivileged(user);
+  return user.isActive && (token.verifiedAt !== null || isReserved(token, user));
+}
+
+/** Whether the unverified address is `TAKEN` for others: given at sign-up, and not owned yet. */
+function isReserved({ givenAtSignUp, pending }: SecurityTokenRow, user: User): boolean {
+  return givenAtSignUp && !pending && !isOwned(user);
 }

@@ -10,6 +10,7 @@ import type { AuditEventKind, AuditEventRow } from '../../database/schema.js';
 import type { Actor } from '../actor.js';
 import { isId, requirePermission } from '../authorization/authority.js';
 import { BadUserInputError } from '../errors.js';
+import { addressKinds, pendingFields } from '../identifiers.js';
 import { decodeCursor, encodeCursor, invalidCursor, type Page, readPage } from '../pages.js';
 import type { EventBatch, IdentityEvent } from './events.js';
 
@@ -110,15 +111,35 @@ function toFacts(event: IdentityEvent): AuditFacts[] {
     }
     case 'password-removed':
       return [{ kind: 'PASSWORD_REMOVED', subjectId: event.userId, actorId: event.userId }];
-    case 'identifiers-changed':
-      return [{ kind: 'IDENTIFIERS_CHANGED', subjectId: event.user.id, detail: event.fields.join(', ') }];
-    case 'address-replaced':
-      // ONE_TIME_PASSWORD_ACCEPTED records it.
-      return [];
+    case 'identifiers-changed': {
+      const { user, fields } = event;
+      const added = addressKinds.filter((kind) => {
+        const field = pendingFields[kind];
+        return fields.includes(field) && user[field] !== null;
+      });
+      return [
+        { kind: 'IDENTIFIERS_CHANGED', subjectId: user.id, detail: fields.join(', ') },
+        ...added.map((detail) => ({ kind: 'ADDRESS_ADDED' as const, subjectId: user.id, detail })),
+      ];
+    }
+    case 'address-verified': {
+      const { user, securityTokenId, kind: detail } = event;
+      return [{ kind: 'ADDRESS_VERIFIED', subjectId: user.id, actorId: user.id, securityTokenId, detail }];
+    }
+    case 'address-lost': {
+      const { userId: subjectId, securityTokenId, kind: detail } = event;
+      return [{ kind: 'ADDRESS_LOST', subjectId, securityTokenId, detail }];
+    }
+    case 'ownership-proven': {
+      const { userId, securityTokenId } = event;
+      return [{ kind: 'OWNERSHIP_PROVEN', subjectId: userId, actorId: userId, securityTokenId }];
+    }
+    case 'reauthenticated':
+      return [{ kind: 'REAUTHENTICATED', subjectId: event.userId, sessionId: event.sessionId }];
     case 'activation-changed':
       return [{ kind: 'ACTIVATION_CHANGED', subjectId: event.userId, detail: `isActive: ${event.isActive}` }];
     case 'role-changed':
-      return [{ kind: 'ROLES_CHANGED', subjectId: event.userId, detail: `${event.role}: ${event.granted}` }];
+      return [{ kind: 'ROLES_CHANGED', subjectId: event.before.id, detail: `${event.role}: ${event.granted}` }];
     case 'user-deleted':
       return [{ kind: 'USER_DELETED', subjectId: event.user.id }];
     case 'session-revoked': {

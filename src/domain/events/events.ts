@@ -4,10 +4,15 @@
  */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
-import type { OneTimePasswordPurpose, SessionRow } from '../../database/schema.js';
+import { acquireLock, type LockName } from '../../database/locks.js';
+import { isDeadlock, violatedConstraint } from '../../database/postgres-errors.js';
+import type { OneTimePasswordPurpose, SecurityTokenKind, SessionRow } from '../../database/schema.js';
+import { lockLiveSession } from '../../database/sessions.queries.js';
 import type { User } from '../../database/users.queries.js';
 import type { Actor } from '../actor.js';
-import type { AddressKind } from '../identifiers.js';
+import { UnauthenticatedError } from '../errors.js';
+
+export type ChangedField = 'username' | 'email' | 'phone' | 'pendingEmail' | 'pendingPhone';
 
 type Session = Pick<SessionRow, 'id' | 'userId'>;
 
@@ -49,13 +54,18 @@ export type IdentityEvent =
   | { type: 'password-changed'; user: User }
   /** by a superuser or on the command line */
   | { type: 'password-set'; user: User }
-  | { type: 'password-reset'; user: User; securityTokenId: string }
+  /** `dropped`: kinds of the addresses that were too young to keep */
+  | { type: 'password-reset'; before: User; user: User; securityTokenId: string; dropped: SecurityTokenKind[] }
   | { type: 'password-removed'; userId: string }
-  | { type: 'identifiers-changed'; fields: readonly string[]; before: User; user: User }
-  /** A verified address replaced the previous one. */
-  | { type: 'address-replaced'; kind: AddressKind; previous: string | null; user: User }
+  | { type: 'identifiers-changed'; fields: readonly ChangedField[]; before: User; user: User }
+  | { type: 'address-verified'; kind: SecurityTokenKind; securityTokenId: string; before: User; user: User }
+  /** Another account verified the address. */
+  | { type: 'address-lost'; kind: SecurityTokenKind; securityTokenId: string; userId: string }
+  /** The first correct code to a reserved address: what came before was dropped. */
+  | { type: 'ownership-proven'; userId: string; securityTokenId: string }
+  | { type: 'reauthenticated'; userId: string; sessionId: string }
   | { type: 'activation-changed'; userId: string; isActive: boolean }
-  | { type: 'role-changed'; userId: string; role: 'isStaff' | 'isSuperuser'; granted: boolean }
+  | { type: 'role-changed'; before: User; role: 'isStaff' | 'isSuperuser'; granted: boolean }
   | { type: 'user-deleted'; user: User }
   | { type: 'session-revoked'; session: Session; reason: 'revoked' | 'signed out' }
   | { type: 'sessions-revoked'; userId: string; count: number; reason: RevocationReason }
@@ -70,16 +80,52 @@ export interface EventBatch {
 
 const collectors = new WeakMap<Database, IdentityEvent[]>();
 
+export interface TransactOptions {
+  /** acquired before every row lock */
+  lock?: LockName | undefined;
+  /** runs the transaction again after a violated constraint: another one took the address first */
+  retriesConflicts?: boolean;
+}
+
+/** Each conflict and each deadlock ends with one transaction less, so few runs suffice. */
+const maxRuns = 5;
+
 /**
  * Runs a transaction in which {@link emit} works. Subscribers add rows before the commit, and do
  * the rest after it. A transaction that rolls back emits nothing.
+ * Locks the session of a signed-in caller, so that a revoked session changes nothing, however long
+ * its request was under way. Runs again after a deadlock.
  * @param actor null on the command line
+ * @throws {UnauthenticatedError} if the session of the caller has ended
  */
-export async function transact<T>(app: App, actor: Actor | null, work: (tx: Database) => Promise<T>): Promise<T> {
+export async function transact<T>(
+  app: App,
+  actor: Actor | null,
+  work: (tx: Database) => Promise<T>,
+  options: TransactOptions = {},
+): Promise<T> {
+  for (let run = 1; ; run += 1)
+    try {
+      return await runTransaction(app, actor, work, options);
+    } catch (error) {
+      const conflicts = options.retriesConflicts && violatedConstraint(error) !== undefined;
+      if (run === maxRuns || !(conflicts || isDeadlock(error))) throw error;
+    }
+}
+
+async function runTransaction<T>(
+  app: App,
+  actor: Actor | null,
+  work: (tx: Database) => Promise<T>,
+  { lock }: TransactOptions,
+): Promise<T> {
   const events: IdentityEvent[] = [];
   const batch: EventBatch = { actor, events };
   const result = await app.db.transaction(async (tx) => {
     collectors.set(tx, events);
+    if (lock !== undefined) await acquireLock(tx, lock);
+    if (actor !== null && actor.viewer !== null && !(await lockLiveSession(tx, actor.viewer)))
+      throw new UnauthenticatedError('The access token is invalid, expired or revoked.');
     const result = await work(tx);
     // Later events would be lost, so emit() throws.
     collectors.delete(tx);

@@ -5,7 +5,7 @@ import { addFailures } from '../../database/import.queries.js';
 import { acquireLock } from '../../database/locks.js';
 import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
 import {
-  deleteSecurityTokens,
+  deleteSecurityToken,
   insertSecurityTokens,
   markVerified,
   updateTokenAddress,
@@ -145,12 +145,12 @@ async function replaceAddress(
     await updateTokenAddress(tx, computeTokenId(app, { kind, key: address.key }), address.value);
     return columns;
   }
-  await deleteSecurityTokens(tx, { userId: before.id, kind });
+  await deleteSecurityToken(tx, before.id, kind);
   await voidOneTimePasswords(tx, before.id);
   if (address === null) return columns;
   const id = computeTokenId(app, { kind, key: address.key });
   const { id: userId } = before;
-  await insertSecurityTokens(tx, [{ id, userId, kind, address: address.value, givenAtSignUp: true, pending: false }]);
+  await insertSecurityTokens(tx, [{ id, userId, kind, address: address.value }]);
   return columns;
 }
 

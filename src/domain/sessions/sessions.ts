@@ -13,7 +13,7 @@ import {
   rotateRefreshToken,
   touchSession,
 } from '../../database/sessions.queries.js';
-import { findUser, type User } from '../../database/users.queries.js';
+import { lockUser, type User } from '../../database/users.queries.js';
 import { signAccessToken, type VerifiedAccessToken, verifyAccessToken } from '../../security/access-tokens.js';
 import {
   deriveSuccessor,
@@ -27,8 +27,10 @@ import type { Actor, ClientInfo, Viewer } from '../actor.js';
 import { authenticators } from '../authenticators/registry.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
 import { hasPermission } from '../authorization/permissions.js';
+import { requireRecentAuthentication } from '../authorization/recent-authentication.js';
 import {
   knownDeviceSeconds,
+  newAccountSeconds,
   recentAuthenticationSeconds,
   refreshRetrySeconds,
   touchIntervalSeconds,
@@ -64,7 +66,13 @@ export async function openSession(
     user,
     methods,
     client,
-  }: { user: SessionUser & Pick<User, 'lastLogin'>; methods: AuthenticationMethod[]; client: ClientInfo },
+    openedBySignUp,
+  }: {
+    user: SessionUser & Pick<User, 'lastLogin'>;
+    methods: AuthenticationMethod[];
+    client: ClientInfo;
+    openedBySignUp: boolean;
+  },
 ): Promise<SessionTokens & { newDevice: boolean }> {
   const newDevice = await isNewDevice(tx, user, { ...client, withinSeconds: knownDeviceSeconds });
   const refreshToken = newRefreshToken(randomUUID());
@@ -75,13 +83,14 @@ export async function openSession(
     authenticationMethods: methods,
     userAgent: client.userAgent,
     ipAddress: client.ipAddress,
+    openedBySignUp,
     idleTtlSeconds: app.config.sessionIdleTtlSeconds,
     ttlSeconds: app.config.sessionTtlSeconds,
   });
   return { ...(await issueTokens(app, { user, session, refreshToken, now: session.createdAt })), newDevice };
 }
 
-type SessionUser = Pick<User, 'id' | 'isStaff' | 'isSuperuser'>;
+type SessionUser = Pick<User, 'id' | 'isStaff' | 'isSuperuser' | 'emailVerified' | 'phoneVerified'>;
 
 /** @param now time of the database */
 async function issueTokens(
@@ -105,6 +114,8 @@ async function issueTokens(
       expiresAt: accessTokenExpiresAt,
       authenticatedAt: session.authenticatedAt,
       methods: session.authenticationMethods.flatMap((method) => methodReferences.get(method) ?? []),
+      emailVerified: user.emailVerified ?? false,
+      phoneNumberVerified: user.phoneVerified ?? false,
       roles: [...(user.isStaff ? ['staff'] : []), ...(user.isSuperuser ? ['superuser'] : [])],
     }),
     accessTokenExpiresAt,
@@ -156,7 +167,11 @@ export async function getViewer(app: App, accessToken: string): Promise<Viewer> 
   const token = await readAccessToken(app, accessToken);
   const viewer =
     token &&
-    (await findLiveSession(app.db, token, { recentSeconds: recentAuthenticationSeconds, touchIntervalSeconds }));
+    (await findLiveSession(app.db, token, {
+      recentSeconds: recentAuthenticationSeconds,
+      newAccountSeconds,
+      touchIntervalSeconds,
+    }));
   if (viewer === undefined) throw new UnauthenticatedError('The access token is invalid, expired or revoked.');
   if (viewer.touchDue) {
     const { sessionIdleTtlSeconds: idleTtlSeconds } = app.config;
@@ -205,10 +220,12 @@ export async function listSessions(app: App, userId: string): Promise<SessionRow
 /**
  * Revokes a session of the caller. Superusers may revoke the session of any user.
  * @throws {NotFoundError} if the session is not live or belongs to another user
+ * @throws {StepUpRequiredError} without recent authentication, except for the current session
  */
 export async function revokeSession(app: App, actor: Actor, id: string): Promise<{ session: SessionRow }> {
-  const { user } = requireViewer(actor);
+  const { user, session: current } = requireViewer(actor);
   if (!isId(id)) throw new NotFoundError();
+  if (id.toLowerCase() !== current.id) await requireRecentAuthentication(app, actor);
   const owner = hasPermission(user, 'identity.revoke_session') ? null : user.id;
   return transact(app, actor, async (tx) => {
     const session = await markSessionRevoked(tx, id, owner);
@@ -218,9 +235,13 @@ export async function revokeSession(app: App, actor: Actor, id: string): Promise
   });
 }
 
-/** Revokes all sessions of the caller except the current one. */
+/**
+ * Revokes all sessions of the caller except the current one.
+ * @throws {StepUpRequiredError} without recent authentication
+ */
 export async function revokeOtherSessions(app: App, actor: Actor): Promise<{ revokedCount: number }> {
   const { user, session } = requireViewer(actor);
+  await requireRecentAuthentication(app, actor);
   return transact(app, actor, async (tx) => {
     const revokedCount = await markSessionsRevoked(tx, user.id, session.id);
     emitRevocations(tx, { userId: user.id, count: revokedCount, reason: 'revoked by another session' });
@@ -232,13 +253,18 @@ export async function revokeOtherSessions(app: App, actor: Actor): Promise<{ rev
  * Revokes all sessions of a user.
  * @throws {ForbiddenError} if the caller is not a superuser
  * @throws {NotFoundError}
+ * @throws {StepUpRequiredError} without recent authentication
  */
 export async function revokeUserSessions(app: App, actor: Actor, userId: string): Promise<{ revokedCount: number }> {
   requirePermission(actor, 'identity.revoke_session');
-  if (!isId(userId) || (await findUser(app.db, userId)) === undefined) throw new NotFoundError();
-  return transact(app, actor, async (tx) => {
+  await requireRecentAuthentication(app, actor);
+  if (!isId(userId)) throw new NotFoundError();
+  const revoke = async (tx: Database) => {
+    if ((await lockUser(tx, userId)) === undefined) throw new NotFoundError();
     const revokedCount = await markSessionsRevoked(tx, userId);
     emitRevocations(tx, { userId, count: revokedCount, reason: 'revoked by a superuser' });
     return { revokedCount };
-  });
+  };
+  // Superusers who revoke each other's sessions wait here instead of deadlocking on them.
+  return transact(app, actor, revoke, { lock: 'superusers' });
 }

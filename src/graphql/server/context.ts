@@ -54,7 +54,16 @@ export function adoptSession<T extends { user: Viewer['user']; tokens: SessionTo
   const { user, tokens } = result;
   if (tokens === null) return result;
   const { session } = tokens;
-  context.viewer = { user, session, recentlyAuthenticated: true, recentOneTimePassword: false, touchDue: false };
+  // Later fields of the response read only; the proofs of the new session never matter.
+  context.viewer = {
+    user,
+    session,
+    recentlyAuthenticated: true,
+    passwordProof: false,
+    addressProofVerifiedAt: null,
+    openedBySignUpOfNewAccount: false,
+    touchDue: false,
+  };
   return inCookie ? { ...result, tokens: context.cookie.keep(tokens) } : result;
 }
 

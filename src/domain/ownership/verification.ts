@@ -1,0 +1,176 @@
+/** Verifying addresses: who owns an account, and who loses an address. */
+import type { App } from '../../app/app.js';
+import type { Database } from '../../database/database.js';
+import { insertDelayedNotice } from '../../database/delayed-notices.queries.js';
+import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
+import {
+  deletePendingAddresses,
+  deletePendingClaim,
+  findOtherHolders,
+} from '../../database/pending-addresses.queries.js';
+import type { SecurityTokenKind } from '../../database/schema.js';
+import {
+  deleteSecurityToken,
+  deleteUnverifiedToken,
+  deleteUnverifiedTokens,
+  findSecurityTokens,
+  insertSecurityTokens,
+  markVerified,
+  moveLapsedAddressesOf,
+  type SecurityToken,
+} from '../../database/security-tokens.queries.js';
+import { deleteSessions, markSessionsRevoked } from '../../database/sessions.queries.js';
+import {
+  addressColumns,
+  getUser,
+  insertUser,
+  lockUser,
+  type User,
+  updatePassword,
+  updateUserRow,
+} from '../../database/users.queries.js';
+import { randomText } from '../../security/random.js';
+import { authenticators, getTokenKind } from '../authenticators/registry.js';
+import { isOwned } from '../authorization/authority.js';
+import { lossNoticeDelaySeconds } from '../durations.js';
+import { InvalidOneTimePasswordError } from '../errors.js';
+import { emit, emitRevocations } from '../events/events.js';
+import { comparisonKey } from '../identifiers.js';
+
+/** Verifies a reserved address for the user of the session. Nothing is dropped. */
+export async function verifyReservedAddress(tx: Database, before: User, token: SecurityToken): Promise<void> {
+  await endOtherClaims(tx, token, before.id);
+  await markVerified(tx, token.id, before.id);
+  await finishVerification(tx, before, token);
+}
+
+/**
+ * Verifies the pending address of the user. Moves it: claims of other accounts end, and it replaces
+ * the user's address of its kind.
+ * @throws {InvalidOneTimePasswordError} if the user gave it up, or another account has verified it
+ */
+export async function verifyPendingAddress(tx: Database, before: User, { id, kind }: SecurityToken): Promise<void> {
+  const pending = await deletePendingClaim(tx, before.id, id);
+  const [held] = await findSecurityTokens(tx, { id });
+  if (pending === undefined || (held !== undefined && held.verifiedAt !== null))
+    throw new InvalidOneTimePasswordError();
+  await endOtherClaims(tx, { id, kind }, before.id);
+  await deleteSecurityToken(tx, before.id, kind);
+  await updateUserRow(tx, before.id, toColumns(kind, pending.address));
+  await insertSecurityTokens(tx, [{ id, userId: before.id, kind, address: pending.address }]);
+  await markVerified(tx, id, before.id);
+  await finishVerification(tx, before, { id, kind });
+}
+
+async function finishVerification(
+  tx: Database,
+  before: User,
+  { id, kind }: Pick<SecurityToken, 'id' | 'kind'>,
+): Promise<void> {
+  // The account is owned now, so its other unverified address reserves nothing.
+  await moveLapsedAddressesOf(tx, before.id);
+  await voidOneTimePasswords(tx, before.id);
+  const user = await getUser(tx, before.id);
+  emit(tx, { type: 'address-verified', kind, securityTokenId: id, before, user });
+}
+
+/**
+ * Gives an account that nobody owns to the reader of its reserved address. Drops everything that
+ * came before: password, sessions and the other addresses.
+ */
+export async function takeOwnership(tx: Database, before: User, token: SecurityToken): Promise<void> {
+  const { id: userId } = before;
+  if (before.passwordHash !== null) {
+    await updatePassword(tx, userId, null);
+    emit(tx, { type: 'password-removed', userId });
+  }
+  const revokedCount = await markSessionsRevoked(tx, userId);
+  // Deletes the known devices too.
+  await deleteSessions(tx, userId);
+  await deletePendingAddresses(tx, userId);
+  await endOtherClaims(tx, token, userId);
+  await markVerified(tx, token.id, userId);
+  for (const kind of await deleteUnverifiedTokens(tx, userId))
+    await updateUserRow(tx, userId, addressColumns(kind, null));
+  emitRevocations(tx, { userId, count: revokedCount, reason: 'address verified by its owner' });
+  emit(tx, { type: 'ownership-proven', userId, securityTokenId: token.id });
+}
+
+/**
+ * Returns the account of a reader whose code was sent to an unverified address that the account of
+ * that time has lost since. It is the account that has the address reserved now, or a new one.
+ * Otherwise the creator of an account could void the code by changing the account.
+ * @throws {InvalidOneTimePasswordError} if an account has verified the address since
+ */
+export async function findOrCreateOwnAccount(
+  app: App,
+  tx: Database,
+  tokenId: string,
+  address: string,
+): Promise<{ user: User; created: boolean }> {
+  const kind = getTokenKind(app, tokenId);
+  if (kind === undefined) throw new InvalidOneTimePasswordError();
+  const [seen] = await findSecurityTokens(tx, { id: tokenId });
+  if (seen !== undefined) {
+    const user = await lockUser(tx, seen.userId);
+    const [held] = await findSecurityTokens(tx, { id: tokenId });
+    const isUsable = held !== undefined && held.verifiedAt === null && held.userId === user?.id;
+    if (user === undefined || !isUsable || !user.isActive || isOwned(user)) throw new InvalidOneTimePasswordError();
+    await takeOwnership(tx, user, held);
+    return { user: await getUser(tx, user.id), created: false };
+  }
+  const { id: userId } = await insertUser(tx, toColumns(kind, address));
+  await insertSecurityTokens(tx, [{ id: tokenId, userId, kind, address }]);
+  await endOtherClaims(tx, { id: tokenId, kind }, userId);
+  await markVerified(tx, tokenId, userId);
+  emit(tx, { type: 'ownership-proven', userId, securityTokenId: tokenId });
+  return { user: await getUser(tx, userId), created: true };
+}
+
+/** Ends the claims of other accounts to an address, before one account verifies it. */
+export async function endOtherClaims(
+  tx: Database,
+  { id, kind }: Pick<SecurityToken, 'id' | 'kind'>,
+  userId: string,
+): Promise<void> {
+  for (const loserId of await findOtherHolders(tx, id, userId)) {
+    const loser = await lockUser(tx, loserId);
+    if (loser !== undefined) await loseAddress(tx, loser, { id, kind });
+  }
+}
+
+const usernameAlphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
+
+/** Removes an unverified address from an account. Another account has verified it. */
+async function loseAddress(
+  tx: Database,
+  loser: User,
+  { id, kind }: { id: string; kind: SecurityTokenKind },
+): Promise<void> {
+  const wasPending = (await deletePendingClaim(tx, loser.id, id)) !== undefined;
+  const wasHeld = await deleteUnverifiedToken(tx, loser.id, id);
+  if (!wasPending && !wasHeld) return;
+  if (wasHeld) await updateUserRow(tx, loser.id, addressColumns(kind, null));
+  const user = await getUser(tx, loser.id);
+  if (!hasIdentifier(user)) {
+    const username = `user-${randomText(10, usernameAlphabet)}`;
+    await updateUserRow(tx, loser.id, { username, usernameKey: comparisonKey(username) });
+  }
+  emit(tx, { type: 'address-lost', kind, securityTokenId: id, userId: loser.id });
+  // Told later, so that whoever probes for accounts learns nothing from it.
+  if (user.emailVerified || user.phoneVerified)
+    await insertDelayedNotice(tx, { userId: loser.id, addressKind: kind, delaySeconds: lossNoticeDelaySeconds });
+}
+
+/** Whether the user has a username or an address, pending ones included. */
+export function hasIdentifier(
+  user: Pick<User, 'username' | 'email' | 'phone' | 'pendingEmail' | 'pendingPhone'>,
+): boolean {
+  const { username, email, phone, pendingEmail, pendingPhone } = user;
+  return [username, email, phone, pendingEmail, pendingPhone].some((identifier) => identifier !== null);
+}
+
+function toColumns(kind: SecurityTokenKind, address: string) {
+  const { identifies } = authenticators[kind];
+  return identifies === null ? {} : addressColumns(identifies, { value: address, key: comparisonKey(address) });
+}
