@@ -1,5 +1,5 @@
 /** Statements on one-time passwords and their attempt counters. */
-import { and, eq, gt, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gt, isNotNull, isNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { prepareCached } from './prepared.js';
 import { type AttemptLimit, attemptLimitReached } from './rate-limits.queries.js';
@@ -130,7 +130,8 @@ export async function consumeOneTimePassword(
 
 /**
  * Replaces the one-time password and keeps the failure count.
- * Without a user the same statement runs, and no password is live afterwards.
+ * Without a user the same statement runs, and no password is live afterwards; except one that was
+ * sent to an unverified address, because no request may void what a mailbox was sent.
  * @returns when the password expires, or would expire
  */
 export async function replaceOneTimePassword(
@@ -146,6 +147,8 @@ export async function replaceOneTimePassword(
   const prepared = prepareCached(db, 'replace_one_time_password', (db) => {
     const expiresAt: SQL<Date> = sql<Date>`${now} + make_interval(secs => ${sql.placeholder('ttlSeconds')}::int)`;
     const userId = sql`${sql.placeholder('userId')}::uuid`;
+    const isKept = sql`${userId} is null and ${oneTimePasswords.unverifiedAddress} is not null`;
+    const unlessKept = (value: SQL, kept: SQLWrapper) => sql`case when ${isKept} then ${kept} else ${value} end`;
     const values = {
       userId,
       codeDigest: sql`${sql.placeholder('codeDigest')}::bytea`,
@@ -156,7 +159,16 @@ export async function replaceOneTimePassword(
     return db
       .insert(oneTimePasswords)
       .values({ tokenId: sql.placeholder('tokenId'), purpose: sql.placeholder('purpose'), ...values })
-      .onConflictDoUpdate({ target: [oneTimePasswords.tokenId, oneTimePasswords.purpose], set: values })
+      .onConflictDoUpdate({
+        target: [oneTimePasswords.tokenId, oneTimePasswords.purpose],
+        set: {
+          userId: unlessKept(userId, oneTimePasswords.userId),
+          codeDigest: unlessKept(values.codeDigest, oneTimePasswords.codeDigest),
+          expiresAt: unlessKept(values.expiresAt, oneTimePasswords.expiresAt),
+          unverifiedAddress: unlessKept(values.unverifiedAddress, oneTimePasswords.unverifiedAddress),
+          updatedAt: now,
+        },
+      })
       .returning({ expiresAt: sql<Date>`(${expiresAt})::timestamptz(3)`.mapWith(oneTimePasswords.expiresAt) });
   });
   const owner = {

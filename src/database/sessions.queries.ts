@@ -352,12 +352,14 @@ export async function findUsableProofs(
   const rows = await db
     .select({
       password: sql<boolean>`${isPasswordOldEnough(ages)}`,
-      tokenIds: sql<string[]>`array(select ${securityTokens.id} from ${securityTokens}
-        where ${securityTokens.userId} = ${users.id} and ${isOldEnough(securityTokens.verifiedAt, ages)})`,
+      tokenId: sql<
+        string | null
+      >`case when ${isOldEnough(securityTokens.verifiedAt, ages)} then ${securityTokens.id} end`,
     })
     .from(users)
+    .leftJoin(securityTokens, eq(securityTokens.userId, users.id))
     .where(eq(users.id, userId));
-  return onlyRow(rows);
+  return { password: rows.some(({ password }) => password), tokenIds: rows.flatMap(({ tokenId }) => tokenId ?? []) };
 }
 
 /** Whether a user with earlier sign-ins has not used this user agent and network recently. */

@@ -1,9 +1,12 @@
 /** Ownership of accounts with an address of another person, and attacks on the owner. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { sql } from 'drizzle-orm';
-import { oneTimePasswords, storedNow } from '../../src/database/schema.js';
+import { eq, sql } from 'drizzle-orm';
+import { type AuditEventKind, auditEvents as audited, oneTimePasswords, storedNow } from '../../src/database/schema.js';
+import { getUser } from '../../src/database/users.queries.js';
+import { applyFlags } from '../../src/domain/accounts/profile.js';
 import { expectError, expectMember, expectWait, issuesOf } from '../support/client.js';
+import type { AccountFragment, SessionAndTokensFragment } from '../support/generated/graphql.js';
 import {
   byAddress,
   caller,
@@ -49,6 +52,13 @@ async function countCodesTo(address: string): Promise<number> {
 
 const expectVoid = (result: { __typename: string }) => assert.equal(result.__typename, 'InvalidOneTimePasswordError');
 
+const pendingOf = (user: { pendingEmail: string | null; pendingPhone: string | null }, kind: 'email' | 'phone') =>
+  kind === 'email' ? user.pendingEmail : user.pendingPhone;
+
+async function auditEvents(kind: AuditEventKind) {
+  return service.app.db.select().from(audited).where(eq(audited.kind, kind));
+}
+
 async function expectSignIn(address: string) {
   return expectMember(await signInBy(address, await makeCode(address)), 'CheckOneTimePasswordSuccess');
 }
@@ -69,6 +79,9 @@ describe('an account that was created with the address of another person', () =>
       for (const identifier of ['mallory', victims]) assert.equal(await signsIn(service, identifier, password), false);
       const victim = person(service, user, tokens);
       assert.equal((await victim.me()).sessions.length, 1);
+      // The code that opened the session is no fresh proof; another one is.
+      expectMember(await victim.changePassword({ newPassword }), 'StepUpRequiredError');
+      await check(victim, victims, await makeCode(victims));
       expectMember(await victim.changePassword({ newPassword }), 'ChangePasswordSuccess');
     });
 
@@ -80,84 +93,130 @@ describe('an account that was created with the address of another person', () =>
       for (const session of [owner, elsewhere]) assert.equal(await session.isSignedIn(), true);
     });
 
-    test(`voids the victim’s earlier code for the ${kind} if the stranger verifies another address`, async () => {
+    for (const after of ['verifies another address', 'is deleted', 'is deactivated', 'gives the address up'] as const)
+      test(`leaves the victim’s earlier codes for the ${kind} valid if it ${after}: they lead to an account of their own`, async () => {
+        for (const purpose of ['AUTHENTICATION', 'PASSWORD_RESET'] as const) {
+          const { stranger, code } = await squat(purpose);
+          await afterwards[after](stranger);
+          const proven = await (purpose === 'AUTHENTICATION' ? signInBy(victims, code) : resetBy(victims, code));
+          const { user, tokens } = proven as { user: AccountFragment; tokens: SessionAndTokensFragment };
+          assert.notEqual(user.id, stranger.id);
+          assert.deepEqual(user, { ...user, username: null, [kind]: victims, [`${kind}Verified`]: true });
+          const victim = person(service, user, tokens);
+          assert.equal((await victim.me()).sessions.length, 1);
+          await expectTaken({ [kind]: victims });
+          await clear(service);
+        }
+      });
+
+    /** A stranger who signed up with the victim's address and their own, and the victim's code. */
+    const squat = async (purpose: 'AUTHENTICATION' | 'PASSWORD_RESET') => {
       const strangers = strangersOf[other];
-      const stranger = await insertPerson(service, { [kind]: victims, [other]: strangers, hasPassword: true });
-      const codes = { signIn: await makeCode(victims), reset: await makeCode(victims, 'PASSWORD_RESET') };
-      await verifyAddress(stranger, strangers);
-      expectVoid(await signInBy(victims, codes.signIn));
-      expectVoid(await resetBy(victims, codes.reset));
-      assert.equal(await reaches(victims, 'AUTHENTICATION'), false);
-      assert.equal(await stranger.isSignedIn(), true);
+      const [stranger] = await insertPeople(service, [
+        { username: 'mallory', [kind]: victims, [other]: strangers, hasPassword: true },
+        { username: 'staff', role: 'staff' },
+      ]);
+      return { stranger, code: await makeCode(victims, purpose) };
+    };
+
+    const afterwards = {
+      'verifies another address': (stranger: Person) => verifyAddress(stranger, strangersOf[other]),
+      'is deleted': async (stranger: Person) => void expectMember(await stranger.deleteUser(), 'DeleteUserSuccess'),
+      'is deactivated': async (stranger: Person) =>
+        void (await service.app.db.transaction(async (tx) =>
+          applyFlags(tx, await getUser(tx, stranger.id), { isActive: false }),
+        )),
+      'gives the address up': async (stranger: Person) =>
+        void expectMember(await stranger.updateUser({ [kind]: null }), 'UpdateUserSuccess'),
+    };
+
+    test(`gives the victim’s code the next account that reserves the ${kind}`, async () => {
+      const { stranger, code } = await squat('AUTHENTICATION');
+      await stranger.deleteUser();
+      const next = await signUp(service, { [kind]: victims, username: 'next', password });
+      const { user } = expectMember(await signInBy(victims, code), 'CheckOneTimePasswordSuccess');
+      assert.deepEqual([user.id, user.hasUsablePassword], [next.id, false]);
+      assert.equal(await next.isSignedIn(), false);
     });
 
-    test(`voids the stranger’s earlier code if the victim verifies the ${kind}`, async () => {
+    test(`refuses the victim’s earlier code once an account has verified the ${kind}`, async () => {
+      const { stranger, code } = await squat('AUTHENTICATION');
+      await stranger.deleteUser();
+      const next = await signUp(service, { [kind]: victims });
+      await verifyAddress(next, victims);
+      expectVoid(await signInBy(victims, code));
+      assert.equal(await next.isSignedIn(), true);
+    });
+
+    test(`drops the stranger’s addresses if the victim verifies the ${kind}: their codes lead elsewhere`, async () => {
       const strangers = strangersOf[other];
-      const stranger = await insertPerson(service, { [kind]: victims, [other]: strangers, hasPassword: true });
+      const [stranger] = await insertPeople(service, [{ [kind]: victims, [other]: strangers, hasPassword: true }]);
+      await stranger.updateUser({ [other]: strangers });
       const codes = {
         signIn: await makeCode(strangers),
-        reset: await makeCode(strangers, 'PASSWORD_RESET'),
         verification: await makeCode(strangers, 'VERIFICATION'),
       };
-      await expectSignIn(victims);
-      expectVoid(await signInBy(strangers, codes.signIn));
-      expectVoid(await resetBy(strangers, codes.reset));
+      const { user: victim } = await expectSignIn(victims);
+      assert.deepEqual(
+        [victim[other], victim.pendingEmail, victim.pendingPhone, victim.securityTokens.length],
+        [null, null, null, 1],
+      );
       await expectError(check(stranger, strangers, codes.verification, 'VERIFICATION'), 'UNAUTHENTICATED');
       for (const purpose of ['AUTHENTICATION', 'PASSWORD_RESET'] as const)
         assert.equal(await reaches(strangers, purpose), false);
+      const own = expectMember(await signInBy(strangers, codes.signIn), 'CheckOneTimePasswordSuccess').user;
+      assert.notEqual(own.id, victim.id);
     });
   }
 
-  test('does not authenticate the victim if it has the staff role', async () => {
-    const email = 'victim@a.test';
-    const [root, stranger] = await insertPeople(service, [
-      { username: 'root', role: 'superuser' },
-      { email, hasPassword: true },
-    ]);
-    const code = await makeCode(email);
-    await root.updateUser({ isStaff: true }, { id: stranger.id });
-    expectVoid(await signInBy(email, code));
-    assert.equal(await reaches(email, 'AUTHENTICATION'), false);
+  test('drops its pending addresses too', async () => {
+    const stranger = await insertPerson(service, { email: 'victim@a.test', hasPassword: true });
+    await stranger.updateUser({ phone: '+12025550102' });
+    const { user } = await expectSignIn('victim@a.test');
+    assert.equal(user.pendingPhone, null);
+  });
+
+  test('turns its other address into a pending one if its signed-in owner verifies one', async () => {
+    const owner = await insertPerson(service, { email: 'own@a.test', phone: '+12025550102', hasPassword: true });
+    await verifyAddress(owner, 'own@a.test');
+    const me = await owner.me();
+    assert.deepEqual([me.phone, me.phoneVerified, me.pendingPhone], [null, null, '+12025550102']);
+    await verifyAddress(owner, '+12025550102');
+    assert.deepEqual((await owner.me()).phoneVerified, true);
   });
 });
 
 describe('a mistyped address', () => {
-  for (const { kind, other, victims: own, strangers: mistyped } of kinds) {
-    for (const verified of [true, false])
-      test(`a ${kind} added to an old account ${verified ? 'with' : 'without'} a verified address does not authenticate its reader`, async () => {
-        const beside = kinds.find((one) => one.kind === other)!.victims;
-        const owner = await insertPerson(service, {
-          username: 'owner',
-          [other]: beside,
-          hasPassword: true,
-          verified,
-        });
-        await advance(service, 7 * 24 * hour);
-        await owner.updateUser({ [kind]: mistyped }, { currentPassword: password });
-        await assertUselessTo(await makeCode(mistyped, 'VERIFICATION'), mistyped);
+  for (const { kind, victims: own, strangers: mistyped } of kinds) {
+    test(`a ${kind} that is added reserves nothing, signs nobody in, and is replaced by the right one`, async () => {
+      const owner = await insertPerson(service, { username: 'owner', hasPassword: true });
+      const { user } = expectMember(await owner.updateUser({ [kind]: mistyped }), 'UpdateUserSuccess');
+      assert.deepEqual([user[kind], pendingOf(user, kind)], [null, mistyped]);
+      await assertUselessTo(await makeCode(mistyped, 'VERIFICATION'), mistyped);
+      await owner.updateUser({ [kind]: own });
+      await verifyAddress(owner, own);
+      const me = await owner.me();
+      assert.deepEqual([me[kind], me[`${kind}Verified`], pendingOf(me, kind)], [own, true, null]);
+      await signUp(service, { [kind]: mistyped });
+    });
 
-        await owner.updateUser({ [kind]: own }, { currentPassword: password });
-        await verifyAddress(owner, own);
-        const me = await owner.me();
-        assert.deepEqual([me[kind], me[`${kind}Verified`]], [own, true]);
-        await signUp(service, { [kind]: mistyped });
-      });
-
-    test(`a ${kind} that replaces a verified one neither locks out the owner nor authenticates its reader`, async () => {
+    test(`a ${kind} that replaces a verified one leaves it in force until it is verified`, async () => {
       const owner = await insertPerson(service, { [kind]: own, hasPassword: true, verified: true });
       await owner.updateUser({ [kind]: mistyped });
-      const code = await makeCode(mistyped, 'VERIFICATION');
-      await assertUselessTo(code, mistyped);
-
+      await assertUselessTo(await makeCode(mistyped, 'VERIFICATION'), mistyped);
       assert.equal((await expectSignIn(own)).user.id, owner.id);
       const reset = await resetBy(own, await makeCode(own, 'PASSWORD_RESET'));
-      const { user, tokens } = expectMember(reset, 'ResetPasswordSuccess');
-      assert.equal(user.id, owner.id);
-      const session = person(service, user, tokens);
-      // The reset has voided it.
-      expectVoid(await check(session, mistyped, code, 'VERIFICATION'));
-      const changed = expectMember(await session.updateUser({ [kind]: own }), 'UpdateUserSuccess').user;
-      assert.deepEqual([changed[kind], changed.pendingEmail, changed.pendingPhone], [own, null, null]);
+      assert.equal(expectMember(reset, 'ResetPasswordSuccess').user.id, owner.id);
+    });
+
+    test(`a ${kind} given at sign-up is replaced by the right one once that is verified`, async () => {
+      const owner = await insertPerson(service, { [kind]: mistyped, hasPassword: true });
+      const { user } = expectMember(await owner.updateUser({ [kind]: own }), 'UpdateUserSuccess');
+      assert.deepEqual([user[kind], pendingOf(user, kind)], [mistyped, own]);
+      await verifyAddress(owner, own);
+      const me = await owner.me();
+      assert.deepEqual([me[kind], me[`${kind}Verified`], pendingOf(me, kind)], [own, true, null]);
+      await signUp(service, { [kind]: mistyped });
     });
   }
 
@@ -171,11 +230,28 @@ describe('a mistyped address', () => {
     for (const purpose of ['AUTHENTICATION', 'PASSWORD_RESET'] as const)
       assert.equal(await reaches(address, purpose), false);
   }
+
+  test('receives its code at once, and the code works', async () => {
+    const owner = await insertPerson(service, { username: 'owner', hasPassword: true });
+    await owner.updateUser({ email: 'new@a.test' });
+    const [message] = await service.app.outbox();
+    assert.equal(message?.to, 'new@a.test');
+    const checked = await check(owner, 'new@a.test', message.oneTimePassword ?? '', 'VERIFICATION');
+    assert.equal(expectMember(checked, 'CheckOneTimePasswordSuccess').user.emailVerified, true);
+  });
+
+  test('receives at most ten codes a day, however many accounts hold it', async () => {
+    for (let account = 0; account < 12; account += 1) {
+      const squatter = await insertPerson(service, { username: `squatter${account}` });
+      await squatter.updateUser({ email: 'victim@a.test' });
+    }
+    assert.equal(await countCodesTo('victim@a.test'), 10);
+  });
 });
 
-describe('an address squatted beside a verified one', () => {
+describe('an address that another account holds pending', () => {
   type Kind = (typeof kinds)[number];
-  /** Ways to hold the address of another person: beside a verified address, or pending. */
+  /** Ways to hold the address of another person. */
   const squats: Record<string, (of: Kind) => Promise<Person>> = {
     async 'added beside a verified address of the other kind'({ kind, other, victims }) {
       const mallory = await insertPerson(service, { [other]: strangersOf[other], verified: true });
@@ -187,88 +263,128 @@ describe('an address squatted beside a verified one', () => {
       await verifyAddress(mallory, strangersOf[other]);
       return mallory;
     },
-    async pending({ kind, victims, strangers }) {
+    async 'in place of a verified one'({ kind, victims, strangers }) {
       const mallory = await insertPerson(service, { [kind]: strangers, verified: true });
       await mallory.updateUser({ [kind]: victims });
       return mallory;
+    },
+    async 'as the only address of a superuser'({ kind, victims }) {
+      const root = await insertPerson(service, { username: 'root', role: 'superuser' });
+      const made = await root.createSuperuser({ [kind]: victims, password });
+      expectMember(made, 'CreateSuperuserSuccess');
+      return signIn(service, { [kind]: victims, password });
     },
   };
 
   for (const of of kinds)
     for (const [name, squat] of Object.entries(squats)) {
       const { kind, victims } = of;
-      test(`is released after a day to a user who signs up with it: a ${kind} ${name}`, async () => {
+      test(`reserves nothing, and the claim ends when the victim verifies it: a ${kind} ${name}`, async () => {
         const mallory = await squat(of);
         const kept = await mallory.me();
-        const code = await makeCode(victims, 'VERIFICATION');
+        assert.equal(pendingOf(kept, kind), victims);
         assert.equal(await reaches(victims, 'AUTHENTICATION'), false);
-        await advance(service, 23 * hour);
-        await expectTaken({ [kind]: victims });
-        await advance(service, hour);
         const victim = await signUp(service, { [kind]: victims });
-        assert.deepEqual(
-          victim.account.securityTokens.map(({ id }) => id),
-          [tokenOf(victims)],
-        );
-
-        const left = await mallory.me();
-        const { securityTokens, sessions, lastLogin, dateJoined } = left;
-        assert.deepEqual(left, {
-          ...kept,
-          ...{ securityTokens, sessions, lastLogin, dateJoined, pendingEmail: null, pendingPhone: null },
-          ...(kept[kind] === victims && { [kind]: null, [`${kind}Verified`]: null }),
-        });
-        assert.deepEqual(
-          securityTokens.map(({ verified }) => verified),
-          [true],
-        );
-        await expectError(check(mallory, victims, code, 'VERIFICATION'), 'FORBIDDEN');
-        expectVoid(await check(victim, victims, code, 'VERIFICATION'));
+        assert.equal(pendingOf(await mallory.me(), kind), victims);
         assert.equal((await expectSignIn(victims)).user.id, victim.id);
-      });
-
-      test(`is released after a day to a user who adds it: a ${kind} ${name}`, async () => {
-        await squat(of);
-        await advance(service, 23 * hour);
-        const victim = await insertPerson(service, { username: 'victim' });
-        await expectTaken({ [kind]: victims }, victim);
-        await advance(service, hour);
-        // An hour has passed for the victim too.
-        expectMember(await victim.updateUser({ [kind]: victims }), 'InvalidCredentialsError');
-        const fresh = await insertPerson(service, { username: 'fresh' });
-        const { user } = expectMember(await fresh.updateUser({ [kind]: victims }), 'UpdateUserSuccess');
-        assert.equal(user[kind], victims);
-        await verifyAddress(fresh, victims);
+        const left = await mallory.me();
+        assert.equal(pendingOf(left, kind), null);
+        if (kept.username === null && kept.email === null && kept.phone === null)
+          assert.match(left.username ?? '', /^user-[a-z0-9]{10}$/);
+        else assert.equal(left.username, kept.username);
+        assert.deepEqual([left.emailVerified, left.phoneVerified], [kept.emailVerified, kept.phoneVerified]);
+        await expectTaken({ [kind]: victims });
       });
     }
 
   const email = 'victim@a.test';
-  const phone = '+12025550102';
 
-  test('stays with the user who verifies it within the day', async () => {
-    const mallory = await insertPerson(service, { phone, verified: true });
-    await mallory.updateUser({ email });
-    await verifyAddress(mallory, email);
-    await advance(service, 48 * hour);
-    await expectTaken({ email });
+  test('moves to the account that verifies it, and a reservation ends', async () => {
+    const [early, late] = await insertPeople(service, [{ username: 'early', hasPassword: true }, { username: 'late' }]);
+    await early.updateUser({ email });
+    await late.updateUser({ email });
+    const reserving = await signUp(service, { email, password });
+    await verifyAddress(late, email);
+    assert.deepEqual([(await late.me()).email, (await late.me()).emailVerified], [email, true]);
+    assert.equal((await early.me()).pendingEmail, null);
+    const loser = await reserving.me();
+    assert.deepEqual([loser.email, /^user-[a-z0-9]{10}$/.test(loser.username ?? '')], [null, true]);
+    assert.equal(await signsIn(service, loser.username ?? '', password), true);
+    const lost = await auditEvents('ADDRESS_LOST');
+    assert.deepEqual(
+      lost.map(({ subjectId, actorId }) => [subjectId, actorId]).sort(),
+      [
+        [early.id, late.id],
+        [reserving.id, late.id],
+      ].sort(),
+    );
   });
 
-  test('is released only after the other address has been verified for a day', async () => {
-    const mallory = await insertPerson(service, { email, phone });
-    await advance(service, 23 * hour);
-    await verifyAddress(mallory, phone);
-    await advance(service, 23 * hour);
+  test('is refused to the later of two accounts that verify it', async () => {
+    const [first, second] = await insertPeople(service, [{ username: 'first' }, { username: 'second' }]);
+    for (const { updateUser } of [first, second]) await updateUser({ email });
+    const codes = [];
+    for (const one of [first, second]) {
+      await one.sendOneTimePassword(tokenOf(email), 'VERIFICATION');
+      codes.push((await service.app.outbox())[0]?.oneTimePassword ?? '');
+    }
+    assert.equal((await check(second, email, codes[1]!, 'VERIFICATION')).__typename, 'CheckOneTimePasswordSuccess');
+    await expectError(check(first, email, codes[0]!, 'VERIFICATION'), 'FORBIDDEN');
+  });
+
+  test('has codes and failures of its own in each account', async () => {
+    const [first, second] = await insertPeople(service, [{ username: 'first' }, { username: 'second' }]);
+    for (const { updateUser } of [first, second]) await updateUser({ email });
+    await first.sendOneTimePassword(tokenOf(email), 'VERIFICATION');
+    const code = (await service.app.outbox())[0]?.oneTimePassword ?? '';
+    expectVoid(await check(second, email, code, 'VERIFICATION'));
+    expectWait(await check(second, email, code, 'VERIFICATION'), 1, 1);
+    assert.equal((await check(first, email, code, 'VERIFICATION')).__typename, 'CheckOneTimePasswordSuccess');
+  });
+
+  test('signs in by password the account that verified it, else that reserves it, else the oldest', async () => {
+    const words = ['one horse battery', 'two horse battery', 'three horse battery'];
+    const [old, young] = await insertPeople(service, [{ username: 'old' }, { username: 'young' }]);
+    for (const [index, one] of [old, young].entries()) {
+      expectMember(await one.changePassword({ newPassword: words[index]! }), 'ChangePasswordSuccess');
+      await one.updateUser({ email });
+      await advance(service, 1);
+    }
+    const signInAs = async () => {
+      const found: boolean[] = [];
+      for (const each of words) {
+        found.push(await signsIn(service, email, each));
+        await advance(service, 60);
+      }
+      return found;
+    };
+    assert.deepEqual(await signInAs(), [true, false, false]);
+    const third = await signUp(service, { email, password: words[2]! });
+    assert.deepEqual(await signInAs(), [false, false, true]);
+    await verifyAddress(young, email);
+    assert.deepEqual(await signInAs(), [false, true, false]);
+    assert.equal((await third.me()).email, null);
+  });
+
+  test('of an inactive account reserves nothing', async () => {
+    const [root, mallory] = await insertPeople(service, [
+      { username: 'root', role: 'superuser' },
+      { email, username: 'mallory' },
+    ]);
     await expectTaken({ email });
-    await advance(service, hour);
+    await root.updateUser({ isActive: false }, { id: mallory.id });
+    const { user } = expectMember(await root.updateUser({ isActive: true }, { id: mallory.id }), 'UpdateUserSuccess');
+    assert.deepEqual([user.email, user.pendingEmail], [null, email]);
     await signUp(service, { email });
   });
 
-  test('is not released if the sign-up has another error', async () => {
-    const [mallory] = await insertPeople(service, [{ phone, verified: true }, { username: 'taken' }]);
-    await mallory.updateUser({ email });
-    await advance(service, 24 * hour);
-    expectMember(await anonymous.createUser({ username: 'taken', email }), 'ValidationError');
-    assert.equal((await mallory.me()).email, email);
+  test('stays taken after it was verified, also by an account that is inactive', async () => {
+    const [root, owner] = await insertPeople(service, [
+      { username: 'root', role: 'superuser' },
+      { email, verified: true },
+    ]);
+    await root.updateUser({ isActive: false }, { id: owner.id });
+    await expectTaken({ email });
   });
 
   test('is not released without a verified address beside it', async () => {
@@ -368,7 +484,7 @@ describe('unlockSecurityToken', () => {
     const alice = await insertPerson(service, { email, hasPassword: true });
     await lock(email);
     await advance(service, 601);
-    await expectError(alice.unlockSecurityToken(alice.emailToken), 'FORBIDDEN');
+    expectMember(await alice.unlockSecurityToken(alice.emailToken), 'StepUpRequiredError');
     await unlock(await signIn(service, { email, password }));
   });
 
