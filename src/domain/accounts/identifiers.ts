@@ -43,9 +43,9 @@ export async function applyIdentifiers(
     } else pendingTokenIds.push(...(await setAddress(app, tx, before, { kind, address: identifier })));
   }
   const user = await getUser(tx, before.id);
-  if (!hasIdentifier(user)) throw new ValidationError([identifierRequired()]);
   const canUsePassword = user.username !== null && user.passwordHash !== null;
   if (hasVerifiedAddress(before) && !hasVerifiedAddress(user) && !canUsePassword) throw new LastCredentialError();
+  if (!hasIdentifier(user)) throw new ValidationError([identifierRequired()]);
   if (changedAddressFields.some((field) => before[field] !== user[field])) await voidOneTimePasswords(tx, before.id);
   return { user, pendingTokenIds };
 }
