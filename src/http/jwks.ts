@@ -13,7 +13,19 @@ export function addJwks(http: FastifyInstance, app: App): void {
     response_types_supported: [],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['ES256'],
-    claims_supported: ['iss', 'aud', 'sub', 'sid', 'iat', 'exp', 'auth_time', 'amr', 'roles'],
+    claims_supported: [
+      'iss',
+      'aud',
+      'sub',
+      'sid',
+      'iat',
+      'exp',
+      'auth_time',
+      'amr',
+      'email_verified',
+      'phone_number_verified',
+      'roles',
+    ],
   };
   http.get('/.well-known/jwks.json', (_request, reply) =>
     reply
