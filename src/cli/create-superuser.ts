@@ -27,8 +27,9 @@ export function addCreateSuperuser(program: Command, run: Run): void {
           phone: phone ?? null,
           password: await readPassword(options),
         });
-        const { id } = user;
-        return [{ id, username: user.username, email: user.email, phone: user.phone }, `Created superuser ${id}.`];
+        // The addresses of staff are pending until they are verified.
+        const { id, pendingEmail, pendingPhone } = user;
+        return [{ id, username: user.username, pendingEmail, pendingPhone }, `Created superuser ${id}.`];
       }),
     );
 }
