@@ -9,7 +9,7 @@ import {
   updateTokenAddress,
 } from '../../database/security-tokens.queries.js';
 import { addressColumns, getUser, type User, updateUserRow } from '../../database/users.queries.js';
-import { authenticators, computeTokenId } from '../authenticators/registry.js';
+import { authenticators, computeTokenId, getAddressKeys } from '../authenticators/registry.js';
 import { identifierRequired, LastCredentialError, ValidationError } from '../errors.js';
 import type { AddressKind, Identifier } from '../identifiers.js';
 import { hasIdentifier } from '../ownership/verification.js';
@@ -46,11 +46,11 @@ export async function applyIdentifiers(
   const canUsePassword = user.username !== null && user.passwordHash !== null;
   if (hasVerifiedAddress(before) && !hasVerifiedAddress(user) && !canUsePassword) throw new LastCredentialError();
   if (!hasIdentifier(user)) throw new ValidationError([identifierRequired()]);
-  if (changedAddressFields.some((field) => before[field] !== user[field])) await voidOneTimePasswords(tx, before.id);
+  // Another spelling of the same address is no change.
+  const keys = getAddressKeys(user);
+  if (getAddressKeys(before).some((key, index) => key !== keys[index])) await voidOneTimePasswords(tx, before.id);
   return { user, pendingTokenIds };
 }
-
-const changedAddressFields = ['email', 'phone', 'pendingEmail', 'pendingPhone'] as const;
 
 export function hasVerifiedAddress({ emailVerified, phoneVerified }: User): boolean {
   return emailVerified === true || phoneVerified === true;

@@ -14,13 +14,13 @@ import {
 } from '../../database/users.queries.js';
 import { hmac } from '../../security/hmac.js';
 import type { Actor, ClientInfo } from '../actor.js';
-import { authenticators, computeTokenId } from '../authenticators/registry.js';
+import { computeTokenId, getAddressKeys } from '../authenticators/registry.js';
 import { requireViewer } from '../authorization/authority.js';
 import { knownDeviceSeconds } from '../durations.js';
 import { InvalidCredentialsError, TimeoutError, ValidationError } from '../errors.js';
 import { auditAttempt } from '../events/audit.js';
 import { transact } from '../events/events.js';
-import { comparisonKey, type Identifier, identifierKinds, inferKind, parseAs } from '../identifiers.js';
+import { type Identifier, identifierKinds, inferKind, parseAs } from '../identifiers.js';
 import { attemptLimit } from '../rate-limits.js';
 import type { SessionTokens } from '../sessions/sessions.js';
 import { completeSignIn } from './complete-sign-in.js';
@@ -167,9 +167,7 @@ function readIdentifiers(app: App, { identifier, username, email, phone }: Authe
 
 /** Returns the keys of the user's identifiers of a kind: the current one and the pending one. */
 function getKeys(user: User, kind: Identifier['kind']): (string | null)[] {
-  if (kind === 'username') return [user.usernameKey];
-  const { key, pending } = authenticators[kind].getAddresses(user);
-  return [key, pending === null ? null : comparisonKey(pending)];
+  return kind === 'username' ? [user.usernameKey] : getAddressKeys(user, [kind]);
 }
 
 /** Returns the key to look a user up by. */

@@ -3,7 +3,7 @@
  * in the schema, and its entry here.
  */
 import type { App } from '../../app/app.js';
-import type { SecurityTokenKind } from '../../database/schema.js';
+import { type SecurityTokenKind, securityTokenKinds } from '../../database/schema.js';
 import type { User } from '../../database/users.queries.js';
 import { securityTokenId, securityTokenIdPrefix } from '../../security/security-token-ids.js';
 import { comparisonKey } from '../identifiers.js';
@@ -26,11 +26,19 @@ export function getTokenKind(app: App, id: string): SecurityTokenKind | undefine
 
 /** Returns which address of the user the token belongs to. Does not read the database. */
 export function findOwnAddress(app: App, user: User, tokenId: string): 'current' | 'pending' | undefined {
-  for (const { kind, getAddresses } of Object.values(authenticators)) {
-    const { key, pending } = getAddresses(user);
-    const isOf = (each: string | null) => each !== null && tokenId === computeTokenId(app, { kind, key: each });
-    if (isOf(key)) return 'current';
-    if (isOf(pending === null ? null : comparisonKey(pending))) return 'pending';
-  }
-  return undefined;
+  const kind = getTokenKind(app, tokenId);
+  if (kind === undefined) return undefined;
+  const own = getAddressKeys(user, [kind]).map((key) => key !== null && computeTokenId(app, { kind, key }) === tokenId);
+  return own[0] ? 'current' : own[1] ? 'pending' : undefined;
+}
+
+/** Returns the comparison keys of the current and the pending address of each kind. */
+export function getAddressKeys(
+  user: User,
+  kinds: readonly SecurityTokenKind[] = securityTokenKinds,
+): (string | null)[] {
+  return kinds.flatMap((kind) => {
+    const { key, pending } = authenticators[kind].getAddresses(user);
+    return [key, pending === null ? null : comparisonKey(pending)];
+  });
 }
