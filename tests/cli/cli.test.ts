@@ -82,7 +82,7 @@ test('create-superuser creates a superuser with the password from standard input
   );
   assert.deepEqual([ended.code, ended.stderr], [0, '']);
   const { id, ...made } = JSON.parse(ended.stdout);
-  assert.deepEqual(made, { username: 'Root', email: 'Root@a.test', phone: '+12025550111' });
+  assert.deepEqual(made, { username: 'Root', pendingEmail: 'Root@a.test', pendingPhone: '+12025550111' });
   assert.ok(!ended.stdout.includes(password));
   const { user, tokens } = expectMember(
     await anonymous.authenticate({ username: 'root', password }),

@@ -1,9 +1,12 @@
 /** Notices of account changes: who receives them, and by which channel. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import { sendDueNotices } from '../../src/domain/events/delayed-notices.js';
 import { expectMember, type RequestOptions } from '../support/client.js';
 import {
   caller,
+  idOfAddress,
+  insertPeople,
   insertPerson,
   issueOneTimePassword,
   type Person,
@@ -68,12 +71,12 @@ describe('a changed password', () => {
     assert.ok(!text.includes(newPassword));
   });
 
-  test('is reported by SMS without an email, and only by email with both', async () => {
+  test('is reported by SMS without an email, and to every verified address with both', async () => {
     await change(await insertVerified({ phone }));
     assert.deepEqual(await sent(), [`${phone}: ${subject}`]);
     clearProviders();
     await change(await insertVerified({ email, phone: '+12025550124' }));
-    assert.deepEqual(await sent(), [`${email}: ${subject}`]);
+    assert.deepEqual(await sent(), [`+12025550124: ${subject}`, `${email}: ${subject}`]);
   });
 
   test('is not reported to an unverified address, and by SMS if only the phone is verified', async () => {
@@ -85,16 +88,32 @@ describe('a changed password', () => {
     assert.deepEqual(await sent(), [`${phone}: ${subject}`]);
   });
 
-  test('is reported after a reset and after a superuser set it', async () => {
-    const owner = await insertVerified({ email });
-    const oneTimePassword = await issueOneTimePassword(service, owner.emailToken, 'PASSWORD_RESET');
-    const input = { tokenId: owner.emailToken, oneTimePassword, newPassword };
-    expectMember(await caller(service, laptop).resetPassword(input), 'ResetPasswordSuccess');
-    assert.deepEqual(await sent(), [`${email}: ${subject}`]);
-    clearProviders();
+  test('is reported after a superuser set it', async () => {
+    const owner = await insertVerified({ email, phone });
     const root = await insertPerson(service, superuser);
-    expectMember(await root.setUserPassword(owner.id, password), 'SetUserPasswordSuccess');
-    assert.deepEqual(await sent(), [`${email}: ${subject}`]);
+    expectMember(await root.setUserPassword(owner.id, newPassword), 'SetUserPasswordSuccess');
+    assert.deepEqual(await sent(), [`${phone}: ${subject}`, `${email}: ${subject}`]);
+  });
+
+  test('is reported after a reset, with the young addresses that the reset dropped, to these too', async () => {
+    const reset = async (tokenId: string) => {
+      const oneTimePassword = await issueOneTimePassword(service, tokenId, 'PASSWORD_RESET');
+      const asked = await caller(service, laptop).resetPassword({ tokenId, oneTimePassword, newPassword });
+      expectMember(asked, 'ResetPasswordSuccess');
+      return (await sent()).map((message) => message.replace('Your password was reset', 'reset'));
+    };
+    const other = await insertVerified({ email: 'bob@example.com' });
+    assert.deepEqual(await reset(other.emailToken), ['bob@example.com: reset']);
+    assert.doesNotMatch(contentOf(sendGrid.requests[0]!, 'text/plain'), /was removed/);
+
+    const owner = await insertVerified({ email });
+    expectMember(await owner.updateUser({ phone }), 'UpdateUserSuccess');
+    await verifyUnsent(service, owner, idOfAddress(service, phone));
+    await service.app.outbox();
+    clearProviders();
+    assert.deepEqual(await reset(owner.emailToken), [`${phone}: reset`, `${email}: reset`]);
+    const text = contentOf(sendGrid.requests[0]!, 'text/plain');
+    assert.match(text, /The phone number that was added lately was removed/);
   });
 
   test('is not reported if the change fails', async () => {
@@ -108,48 +127,62 @@ describe('a changed password', () => {
 describe('a changed address', () => {
   const newEmail = 'new@example.com';
   const newPhone = '+12025550188';
+  const nouns = { email: 'email address', phone: 'phone number' };
 
-  /** Changes an address and verifies the new one. */
-  async function replace(owner: Person, input: { email: string } | { phone: string }): Promise<void> {
-    const { user } = expectMember(await owner.updateUser(input), 'UpdateUserSuccess');
-    assert.deepEqual(await sent(), []);
-    const pending = user.securityTokens.find(({ verified }) => !verified);
-    await verifyUnsent(service, owner, pending!.id);
+  /** Returns the messages of a change without its code. */
+  async function noticesOf(owner: Person, input: { email: string } | { phone: string }): Promise<string[]> {
+    expectMember(await owner.updateUser(input), 'UpdateUserSuccess');
+    const [codes, notices] = [true, false].map(async (is) =>
+      (await sent()).filter((message) => /Verify|is your code/.test(message) === is),
+    );
+    assert.deepEqual(
+      (await codes!).map((message) => message.split(': ')[0]),
+      Object.values(input),
+      'the new address gets a code at once',
+    );
+    return notices!;
   }
 
-  for (const [about, row, input, recipients, kind] of [
-    ['the old and the new email', { email }, { email: newEmail }, [email, newEmail], 'email address'],
-    ['the old and the new phone', { phone }, { phone: newPhone }, [phone, newPhone], 'phone number'],
-    ['the old phone and the email', { email, phone }, { phone: newPhone }, [phone, email], 'phone number'],
+  for (const [row, kind, next, recipients] of [
+    [{ email }, 'email', newEmail, [email]],
+    [{ phone }, 'phone', newPhone, [phone]],
+    [{ email, phone }, 'phone', newPhone, [phone, email]],
+    [{ email, phone }, 'email', newEmail, [phone, email]],
+    [{ email }, 'phone', newPhone, [email]],
   ] as const)
-    test(`is reported to ${about} once the new one is verified`, async () => {
-      await replace(await insertVerified(row), input);
+    test(`of ${Object.keys(row).join(' and ')} is reported to them when a ${kind} is added, and when it is verified`, async () => {
+      const owner = await insertVerified(row);
+      const added = await noticesOf(owner, kind === 'email' ? { email: next } : { phone: next });
+      assert.deepEqual(
+        added,
+        recipients.map((to) => `${to}: A new ${nouns[kind]} was added`),
+      );
+      clearProviders();
+      await verifyUnsent(service, owner, idOfAddress(service, next));
       assert.deepEqual(
         await sent(),
-        recipients.map((to) => `${to}: Your ${kind} was changed`),
+        recipients.map((to) => `${to}: A new ${nouns[kind]} was verified`),
       );
     });
 
-  test('is reported to the old and the remaining address if it is removed', async () => {
-    const owner = await insertVerified({ email, phone });
-    expectMember(await owner.updateUser({ phone: null }), 'UpdateUserSuccess');
-    assert.deepEqual(
-      await sent(),
-      [phone, email].map((to) => `${to}: Your phone number was changed`),
-    );
-  });
-
-  test('is reported if a superuser removes it', async () => {
-    const owner = await insertVerified({ email, username: 'alice' });
-    const root = await insertPerson(service, superuser);
-    expectMember(await root.updateUser({ email: null }, { id: owner.id }), 'UpdateUserSuccess');
-    assert.deepEqual(await sent(), [`${email}: Your email address was changed`]);
-  });
+  for (const by of ['its owner', 'a superuser'])
+    test(`is reported to the old and the remaining address if ${by} removes it`, async () => {
+      const owner = await insertVerified({ email, phone });
+      const root = await insertPerson(service, superuser);
+      const remover = by === 'its owner' ? owner : root;
+      expectMember(await remover.updateUser({ phone: null }, { id: owner.id }), 'UpdateUserSuccess');
+      assert.deepEqual(
+        await sent(),
+        [phone, email].map((to) => `${to}: Your phone number was removed`),
+      );
+    });
 
   test('is not reported to an unverified address, which may belong to another person', async () => {
     const owner = await insertPerson(service, { email, phone });
-    expectMember(await owner.updateUser({ email: newEmail }), 'UpdateUserSuccess');
+    assert.deepEqual(await noticesOf(owner, { email: newEmail }), []);
     expectMember(await owner.updateUser({ phone: null }), 'UpdateUserSuccess');
+    clearProviders();
+    await verifyUnsent(service, owner, idOfAddress(service, newEmail));
     assert.deepEqual(await sent(), []);
   });
 
@@ -157,6 +190,99 @@ describe('a changed address', () => {
     const owner = await insertVerified({ email });
     expectMember(await owner.updateUser({ email: 'Alice@Example.com' }), 'UpdateUserSuccess');
     assert.deepEqual(await sent(), []);
+  });
+});
+
+describe('a changed username', () => {
+  test('is reported to every verified address', async () => {
+    const owner = await insertVerified({ email, phone, username: 'alice' });
+    expectMember(await owner.updateUser({ username: 'alicia' }), 'UpdateUserSuccess');
+    const subject = 'Your username was changed';
+    assert.deepEqual(await sent(), [`${phone}: ${subject}`, `${email}: ${subject}`]);
+  });
+});
+
+describe('a changed role', () => {
+  const [first, second] = ['first@example.com', 'second@example.com'];
+  const superusers = [first, second].map((address) => ({ email: address, verified: true, ...superuser }));
+
+  async function insertSuperusers(): Promise<Person> {
+    const [root] = await insertPeople(
+      service,
+      superusers.map((row, index) => ({ ...row, username: `root${index}` })),
+    );
+    // Without a verified address, nothing reaches this one.
+    await insertPerson(service, { username: 'unreachable', role: 'superuser' });
+    return root!;
+  }
+
+  for (const [role, name] of [
+    ['isStaff', 'staff'],
+    ['isSuperuser', 'superuser'],
+  ] as const)
+    test(`is reported to the user and to all superusers: ${role}`, async () => {
+      const owner = await insertVerified({ email, phone });
+      const root = await insertSuperusers();
+      for (const granted of [true, false]) {
+        expectMember(await root.updateUser({ [role]: granted }, { id: owner.id }), 'UpdateUserSuccess');
+        const subject = `The ${name} role was ${granted ? 'granted' : 'removed'}`;
+        // The account itself is a superuser after it was granted the role.
+        const own = role === 'isSuperuser' && granted ? 2 : 1;
+        const expected = [phone, email].flatMap((to) => Array.from({ length: own }, () => to));
+        assert.deepEqual(
+          await sent(),
+          [...expected, first, second].map((to) => `${to}: ${subject}`),
+        );
+        const text = contentOf(sendGrid.requestsFor(first)[0]!, 'text/plain');
+        assert.match(text, new RegExp(`of the account ${owner.id} was`));
+        clearProviders();
+      }
+    });
+
+  test('of a new superuser is reported to all superusers', async () => {
+    const root = await insertSuperusers();
+    expectMember(await root.createSuperuser({ username: 'third' }), 'CreateSuperuserSuccess');
+    assert.deepEqual(
+      await sent(),
+      [first, second].map((to) => `${to}: The superuser role was granted`),
+    );
+  });
+});
+
+describe('a lost address', () => {
+  const lost = '+12025550199';
+
+  /** Lets an account lose its pending phone to another account. */
+  async function lose(row: PersonRow): Promise<void> {
+    const loser = await insertPerson(service, row);
+    expectMember(await loser.updateUser({ phone: lost }), 'UpdateUserSuccess');
+    const winner = await insertPerson(service, { phone: lost });
+    const code = await issueOneTimePassword(service, winner.phoneToken);
+    expectMember(await winner.checkOneTimePassword(winner.phoneToken, code), 'CheckOneTimePasswordSuccess');
+    assert.equal((await loser.me()).pendingPhone, null);
+    await service.app.outbox();
+    clearProviders();
+  }
+
+  const tellAfter = async (seconds: number) => {
+    await advance(service, seconds);
+    await sendDueNotices(service.app);
+    return sent();
+  };
+
+  test('is told to the account that held it, a day later, once and not before', async () => {
+    await lose({ email, verified: true });
+    assert.deepEqual(await tellAfter(0), []);
+    assert.deepEqual(await tellAfter(86_390), []);
+    assert.deepEqual(await tellAfter(10), [`${email}: An unverified phone number left your account`]);
+    assert.deepEqual(await tellAfter(86_400), [`${email}: An unverified phone number left your account`]);
+    const text = contentOf(sendGrid.requests[0]!, 'text/plain');
+    assert.ok(!text.includes(lost));
+  });
+
+  test('is not told to an account without a verified address', async () => {
+    await lose({ username: 'alice', email });
+    assert.deepEqual(await tellAfter(86_400), []);
   });
 });
 
@@ -236,7 +362,7 @@ describe('a sign-in', () => {
 
 describe('a deleted account', () => {
   for (const [about, row, recipients] of [
-    ['to the verified email, and not by SMS', { email, phone, verified: true }, [email]],
+    ['to every verified address', { email, phone, verified: true }, [phone, email]],
     ['by SMS without an email', { phone, verified: true }, [phone]],
     ['not at all without a verified address', { email, phone, verified: false }, []],
   ] as const)

@@ -96,7 +96,10 @@ const operations: Record<string, Operation> = {
     ask: (by, { id }) => by.deleteUser({ id }),
     answers: { nobody: toNobody, ordinary: ownOnly, staff: ownOnly, superuser: ofAnybody },
   },
-  setUserPassword: { ask: (by, { id }) => by.setUserPassword(id, 'another horse battery'), answers: forSuperusers },
+  setUserPassword: {
+    ask: (by, { id }) => by.setUserPassword(id, 'another horse battery'),
+    answers: { ...forSuperusers, superuser: [forbidden, success, success, notFound, notFound, notFound] },
+  },
   generateOneTimePassword: {
     ask: (by, { tokenId }) => by.generateOneTimePassword(tokenId),
     answers: { ...forSuperusers, superuser: byToken([success, success, success, notFound, notFound, notFound]) },

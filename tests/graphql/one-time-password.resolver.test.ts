@@ -146,7 +146,9 @@ describe('securityTokens', () => {
       superuser,
     ]);
     await verifyAddress(alice, phone);
-    await check(email, 'wrong');
+    // The email waits now, so its counter is that of alice.
+    const wrong = await alice.checkOneTimePassword(alice.emailToken, 'wrong', 'VERIFICATION');
+    expectMember(wrong, 'InvalidOneTimePasswordError');
     type Shown = Awaited<ReturnType<Caller['securityTokens']>>[number];
     const details = ({ verified, failureCount, retryAt, expiresAt }: Shown) => [
       verified,
@@ -163,7 +165,9 @@ describe('securityTokens', () => {
     await db.execute(sql`update users set is_staff = true where username = 'bob'`);
     for (const by of [alice, bob, root]) {
       assert.deepEqual(await seenBy(by, 'alice'), shown);
-      assert.deepEqual(await seenBy(by, email), [ofEmail]);
+      // A look-up by a pending address finds no account, because several may hold it.
+      assert.deepEqual(await seenBy(by, email), [unseen]);
+      assert.deepEqual(await seenBy(by, phone), [shown[1]]);
     }
     assert.deepEqual((await alice.me()).securityTokens.map(details), shown);
     // The masked address is the requested spelling, so it never shows the spelling of the owner.
@@ -325,15 +329,31 @@ describe('sendOneTimePassword', () => {
   });
 
   test('of the owner does not count if it sends nothing', async () => {
-    const alice = await insertPerson(service, { email, verified: true });
-    await alice.updateUser({ phone });
-    const tokenId = tokenOf(phone);
-    const told = (await service.app.outbox()).length;
-    // A pending or added address does not authenticate its user yet.
+    // An earlier release left such an address: it does not authenticate its user.
+    const root = await insertPerson(service, { ...superuser, email });
     for (let nth = 0; nth < 3; nth += 1)
-      expectMember(await alice.sendOneTimePassword(tokenId), 'SendOneTimePasswordSuccess');
-    assert.equal((await service.app.outbox()).length, told);
+      expectMember(await root.sendOneTimePassword(root.emailToken), 'SendOneTimePasswordSuccess');
+    assert.deepEqual(await service.app.outbox(), []);
+  });
+
+  test('by the holder of a pending address is that of a stranger, unless it is for verification', async () => {
+    const alice = await insertPerson(service, { email, verified: true });
+    expectMember(await alice.updateUser({ phone }), 'UpdateUserSuccess');
+    const tokenId = tokenOf(phone);
+    await service.app.outbox();
+    await advance(service, 30);
+    const sentTo = async () => (await service.app.outbox()).filter(({ to }) => to === phone).length;
+    const before = await sentTo();
+    expectMember(await alice.sendOneTimePassword(tokenId), 'SendOneTimePasswordSuccess');
+    assert.equal(await sentTo(), before, 'a pending address does not authenticate its user');
+    for (const by of [alice, anonymous]) expectWait(await by.sendOneTimePassword(tokenId), null);
     await receive(tokenId, 'VERIFICATION', alice);
+
+    // The answer is the same once another account has the phone.
+    await insertPerson(service, { phone });
+    await advance(service, 30);
+    expectMember(await alice.sendOneTimePassword(tokenId), 'SendOneTimePasswordSuccess');
+    assert.equal(await sentTo(), before + 2);
   });
 
   test('is limited by client address over all tokens', async () => {
@@ -485,12 +505,12 @@ describe('checkOneTimePassword', () => {
     assert.deepEqual(await service.app.outbox(), []);
   });
 
+  // Rows of an earlier release, which kept such addresses beside the reserved ones.
   const changes = {
     deactivated: sql`update users set is_active = false`,
     'made staff': sql`update users set is_staff = true`,
     'made a superuser': sql`update users set is_superuser = true`,
     'verified by another address': sql`update users set first_verified_at = now()`,
-    gone: sql`delete from users`,
   };
   for (const [what, change] of Object.entries(changes))
     test(`rejects a one-time password if the user is ${what} meanwhile`, async () => {
@@ -499,6 +519,25 @@ describe('checkOneTimePassword', () => {
       await db.execute(change);
       await expectWrong(email, oneTimePassword);
     });
+
+  test('rejects a one-time password to a verified address if the user is gone meanwhile', async () => {
+    const { id } = await insertPerson(service, { email, verified: true });
+    const oneTimePassword = await makeCode(email);
+    await db.execute(sql`delete from users where id = ${id}`);
+    await expectWrong(email, oneTimePassword);
+  });
+
+  test('signs the reader of an unverified address up if its user is gone meanwhile', async () => {
+    const { id } = await insertPerson(service, { username: 'mallory', email, hasPassword: true });
+    const oneTimePassword = await makeCode(email);
+    await db.execute(sql`delete from users where id = ${id}`);
+    const { user, tokens } = await expectRight(email, oneTimePassword);
+    const own = { email, emailVerified: true, username: null, hasUsablePassword: false };
+    assert.deepEqual(user, { ...user, ...own });
+    assert.notEqual(user.id, id);
+    assert.equal((await person(service, user, tokens).me()).id, user.id);
+    await expectWrong(email, oneTimePassword);
+  });
 
   test('signs staff and superusers in by a verified address', async () => {
     await insertPerson(service, { ...superuser, email, verified: true });
@@ -518,7 +557,8 @@ describe('verification', () => {
       'CheckOneTimePasswordSuccess',
     );
     assert.deepEqual([tokens, securityToken.verified], [null, true]);
-    assert.deepEqual([user.emailVerified, user.phoneVerified, user.lastLogin], [true, false, null]);
+    const others = [user.phone, user.pendingPhone, user.lastLogin];
+    assert.deepEqual([user.emailVerified, ...others], [true, null, phone, null]);
     assert.deepEqual(
       (await alice.sessions()).map(({ authenticationMethods }) => authenticationMethods.sort()),
       [['EMAIL_ONE_TIME_PASSWORD', 'PASSWORD']],
@@ -527,6 +567,19 @@ describe('verification', () => {
     assert.deepEqual(await rows(service, recent), [{ recent: true }]);
     await verifyAddress(alice, phone);
     assert.equal((await alice.me()).phoneVerified, true);
+  });
+
+  test('of a pending address is no authentication', async () => {
+    const alice = await insertPerson(service, { email, verified: true });
+    await alice.updateUser({ phone });
+    await advance(service, 601);
+    await verifyAddress(alice, phone);
+    assert.deepEqual(
+      (await alice.sessions()).map(({ authenticationMethods }) => authenticationMethods),
+      [[]],
+    );
+    const recent = sql`select authenticated_at > now() - interval '10 minutes' as recent from sessions`;
+    assert.deepEqual(await rows(service, recent), [{ recent: false }]);
   });
 
   test('has a separate failure count, like every purpose', async () => {
@@ -622,7 +675,7 @@ describe('generateOneTimePassword', () => {
     expectMember(await root.generateOneTimePassword(tokenOf(address), purpose), 'NotFoundError');
 
   test('returns a one-time password for each purpose to a superuser, without a send limit or a message', async () => {
-    const alice = await insertPerson(service, { email, phone });
+    const alice = await insertPerson(service, { email, phone, verified: true });
     for (let nth = 0; nth < 2; nth += 1) await generate(root, email, 'VERIFICATION');
     const verification = await generate(root, email, 'VERIFICATION');
     const checked = await alice.checkOneTimePassword(alice.emailToken, verification.oneTimePassword, 'VERIFICATION');
@@ -639,27 +692,32 @@ describe('generateOneTimePassword', () => {
   test('is NotFoundError for an address without an account, and for an unverified address', async () => {
     await expectNotFound(nobody);
     const alice = await insertPerson(service, { email, phone });
+    for (const purpose of purposes) await expectNotFound(email, purpose);
     await verifyAddress(alice, phone);
-    await expectNotFound(email);
-    await db.execute(sql`update users set is_active = false where email is not null`);
+    for (const purpose of purposes) await expectNotFound(email, purpose);
+    await generate(root, phone);
+    await db.execute(sql`update users set is_active = false where phone is not null`);
     await expectNotFound(phone);
   });
 
   test("rejects the tokens of other superusers, and permits the caller's own", async () => {
-    const second = await insertPerson(service, { email, role: 'superuser' });
+    const second = await insertPerson(service, { email, role: 'superuser', verified: true });
     for (const purpose of purposes) await expectNotFound(email, purpose);
-    const { oneTimePassword } = await generate(second, email, 'VERIFICATION');
-    await second.checkOneTimePassword(second.emailToken, oneTimePassword, 'VERIFICATION');
-    // The token belongs to another superuser, verified or not.
-    await expectNotFound(email);
+    const { oneTimePassword } = await generate(second, email);
+    const checked = await second.checkOneTimePassword(second.emailToken, oneTimePassword);
+    expectMember(checked, 'CheckOneTimePasswordSuccess');
   });
 
-  test("requires a recent authentication for the caller's own token", async () => {
-    await insertPerson(service, { email });
-    await root.updateUser({ email: 'root@a.test' });
-    await generate(root, 'root@a.test', 'VERIFICATION');
+  test('requires a recent authentication', async () => {
+    await insertPeople(service, [
+      { email, verified: true },
+      { ...superuser, username: 'second', email: 'root@a.test', verified: true },
+    ]);
+    await generate(root, email);
     await advance(service, 601);
-    await expectError(root.generateOneTimePassword(tokenOf('root@a.test'), 'VERIFICATION'), 'FORBIDDEN');
-    await generate(root, email, 'VERIFICATION');
+    const asked = await root.generateOneTimePassword(tokenOf(email));
+    assert.equal(expectMember(asked, 'StepUpRequiredError').password, true);
+    expectMember(await root.reauthenticate(password), 'ReauthenticateSuccess');
+    await generate(root, email);
   });
 });

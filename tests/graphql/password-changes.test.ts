@@ -45,7 +45,7 @@ async function change(by: Person, input: ChangePasswordInput) {
 }
 
 async function expectUnproved(by: Person, input: ChangePasswordInput): Promise<void> {
-  expectMember(await by.changePassword(input), 'InvalidCredentialsError');
+  expectMember(await by.changePassword(input), 'StepUpRequiredError');
 }
 
 async function reset(address: string, code: string, chosen?: string) {
@@ -84,30 +84,34 @@ describe('changePassword', () => {
       await expectPassword('alice', password);
     });
 
-  test('requires the current password after a sign-up or a sign-in by password', async () => {
+  test('requires the current password after a sign-in, and not in the session of a sign-up', async () => {
     const alice = await insertPerson(service, { username: 'alice', hasPassword: true });
-    for (const session of [alice, await signIn(service, { username: 'alice', password })])
-      for (const input of [{ newPassword }, { newPassword, currentPassword: null }])
-        await expectUnproved(session, input);
-    await expectPassword('alice', password);
-  });
-
-  test('accepts a one-time password of the last ten minutes in this session, and not in another one', async () => {
-    const alice = await insertPerson(service, { email, hasPassword: true });
-    const other = await signIn(service, { email, password });
-    await verifyAddress(alice, email);
-    await expectUnproved(other, { newPassword });
-    await advance(service, 590);
+    const session = await signIn(service, { username: 'alice', password });
+    for (const input of [{ newPassword }, { newPassword, currentPassword: null }]) await expectUnproved(session, input);
+    assert.equal(await signsIn(service, 'alice', password), true);
     await change(alice, { newPassword });
-    await advance(service, 11);
-    await expectUnproved(alice, { newPassword: password });
+    await expectPassword('alice', newPassword);
   });
 
-  test('sets the first password after a sign-in by one-time password', async () => {
-    const alice = await insertPerson(service, { email });
-    for (const input of [{ newPassword }, { newPassword, currentPassword: '' }]) await expectUnproved(alice, input);
+  test('accepts no one-time password in place of the current one', async () => {
+    await insertPerson(service, { email, hasPassword: true, verified: true });
+    const session = await signIn(service, { email, password });
+    expectMember(
+      await session.checkOneTimePassword(tokenOf(email), await makeCode(email)),
+      'CheckOneTimePasswordSuccess',
+    );
+    await expectUnproved(session, { newPassword });
+    await change(session, { newPassword, currentPassword: password });
+  });
+
+  test('sets the first password of an account with a verified address by a one-time password', async () => {
+    await insertPerson(service, { email, verified: true });
     const checked = expectMember(await signInBy(email, await makeCode(email)), 'CheckOneTimePasswordSuccess');
     const session = person(service, checked.user, checked.tokens);
+    await expectUnproved(session, { newPassword });
+    expectMember(await session.changePassword({ newPassword, currentPassword: '' }), 'InvalidCredentialsError');
+    const again = await session.checkOneTimePassword(tokenOf(email), await makeCode(email));
+    assert.equal(expectMember(again, 'CheckOneTimePasswordSuccess').tokens, null);
     assert.equal((await change(session, { newPassword })).hasUsablePassword, true);
     await expectPassword(email, newPassword);
   });
@@ -142,14 +146,24 @@ describe('setUserPassword', () => {
     await expectPassword('alice', newPassword);
   });
 
-  test('sets the password of an account without one, and of another superuser', async () => {
-    const [root, alice, second] = await insertPeople(service, [
+  test('sets the password of an account without one, and of staff', async () => {
+    const [root, alice, staff] = await insertPeople(service, [
       superuser,
       { username: 'alice' },
-      { username: 'second', role: 'superuser' },
+      { username: 'staff', role: 'staff' },
     ]);
-    for (const { id } of [alice, second]) await set(root, id);
-    for (const username of ['alice', 'second']) await expectPassword(username, newPassword);
+    for (const { id } of [alice, staff]) await set(root, id);
+    for (const username of ['alice', 'staff']) await expectPassword(username, newPassword);
+  });
+
+  test('is NotFoundError for another superuser, whose password stays', async () => {
+    const [root, second] = await insertPeople(service, [
+      superuser,
+      { username: 'second', hasPassword: true, role: 'superuser' },
+    ]);
+    expectMember(await root.setUserPassword(second.id, newPassword), 'NotFoundError');
+    assert.equal(await second.isSignedIn(), true);
+    await expectPassword('second', password);
   });
 
   test('scores the password with the identifiers of the target user', async () => {
@@ -189,7 +203,9 @@ describe('resetPassword', () => {
     );
     assert.deepEqual(tokens.session.authenticationMethods, ['EMAIL_ONE_TIME_PASSWORD']);
     await expectEnded(alice, other);
-    await change(person(service, user, tokens), { newPassword: `${newPassword} 2` });
+    const session = person(service, user, tokens);
+    await expectUnproved(session, { newPassword: `${newPassword} 2` });
+    await change(session, { newPassword: `${newPassword} 2`, currentPassword: newPassword });
     await expectPassword('alice', `${newPassword} 2`);
   });
 
@@ -259,12 +275,16 @@ describe('resetPassword', () => {
     const strangersCode = await makeCode(phone, 'PASSWORD_RESET');
 
     const { user } = await reset(email, await makeCode(email, 'PASSWORD_RESET'));
-    assert.deepEqual([user.id, user.emailVerified, user.phoneVerified], [stranger.id, true, false]);
+    const addresses = [user.emailVerified, user.phone, user.pendingPhone];
+    assert.deepEqual([user.id, ...addresses], [stranger.id, true, null, null]);
     await expectEnded(stranger, other);
+    const before = (await service.app.outbox()).length;
+    await anonymous.sendOneTimePassword(tokenOf(phone));
+    assert.equal((await service.app.outbox()).length, before, 'nobody holds the phone');
+    // The phone left the account, so its reader gets one of their own.
+    const own = (await reset(phone, strangersCode)).user;
+    assert.deepEqual([own.id !== stranger.id, own.phone, own.phoneVerified], [true, phone, true]);
     await expectPassword('mallory', newPassword);
-    // The stranger's phone is from the sign-up too, but the account has an owner now.
-    await expectVoid(phone, strangersCode);
-    await expectNothingSentTo(phone);
   });
 
   async function expectNothingSentTo(...addresses: string[]): Promise<void> {
@@ -274,17 +294,50 @@ describe('resetPassword', () => {
   }
 
   test('requires a verified address of staff and superusers', async () => {
-    const [root, staff] = await insertPeople(service, [
-      { email: 'root@a.test', role: 'superuser' },
-      { email, hasPassword: true },
-    ]);
+    const [root, staff] = await insertPeople(service, [superuser, { email, hasPassword: true, verified: true }]);
     const code = await makeCode(email, 'PASSWORD_RESET');
     await root.updateUser({ isStaff: true }, { id: staff.id });
     await expectVoid(email, code);
-    await expectNothingSentTo(email, 'root@a.test');
-    await verifyAddress(staff, email);
+    await root.updateUser({ email: 'root@a.test' });
+    await expectNothingSentTo('root@a.test');
     await advance(service, 1);
     await reset(email, await makeCode(email, 'PASSWORD_RESET'));
+  });
+
+  describe('drops what whoever took the account over may have added', () => {
+    const day = 86_400;
+
+    /** Returns an account whose email is ten days old, and whose phone was verified `days` ago. */
+    async function withPhoneOf(days: number): Promise<Person> {
+      const alice = await insertPerson(service, { username: 'alice', email, hasPassword: true, verified: true });
+      await advance(service, (10 - days) * day);
+      expectMember(await alice.updateUser({ phone }, { currentPassword: password }), 'UpdateUserSuccess');
+      await verifyAddress(alice, phone);
+      await advance(service, days * day);
+      return alice;
+    }
+
+    test('an address that is younger than seven days and than the one that it proves', async () => {
+      await withPhoneOf(6.9);
+      const { user } = await reset(email, await makeCode(email, 'PASSWORD_RESET'));
+      assert.deepEqual([user.email, user.phone, user.securityTokens.length], [email, null, 1]);
+      assert.equal(await signsIn(service, phone, newPassword), false);
+    });
+
+    test('and neither an older address, nor one that is as old as the one that it proves', async () => {
+      await withPhoneOf(7.1);
+      const { user } = await reset(email, await makeCode(email, 'PASSWORD_RESET'));
+      assert.equal(user.phone, phone);
+      const bob = await insertPerson(service, { email: 'bob@a.test', phone: '+12025550102', verified: true });
+      const ofBob = await reset('bob@a.test', await makeCode('bob@a.test', 'PASSWORD_RESET'));
+      assert.deepEqual([ofBob.user.id, ofBob.user.phoneVerified], [bob.id, true]);
+    });
+
+    test('and not the older address of an account if the younger one proves the reset', async () => {
+      await withPhoneOf(1);
+      const { user } = await reset(phone, await makeCode(phone, 'PASSWORD_RESET'));
+      assert.deepEqual([user.email, user.emailVerified, user.phone], [email, true, phone]);
+    });
   });
 
   test('rejects an inactive account', async () => {

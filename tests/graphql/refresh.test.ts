@@ -263,13 +263,14 @@ describe('an access token', () => {
 describe('a recent authentication', () => {
   test('is at most ten minutes old: 599 seconds but not 601, and a refresh does not count', async () => {
     for (const [seconds, expected] of [
-      [599, 'DeleteUserSuccess'],
-      [601, 'InvalidCredentialsError'],
+      [599, 'UpdateUserSuccess'],
+      [601, 'StepUpRequiredError'],
     ] as const) {
       const alice = await insertPerson(service, { username: `alice${seconds}` });
       await advance(service, seconds);
       const { accessToken } = await refreshed(service, alice.tokens.refreshToken);
-      expectMember(await operations(service, { token: accessToken }).deleteUser(), expected, `after ${seconds} s`);
+      const changed = await operations(service, { token: accessToken }).updateUser({ username: `alicia${seconds}` });
+      expectMember(changed, expected, `after ${seconds} s`);
     }
   });
 });

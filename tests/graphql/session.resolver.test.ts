@@ -4,7 +4,16 @@ import { beforeEach, describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { expectMember } from '../support/client.js';
-import { byAddress, caller, insertPerson, makeSuperuser, type Person, password, signUp } from '../support/people.js';
+import {
+  byAddress,
+  caller,
+  insertPerson,
+  makeSuperuser,
+  type Person,
+  password,
+  person,
+  signUp,
+} from '../support/people.js';
 import { clear, createDatabase, sharedSecrets, startService } from '../support/service.js';
 
 const issuer = 'https://id.example.com';
@@ -40,7 +49,8 @@ describe('an access token', () => {
     });
     assert.deepEqual(protectedHeader, { alg: 'ES256', typ: 'at+jwt', kid: service.app.keys.accessTokens().signing.id });
     const { iat, exp, auth_time, ...claims } = payload as { iat: number; exp: number; auth_time: number };
-    const own = { sub: id, sid: tokens.session.id, amr: ['pwd'], roles: [] };
+    const unverified = { email_verified: false, phone_number_verified: false };
+    const own = { sub: id, sid: tokens.session.id, amr: ['pwd'], roles: [], ...unverified };
     assert.deepEqual(claims, { iss: issuer, aud: issuer, ...own });
     assert.equal(exp, iat + 300);
     assert.equal(new Date(exp * 1000).toISOString(), tokens.accessTokenExpiresAt);
@@ -70,6 +80,32 @@ describe('an access token', () => {
       const checked = expectMember(await signInBy(address, await makeCode(address)), 'CheckOneTimePasswordSuccess');
       const { amr, roles } = decodeJwt(checked.tokens!.accessToken);
       assert.deepEqual([amr, roles], [[method], ['staff']]);
+    }
+  });
+
+  test('contains which addresses are verified, and a pending one never is', async () => {
+    const [email, phone] = ['alice@example.com', '+12025550123'];
+    const alice = await signUp(service, { email, phone });
+    const { signInBy, makeCode, verifyAddress } = byAddress(service);
+    const claimsOf = ({ accessToken }: { accessToken: string }) => {
+      const { email_verified, phone_number_verified } = decodeJwt(accessToken);
+      return [email_verified, phone_number_verified];
+    };
+    assert.deepEqual(claimsOf(alice.tokens), [false, false]);
+    const checked = expectMember(await signInBy(email, await makeCode(email)), 'CheckOneTimePasswordSuccess');
+    const owner = person(service, checked.user, checked.tokens);
+    assert.deepEqual(claimsOf(owner.tokens), [true, false]);
+    // The code opened the session, so a further one gives fresh proof.
+    await owner.checkOneTimePassword(owner.emailToken, await makeCode(email));
+    expectMember(await owner.updateUser({ phone }), 'UpdateUserSuccess');
+    const refresh = async () =>
+      expectMember(await anonymous.refreshSession(refreshToken), 'RefreshSessionSuccess').tokens;
+    let { refreshToken } = owner.tokens;
+    for (const expected of [false, true]) {
+      const tokens = await refresh();
+      refreshToken = tokens.refreshToken!;
+      assert.deepEqual(claimsOf(tokens), [true, expected]);
+      if (!expected) await verifyAddress(owner, phone);
     }
   });
 

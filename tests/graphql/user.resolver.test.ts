@@ -236,7 +236,9 @@ describe('createSuperuser', () => {
     assert.deepEqual([user.isSuperuser, user.isStaff, user.isActive], [true, true, true]);
     assert.equal(user.securityTokens.length, 1);
     // No session: the secret belongs to the deployment, not to the user.
-    assert.deepEqual(await countAccounts(), { users: 1, tokens: 1, sessions: 0 });
+    assert.deepEqual(await countAccounts(), { users: 1, tokens: 0, sessions: 0 });
+    // A superuser always owns the account, so an unverified address reserves nothing.
+    assert.deepEqual([user.email, user.pendingEmail], [null, 'root@example.com']);
     await signIn(service, { username: 'root', password });
   });
 

@@ -70,6 +70,14 @@ const compared: Record<string, Throttled> = {
       return { guess: (secret) => owner.deleteUser({ currentPassword: secret }), right: password };
     },
   },
+  'reauthenticate(currentPassword)': {
+    by: 'the account',
+    wrong: 'InvalidCredentialsError',
+    async prepare() {
+      const owner = await alice();
+      return { guess: (secret) => owner.reauthenticate(secret), right: password };
+    },
+  },
   'checkOneTimePassword(oneTimePassword)': {
     by: 'the address and the purpose',
     wrong: 'InvalidOneTimePasswordError',

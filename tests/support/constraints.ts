@@ -60,18 +60,30 @@ export function testConstraints(name: string, db: Database): void {
       return true;
     });
 
-  test(`${name}: a user has at least one identifier`, async () => {
+  test(`${name}: a user has any identifier, or only a pending address`, async () => {
     for (const identifiers of [
       { username: 'only-a-name', username_key: 'only-a-name' },
       { username: null, username_key: null, email: 'only@example.com', email_key: 'only@example.com' },
       { username: null, username_key: null, phone: '+12015550100' },
+      { username: null, username_key: null },
     ])
       await makeUser(identifiers);
-    await assertViolates('users_identifier_required', () => makeUser({ username: null, username_key: null }));
-    const { id } = await makeUser();
-    await assertViolates('users_identifier_required', () =>
-      rows(db, sql`update users set username = null, username_key = null where id = ${id}`),
-    );
+  });
+
+  test(`${name}: a user has one pending address of a kind, which others may hold too`, async () => {
+    const [one, other] = [await makeUser(), await makeUser()];
+    const hold = (user: Row, row: Row = {}) => {
+      const claim = { user_id: user.id, kind: 'email', token_id: 'e1', address: 'a@example.com' };
+      return insertInto(db, 'pending_addresses', { ...claim, ...row });
+    };
+    for (const user of [one, other]) await hold(user);
+    await hold(one, { kind: 'phone', token_id: 'p1', address: '+12015550103' });
+    await assertViolates('pending_addresses_user_id_kind_pk', () => hold(one, { token_id: 'e2' }));
+    await assertViolates('pending_addresses_kind_known', () => hold(other, { kind: 'fax' }));
+    await assertViolates('pending_addresses_user_id_users_id_fk', () => hold({ id: randomUUID() }));
+    await rows(db, sql`delete from users where id = ${one.id}`);
+    const left = await rows(db, sql`select user_id from pending_addresses where token_id in ('e1', 'p1')`);
+    assert.deepEqual(left, [{ user_id: other.id }]);
   });
 
   test(`${name}: no identifier is empty`, async () => {
@@ -108,11 +120,11 @@ export function testConstraints(name: string, db: Database): void {
     const collations = await rows(
       db,
       sql`select attname from pg_attribute join pg_collation on pg_collation.oid = attcollation
-        where attrelid in ('users'::regclass, 'security_tokens'::regclass, 'one_time_passwords'::regclass) and collname = 'C' order by attname`,
+        where attrelid in ('users'::regclass, 'security_tokens'::regclass, 'pending_addresses'::regclass, 'one_time_passwords'::regclass) and collname = 'C' order by attname`,
     );
     assert.deepEqual(
       collations.map(({ attname }) => attname),
-      ['email_key', 'id', 'imported_id', 'phone', 'token_id', 'username_key'],
+      ['email_key', 'id', 'imported_id', 'phone', 'token_id', 'token_id', 'username_key'],
     );
   });
 

@@ -197,6 +197,8 @@ describe('each expected error of the domain has a type in the schema', () => {
     TransmissionError: new errors.TransmissionError(),
     InvalidSessionError: new errors.InvalidSessionError(),
     NotFoundError: new errors.NotFoundError(),
+    StepUpRequiredError: new errors.StepUpRequiredError({ securityTokens: [], password: true }),
+    LastCredentialError: new errors.LastCredentialError(),
   };
   const classes = Object.entries(errors).filter(([, value]) => value.prototype instanceof errors.ExpectedError);
   const faces = Object.values(schema.getTypeMap())
