@@ -6,9 +6,12 @@ import type { Database } from './database.js';
 const lockSpace = 7_213_550;
 const lockNumbers = { migration: 1, keys: 2, superusers: 3, imports: 4 } as const;
 
-export type LockName = keyof typeof lockNumbers;
+/** A lock by name, or the lock of an address by the id of its security token. */
+export type Lock = keyof typeof lockNumbers | { tokenId: string };
 
 /** Acquires the lock until the transaction ends. Waits while another transaction holds it. */
-export async function acquireLock(tx: Database, lock: LockName): Promise<void> {
-  await tx.execute(sql`select pg_advisory_xact_lock(${lockSpace}::int, ${lockNumbers[lock]}::int)`);
+export async function acquireLock(tx: Database, lock: Lock): Promise<void> {
+  if (typeof lock === 'object')
+    await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${lock.tokenId}, ${lockSpace}::bigint))`);
+  else await tx.execute(sql`select pg_advisory_xact_lock(${lockSpace}::int, ${lockNumbers[lock]}::int)`);
 }

@@ -14,7 +14,13 @@ import { InvalidOneTimePasswordError } from '../errors.js';
 import { emit, transact } from '../events/events.js';
 import type { SessionTokens } from '../sessions/sessions.js';
 import { completeSignIn, type Proof } from './complete-sign-in.js';
-import { attemptOneTimePassword, proveAddress, requireOwner, type TypedOneTimePassword } from './one-time-password.js';
+import {
+  attemptOneTimePassword,
+  lockOf,
+  proveAddress,
+  requireOwner,
+  type TypedOneTimePassword,
+} from './one-time-password.js';
 import { recordAddressProof } from './re-authentication.js';
 import { checkSecurityTokenId } from './security-tokens.js';
 
@@ -57,7 +63,7 @@ export async function checkOneTimePassword(
     }
     return { securityToken, ...(await signIn(app, tx, actor, { ...proven, proof })) };
   };
-  return transact(app, actor, check, { retriesConflicts: true });
+  return transact(app, actor, check, { retriesConflicts: true, lock: lockOf(attempt, tokenId) });
 }
 
 async function signIn(

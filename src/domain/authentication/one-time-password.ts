@@ -106,6 +106,14 @@ export async function attemptOneTimePassword(
   return { counterId, purpose, attemptId, codeDigest, userId, unverifiedAddress, attemptEventIds };
 }
 
+/**
+ * Returns the lock for {@link proveAddress}. Whoever verifies an address locks every account that
+ * claims it. Two who did so at once would lock each other's account.
+ */
+export function lockOf({ unverifiedAddress }: CorrectAttempt, tokenId: string): { tokenId: string } | undefined {
+  return unverifiedAddress === null ? undefined : { tokenId };
+}
+
 /** The account that a correct one-time password leads to. */
 export interface ProvenAccount {
   user: User;

@@ -35,7 +35,7 @@ import {
 import { emit, emitRevocations, transact } from '../events/events.js';
 import type { SessionTokens } from '../sessions/sessions.js';
 import { completeSignIn } from './complete-sign-in.js';
-import { attemptOneTimePassword, type ProvenAccount, proveAddress } from './one-time-password.js';
+import { attemptOneTimePassword, lockOf, type ProvenAccount, proveAddress } from './one-time-password.js';
 import { passwordIssue } from './password-policy.js';
 import { requireFreshProof } from './re-authentication.js';
 import { checkSecurityTokenId } from './security-tokens.js';
@@ -152,7 +152,8 @@ export async function resetPassword(
     await refundRateLimits(tx, attempt.attemptEventIds);
     return completeReset(app, tx, actor, { ...proven, passwordHash });
   };
-  return transact(app, { ...actor, viewer: null }, reset, { retriesConflicts: true });
+  const options = { retriesConflicts: true, lock: lockOf(attempt, tokenId) };
+  return transact(app, { ...actor, viewer: null }, reset, options);
 }
 
 async function completeReset(

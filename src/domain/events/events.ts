@@ -4,7 +4,7 @@
  */
 import type { App } from '../../app/app.js';
 import type { Database } from '../../database/database.js';
-import { acquireLock, type LockName } from '../../database/locks.js';
+import { acquireLock, type Lock } from '../../database/locks.js';
 import { isDeadlock, violatedConstraint } from '../../database/postgres-errors.js';
 import type { OneTimePasswordPurpose, SecurityTokenKind, SessionRow } from '../../database/schema.js';
 import { lockLiveSession } from '../../database/sessions.queries.js';
@@ -82,7 +82,7 @@ const collectors = new WeakMap<Database, IdentityEvent[]>();
 
 export interface TransactOptions {
   /** acquired before every row lock */
-  lock?: LockName | undefined;
+  lock?: Lock | undefined;
   /** runs the transaction again after a violated constraint: another one took the address first */
   retriesConflicts?: boolean;
 }
