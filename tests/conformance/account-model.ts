@@ -33,7 +33,7 @@ export interface Changes {
 export interface ChangeStep {
   result: unknown;
   user: Required<Identifiers> | null;
-  /** A pending address, which replaces the verified address once it is verified. */
+  /** A pending address, which replaces the current one once it is verified. */
   pending: Record<Kind, string | null>;
   /** The verification of the most recent address. */
   tokens: Record<Kind, TraceState | null>;
@@ -65,14 +65,25 @@ export function modelChanges({ user, ops }: Changes, departures: ReadonlySet<Cha
   let account: Required<Identifiers> | null = { username: null, email: null, phone: null, ...user };
   const pending: ChangeStep['pending'] = { email: null, phone: null };
   const verified = { email: false, phone: false };
-  const expiration: Record<Kind, number | null> = { email: null, phone: null };
+  /** Live codes. `known`: it is the one that was generated last. `kept`: no change voids it. */
+  const codes = new Map<string, { expiration: number; known: boolean; kept: boolean }>();
   const throttles = new Map<string, { failure_count: number; timeout: number | null }>();
   /** A change of the address without its token, or of the token without its user. */
   const hasToken = { email: account.email !== null, phone: account.phone !== null };
 
-  const throttleKey = (kind: Kind) =>
-    departures.has('counters-belong-to-the-address') ? keyOf(kind, pending[kind] ?? account?.[kind])! : kind;
+  const addressKey = (kind: Kind) => {
+    const waits = pending[kind] !== null;
+    return `${waits ? 'pending ' : ''}${keyOf(kind, waits ? pending[kind] : account?.[kind])}`;
+  };
+  const throttleKey = (kind: Kind) => (departures.has('counters-belong-to-the-address') ? addressKey(kind) : kind);
   const throttleOf = (kind: Kind) => throttles.get(throttleKey(kind)) ?? { failure_count: 0, timeout: null };
+  const codeKey = (kind: Kind) => (departures.has('changed-address-waits') ? addressKey(kind) : kind);
+  const isVerified = (kind: Kind) => verified[kind] && pending[kind] === null;
+  const issueCode = (kind: Kind, known: boolean) =>
+    codes.set(codeKey(kind), { expiration: now + traceLifetimeSeconds, known, kept: !isVerified(kind) });
+  const voidCodes = () => {
+    for (const [key, { kept }] of codes) if (!kept) codes.delete(key);
+  };
   const isSame = (kind: Kind, one: string | null, other: string) =>
     one !== null && (departures.has('email-without-case') ? keyOf(kind, one) === keyOf(kind, other) : one === other);
 
@@ -80,23 +91,34 @@ export function modelChanges({ user, ops }: Changes, departures: ReadonlySet<Cha
     const { failure_count, timeout } = throttleOf(kind);
     if (timeout !== null && now < timeout) return 'TimeoutError';
     const key = throttleKey(kind);
-    if (password !== '<correct>' || expiration[kind] === null || now >= expiration[kind]) {
+    const code = codes.get(codeKey(kind));
+    if (password !== '<correct>' || !code?.known || now >= code.expiration) {
       throttles.set(key, { failure_count: failure_count + 1, timeout: now + 2 ** failure_count });
       return false;
     }
     throttles.delete(key);
-    expiration[kind] = null;
+    codes.delete(codeKey(kind));
+    const wasVerified = isVerified(kind);
     verified[kind] = true;
     if (pending[kind] !== null) account = { ...account!, [kind]: pending[kind] };
     pending[kind] = null;
+    if (!wasVerified && departures.has('changed-address-waits')) voidCodes();
+    if (departures.has('first-verification-owns')) for (const other of kinds) if (!verified[other]) wait(other);
     return true;
+  }
+
+  /** The address of the sign-up waits, because another one has made the account owned. */
+  function wait(kind: Kind): void {
+    if (account === null || account[kind] === null) return;
+    pending[kind] ??= account[kind];
+    account = { ...account, [kind]: null };
   }
 
   function remove(kind: Kind): void {
     hasToken[kind] = false;
     pending[kind] = null;
     verified[kind] = false;
-    expiration[kind] = null;
+    codes.delete(kind);
     if (!departures.has('counters-belong-to-the-address')) throttles.delete(kind);
   }
 
@@ -106,16 +128,25 @@ export function modelChanges({ user, ops }: Changes, departures: ReadonlySet<Cha
       return;
     }
     const current = account![kind];
-    if (isSame(kind, current, address)) return;
+    if (isSame(kind, current, address)) {
+      pending[kind] = null;
+      return;
+    }
     hasToken[kind] = true;
-    expiration[kind] = null;
-    if (departures.has('verified-address-stays') && verified[kind]) pending[kind] = address;
-    else verified[kind] = false;
+    codes.delete(kind);
+    if (!departures.has('changed-address-waits')) {
+      verified[kind] = false;
+      return;
+    }
+    const isNew = pending[kind] !== address;
+    pending[kind] = address;
+    if (isNew && departures.has('new-address-gets-a-code')) issueCode(kind, false);
   }
 
   function set(change: Extract<Change, { op: 'set' }>): unknown {
     const { issues, changes } = read(change, departures);
     if (Object.keys(issues).length > 0) return { issues };
+    const before = JSON.stringify([account!.email, account!.phone, pending]);
     const isSaved = (field: keyof Identifiers) =>
       change.how !== 'update_fields' || change.update_fields!.includes(field);
     for (const [field, value] of changes) {
@@ -124,6 +155,8 @@ export function modelChanges({ user, ops }: Changes, departures: ReadonlySet<Cha
       const waits = field !== 'username' && pending[field] !== null;
       if (isSaved(field) && !waits) account = { ...account!, [field]: value };
     }
+    const isChanged = before !== JSON.stringify([account!.email, account!.phone, pending]);
+    if (isChanged && departures.has('changed-address-waits')) voidCodes();
     return { ok: null };
   }
 
@@ -141,7 +174,7 @@ export function modelChanges({ user, ops }: Changes, departures: ReadonlySet<Cha
       case 'generate':
         if (!hasToken[change.token]) return 'no token';
         if (!departures.has('generating-keeps-the-count')) throttles.delete(throttleKey(change.token));
-        expiration[change.token] = now + traceLifetimeSeconds;
+        issueCode(change.token, true);
         return null;
       case 'check':
         return hasToken[change.token] ? check(change.token, change.password) : 'no token';
@@ -153,8 +186,8 @@ export function modelChanges({ user, ops }: Changes, departures: ReadonlySet<Cha
       hasToken[kind]
         ? {
             ...throttleOf(kind),
-            verified: verified[kind] && pending[kind] === null,
-            expiration: expiration[kind],
+            verified: isVerified(kind),
+            expiration: codes.get(codeKey(kind))?.expiration ?? null,
           }
         : null;
     return {

@@ -42,6 +42,8 @@ export function original({ ok, errors }: Recorded): SignUpAnswer {
       username: ok.username,
       email: ok.email,
       phone: ok.phone,
+      pendingEmail: null,
+      pendingPhone: null,
       hasUsablePassword: usable_password,
       isStaff: is_staff,
       isSuperuser: is_superuser,
@@ -54,7 +56,7 @@ export function original({ ok, errors }: Recorded): SignUpAnswer {
 }
 
 export const accountSelection =
-  'user { username email phone hasUsablePassword isStaff isSuperuser securityTokens { __typename id verified } }';
+  'user { username email phone pendingEmail pendingPhone hasUsablePassword isStaff isSuperuser securityTokens { __typename id verified } }';
 
 type Token = { __typename: string; id: string; verified: boolean };
 
@@ -63,17 +65,21 @@ export async function accountOf(
   service: Service,
   { securityTokens, ...user }: SignedUp['user'] & { securityTokens: Token[] },
 ): Promise<SignedUp> {
-  const tokenOf = async (type: string, address: string | null) => {
+  const { email, pendingEmail, phone, pendingPhone } = user;
+  const tokenOf = async (type: string, addresses: (string | null)[]) => {
     const ofKind = securityTokens.filter(({ __typename }) => __typename === type);
-    const ofAddress = address === null ? [] : await operations(service).securityTokens(address);
+    const ids: string[] = [];
+    for (const address of addresses)
+      if (address !== null) ids.push(...(await operations(service).securityTokens(address)).map(({ id }) => id));
     assert.deepEqual(
       ofKind.map(({ id }) => id),
-      ofAddress.map(({ id }: { id: string }) => id),
+      ids,
     );
-    return ofKind[0] ? { verified: ofKind[0].verified } : null;
+    return ofKind.length === 0 ? null : { verified: ofKind.some(({ verified }) => verified) };
   };
-  return {
-    user,
-    tokens: { email: await tokenOf('EmailToken', user.email), phone: await tokenOf('PhoneToken', user.phone) },
+  const tokens = {
+    email: await tokenOf('EmailToken', [email, pendingEmail]),
+    phone: await tokenOf('PhoneToken', [phone, pendingPhone]),
   };
+  return { user, tokens };
 }

@@ -259,6 +259,8 @@ export interface SignedUp {
     username: string | null;
     email: string | null;
     phone: string | null;
+    pendingEmail: string | null;
+    pendingPhone: string | null;
     hasUsablePassword: boolean;
     isStaff: boolean;
     isSuperuser: boolean;
@@ -295,6 +297,8 @@ function signedUp({ username, email, phone, password }: SignUp['args']): SignedU
       username: username == null ? null : nfkc(username),
       email: email == null ? null : canonicalEmail(email),
       phone: phone == null ? null : e164(phone),
+      pendingEmail: null,
+      pendingPhone: null,
       hasUsablePassword: password != null,
       isStaff: false,
       isSuperuser: false,
@@ -389,6 +393,24 @@ export const updateUser: Amendment<Update, SignUpAnswer>[] = [
       !isFaulty(due) && isTakenHere('email', { args: { ...set }, existing }) && !isSaidTaken('email', due)
         ? withIssue(due, 'email', 'TAKEN')
         : due,
+  },
+  {
+    name: 'changed-address-waits',
+    rule: 'A changed or added address counts once it is verified. Until then the current one stays.',
+    reason: 'In the original a typing error or a thief locks the owner out, and anyone squats on an address.',
+    amend: ({ user: before, set }, due) => {
+      if (!('user' in due)) return due;
+      const user = { ...due.user };
+      for (const [kind, waiting] of [
+        ['email', 'pendingEmail'],
+        ['phone', 'pendingPhone'],
+      ] as const) {
+        if (set[kind] == null || keyOf(kind, set[kind]) === keyOf(kind, before[kind])) continue;
+        user[waiting] = user[kind];
+        user[kind] = before[kind] ?? null;
+      }
+      return { ...due, user };
+    },
   },
 ];
 
@@ -529,7 +551,7 @@ export const securityTokens = (people: Map<string, Person>): Amendment<string | 
  * A rule that changes whole traces of one-time passwords. The trace model runs with and without it.
  */
 export interface TraceDeparture {
-  name: 'generating-keeps-the-count' | 'null-is-no-password' | 'entry-forgives';
+  name: 'generating-keeps-the-count' | 'null-is-no-password' | 'entry-forgives' | 'told-code-verifies-nothing';
   rule: string;
   reason: string;
 }
@@ -550,6 +572,11 @@ export const oneTimePasswordTrace: TraceDeparture[] = [
     rule: 'Case, spaces and dashes of a one-time password are ignored.',
     reason: 'The original uses any printable characters. Users of this service can type them by eye.',
   },
+  {
+    name: 'told-code-verifies-nothing',
+    rule: 'A one-time password that a superuser tells works for verified addresses only.',
+    reason: 'It was not sent, so it shows nothing about who reads the address.',
+  },
 ];
 
 /** A rule that changes the tokens of changing addresses. */
@@ -557,7 +584,9 @@ export interface ChangeDeparture {
   name:
     | 'generating-keeps-the-count'
     | 'counters-belong-to-the-address'
-    | 'verified-address-stays'
+    | 'changed-address-waits'
+    | 'new-address-gets-a-code'
+    | 'first-verification-owns'
     | 'one-door'
     | 'email-without-case'
     | 'phone-is-one-number';
@@ -577,9 +606,19 @@ export const tokenOnChange: ChangeDeparture[] = [
     reason: 'Responses are alike for addresses with and without an account. The original moves the count.',
   },
   {
-    name: 'verified-address-stays',
-    rule: 'A verified address stays until the new one is verified.',
-    reason: 'In the original a typing error locks the owner out.',
+    name: 'changed-address-waits',
+    rule: 'A changed or added address counts once it is verified. Until then the current one stays.',
+    reason: 'In the original a typing error or a thief locks the owner out, and anyone squats on an address.',
+  },
+  {
+    name: 'new-address-gets-a-code',
+    rule: 'A one-time password is sent to a changed or added address at once.',
+    reason: 'It counts for nothing before it is verified.',
+  },
+  {
+    name: 'first-verification-owns',
+    rule: 'Once one address of the sign-up is verified, the other one waits for its own verification.',
+    reason: 'An account with an owner reserves only what the owner has verified.',
   },
   {
     name: 'one-door',

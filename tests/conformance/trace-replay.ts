@@ -1,10 +1,19 @@
 /** Recorded traces and their responses for each step. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { sql } from 'drizzle-orm';
 import { expectMember } from '../support/client.js';
-import { type Caller, caller, lastMessage, makeSuperuser, signUp } from '../support/people.js';
+import {
+  type Caller,
+  caller,
+  lastMessage,
+  makeSuperuser,
+  type SignedIn,
+  signUp,
+  verifyUnsent,
+} from '../support/people.js';
 import { type Service, startService } from '../support/service.js';
-import { oneTimePasswordTrace as departures } from './departures.js';
+import { oneTimePasswordTrace as departures, type TraceDeparture } from './departures.js';
 import { TraceClock } from './replay.js';
 import {
   boundaryDistanceSeconds,
@@ -21,6 +30,8 @@ export const vectors = readVectors<Trace, (TraceStep & { message?: string; has_p
 /** The names of all departures. */
 export const here = new Set(departures.map(({ name }) => name));
 
+const ofSentCodes = new Set([...here].filter((name) => name !== 'told-code-verifies-nothing'));
+
 /** A variant of requests for a trace. */
 interface Way {
   about: string;
@@ -28,11 +39,13 @@ interface Way {
   generate(people: People, tokenId: string): Promise<string>;
   check: 'stranger' | 'owner';
   look: 'superuser' | 'owner';
+  /** the departures that apply */
+  departures: ReadonlySet<TraceDeparture['name']>;
 }
 
 interface People {
-  superuser: Caller;
-  owner: Caller;
+  superuser: SignedIn;
+  owner: SignedIn;
   stranger: Caller;
 }
 
@@ -40,13 +53,18 @@ const ways = {
   'made by a superuser': {
     about: 'made by a superuser and checked by a stranger',
     purpose: 'AUTHENTICATION',
-    async generate({ superuser }, tokenId) {
+    async generate({ superuser: { id, ...superuser } }, tokenId) {
+      // The superuser authenticates again whenever it is due.
+      await service.app.db.execute(
+        sql`update sessions set authenticated_at = statement_timestamp() where user_id = ${id}`,
+      );
       const made = await superuser.generateOneTimePassword(tokenId, 'AUTHENTICATION');
       assert.equal(made.__typename, 'GenerateOneTimePasswordSuccess');
       return made.oneTimePassword;
     },
     check: 'stranger',
     look: 'superuser',
+    departures: here,
     takes: () => true,
   },
   'sent to a stranger': {
@@ -55,6 +73,7 @@ const ways = {
     generate: ({ stranger }, tokenId) => sentTo(stranger, tokenId, 'AUTHENTICATION'),
     check: 'stranger',
     look: 'superuser',
+    departures: ofSentCodes,
     takes: ({ about }) => about !== 'random',
   },
   'sent to its owner': {
@@ -63,13 +82,14 @@ const ways = {
     generate: ({ owner }, tokenId) => sentTo(owner, tokenId, 'VERIFICATION'),
     check: 'owner',
     look: 'owner',
+    departures: ofSentCodes,
     takes: ({ about }) => about !== 'random',
   },
 } satisfies Record<string, Way & { takes(trace: Trace): boolean }>;
 
 // `replayTraces` sets it: each calling file has its own service.
 let service: Service;
-let superuser: Caller;
+let superuser: SignedIn;
 
 let signedUp = 0;
 /** Returns an unused address. */
@@ -119,12 +139,13 @@ async function replaySteps(trace: Trace, way: Way, clock: TraceClock): Promise<v
   const owner = await signUp(service, identifiers());
   const people: People = { superuser, owner, stranger: caller(service) };
   const tokenId = trace.token === 'email' ? owner.emailToken : owner.phoneToken;
+  if (way.departures.has('told-code-verifies-nothing')) await verifyUnsent(service, owner, tokenId);
   const look = async () => (await people[way.look].securityTokens(owner.account[trace.token]!))[0];
 
   const made: string[] = [];
   let now = 0;
   let seen = await look();
-  const steps = modelTrace(trace, here);
+  const steps = modelTrace(trace, way.departures);
   for (const [index, operation] of trace.ops.entries()) {
     const due = steps[index]!;
     const about = `${trace.about}, step ${index + 1} (${JSON.stringify(operation)})`;
