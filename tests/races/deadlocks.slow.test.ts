@@ -61,6 +61,8 @@ test('concurrent sends, checks, sign-ins and sign-ups of one user all get respon
   );
   const root = expectMember(await operations(second).createUser({ username: 'root' }), 'CreateUserSuccess');
   await replicas.query('update users set is_superuser = true where id = $1', [root.user.id]);
+  // A superuser generates codes for verified addresses only.
+  await verify(user.id);
 
   const workers = replicas.both.flatMap((service) => {
     const anyone = operations(service);
@@ -74,9 +76,11 @@ test('concurrent sends, checks, sign-ins and sign-ups of one user all get respon
         () => anyone.checkOneTimePassword(id, 'WRONG234'),
         () => owner.checkOneTimePassword(id, 'WRONG234', 'VERIFICATION'),
         async () => {
-          const made = await superuser.generateOneTimePassword(id);
-          // An unverified address does not authenticate its user.
-          return made.oneTimePassword ? anyone.checkOneTimePassword(id, made.oneTimePassword) : made;
+          const { oneTimePassword } = expectMember(
+            await superuser.generateOneTimePassword(id),
+            'GenerateOneTimePasswordSuccess',
+          );
+          return anyone.checkOneTimePassword(id, oneTimePassword);
         },
         async () => {
           const { oneTimePassword } = expectMember(
@@ -90,21 +94,15 @@ test('concurrent sends, checks, sign-ins and sign-ups of one user all get respon
       () => anyone.authenticate({ ...alice, password }),
       () => anyone.authenticate({ username: 'alice', email: alice.email, password: 'wrong' }),
       () => anyone.authenticate({ email: alice.email, phone: alice.phone, password: 'wrong' }),
+      () => owner.updateUser({ email: `new-${randomUUID()}@example.com` }),
       () => anyone.createUser(alice),
       () => anyone.createUser({ username: `user-${randomUUID()}`, phone: alice.phone }),
     ];
   });
-  // The first verification removes the password of the sign-up. A verification by the owner keeps
-  // it.
-  const { id } = user.securityTokens[0]!;
-  const { oneTimePassword } = expectMember(
-    await operations(first, { token: root.tokens!.accessToken }).generateOneTimePassword(id, 'VERIFICATION'),
-    'GenerateOneTimePasswordSuccess',
-  );
-  await operations(first, { token: tokens!.accessToken }).checkOneTimePassword(id, oneTimePassword, 'VERIFICATION');
 
   // Each operation takes another path through the locks.
   const wanted = [
+    'UpdateUserSuccess',
     'SendOneTimePasswordSuccess',
     'CheckOneTimePasswordSuccess',
     'InvalidOneTimePasswordError',
@@ -120,6 +118,12 @@ test('concurrent sends, checks, sign-ins and sign-ups of one user all get respon
   );
   assertNoDeadlock(replicas);
 });
+
+/** Verifies the addresses of the user. */
+async function verify(userId: string): Promise<void> {
+  await replicas.query('update security_tokens set verified_at = created_at where user_id = $1', [userId]);
+  await replicas.query('update users set first_verified_at = date_joined where id = $1', [userId]);
+}
 
 /** A transaction of the test, which blocks those of the service. */
 async function begin() {
@@ -174,47 +178,49 @@ test('a successful sign-in clears the counters in the order of a concurrent sign
   assert.deepEqual(await replicas.query('select from sign_in_throttles'), []);
 });
 
-/**
- * A user with a verified email, a phone unverified for more than a day, and a new one-time password
- * for it.
- */
-async function signUpHalfProven(email: string, phone: string) {
-  const { user, tokens } = expectMember(await operations(first).createUser({ email, phone }), 'CreateUserSuccess');
-  const [emailTokenId = '', tokenId = ''] = user.securityTokens.map(({ id }) => id);
-  await replicas.query('update security_tokens set verified_at = created_at where id = $1', [emailTokenId]);
-  await replicas.query('update users set first_verified_at = date_joined where id = $1', [user.id]);
-  await replicas.advance(86_401);
+/** A user with a verified email, and a new one-time password for a pending phone. */
+async function claimPhone(phone: string) {
+  const email = `${randomUUID()}@example.com`;
+  const { user, tokens } = expectMember(await operations(first).createUser({ email }), 'CreateUserSuccess');
+  await verify(user.id);
   const owner = operations(second, { token: tokens!.accessToken });
-  await owner.sendOneTimePassword(tokenId, 'VERIFICATION');
+  const changed = expectMember(await owner.updateUser({ phone }), 'UpdateUserSuccess');
+  const { id: tokenId } = changed.user.securityTokens.find(({ __typename }) => __typename === 'PhoneToken')!;
   const { oneTimePassword } = (await outbox(second)).find(({ to }) => to === phone)!;
-  return { tokenId, verify: () => owner.checkOneTimePassword(tokenId, oneTimePassword, 'VERIFICATION') };
+  return { userId: user.id, verify: () => owner.checkOneTimePassword(tokenId, oneTimePassword, 'VERIFICATION') };
 }
 
-for (const { what, releaseFirst, phone, expected } of [
+for (const { what, signsUpFirst, phone, expected } of [
   {
-    what: 'is released if a concurrent sign-up precedes its verification',
-    releaseFirst: true,
+    what: 'moves to the account that verifies it, if a concurrent sign-up precedes the verification',
+    signsUpFirst: true,
     phone: '+12015550124',
-    expected: ['CreateUserSuccess', 'InvalidOneTimePasswordError'],
+    expected: ['CreateUserSuccess', 'CheckOneTimePasswordSuccess'],
   },
   {
-    what: 'stays with its owner if the verification precedes a concurrent sign-up',
-    releaseFirst: false,
+    what: 'is taken, if the verification precedes a concurrent sign-up',
+    signsUpFirst: false,
     phone: '+12015550125',
     expected: ['CheckOneTimePasswordSuccess', 'ValidationError'],
   },
 ])
-  test(`an unverified address ${what}`, async () => {
-    const { tokenId, verify } = await signUpHalfProven(`${randomUUID()}@example.com`, phone);
-    const token = await begin();
-    await token.query('select from security_tokens where id = $1 for update', [tokenId]);
+  test(`a pending address ${what}`, async () => {
+    const { userId, verify } = await claimPhone(phone);
+    const audit = await begin();
+    // The first waits before its commit, and the second for the first.
+    await audit.query('lock table audit_events in share mode');
     const signUp = () => operations(first).createUser({ username: `user-${randomUUID()}`, phone });
     const answers: Promise<{ __typename: string }>[] = [];
-    for (const request of releaseFirst ? [signUp, verify] : [verify, signUp])
+    for (const request of signsUpFirst ? [signUp, verify] : [verify, signUp])
       await untilWaiting(answers.push(request()));
-    await token.end();
+    await audit.end();
     const types = (await Promise.all(answers)).map(({ __typename }) => __typename);
     assert.deepEqual(types, expected);
-    assert.equal((await replicas.query('select from users where phone = $1', [phone])).length, 1);
-    assert.equal((await replicas.query('select from security_tokens where address = $1', [phone])).length, 1);
+    assert.deepEqual(await replicas.query('select id from users where phone = $1', [phone]), [{ id: userId }]);
+    const tokens = await replicas.query(
+      'select user_id, verified_at is not null as verified from security_tokens where address = $1',
+      [phone],
+    );
+    assert.deepEqual(tokens, [{ user_id: userId, verified: true }]);
+    assertNoDeadlock(replicas);
   });
