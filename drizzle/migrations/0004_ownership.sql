@@ -12,12 +12,12 @@ CREATE TABLE "pending_addresses" (
 	"kind" text NOT NULL,
 	"token_id" text COLLATE "C" NOT NULL,
 	"address" text NOT NULL,
+	"given_at_sign_up" boolean DEFAULT false NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT statement_timestamp() NOT NULL,
 	CONSTRAINT "pending_addresses_user_id_kind_pk" PRIMARY KEY("user_id","kind"),
 	CONSTRAINT "pending_addresses_kind_known" CHECK ("pending_addresses"."kind" in ('email', 'phone'))
 );
 --> statement-breakpoint
-ALTER TABLE "users" DROP CONSTRAINT "users_identifier_required";--> statement-breakpoint
 ALTER TABLE "one_time_passwords" ADD COLUMN "unverified_address" text;--> statement-breakpoint
 ALTER TABLE "sessions" ADD COLUMN "opened_by_sign_up" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "sessions" ADD COLUMN "password_proof_at" timestamp (3) with time zone;--> statement-breakpoint
@@ -31,25 +31,35 @@ CREATE INDEX "delayed_notices_user" ON "delayed_notices" USING btree ("user_id")
 CREATE INDEX "pending_addresses_token" ON "pending_addresses" USING btree ("token_id","created_at");--> statement-breakpoint
 -- Moves unverified addresses that reserve nothing to pending_addresses. Null moves all of them.
 -- Rows of the release before this one need it: it kept such addresses in security_tokens.
+-- A pending address identifies nobody, so a user who has nothing else gets a username.
 CREATE FUNCTION "move_lapsed_addresses"("token_ids" text[]) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
 	WITH "lapsed" AS (
 		DELETE FROM "security_tokens" "t" USING "users" "u"
 		WHERE "u"."id" = "t"."user_id" AND "t"."verified_at" IS NULL AND ("token_ids" IS NULL OR "t"."id" = ANY("token_ids"))
 			AND ("t"."pending" OR NOT "t"."given_at_sign_up" OR "u"."first_verified_at" IS NOT NULL
 				OR NOT "u"."is_active" OR "u"."is_staff" OR "u"."is_superuser")
-		RETURNING "t"."id", "t"."user_id", "t"."kind", "t"."address", "t"."pending", "t"."created_at"
+		RETURNING "t"."id", "t"."user_id", "t"."kind", "t"."address", "t"."pending", "t"."given_at_sign_up", "t"."created_at"
 	), "moved" AS (
-		INSERT INTO "pending_addresses" ("user_id", "kind", "token_id", "address", "created_at")
-		SELECT "user_id", "kind", "id", "address", "created_at" FROM "lapsed" ON CONFLICT DO NOTHING
-	)
-	UPDATE "users" SET
-		"email" = CASE WHEN "held"."email" THEN NULL ELSE "users"."email" END,
-		"email_key" = CASE WHEN "held"."email" THEN NULL ELSE "users"."email_key" END,
-		"phone" = CASE WHEN "held"."phone" THEN NULL ELSE "users"."phone" END
-	FROM (
+		INSERT INTO "pending_addresses" ("user_id", "kind", "token_id", "address", "given_at_sign_up", "created_at")
+		SELECT "user_id", "kind", "id", "address", "given_at_sign_up" AND NOT "pending", "created_at" FROM "lapsed"
+		ON CONFLICT DO NOTHING
+	), "held" AS (
 		SELECT "user_id", bool_or("kind" = 'email') AS "email", bool_or("kind" = 'phone') AS "phone"
 		FROM "lapsed" WHERE NOT "pending" GROUP BY "user_id"
-	) AS "held"
-	WHERE "users"."id" = "held"."user_id";
+	), "left" AS (
+		SELECT "u"."id",
+			CASE WHEN NOT "held"."email" THEN "u"."email" END AS "email",
+			CASE WHEN NOT "held"."email" THEN "u"."email_key" END AS "email_key",
+			CASE WHEN NOT "held"."phone" THEN "u"."phone" END AS "phone",
+			'user-' || substr(md5(gen_random_uuid()::text), 1, 10) AS "name"
+		FROM "held" JOIN "users" "u" ON "u"."id" = "held"."user_id"
+	)
+	UPDATE "users" "u" SET
+		"email" = "left"."email",
+		"email_key" = "left"."email_key",
+		"phone" = "left"."phone",
+		"username" = CASE WHEN num_nonnulls("u"."username", "left"."email", "left"."phone") > 0 THEN "u"."username" ELSE "left"."name" END,
+		"username_key" = CASE WHEN num_nonnulls("u"."username", "left"."email", "left"."phone") > 0 THEN "u"."username_key" ELSE "left"."name" END
+	FROM "left" WHERE "u"."id" = "left"."id";
 $$;--> statement-breakpoint
 SELECT "move_lapsed_addresses"(NULL);

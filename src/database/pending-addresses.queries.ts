@@ -4,7 +4,10 @@ import type { Database } from './database.js';
 import { type PendingAddressRow, pendingAddresses, type SecurityTokenKind, securityTokens } from './schema.js';
 
 /** Inserts the address, or replaces the user's pending one of its kind. */
-export async function putPendingAddress(tx: Database, row: Omit<PendingAddressRow, 'createdAt'>): Promise<void> {
+export async function putPendingAddress(
+  tx: Database,
+  row: Omit<PendingAddressRow, 'createdAt' | 'givenAtSignUp'>,
+): Promise<void> {
   const { tokenId, address } = row;
   await tx
     .insert(pendingAddresses)
@@ -14,6 +17,7 @@ export async function putPendingAddress(tx: Database, row: Omit<PendingAddressRo
       set: {
         tokenId,
         address,
+        givenAtSignUp: false,
         // Another spelling of the same address stays as old as it was.
         createdAt: sql`case when ${pendingAddresses.tokenId} = excluded.token_id then ${pendingAddresses.createdAt} else excluded.created_at end`,
       },
@@ -50,6 +54,20 @@ export async function deletePendingClaim(
     .where(and(eq(pendingAddresses.userId, userId), eq(pendingAddresses.tokenId, tokenId)))
     .returning();
   return deleted;
+}
+
+/** Deletes and returns the user's addresses of the sign-up that no account has verified or reserved. */
+export async function takeFreeSignUpAddresses(tx: Database, userId: string): Promise<PendingAddressRow[]> {
+  return tx
+    .delete(pendingAddresses)
+    .where(
+      and(
+        eq(pendingAddresses.userId, userId),
+        eq(pendingAddresses.givenAtSignUp, true),
+        sql`not exists (select from security_tokens t where t.id = ${pendingAddresses.tokenId})`,
+      ),
+    )
+    .returning();
 }
 
 /** Returns the other users who hold the address, pending or not, in the order of their locks. */

@@ -149,6 +149,7 @@ export const users = pgTable(
     uniqueIndex('users_imported_id_unique').on(t.importedId).where(sql`${t.importedId} is not null`),
     index('users_date_joined').on(t.dateJoined, t.id),
     index('users_superuser').on(t.id).where(sql`${t.isSuperuser}`),
+    check('users_identifier_required', sql`num_nonnulls(${t.username}, ${t.email}, ${t.phone}) > 0`),
     check('users_no_blank', sql`${t.username} <> '' and ${t.email} <> '' and ${t.phone} <> ''`),
     check('users_username_has_key', sql`(${t.username} is null) = (${t.usernameKey} is null)`),
     check('users_email_has_key', sql`(${t.email} is null) = (${t.emailKey} is null)`),
@@ -192,6 +193,8 @@ export const pendingAddresses = pgTable(
     /** The id of the security token of this address. */
     tokenId: comparedByBytes('token_id').notNull(),
     address: text('address').notNull(),
+    /** It is reserved again if its account becomes active again, and nobody owns it yet. */
+    givenAtSignUp: boolean('given_at_sign_up').notNull().default(false),
     createdAt: instant('created_at').notNull().default(now),
   },
   (t) => [
@@ -282,7 +285,7 @@ export const sessions = pgTable(
     authenticatedAt: instant('authenticated_at').notNull().default(now),
     /** The last authentication by one-time password. Only an earlier release reads it. */
     oneTimePasswordAt: instant('one_time_password_at'),
-    /** Whether the sign-up of the account opened the session. */
+    /** Whether the sign-up of the account opened the session, or the first proof of its owner. */
     openedBySignUp: boolean('opened_by_sign_up').notNull().default(false),
     /** The last fresh proof by password. */
     passwordProofAt: instant('password_proof_at'),

@@ -70,8 +70,8 @@ export interface SessionProofs {
   passwordProof: boolean;
   /** a code gave fresh proof: when its address was verified; null without one */
   addressProofVerifiedAt: Date | null;
-  /** the sign-up opened the session, and the account is new */
-  openedBySignUpOfNewAccount: boolean;
+  /** the sign-up or the first proof opened the session, not long ago */
+  openedForNewOwner: boolean;
 }
 
 export interface LiveSession extends SessionProofs {
@@ -103,7 +103,7 @@ export async function findLiveSession(
           sql`case when ${isRecent(sessions.addressProofAt)} then ${sessions.addressProofVerifiedAt} end`,
           sessions.addressProofVerifiedAt,
         ),
-        openedBySignUpOfNewAccount: sql<boolean>`${sessions.openedBySignUp} and ${users.dateJoined} > ${secondsAgo(sql.placeholder('newAccountSeconds'))}`,
+        openedForNewOwner: sql<boolean>`${sessions.openedBySignUp} and ${sessions.createdAt} > ${secondsAgo(sql.placeholder('newAccountSeconds'))}`,
         touchDue: sql<boolean>`${sessions.lastUsedAt} <= ${secondsAgo(sql.placeholder('touchIntervalSeconds'))}`,
       })
       .from(sessions)

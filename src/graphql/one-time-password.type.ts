@@ -81,7 +81,7 @@ export const SendOneTimePasswordResult = resultUnion(
 );
 export const CheckOneTimePasswordResult = resultUnion(
   CheckOneTimePasswordSuccessType,
-  [InvalidOneTimePasswordErrorType, TimeoutErrorType],
+  [InvalidOneTimePasswordErrorType, TimeoutErrorType, StepUpRequiredErrorType],
   'checkOneTimePassword',
 );
 

@@ -44,7 +44,7 @@ function contextOf(user: User | null): Context {
     recentlyAuthenticated: true,
     passwordProof: false,
     addressProofVerifiedAt: null,
-    openedBySignUpOfNewAccount: false,
+    openedForNewOwner: false,
     touchDue: false,
   };
   if (user !== null) context.viewer = { user, session: { id: randomUUID() }, ...facts };

@@ -12,7 +12,7 @@ import { addressColumns, getUser, type User, updateUserRow } from '../../databas
 import { authenticators, computeTokenId, getAddressKeys } from '../authenticators/registry.js';
 import { identifierRequired, LastCredentialError, ValidationError } from '../errors.js';
 import type { AddressKind, Identifier } from '../identifiers.js';
-import { hasIdentifier } from '../ownership/verification.js';
+import { hasIdentifier, newUsername } from '../ownership/verification.js';
 import { throwIfTaken } from './claim-identifiers.js';
 
 /** null removes the identifier */
@@ -31,52 +31,67 @@ export async function applyIdentifiers(
   before: User,
   changes: IdentifierChanges,
 ): Promise<{ user: User; pendingTokenIds: string[] }> {
+  const columns: Partial<User> = {};
   const pendingTokenIds: string[] = [];
   for (const [kind, identifier] of changes) {
     if (kind === 'username') {
-      const columns = { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null };
-      await updateUserRow(tx, before.id, columns);
+      Object.assign(columns, { username: identifier?.value ?? null, usernameKey: identifier?.key ?? null });
     } else if (identifier === null) {
       await deletePendingAddresses(tx, before.id, kind);
       await deleteSecurityToken(tx, before.id, kind);
-      await updateUserRow(tx, before.id, addressColumns(kind, null));
-    } else pendingTokenIds.push(...(await setAddress(app, tx, before, { kind, address: identifier })));
+      Object.assign(columns, addressColumns(kind, null), { [`${kind}Verified`]: null });
+    } else {
+      const change = await setAddress(app, tx, before, { kind, address: identifier });
+      Object.assign(columns, change.columns);
+      if (change.pendingTokenId !== null) pendingTokenIds.push(change.pendingTokenId);
+    }
   }
+  const { emailVerified: _, phoneVerified: __, ...written } = columns;
+  const after = { ...before, ...columns };
+  requireSignIn(before, after);
+  if (!hasIdentifier(after)) Object.assign(written, await nameByPending(tx, before.id));
+  await updateUserRow(tx, before.id, written);
   const user = await getUser(tx, before.id);
-  const canUsePassword = user.username !== null && user.passwordHash !== null;
-  if (hasVerifiedAddress(before) && !hasVerifiedAddress(user) && !canUsePassword) throw new LastCredentialError();
-  if (!hasIdentifier(user)) throw new ValidationError([identifierRequired()]);
   // Another spelling of the same address is no change.
   const keys = getAddressKeys(user);
   if (getAddressKeys(before).some((key, index) => key !== keys[index])) await voidOneTimePasswords(tx, before.id);
   return { user, pendingTokenIds };
 }
 
+/** Rejects the removal of the last verified address of a user without another way to sign in. */
+function requireSignIn(before: User, after: User): void {
+  const canUsePassword = after.username !== null && after.passwordHash !== null;
+  if (hasVerifiedAddress(before) && !hasVerifiedAddress(after) && !canUsePassword) throw new LastCredentialError();
+}
+
+/** Names a user who has only pending addresses left: other accounts may take those at any time. */
+async function nameByPending(tx: Database, userId: string): Promise<Partial<User>> {
+  const { pendingEmail, pendingPhone } = await getUser(tx, userId);
+  if (pendingEmail === null && pendingPhone === null) throw new ValidationError([identifierRequired()]);
+  return newUsername();
+}
+
 export function hasVerifiedAddress({ emailVerified, phoneVerified }: User): boolean {
   return emailVerified === true || phoneVerified === true;
 }
 
-/**
- * Sets an address: pending, unless it is the current one in another spelling.
- * @returns its token id if it is newly pending
- */
+/** Sets an address: pending, unless it is the current one in another spelling. */
 async function setAddress(
   app: App,
   tx: Database,
   user: User,
   { kind, address }: { kind: AddressKind; address: Identifier },
-): Promise<string[]> {
+): Promise<{ columns: Partial<User>; pendingTokenId: string | null }> {
   const { key: currentKey, pending } = authenticators[kind].getAddresses(user);
   const tokenId = computeTokenId(app, { kind, key: address.key });
   if (address.key === currentKey) {
     // The same mailbox needs no verification, and cancels the pending address.
     await deletePendingAddresses(tx, user.id, kind);
     await updateTokenAddress(tx, tokenId, address.value);
-    await updateUserRow(tx, user.id, addressColumns(kind, address));
-    return [];
+    return { columns: addressColumns(kind, address), pendingTokenId: null };
   }
   await moveLapsedAddresses(tx, [tokenId]);
   await throwIfTaken(app, tx, [address], user.id);
   await putPendingAddress(tx, { userId: user.id, kind, tokenId, address: address.value });
-  return pending === address.value ? [] : [tokenId];
+  return { columns: {}, pendingTokenId: pending === address.value ? null : tokenId };
 }

@@ -9,6 +9,7 @@ import { computeTokenId } from '../authenticators/registry.js';
 import { isPrivileged } from '../authorization/permissions.js';
 import { identifierRequired, throwIfInvalid, type ValidationIssue } from '../errors.js';
 import { type Identifier, identifierKinds } from '../identifiers.js';
+import { newUsername } from '../ownership/verification.js';
 import { throwIfTaken } from './claim-identifiers.js';
 import { isIssue, readIdentifier } from './identifier-input.js';
 
@@ -59,9 +60,10 @@ export async function insertAccount(
   const { username, email, phone } = Object.fromEntries(identifiers.map((identifier) => [identifier.kind, identifier]));
   const addresses = [email, phone].flatMap((address) => (address === undefined ? [] : [toAddress(app, address)]));
   const isReserved = !isPrivileged({ isStaff: false, isSuperuser: false, ...rest });
+  const name = { username: username?.value ?? null, usernameKey: username?.key ?? null };
   const user = await insertUser(tx, {
-    username: username?.value ?? null,
-    usernameKey: username?.key ?? null,
+    // A pending address identifies nobody.
+    ...(isReserved || username !== undefined ? name : newUsername()),
     ...(isReserved && { email: email?.value ?? null, emailKey: email?.key ?? null, phone: phone?.value ?? null }),
     ...rest,
   });

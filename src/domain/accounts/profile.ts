@@ -14,6 +14,7 @@ import { requireRecentAuthentication } from '../authorization/recent-authenticat
 import { ForbiddenError, NotFoundError, throwIfInvalid, type ValidationIssue } from '../errors.js';
 import { emit, emitRevocations } from '../events/events.js';
 import { addressKinds, identifierKinds } from '../identifiers.js';
+import { reserveAgain } from '../ownership/verification.js';
 import { limitIdentifierChanges } from '../rate-limits.js';
 import { claimIdentifiers } from './claim-identifiers.js';
 import { isIssue, readIdentifier } from './identifier-input.js';
@@ -114,6 +115,8 @@ async function requireOwnProof(
     return requireFreshProof(app, actor, currentPassword, needs);
   }
   if (changes.size === 0) return;
+  // Without an address, the username is part of the only way to sign in.
+  if (user.email === null && user.phone === null) return requireFreshProof(app, actor, currentPassword, ['addition']);
   if (currentPassword === null) await requireRecentAuthentication(app, actor);
   else await authenticateByPassword(app, actor, currentPassword);
 }
@@ -179,6 +182,7 @@ export async function applyFlags(tx: Database, user: User, flags: Flags): Promis
   await voidOneTimePasswords(tx, user.id);
   // An inactive account that nobody owns reserves nothing.
   await moveLapsedAddressesOf(tx, user.id);
+  if (!user.isActive) await reserveAgain(tx, after);
   return after.isActive ? 0 : markSessionsRevoked(tx, user.id);
 }
 

@@ -17,11 +17,12 @@ import { completeSignIn, type Proof } from './complete-sign-in.js';
 import {
   attemptOneTimePassword,
   lockOf,
+  type ProvenAccount,
   proveAddress,
   requireOwner,
   type TypedOneTimePassword,
 } from './one-time-password.js';
-import { recordAddressProof } from './re-authentication.js';
+import { recordAddressProof, requireFreshProof } from './re-authentication.js';
 import { checkSecurityTokenId } from './security-tokens.js';
 
 /**
@@ -30,6 +31,8 @@ import { checkSecurityTokenId } from './security-tokens.js';
  * Never accepts a password for `PASSWORD_RESET`; `resetPassword` does.
  * @throws {InvalidOneTimePasswordError} counted as a failure
  * @throws {TimeoutError} before `retryAt`; nothing is compared or counted
+ * @throws {StepUpRequiredError} without fresh proof, if the address would replace a verified one;
+ * nothing is compared or counted
  */
 export async function checkOneTimePassword(
   app: App,
@@ -40,6 +43,7 @@ export async function checkOneTimePassword(
   // The empty text is always wrong, so an attempt with this purpose counts like any other.
   const typed = { tokenId, oneTimePassword: purpose === 'PASSWORD_RESET' ? '' : oneTimePassword, purpose };
   const own = purpose === 'VERIFICATION' ? await findOwnToken(app, actor, tokenId) : undefined;
+  if (own?.pending) await requireProofToReplace(app, actor, own);
   const attempt = await attemptOneTimePassword(app, actor, typed, own?.counterId);
   if (!(await consumeOneTimePassword(app.db, attempt))) throw new InvalidOneTimePasswordError();
 
@@ -66,14 +70,21 @@ export async function checkOneTimePassword(
   return transact(app, actor, check, { retriesConflicts: true, lock: lockOf(attempt, tokenId) });
 }
 
+/** Otherwise a stolen session could replace an address by a pending one that its owner mistyped. */
+async function requireProofToReplace(app: App, actor: Actor, { kind, userId }: SecurityToken): Promise<void> {
+  const tokens = await findSecurityTokens(app.db, { userId });
+  const verifiedAt = tokens.find((token) => token.kind === kind && !token.pending)?.verifiedAt;
+  if (verifiedAt) await requireFreshProof(app, actor, null, [{ verifiedAt }]);
+}
+
 async function signIn(
   app: App,
   tx: Database,
   actor: Actor,
-  { user, created, proof }: { user: User; created: boolean; proof: Proof },
+  { user, created, firstProof, proof }: Pick<ProvenAccount, 'user' | 'created' | 'firstProof'> & { proof: Proof },
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const occasion = created ? 'sign-up' : 'sign-in';
-  const signedIn = await completeSignIn(app, tx, actor, { user, proofs: [proof], occasion });
+  const signedIn = await completeSignIn(app, tx, actor, { user, proofs: [proof], occasion, firstProof });
   if (created) emit(tx, { type: 'signed-up', user, session: signedIn.tokens.session });
   return signedIn;
 }

@@ -20,6 +20,8 @@ export interface SignIn {
   proofs: readonly Proof[];
   /** A sign-up opens the first session. It sets no `lastLogin`, and its event is `signed-up`. */
   occasion: 'sign-in' | 'sign-up';
+  /** Whether the proofs made the user the owner. What came before is gone, as after a sign-up. */
+  firstProof?: boolean;
 }
 
 /** Opens a session and emits the events. The proofs are valid. Must run in `transact`. */
@@ -27,7 +29,7 @@ export async function completeSignIn(
   app: App,
   tx: Database,
   actor: Actor,
-  { user, proofs, occasion }: SignIn,
+  { user, proofs, occasion, firstProof = false }: SignIn,
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const isSignUp = occasion === 'sign-up';
   const lastLogin = isSignUp ? user.lastLogin : await updateLastLogin(tx, user.id);
@@ -37,7 +39,7 @@ export async function completeSignIn(
     user,
     methods,
     client: actor.client,
-    openedBySignUp: isSignUp,
+    openedBySignUp: isSignUp || firstProof,
   });
   const { session } = tokens;
   const signedIn = { ...user, lastLogin };

@@ -160,7 +160,7 @@ async function completeReset(
   app: App,
   tx: Database,
   actor: Actor,
-  { user: before, token, created, passwordHash }: ProvenAccount & { passwordHash: string },
+  { user: before, token, created, firstProof, passwordHash }: ProvenAccount & { passwordHash: string },
 ): Promise<{ user: User; tokens: SessionTokens }> {
   const { id: userId } = before;
   const dropped = token.verifiedAt === null ? [] : await dropYoungAddresses(tx, userId, token.verifiedAt);
@@ -175,6 +175,7 @@ async function completeReset(
     user,
     proofs: [proof],
     occasion: created ? 'sign-up' : 'sign-in',
+    firstProof,
   });
   if (created) emit(tx, { type: 'signed-up', user, session: signedIn.tokens.session });
   emitRevocations(tx, { userId, count: revokedCount, reason: 'password reset' });

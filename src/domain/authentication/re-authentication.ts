@@ -95,7 +95,7 @@ export async function requireFreshProof(
   const { user } = viewer;
   if (currentPassword !== null && (await authenticateByPassword(app, actor, currentPassword)).proves) return;
   const hasNothing = user.passwordHash === null && !user.emailVerified && !user.phoneVerified;
-  if (needs.length === 0 || hasNothing || viewer.openedBySignUpOfNewAccount || viewer.passwordProof) return;
+  if (needs.length === 0 || hasNothing || viewer.openedForNewOwner || viewer.passwordProof) return;
   const provenBy = (verifiedAt: Date | null) => verifiedAt !== null && needs.every((need) => isMet(need, verifiedAt));
   if (!provenBy(viewer.addressProofVerifiedAt)) throw await stepUp(app, viewer, (token) => provenBy(token.verifiedAt));
 }

@@ -7,6 +7,7 @@ import {
   deletePendingAddresses,
   deletePendingClaim,
   findOtherHolders,
+  takeFreeSignUpAddresses,
 } from '../../database/pending-addresses.queries.js';
 import type { SecurityTokenKind } from '../../database/schema.js';
 import {
@@ -139,8 +140,6 @@ export async function endOtherClaims(
   }
 }
 
-const usernameAlphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
-
 /** Removes an unverified address from an account. Another account has verified it. */
 async function loseAddress(
   tx: Database,
@@ -150,24 +149,42 @@ async function loseAddress(
   const wasPending = (await deletePendingClaim(tx, loser.id, id)) !== undefined;
   const wasHeld = await deleteUnverifiedToken(tx, loser.id, id);
   if (!wasPending && !wasHeld) return;
-  if (wasHeld) await updateUserRow(tx, loser.id, addressColumns(kind, null));
-  const user = await getUser(tx, loser.id);
-  if (!hasIdentifier(user)) {
-    const username = `user-${randomText(10, usernameAlphabet)}`;
-    await updateUserRow(tx, loser.id, { username, usernameKey: comparisonKey(username) });
+  if (wasHeld) {
+    const columns = addressColumns(kind, null);
+    await updateUserRow(tx, loser.id, { ...columns, ...(!hasIdentifier({ ...loser, ...columns }) && newUsername()) });
   }
   emit(tx, { type: 'address-lost', kind, securityTokenId: id, userId: loser.id });
   // Told later, so that whoever probes for accounts learns nothing from it.
-  if (user.emailVerified || user.phoneVerified)
+  if (loser.emailVerified || loser.phoneVerified)
     await insertDelayedNotice(tx, { userId: loser.id, addressKind: kind, delaySeconds: lossNoticeDelaySeconds });
 }
 
-/** Whether the user has a username or an address, pending ones included. */
-export function hasIdentifier(
-  user: Pick<User, 'username' | 'email' | 'phone' | 'pendingEmail' | 'pendingPhone'>,
-): boolean {
-  const { username, email, phone, pendingEmail, pendingPhone } = user;
-  return [username, email, phone, pendingEmail, pendingPhone].some((identifier) => identifier !== null);
+/**
+ * Whether the user has a username, or an address that is theirs. A pending address does not count:
+ * another account may take it at any time.
+ */
+export function hasIdentifier({ username, email, phone }: Pick<User, 'username' | 'email' | 'phone'>): boolean {
+  return [username, email, phone].some((identifier) => identifier !== null);
+}
+
+const usernameAlphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
+
+/** Returns the username of an account without another identifier. */
+export function newUsername(): { username: string; usernameKey: string } {
+  const username = `user-${randomText(10, usernameAlphabet)}`;
+  return { username, usernameKey: comparisonKey(username) };
+}
+
+/**
+ * Reserves the addresses given at sign-up again, after an account that nobody owns became active
+ * again. Addresses that another account holds stay pending.
+ */
+export async function reserveAgain(tx: Database, user: User): Promise<void> {
+  if (!user.isActive || isOwned(user)) return;
+  for (const { kind, tokenId: id, address } of await takeFreeSignUpAddresses(tx, user.id)) {
+    await insertSecurityTokens(tx, [{ id, userId: user.id, kind, address }]);
+    await updateUserRow(tx, user.id, toColumns(kind, address));
+  }
 }
 
 function toColumns(kind: SecurityTokenKind, address: string) {

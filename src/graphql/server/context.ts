@@ -61,7 +61,7 @@ export function adoptSession<T extends { user: Viewer['user']; tokens: SessionTo
     recentlyAuthenticated: true,
     passwordProof: false,
     addressProofVerifiedAt: null,
-    openedBySignUpOfNewAccount: false,
+    openedForNewOwner: false,
     touchDue: false,
   };
   return inCookie ? { ...result, tokens: context.cookie.keep(tokens) } : result;
