@@ -14,22 +14,22 @@ import { freePort } from '../support/postgres.js';
 import { compiledFile } from '../support/root.js';
 import { advance, createDatabase, sharedSecrets, startService, temporaryFolder } from '../support/service.js';
 
-const { environment, service, run } = await startCommands();
+const { environment, service, run, runHere } = await startCommands();
 const anonymous = caller(service);
 const newPassword = 'another horse battery';
 
 /** A user without a password signs in with the password that a test sets. */
 async function signInAs(username: string) {
-  const { code } = await run(['set-password', username, '--password-stdin'], environment, password);
+  const { code } = await runHere(['set-password', username, '--password-stdin'], environment, password);
   assert.equal(code, 0);
   return anonymous.authenticate({ username, password });
 }
 
-describe('flex-identity', { concurrency: 2 }, () => {
-  describe('explains itself', { concurrency: 2 }, () => {
+describe('flex-identity', () => {
+  describe('explains itself', () => {
     for (const command of commands)
       test(`by ${command} --help`, async () => {
-        const { code, stdout } = await run([command, '--help'], {});
+        const { code, stdout } = await runHere([command, '--help'], {});
         assert.equal(code, 0);
         assert.match(stdout, new RegExp(`^Usage: flex-identity ${command}`));
         assert.match(stdout, /^[a-z].{10,}/m, 'it says what it does');
@@ -38,22 +38,22 @@ describe('flex-identity', { concurrency: 2 }, () => {
       });
 
     test('by its help without arguments, and by a message for an unknown command', async () => {
-      const nothing = await run([], {});
+      const nothing = await runHere([], {});
       assert.deepEqual([nothing.code, nothing.stdout], [1, '']);
       assert.match(nothing.stderr, /Usage: flex-identity/);
-      const unknown = await run(['create-user'], {});
+      const unknown = await runHere(['create-user'], {});
       assert.equal(unknown.code, 1);
       assert.match(unknown.stderr, /unknown command 'create-user'/);
-      const option = await run(['migrate', '--force'], {});
+      const option = await runHere(['migrate', '--force'], {});
       assert.equal(option.code, 1);
       assert.match(option.stderr, /unknown option '--force'/);
-      const missing = await run(['set-password'], {});
+      const missing = await runHere(['set-password'], {});
       assert.equal(missing.code, 1);
       assert.match(missing.stderr, /missing required argument 'identifier'/);
     });
   });
 
-  describe('exits with', { concurrency: 2 }, () => {
+  describe('exits with', () => {
     for (const args of [
       ['serve'],
       ['migrate'],
@@ -64,7 +64,9 @@ describe('flex-identity', { concurrency: 2 }, () => {
     ])
       test(`78 for an invalid configuration, with every fault: ${args[0]}`, async () => {
         const folder = join(temporaryFolder(), 'data');
-        const { code, stdout, stderr } = await run(args, { PORT: 'none', BCRYPT_COST: '99', DATA_DIR: folder });
+        // `serve` is the whole service, which a process loads once.
+        const start = args[0] === 'serve' ? run : runHere;
+        const { code, stdout, stderr } = await start(args, { PORT: 'none', BCRYPT_COST: '99', DATA_DIR: folder });
         assert.deepEqual([code, stdout], [78, '']);
         assert.match(stderr, /PORT must be a whole number/);
         assert.match(stderr, /BCRYPT_COST must be from 4 to 15/);
@@ -73,7 +75,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
 
     test('1 for an unreachable database, with the failure in JSON', async () => {
       const url = `postgres://flex:canary@127.0.0.1:${await freePort()}/none`;
-      const { code, stdout, stderr } = await run(['prune', '--json'], { ...environment, DATABASE_URL: url });
+      const { code, stdout, stderr } = await runHere(['prune', '--json'], { ...environment, DATABASE_URL: url });
       assert.deepEqual([code, stdout], [1, '']);
       assert.match(stderr, /"SERVICE_UNAVAILABLE"/);
       assert.doesNotMatch(stderr, /canary/);
@@ -81,13 +83,13 @@ describe('flex-identity', { concurrency: 2 }, () => {
   });
 
   test('migrate does not change a migrated database', async () => {
-    const { code, stdout, stderr } = await run(['migrate']);
+    const { code, stdout, stderr } = await runHere(['migrate']);
     assert.deepEqual([code, stdout, stderr], [0, 'The database is up to date.\n', '']);
   });
 
-  describe('create-superuser', { concurrency: 2 }, () => {
+  describe('create-superuser', () => {
     test('creates a second superuser, without a password if none is given', async () => {
-      const { code, stdout, stderr } = await run(['create-superuser', '--username', 'second']);
+      const { code, stdout, stderr } = await runHere(['create-superuser', '--username', 'second']);
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^Created superuser [0-9a-f-]{36}\.\n$/);
       const { user } = expectMember(await signInAs('second'), 'AuthenticateSuccess');
@@ -102,14 +104,14 @@ describe('flex-identity', { concurrency: 2 }, () => {
     for (const [what, { args, input, told }] of Object.entries(refusals))
       test(`exits with 65 for ${what}`, async () => {
         if (args.includes('taken')) await signUp(service, { username: 'taken' });
-        const { code, stdout, stderr } = await run(['create-superuser', ...args], environment, input);
+        const { code, stdout, stderr } = await runHere(['create-superuser', ...args], environment, input);
         assert.deepEqual([code, stdout], [65, '']);
         assert.match(stderr, told);
         if (input) assert.ok(!stderr.includes(input));
       });
 
     test('prints an expected error and its issues in JSON', async () => {
-      const { code, stdout, stderr } = await run(['create-superuser', '--email', 'nowhere', '--json']);
+      const { code, stdout, stderr } = await runHere(['create-superuser', '--email', 'nowhere', '--json']);
       assert.deepEqual([code, stdout], [65, '']);
       const { error } = JSON.parse(stderr);
       assert.equal(error.code, 'VALIDATION');
@@ -117,7 +119,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
     });
   });
 
-  describe('set-password', { concurrency: 2 }, () => {
+  describe('set-password', () => {
     for (const [field, identifier, typed] of [
       ['username', 'setter', 'SETTER'],
       ['phone', '+12025550121', '202-555-0121'],
@@ -125,7 +127,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
       test(`sets the password of the user of a ${field} and revokes the sessions`, async () => {
         const person = await signUp(service, { [field]: identifier, password });
         const spacious = `  ${newPassword} é "$x" `;
-        const ended = await run(['set-password', typed, '--password-stdin'], environment, `${spacious}\r\n`);
+        const ended = await runHere(['set-password', typed, '--password-stdin'], environment, `${spacious}\r\n`);
         assert.deepEqual(ended, { code: 0, stdout: `Changed the password of user ${person.id}.\n`, stderr: '' });
         assert.equal((await person.ask('{ me { id } }')).errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
         // Keeps the spaces of the password, and removes only the final line feed.
@@ -136,7 +138,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
     test('exits with 65 for an invalid or missing password', async () => {
       await signUp(service, { username: 'refused', password });
       for (const [identifier, input, told] of [['refused', 'password1', /too easy/]] as const) {
-        const { code, stdout, stderr } = await run(
+        const { code, stdout, stderr } = await runHere(
           ['set-password', identifier, '--password-stdin'],
           environment,
           input,
@@ -144,7 +146,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
         assert.deepEqual([code, stdout], [65, ''], identifier);
         assert.match(stderr, told);
       }
-      const withoutOne = await run(['set-password', 'refused']);
+      const withoutOne = await runHere(['set-password', 'refused']);
       assert.equal(withoutOne.code, 65);
       assert.equal(await signsIn(service, 'refused', password), true);
     });
@@ -159,18 +161,18 @@ describe('flex-identity', { concurrency: 2 }, () => {
     const failureCounts = async () => (await person.me()).securityTokens.map(({ failureCount }) => failureCount);
     await lock();
     assert.deepEqual(await failureCounts(), [1, 1]);
-    const one = await run(['unlock', 'LOCKED@a.test']);
+    const one = await runHere(['unlock', 'LOCKED@a.test']);
     assert.deepEqual([one.code, one.stdout.startsWith('Cleared failed attempts for ')], [0, true]);
     assert.doesNotMatch(one.stdout, /locked@a\.test/i, 'the address is obscured');
     assert.deepEqual(await failureCounts(), [0, 1]);
-    const all = await run(['unlock', 'locked', '--json']);
+    const all = await runHere(['unlock', 'locked', '--json']);
     assert.deepEqual(
       JSON.parse(all.stdout).unlocked.map(({ id }: { id: string }) => id),
       [person.emailToken, person.phoneToken],
     );
     assert.deepEqual(await failureCounts(), [0, 0]);
     for (const identifier of ['nobody@a.test', 'no identifier!']) {
-      const { code, stderr } = await run(['unlock', identifier]);
+      const { code, stderr } = await runHere(['unlock', identifier]);
       assert.deepEqual([code, stderr], [65, 'Not found.\n']);
     }
   });
@@ -181,7 +183,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
     const person = await signUp(there, { email: 'old@a.test' });
     await caller(there).sendOneTimePassword(person.emailToken);
     await advance(there, 8 * 86_400);
-    const first = await run(['prune', '--json'], own);
+    const first = await runHere(['prune', '--json'], own);
     assert.equal(first.code, 0);
     assert.deepEqual(JSON.parse(first.stdout), {
       deleted: {
@@ -194,7 +196,7 @@ describe('flex-identity', { concurrency: 2 }, () => {
       },
     });
     assert.equal(await there.app.db.$count(outboxMessages), 0);
-    const second = await run(['prune'], own);
+    const second = await runHere(['prune'], own);
     assert.deepEqual([second.code, second.stderr], [0, '']);
     assert.match(second.stdout, /^sessions: 0\n/);
     assert.match(second.stdout, /^rateLimitEvents: 0$/m);

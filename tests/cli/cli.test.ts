@@ -12,7 +12,7 @@ import { freePort } from '../support/postgres.js';
 import { root } from '../support/root.js';
 import { createDatabase } from '../support/service.js';
 
-const { environment, service, run } = await startCommands();
+const { environment, service, run, runHere } = await startCommands();
 const anonymous = caller(service);
 const newPassword = 'another horse battery';
 
@@ -48,9 +48,9 @@ test('an unreachable database exits with 1 without printing its password', async
 test('a former variable name causes a warning, but none with --json', async () => {
   const DATABASE_URL = `postgres://flex@127.0.0.1:${await freePort()}/none`;
   const former = { ...environment, DATABASE_URL, AUDIT_DAYS: '7' };
-  const { stderr } = await run(['prune'], former);
+  const { stderr } = await runHere(['prune'], former);
   assert.match(stderr, /^Warning: AUDIT_DAYS is now AUDIT_RETENTION_DAYS\. /);
-  const inJson = await run(['prune', '--json'], former);
+  const inJson = await runHere(['prune', '--json'], former);
   assert.equal(JSON.parse(inJson.stderr).error.code, 'SERVICE_UNAVAILABLE');
 });
 

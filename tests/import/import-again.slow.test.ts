@@ -198,7 +198,7 @@ describe('an import', () => {
   test('imports each user once when run twice concurrently', async () => {
     const importer = doubled!;
     const source = await restoreDjango();
-    const answers = await Promise.all([1, 2].map(() => importer.answer(['import-django', source])));
+    const answers = await Promise.all([1, 2].map(() => importer.answerOfProcess(['import-django', source])));
     assert.equal(answers[0].created + answers[1].created, 61);
     for (const answer of answers) assert.deepEqual([answer.rows, answer.notTaken], [62, 1]);
     assert.equal((await importer.rows('select from users')).length, 61);

@@ -26,7 +26,7 @@ const lines = (...users: unknown[]) => users.map((user) => `${JSON.stringify(use
 describe('import --format jsonl', () => {
   test('reads standard input, and a repeated import changes nothing', async () => {
     const input = lines(...Array.from({ length: 1200 }, (_, n) => ({ id: n, email: `piped${n}@example.com` })));
-    const first = await importer.answer([...jsonl, '-', '--source', 'pipe'], `\uFEFF${input}\n\n`);
+    const first = await importer.answerOfProcess([...jsonl, '-', '--source', 'pipe'], `\uFEFF${input}\n\n`);
     assert.deepEqual([first.created, first.problemCount], [1200, 0], JSON.stringify(first.problems[0]));
     const before = await importer.everything();
     const second = await importer.answer([...jsonl, '-', '--source', 'pipe'], input.trimEnd());

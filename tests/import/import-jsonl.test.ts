@@ -32,8 +32,8 @@ test('imports every field of a line', async () => {
   const map = join(temporaryFolder(), 'map');
   const file = join(temporaryFolder(), 'users.jsonl');
   writeFileSync(file, [whole, { id: 7, username: 'bare' }].map((user) => `${JSON.stringify(user)}\n`).join(''));
-  const dry = await importer.answer([...jsonl, file, '--dry-run', '--source', 'auth0']);
-  const answer = await importer.answer([...jsonl, file, '--source', 'auth0', '--map-file', map]);
+  const dry = await importer.answerOfProcess([...jsonl, file, '--dry-run', '--source', 'auth0']);
+  const answer = await importer.answerOfProcess([...jsonl, file, '--source', 'auth0', '--map-file', map]);
   assert.deepEqual({ ...dry, dryRun: false }, answer);
   assert.deepEqual([answer.rows, answer.created, answer.problemCount], [2, 2, 0]);
   assert.deepEqual(answer.normalised, [

@@ -1,10 +1,11 @@
-/** Runs the commands of the package, each in a separate process. */
+/** Runs the commands of the package, each in a separate process or in this one. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Ended, runHere } from './command-here.js';
 import { root } from './root.js';
 import { createDatabase, flagsFor, sharedSecrets, startService, temporaryFolder } from './service.js';
 
@@ -25,12 +26,6 @@ export const cli = join(root, 'dist/cli.js');
 
 export const quick = { NODE_ENV: 'test', BCRYPT_COST: '4', PASSWORD_HASH_THREADS: '1', LOG_LEVEL: 'silent' };
 
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
 /** Starts a service, and returns the environment for commands on its database. */
 export async function startCommands() {
   const environment = { DATABASE_URL: await createDatabase(), DATA_DIR: temporaryFolder(), ...sharedSecrets() };
@@ -38,8 +33,11 @@ export async function startCommands() {
   return {
     environment,
     service,
-    /** Runs a command without a terminal. */
+    /** Runs a command in a process without a terminal. */
     run: (args: string[], env: Record<string, string> = environment, input = '') => run(args, env, input),
+    /** Runs a command in this process. */
+    runHere: (args: string[], env: Record<string, string> = environment, input = '') =>
+      runHere(args, { ...quick, ...env }, input),
   };
 }
 

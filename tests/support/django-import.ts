@@ -52,7 +52,7 @@ export async function importDjango(): Promise<DjangoImport> {
   const url = new URL(source);
   Object.assign(url, { username: role, password: 'reader' });
   const map = join(temporaryFolder(), 'map');
-  const answer = await importer.answer(['import-django', url.href, '--map-file', map]);
+  const answer = await importer.answerOfProcess(['import-django', url.href, '--map-file', map]);
   const after = await everythingThere();
   const there = await withClient(source, async (client) => {
     const { rows } = await client.query(

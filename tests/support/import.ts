@@ -1,4 +1,4 @@
-/** Runs imports with the command line beside a service on one database. */
+/** Runs imports beside a service on one database, in a separate process or in this one. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { type Answer, send } from './client.js';
+import { type Ended, runHere } from './command-here.js';
 import { withClient } from './django.js';
 import { root } from './root.js';
 import { createDatabase, type Service, sharedSecrets, startService, temporaryFolder } from './service.js';
@@ -16,11 +17,14 @@ export interface Importer {
   service: Service;
   databaseUrl: string;
   environment: Record<string, string>;
-  /** Runs the command. */
-  run(args: string[], input?: string | Buffer): Promise<{ code: number | null; stdout: string; stderr: string }>;
-  /** Runs the command with `--json`, and returns its result. */
+  /** Runs the command in this process. */
+  run(args: string[], input?: string | Buffer): Promise<Ended>;
+  /** Runs the command with `--json` in this process, and returns its result. */
   // biome-ignore lint/suspicious/noExplicitAny: what a test asserts on is what types it
   answer(args: string[], input?: string | Buffer): Promise<any>;
+  /** Like {@link answer}, in a separate process. */
+  // biome-ignore lint/suspicious/noExplicitAny: likewise
+  answerOfProcess(args: string[], input?: string | Buffer): Promise<any>;
   start(args: string[]): ChildProcess;
   /** Returns rows of the database of the service. */
   // biome-ignore lint/suspicious/noExplicitAny: likewise
@@ -42,7 +46,7 @@ export async function startImporter(): Promise<Importer> {
     ...shared,
   };
   const start = (args: string[]) => startCli(args, environment);
-  const run: Importer['run'] = async (args, input = '') => {
+  const runInProcess: Importer['run'] = async (args, input = '') => {
     const child = start(args);
     const ended = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) child[stream]!.on('data', (data) => (ended[stream] += data));
@@ -53,6 +57,14 @@ export async function startImporter(): Promise<Importer> {
     assert.doesNotMatch(ended.stderr, /\n\s+at |node:internal/, 'a stack trace is nothing for people');
     return { code, ...ended };
   };
+  const answerBy =
+    (run: Importer['run']): Importer['answer'] =>
+    async (args, input) => {
+      const { code, stdout, stderr } = await run([...args, '--json'], input);
+      assert.deepEqual([code, stderr], [0, '']);
+      return JSON.parse(stdout);
+    };
+  const run: Importer['run'] = (args, input) => runHere(args, environment, input);
   const rows: Importer['rows'] = (sql, values) =>
     withClient(databaseUrl, async (client) => (await client.query(sql, values)).rows);
   return {
@@ -61,11 +73,8 @@ export async function startImporter(): Promise<Importer> {
     environment,
     start,
     run,
-    async answer(args, input) {
-      const { code, stdout, stderr } = await run([...args, '--json'], input);
-      assert.deepEqual([code, stderr], [0, '']);
-      return JSON.parse(stdout);
-    },
+    answer: answerBy(run),
+    answerOfProcess: answerBy(runInProcess),
     rows,
     async everything() {
       const tables = ['users', 'security_tokens', 'one_time_passwords', 'sessions'];
