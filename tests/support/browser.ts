@@ -1,7 +1,7 @@
 /** A real browser for page tests, if one is installed. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { afterEach } from 'node:test';
+import { after, afterEach } from 'node:test';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { atWorkerEnd } from './worker-end.js';
 
@@ -45,23 +45,56 @@ export async function openBrowser(baseURL?: string, options: BrowserContextOptio
   return { context, page: await context.newPage(), offences };
 }
 
+/** Windows with a changed clock, which cannot be restored. */
+const spent = new WeakSet<Page>();
+
+/** Stops the clock of the page. The window is not used again. */
+export async function stopClock(page: Page): Promise<void> {
+  spent.add(page);
+  await page.clock.install();
+}
+
 /**
- * Opens browsers for a suite. Closes them after each test, and fails the test after a forbidden
- * event.
+ * Opens browsers for a suite. After each test, fails the test after a forbidden event, and closes
+ * all but the first window. The next test gets that window emptied, because a new one starts a
+ * process and loads the scripts without a cache.
  */
 export function browsersOf(baseURL: string): (options?: BrowserContextOptions) => Promise<Page> {
   let windows: Window[] = [];
+  let kept: Window | undefined;
   afterEach(async () => {
     const offences = windows.flatMap((window) => window.offences);
-    for (const { context } of windows) await context.close();
+    for (const window of windows) if (!(window === kept && (await empty(window)))) await window.context.close();
+    if (kept !== undefined && spent.has(kept.page)) kept = undefined;
     windows = [];
     assert.deepEqual(offences, []);
   });
+  after(() => kept?.context.close());
   return async (options) => {
-    const window = await openBrowser(baseURL, options);
+    const isFirst = windows.length === 0 && options === undefined;
+    const window = (isFirst && kept) || (await openBrowser(baseURL, options));
+    if (isFirst) kept = window;
     windows.push(window);
     return window.page;
   };
+}
+
+/**
+ * Makes a window like a new one, except for its cache and its history.
+ * @returns false if it cannot be used again
+ */
+async function empty({ context, page, offences }: Window): Promise<boolean> {
+  if (spent.has(page)) return false;
+  for (const other of context.pages()) if (other !== page) await other.close();
+  for (const event of ['request', 'response', 'requestfinished', 'requestfailed']) page.removeAllListeners(event);
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+  // A page of the service without scripts, because the scripts of the others write to the storage.
+  await page.goto('/healthz');
+  await page.evaluate('sessionStorage.clear(); localStorage.clear()');
+  await context.clearCookies();
+  await context.clearPermissions();
+  offences.length = 0;
+  return true;
 }
 
 /** Waits for the page with this heading. */

@@ -52,9 +52,12 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     });
 
     test('require the current password ten minutes after the sign-in', async () => {
+      const change = page.getByRole('button', { name: 'Change username' });
+      // A reload would abort a refresh of the session that is in flight.
+      await change.waitFor();
       await advance(service, 660);
       await page.reload();
-      await page.getByRole('button', { name: 'Change username' }).click();
+      await change.click();
       await page.getByRole('textbox', { name: 'New username' }).fill('lovelace');
       await page.getByRole('button', { name: 'Save' }).click();
       await passwordField(page, 'Current password').fill(password);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { arrived, browsersOf, openBrowser, skipWithoutBrowser, until } from '../support/browser.js';
+import { arrived, browsersOf, openBrowser, skipWithoutBrowser, stopClock, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
 import {
   codeField,
@@ -182,7 +182,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     });
 
     test('by a new code that can be requested after a wait', async () => {
-      await page.clock.install();
+      await stopClock(page);
       await requestCode(page, 'ada');
       const resend = page.getByRole('button', { name: /^Send a new code/ });
       await page.clock.runFor(1000);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { arrived, skipWithoutBrowser, until } from '../support/browser.js';
+import { arrived, skipWithoutBrowser, stopClock, until } from '../support/browser.js';
 import { outbox } from '../support/client.js';
 import {
   awaitMessage,
@@ -113,7 +113,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     });
 
     test('do not send a second code when they are opened again', async () => {
-      await page.clock.install();
+      await stopClock(page);
       await openSignedIn(page, 'ada');
       const verifyEmail = page.getByRole('button', { name: 'Verify email' });
       await verifyEmail.click();
