@@ -12,7 +12,7 @@ import { operations } from './support/client.js';
 import { asInDevelopment, fencedBlocks, runDocumentedRequests } from './support/documented-requests.js';
 import { freePort } from './support/postgres.js';
 import { root } from './support/root.js';
-import { createDatabase, sharedSecrets, spawnService } from './support/service.js';
+import { createDatabase, sharedSecrets, spawnService, startService } from './support/service.js';
 import { imports, layerOf } from './support/source-imports.js';
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
@@ -132,7 +132,7 @@ test('docs/configuration.md lists the paths that the service answers', async () 
   const section = read('docs/configuration.md').split('## Paths')[1]!;
   const paths = [...section.matchAll(/`(?:GET )?(\/[^`\s]*)`/g)].map(([, path]) => path!);
   assert.ok(paths.length > 12);
-  const service = await spawnService({ ...asInDevelopment, ...sharedSecrets(), DATABASE_URL: await createDatabase() });
+  const service = await startService({ ...asInDevelopment, ...sharedSecrets(), DATABASE_URL: await createDatabase() });
   for (const path of paths.filter((each) => each !== '/assets/')) {
     const { status } = await fetch(service.url + path, { headers: { accept: 'text/html' } });
     assert.equal(status, 200, path);
