@@ -12,7 +12,7 @@ import { operations } from './support/client.js';
 import { documentedBlocks, documentedClients, documentedFiles, makeDocumentedProject } from './support/front-end.js';
 import { password, signUp } from './support/people.js';
 import { root } from './support/root.js';
-import { clear, startService } from './support/service.js';
+import { advance, clear, startService } from './support/service.js';
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
@@ -117,6 +117,22 @@ describe('the link that refreshes a session', () => {
     const { data } = await client.query({ query: MeDocument, fetchPolicy: 'no-cache' });
     assert.equal(data?.me, null);
   });
+});
+
+test('a change that requires a step-up asks for the password and is repeated', async () => {
+  await clear(service);
+  await signUp(service, { username: 'ada', password });
+  const { signIn }: Pick<typeof import('./examples/fetch.js'), 'signIn'> = await load('apollo-client');
+  await signIn('ada', password);
+  const { changeEmail }: typeof import('./examples/step-up.js') = await load('step-up');
+  const refused = await changeEmail('ada@example.com', async () => 'wrong');
+  assert.equal(refused.__typename, 'StepUpRequiredError');
+  await advance(service, 1);
+  const changed = await changeEmail('ada@example.com', async () => password);
+  assert.ok(changed.__typename === 'UpdateUserSuccess');
+  assert.equal(changed.user.pendingEmail, 'ada@example.com');
+  const again = await changeEmail('ada@example.org', () => assert.fail('the proof is still fresh'));
+  assert.equal(again.__typename, 'UpdateUserSuccess');
 });
 
 test('a countdown stops at 0', async () => {

@@ -8,6 +8,8 @@ export const possibleTypes = {
     'NotFoundError',
     'TransmissionError',
     'InvalidSessionError',
+    'StepUpRequiredError',
+    'LastCredentialError',
   ],
   SecurityToken: ['EmailToken', 'PhoneToken'],
 };

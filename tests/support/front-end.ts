@@ -20,6 +20,7 @@ export const documentedFiles = [
   'tests/examples/fetch.ts',
   'web/src/refresh-link.ts',
   'tests/examples/tokens.ts',
+  'tests/examples/step-up.ts',
   'tests/examples/count-down.ts',
 ];
 /** The clients of docs/clients.md and their files. */
