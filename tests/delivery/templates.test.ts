@@ -159,24 +159,59 @@ describe('the HTML of an email', () => {
 
 describe('a notice', () => {
   test('names the change and the service, and advises what to do if the owner did not make the change', () => {
-    // A code cannot be sent to a changed address, and a deleted account has no page.
+    // A code cannot be sent to a removed address, and a deleted account has no page.
     const expected = [
       ['Your password was changed', '/reset-password'],
-      ['Your email address was changed', '/sign-in'],
-      ['Your phone number was changed', '/sign-in'],
+      ['Your password was reset', '/reset-password'],
+      ['Your password was reset', '/reset-password'],
+      ['Your username was changed', '/reset-password'],
+      ['A new email address was added', '/reset-password'],
+      ['A new phone number was verified', '/reset-password'],
+      ['Your email address was removed', '/sign-in'],
+      ['Your phone number was removed', '/sign-in'],
+      ['An unverified email address left your account', '/sign-in'],
+      ['The staff role was granted', '/audit'],
+      ['The superuser role was removed', '/audit'],
       ['New sign-in to your account', '/reset-password'],
       ['New sign-in to your account', '/reset-password'],
       ['Your account was deleted'],
     ];
+    assert.equal(events.length, expected.length);
     for (const [index, event] of events.entries()) {
       const { subject, text, html } = renderMessage(notice(event), appUrl);
       assert.deepEqual([subject, ...linksIn(html!).map((link) => new URL(link).pathname)], expected[index]);
-      assert.match(text, /If this was not you, /);
       const sms = renderMessage(notice(event, 'sms'), appUrl).text;
-      assert.match(sms, /Not you\? /);
+      const [advice, adviceBySms] = adviceOf(event);
+      assert.match(text, advice);
+      assert.match(sms, adviceBySms);
       assert.doesNotMatch(sms, /https?:/);
       for (const each of [text, sms]) assert.ok(each.includes('app.example.com'));
     }
+  });
+
+  /** The starts of the advice by email and by SMS. */
+  function adviceOf({ type }: NoticeEvent): [RegExp, RegExp] {
+    if (type === 'address-lost') return [/If the address is yours, /, /Is it yours\? /];
+    if (type === 'role-changed') return [/If you did not expect this, /, /Not expected\? /];
+    return [/If this was not you, /, /Not you\? /];
+  }
+
+  test('of a reset lists the dropped addresses, and one of a role names the account of another user', () => {
+    const paragraphsOf = (event: NoticeEvent) => renderMessage(notice(event), appUrl).text.split('\n\n').slice(0, -3);
+    const reset = 'The password of your account was reset with a code. All other sessions have ended.';
+    const dropped = (noun: string) => `The ${noun} that was added lately was removed. Add it again if it is yours.`;
+    assert.deepEqual(paragraphsOf({ type: 'password-reset', dropped: [] }), [reset]);
+    assert.deepEqual(paragraphsOf({ type: 'password-reset', dropped: ['email', 'phone'] }), [
+      reset,
+      dropped('email address'),
+      dropped('phone number'),
+    ]);
+    const role = { type: 'role-changed', role: 'isStaff', granted: false } as const;
+    for (const [account, whose] of [
+      [null, 'your account'],
+      ['0b9d8f0e', 'the account 0b9d8f0e'],
+    ] as const)
+      assert.deepEqual(paragraphsOf({ ...role, account }), [`The staff role of ${whose} was removed.`]);
   });
 
   test('names the browser, the system and the IP address of a new device', () => {

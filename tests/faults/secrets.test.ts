@@ -28,6 +28,9 @@ test('the service does not start with another SECRET_KEY until the previous key 
   await operations(before).sendOneTimePassword(tokenId);
   const messages = await outbox(before);
   assert.equal(messages.length, 1);
+  const owner = operations(before, { token: tokens!.accessToken });
+  const own = await owner.checkOneTimePassword(tokenId, messages[0]!.oneTimePassword);
+  expectMember(own, 'CheckOneTimePasswordSuccess');
   const { oneTimePassword } = expectMember(
     await operations(before, { token: root.tokens.accessToken }).generateOneTimePassword(tokenId),
     'GenerateOneTimePasswordSuccess',

@@ -90,7 +90,10 @@ describe('auditEvents', () => {
     await advance(service, 10);
     const { oneTimePassword } = await lastMessage(service);
     await alice.checkOneTimePassword(alice.emailToken, oneTimePassword, 'VERIFICATION');
-    await expect(['ONE_TIME_PASSWORD_ACCEPTED'], { actorId: id, sessionId, ...sent });
+    const verified = { actorId: id, subjectId: id, securityTokenId: alice.emailToken, detail: 'email' };
+    await expect(['ADDRESS_VERIFIED', 'ONE_TIME_PASSWORD_ACCEPTED'], verified);
+    const ofCode = told.get('ONE_TIME_PASSWORD_ACCEPTED')!;
+    assert.deepEqual(ofCode, { ...ofCode, actorId: id, sessionId, ...sent });
 
     const made = expectMember(await root.generateOneTimePassword(alice.emailToken), 'GenerateOneTimePasswordSuccess');
     await expect(['ONE_TIME_PASSWORD_GENERATED'], { actorId: root.id, subjectId: id, detail: 'AUTHENTICATION' });
@@ -104,11 +107,22 @@ describe('auditEvents', () => {
     await expect(['CURRENT_PASSWORD_REFUSED'], { actorId: id, subjectId: id });
     await advance(service, 10);
     await alice.changePassword({ currentPassword: password, newPassword: next });
-    // She had two other active sessions.
-    await expect(['PASSWORD_CHANGED', 'SESSION_ENDED'], { actorId: id, subjectId: id });
+    // The current password is an authentication, and she had two other active sessions.
+    await expect(['REAUTHENTICATED', 'PASSWORD_CHANGED', 'SESSION_ENDED'], { actorId: id, subjectId: id, sessionId });
     assert.equal(told.get('SESSION_ENDED')!.detail, '2: password changed');
     await alice.updateUser({ username: 'alicia', phone: '+12025550123' }, { currentPassword: next });
-    await expect(['IDENTIFIERS_CHANGED'], { actorId: id, subjectId: id, detail: 'username, phone' });
+    await service.app.outbox();
+    const changed = ['REAUTHENTICATED', 'IDENTIFIERS_CHANGED', 'ADDRESS_ADDED', 'ONE_TIME_PASSWORD_SENT'];
+    await expect(changed, { actorId: id, subjectId: id });
+    assert.deepEqual(
+      ['IDENTIFIERS_CHANGED', 'ADDRESS_ADDED'].map((kind) => told.get(kind)!.detail),
+      ['username, pendingPhone', 'pendingPhone'],
+    );
+    const taken = await insertPerson(service, { phone: '+12025550123' });
+    const ofPhone = await issueOneTimePassword(service, taken.phoneToken);
+    await taken.checkOneTimePassword(taken.phoneToken, ofPhone);
+    const lost = { subjectId: id, securityTokenId: taken.phoneToken, detail: 'phone' };
+    await expect(['ADDRESS_LOST', 'ADDRESS_VERIFIED', 'ONE_TIME_PASSWORD_ACCEPTED'], { actorId: taken.id, ...lost });
     await root.setUserPassword(id, password);
     await expect(['PASSWORD_SET', 'SESSION_ENDED'], { actorId: root.id, subjectId: id });
 
@@ -131,8 +145,8 @@ describe('auditEvents', () => {
     const code = await issueOneTimePassword(service, squatted.emailToken);
     await forget();
     await anonymous.checkOneTimePassword(squatted.emailToken, code);
-    const accepted = ['ONE_TIME_PASSWORD_ACCEPTED', 'SIGNED_IN', 'PASSWORD_REMOVED', 'SESSION_ENDED'];
-    await expect(accepted, { subjectId: squatted.id });
+    const dropped = ['PASSWORD_REMOVED', 'SESSION_ENDED', 'OWNERSHIP_PROVEN'];
+    await expect([...dropped, 'ONE_TIME_PASSWORD_ACCEPTED', 'SIGNED_IN'], { subjectId: squatted.id });
 
     const bob = await insertPerson(service, { username: 'bob' });
     await anonymous.refreshSession(bob.tokens.refreshToken);

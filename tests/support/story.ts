@@ -1,6 +1,7 @@
 /** The lifecycle of an account from the owner's view. */
 import assert from 'node:assert/strict';
 import { expectMember, oneTimePasswordSentTo, outbox } from './client.js';
+import type { OneTimePasswordPurpose } from './generated/graphql.js';
 import { type Caller, caller, signUp } from './people.js';
 import { advance, type Service } from './service.js';
 
@@ -20,10 +21,10 @@ export async function liveAndEnd(service: Service): Promise<void> {
 
   // Adds an email and verifies it.
   const added = expectMember(await first.updateUser({ email }), 'UpdateUserSuccess');
-  assert.deepEqual([added.user.email, added.user.emailVerified], ['Robin@sherwood.example', false]);
+  assert.deepEqual([added.user.email, added.user.pendingEmail], [null, 'Robin@sherwood.example']);
   const [emailToken] = added.user.securityTokens;
   assert.equal(emailToken!.__typename, 'EmailToken');
-  await textTo(first, emailToken!.id, 'Robin@sherwood.example');
+  // The code was sent with the change.
   await verify(first, emailToken!.id, 'Robin@sherwood.example');
   assert.equal((await first.me()).emailVerified, true);
 
@@ -49,11 +50,12 @@ export async function liveAndEnd(service: Service): Promise<void> {
   await advance(service, 60);
   assert.equal((await anonymous.authenticate({ email, password: newPassword })).__typename, 'AuthenticateSuccess');
 
-  // Changes the phone. The current phone stays until the new phone is verified.
+  // Changes the phone, with a code to the current one. It stays until the new phone is verified.
+  expectMember(await second.updateUser({ phone: newPhone }), 'StepUpRequiredError');
+  await confirm(first.phoneToken, phone);
   const changed = expectMember(await second.updateUser({ phone: newPhone }), 'UpdateUserSuccess');
   assert.deepEqual([changed.user.phone, changed.user.pendingPhone], [phone, newPhone]);
   const pending = changed.user.securityTokens.at(-1);
-  await textTo(second, pending!.id, newPhone);
   await verify(second, pending!.id, newPhone);
   const after = await second.me();
   assert.deepEqual([after.phone, after.phoneVerified, after.pendingPhone], [newPhone, true, null]);
@@ -69,13 +71,17 @@ export async function liveAndEnd(service: Service): Promise<void> {
   assert.deepEqual(
     new Set(notices.map(({ to, subject }) => `${to} ${subject}`)),
     new Set([
-      'Robin@sherwood.example Your password was changed',
-      'Robin@sherwood.example Your phone number was changed',
+      'Robin@sherwood.example Your password was reset',
+      'Robin@sherwood.example A new phone number was added',
+      'Robin@sherwood.example A new phone number was verified',
       `${phone} null`,
     ]),
   );
 
-  // Deletes the account: the user is gone, and the addresses are available.
+  // Deletes the account, with a code to the oldest address. The addresses are available.
+  await advance(service, 601);
+  expectMember(await second.deleteUser(), 'StepUpRequiredError');
+  await confirm(emailToken!.id, 'Robin@sherwood.example');
   assert.deepEqual(await second.deleteUser(), { __typename: 'DeleteUserSuccess', id: first.id });
   const gone = await second.ask('{ me { id } }');
   assert.equal(gone.errors?.[0]?.extensions.code, 'UNAUTHENTICATED');
@@ -89,12 +95,19 @@ export async function liveAndEnd(service: Service): Promise<void> {
     asker: Caller,
     tokenId: string,
     address: string,
-    purpose: 'VERIFICATION' | 'PASSWORD_RESET' = 'VERIFICATION',
+    purpose: OneTimePasswordPurpose = 'VERIFICATION',
   ): Promise<string> {
     const { __typename } = await asker.sendOneTimePassword(tokenId, purpose);
     assert.equal(__typename, 'SendOneTimePasswordSuccess');
     const messages = await outbox(service);
     return messages.find(({ to, oneTimePassword }) => to === address && oneTimePassword !== null)!.text;
+  }
+
+  /** Proves an own address in the second session. */
+  async function confirm(tokenId: string, address: string): Promise<void> {
+    await textTo(second, tokenId, address, 'AUTHENTICATION');
+    const checked = await second.checkOneTimePassword(tokenId, await oneTimePasswordSentTo(service, address));
+    assert.equal(expectMember(checked, 'CheckOneTimePasswordSuccess').tokens, null);
   }
 
   async function verify(owner: Caller, tokenId: string, address: string): Promise<void> {
