@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { sql } from 'drizzle-orm';
-import type { OpenDatabase } from '../../src/database/database.js';
+import type { Database, OpenDatabase } from '../../src/database/database.js';
 import { violatedConstraint } from '../../src/database/postgres-errors.js';
+import { pendingAddresses } from '../../src/database/schema.js';
+import { prune } from '../../src/domain/accounts/administration.js';
+import { expectMember } from '../support/client.js';
 import { openTestDatabase } from '../support/database.js';
 import {
   createOlderDatabase,
@@ -13,8 +16,9 @@ import {
   migrationsThatStopOlderProcesses,
   migrationTags,
 } from '../support/migrations.js';
+import { idOfAddress, signUp } from '../support/people.js';
 import { root } from '../support/root.js';
-import { temporaryFolder } from '../support/service.js';
+import { startService, temporaryFolder } from '../support/service.js';
 
 const migrationOfEnums = migrationTags.indexOf('0003_text_enums');
 
@@ -70,6 +74,186 @@ for (const [name, open] of [
       await database.close();
     }
   });
+
+const migrationOfOwnership = migrationTags.indexOf('0004_ownership');
+
+/**
+ * Rows of the release before: accounts by name, with what each holds. The key of an address is the
+ * address.
+ */
+interface OldAccount {
+  email?: string;
+  phone?: string;
+  owned?: boolean;
+  inactive?: boolean;
+  staff?: boolean;
+  tokens: { address: string; givenAtSignUp?: boolean; verified?: boolean; pending?: boolean }[];
+}
+
+const reserved = { givenAtSignUp: true };
+const verified = { givenAtSignUp: true, verified: true };
+
+/** Each is named after what becomes of it. */
+const oldAccounts: Record<string, OldAccount> = {
+  'keeps its verified address, and its pending one waits': {
+    email: 'current@a.test',
+    owned: true,
+    tokens: [
+      { address: 'current@a.test', ...verified },
+      { address: 'next@a.test', pending: true },
+    ],
+  },
+  'keeps its verified phone, and its unverified email waits': {
+    ...{ email: 'lapsed@a.test', phone: '+12025550101', owned: true },
+    tokens: [
+      { address: '+12025550101', ...verified },
+      { address: 'lapsed@a.test', ...reserved },
+    ],
+  },
+  'is unowned, and its changed address waits': {
+    email: 'changed@a.test',
+    tokens: [{ address: 'changed@a.test' }],
+  },
+  'is inactive, and its address waits': {
+    ...{ phone: '+12025550102', inactive: true },
+    tokens: [{ address: '+12025550102', ...reserved }],
+  },
+  'is staff, and its unverified address waits': {
+    ...{ email: 'staff@a.test', staff: true },
+    tokens: [{ address: 'staff@a.test', ...reserved }],
+  },
+  'keeps its reserved addresses': {
+    ...{ email: 'reserved@a.test', phone: '+12025550103' },
+    tokens: [
+      { address: 'reserved@a.test', ...reserved },
+      { address: '+12025550103', ...reserved },
+    ],
+  },
+};
+
+const expectedAccounts = {
+  'keeps its verified address, and its pending one waits': { held: ['current@a.test'], pending: ['next@a.test'] },
+  'keeps its verified phone, and its unverified email waits': { held: ['+12025550101'], pending: ['lapsed@a.test'] },
+  'is unowned, and its changed address waits': { held: [], pending: ['changed@a.test'] },
+  'is inactive, and its address waits': { held: [], pending: ['+12025550102'] },
+  'is staff, and its unverified address waits': { held: [], pending: ['staff@a.test'] },
+  'keeps its reserved addresses': { held: ['reserved@a.test', '+12025550103'], pending: [] },
+};
+
+/** Inserts accounts by statements of the release before. */
+async function insertOldAccounts(db: Database, accounts = oldAccounts): Promise<void> {
+  for (const [username, account] of Object.entries(accounts)) {
+    const { email = null, phone = null, owned = false, inactive = false, staff = false } = account;
+    await db.execute(
+      sql`insert into users (username, username_key, email, email_key, phone, is_active, is_staff, first_verified_at)
+        values (${username}, ${username}, ${email}, ${email}, ${phone}, ${!inactive}, ${staff}, case when ${owned}::boolean then now() end)`,
+    );
+    for (const token of account.tokens) {
+      const { address, givenAtSignUp = false, verified = false, pending = false } = token;
+      const kind = address.includes('@') ? 'email' : 'phone';
+      await db.execute(
+        sql`insert into security_tokens (id, user_id, kind, address, given_at_sign_up, pending, created_at, verified_at)
+          select ${address}, id, ${kind}, ${address}, ${givenAtSignUp}, ${pending}, '2024-02-03', case when ${verified}::boolean then now() end
+          from users where username = ${username}`,
+      );
+    }
+  }
+}
+
+/** Returns what each account holds. Asserts that its columns and its tokens agree. */
+async function readAccounts(db: Database): Promise<Record<string, { held: string[]; pending: string[] }>> {
+  const { rows } = (await db.execute(sql`select username, email, email_key, phone,
+    array(select address from security_tokens where user_id = users.id order by kind) as held,
+    array(select address from pending_addresses where user_id = users.id and token_id = address order by kind) as pending
+    from users order by date_joined, id`)) as unknown as {
+    rows: {
+      username: string;
+      email: string | null;
+      email_key: string | null;
+      phone: string | null;
+      held: string[];
+      pending: string[];
+    }[];
+  };
+  for (const { username, email, email_key, phone, held } of rows) {
+    assert.deepEqual(
+      held,
+      [email, phone].filter((address) => address !== null),
+      username,
+    );
+    assert.equal(email_key, email, username);
+  }
+  return Object.fromEntries(rows.map(({ username, held, pending }) => [username, { held, pending }]));
+}
+
+describe('the migration to pending addresses', () => {
+  test('keeps verified and reserved addresses, and moves the others with their age', async () => {
+    const database = await openTestDatabase({ url: await createOlderDatabase(migrationOfOwnership) });
+    const { db } = database;
+    try {
+      await insertOldAccounts(db);
+      await database.migrate();
+      assert.deepEqual(await readAccounts(db), expectedAccounts);
+      const isAsOld = sql`created_at = '2024-02-03'`;
+      assert.equal(await db.$count(pendingAddresses, isAsOld), await db.$count(pendingAddresses));
+    } finally {
+      await database.close();
+    }
+  });
+
+  test('accepts rows of the release before, and prune moves them', async () => {
+    const service = await startService();
+    const { db } = service.app;
+    await insertOldAccounts(db);
+    // The release before replaces a verified address by its pending one in this way.
+    await db.execute(sql`delete from security_tokens where id = 'current@a.test'`);
+    await db.execute(sql`update security_tokens set pending = false, verified_at = now() where id = 'next@a.test'`);
+    await db.execute(
+      sql`update users set email = 'next@a.test', email_key = 'next@a.test' where email_key = 'current@a.test'`,
+    );
+    await prune(service.app);
+    assert.deepEqual(await readAccounts(db), {
+      ...expectedAccounts,
+      'keeps its verified address, and its pending one waits': { held: ['next@a.test'], pending: [] },
+    });
+  });
+
+  test('lets a claim move what the release before still held', async () => {
+    const service = await startService();
+    const { db } = service.app;
+    const insert = async (username: string, account: OldAccount) => {
+      await insertOldAccounts(db, { [username]: account });
+      // The ids of tokens are those of the service, so that the claims meet them.
+      for (const { address } of account.tokens)
+        await db.execute(
+          sql`update security_tokens set id = ${idOfAddress(service, address)} where address = ${address}`,
+        );
+    };
+    await insert('loser', { email: 'changed@a.test', tokens: [{ address: 'changed@a.test' }] });
+    await insert('inactive', {
+      ...{ phone: '+12025550102', inactive: true },
+      tokens: [{ address: '+12025550102', ...reserved }],
+    });
+    await insert('holder', { email: 'held@a.test', tokens: [{ address: 'held@a.test', ...reserved }] });
+
+    const made = await signUp(service, { email: 'changed@a.test' });
+    assert.equal(made.account.email, 'changed@a.test');
+    const changed = expectMember(await made.updateUser({ phone: '+12025550102' }), 'UpdateUserSuccess');
+    assert.equal(changed.user.pendingPhone, '+12025550102');
+    const refused = expectMember(await made.updateUser({ email: 'held@a.test' }), 'ValidationError');
+    assert.deepEqual(refused.issues, [{ field: 'email', code: 'TAKEN' }]);
+
+    const { rows } = (await db.execute(
+      sql`select username, users.email, users.phone, pending_addresses.address as pending from users
+        left join pending_addresses on user_id = users.id where username is not null order by username`,
+    )) as unknown as { rows: unknown[] };
+    assert.deepEqual(rows, [
+      { username: 'holder', email: 'held@a.test', phone: null, pending: null },
+      { username: 'inactive', email: null, phone: null, pending: '+12025550102' },
+      { username: 'loser', email: null, phone: null, pending: 'changed@a.test' },
+    ]);
+  });
+});
 
 test('the changelog announces each migration that stops older processes', () => {
   const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');

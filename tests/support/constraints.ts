@@ -60,14 +60,18 @@ export function testConstraints(name: string, db: Database): void {
       return true;
     });
 
-  test(`${name}: a user has any identifier, or only a pending address`, async () => {
+  test(`${name}: a user has at least one identifier`, async () => {
     for (const identifiers of [
       { username: 'only-a-name', username_key: 'only-a-name' },
       { username: null, username_key: null, email: 'only@example.com', email_key: 'only@example.com' },
       { username: null, username_key: null, phone: '+12015550100' },
-      { username: null, username_key: null },
     ])
       await makeUser(identifiers);
+    await assertViolates('users_identifier_required', () => makeUser({ username: null, username_key: null }));
+    const { id } = await makeUser();
+    await assertViolates('users_identifier_required', () =>
+      rows(db, sql`update users set username = null, username_key = null where id = ${id}`),
+    );
   });
 
   test(`${name}: a user has one pending address of a kind, which others may hold too`, async () => {

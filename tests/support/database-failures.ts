@@ -34,7 +34,7 @@ export function testFailures(name: string, db: Database): void {
     await insert("(username, username_key) values ('alice', 'alice')");
     for (const [constraint, statement] of [
       ['users_username_key_unique', "(username, username_key) values ('ALICE', 'alice')"],
-      ['users_no_blank', "(username, username_key) values ('', '')"],
+      ['users_identifier_required', '(is_active) values (true)'],
     ] as const) {
       const error = await failureOf(insert(statement));
       assert.equal(violatedConstraint(error), constraint);
