@@ -143,6 +143,10 @@ const falls: fc.Arbitrary<Step[]> = fc
   .map(({ who, last, fall }) => [
     { do: 'wait', seconds: 4_000 },
     { do: 'sign in', who: 'root', password: 'right' },
+    // Roles are for accounts with a verified address.
+    { do: 'sign in', who, password: 'right' },
+    { do: 'send', by: who, who, purpose: 'VERIFICATION' },
+    { do: 'check', by: who, who, purpose: 'VERIFICATION', which: 'right' },
     { do: 'change', by: 'root', who, change: { isSuperuser: true } },
     { do: 'sign in', who, password: 'right' },
     ...(fall === 'delete' ? [{ do: 'delete', by: who, who: 'root' } as const] : []),
@@ -172,6 +176,8 @@ interface Made {
   text: string;
   name: Name;
   purpose: Purpose;
+  /** the user who asked for it in a session; users who hold an address pending have their own */
+  of: string | undefined;
   at: number;
   spent: boolean;
 }
@@ -180,8 +186,12 @@ interface Session {
   token: string;
   refreshToken: string;
   as: Caller;
-  /** the time of the last verification by a one-time password */
+  /** when the session was opened, if by a sign-up */
+  signedUpAt: number | null;
+  /** when a one-time password was accepted in the session */
   provedAt: number | null;
+  /** when the current password was sent in the session */
+  passwordSentAt: number | null;
 }
 
 /** The knowledge of the users. The tables contain that of the service. */
@@ -201,11 +211,26 @@ class World {
   openSession(
     name: Name,
     tokens: Pick<SessionAndTokensFragment, 'accessToken' | 'refreshToken'>,
-    provedAt: number | null,
+    session: Partial<Pick<Session, 'signedUpAt' | 'provedAt' | 'passwordSentAt'>> = {},
   ): void {
     const { accessToken: token, refreshToken } = tokens;
     assert.ok(refreshToken);
-    this.sessions[name] = { token, refreshToken, as: caller(service, { token }), provedAt };
+    const { signedUpAt = null, provedAt = null, passwordSentAt = null } = session;
+    const as = caller(service, { token });
+    this.sessions[name] = { token, refreshToken, as, signedUpAt, provedAt, passwordSentAt };
+  }
+
+  /** Returns the current password, which the named session is about to send. */
+  sendPassword(name: Name): string | undefined {
+    const session = this.sessions[name];
+    if (session !== undefined) session.passwordSentAt = this.seconds;
+    return this.passwords[name];
+  }
+
+  /** The user of the named session. */
+  userOf(name: Name | null): string | undefined {
+    const session = name === null ? undefined : this.sessions[name];
+    return session && String(decodeJwt(session.token).payload.sub);
   }
 
   as(name: Name | null): Caller {
@@ -239,7 +264,7 @@ async function look(): Promise<State> {
   const rows = async <T>(query: ReturnType<typeof sql>) =>
     ((await service.app.db.execute(query)) as unknown as { rows: T[] }).rows;
   const users = await rows<Row>(
-    sql`select users.id, password_hash, is_active, is_staff, is_superuser, num_nonnulls(username, email, phone) as identifiers, first_verified_at is not null as verified from users`,
+    sql`select users.id, password_hash, is_active, is_staff, is_superuser, num_nonnulls(username, email, phone) + (select count(*) from pending_addresses where user_id = users.id) as identifiers, first_verified_at is not null as verified from users`,
   );
   const counts = await rows<{ key: string; count: number }>(
     sql`select token_id || ' ' || purpose as key, failure_count as count from one_time_passwords`,
@@ -263,12 +288,32 @@ interface Allowed {
   roles?: boolean;
 }
 
-/** The ID of the current owner of the address. */
-async function ownerOf(name: Name): Promise<string | undefined> {
+/** The ID of the user who has verified or reserved the address. */
+async function holderOf(name: Name): Promise<string | undefined> {
   const { rows } = (await service.app.db.execute(
     sql`select user_id from security_tokens where id = ${tokenIds[name]}`,
   )) as unknown as { rows: { user_id: string }[] };
   return rows[0]?.user_id;
+}
+
+/** The ID of the user who holds the address, pending or not. */
+async function ownerOf(name: Name): Promise<string | undefined> {
+  const { rows } = (await service.app.db.execute(
+    sql`select user_id from pending_addresses where token_id = ${tokenIds[name]} order by created_at, user_id`,
+  )) as unknown as { rows: { user_id: string }[] };
+  return (await holderOf(name)) ?? rows[0]?.user_id;
+}
+
+/** Asserts that a code to an address led to the account that holds it, or to a new one. */
+function assertOwner(userId: string, holder: string | undefined, before: State): void {
+  if (holder === undefined) assert.ok(!before.users.has(userId), 'another user was authenticated');
+  else assert.equal(userId, holder, 'another user was authenticated');
+}
+
+/** The counters of an address, of the users who hold it pending too. */
+function countersOf(name: Name, purposes: readonly Purpose[], userIds: Iterable<string>): string[] {
+  const ids = [tokenIds[name], ...[...userIds].map((userId) => `${tokenIds[name]} ${userId}`)];
+  return ids.flatMap((id) => purposes.map((purpose) => `${id} ${purpose}`));
 }
 
 function pick(world: World, name: Name, purpose: Purpose, which: Which): Made | undefined {
@@ -287,9 +332,11 @@ function pick(world: World, name: Name, purpose: Purpose, which: Which): Made | 
  */
 function assertGood(world: World, name: Name, purpose: Purpose, made: Made | undefined): void {
   assert.ok(made !== undefined, 'an invented one-time password was accepted');
+  const isLike = ({ name: of, purpose: its, of: user }: Made) =>
+    of === name && its === purpose && (purpose !== 'VERIFICATION' || user === made.of);
   assert.equal(
     made,
-    pick(world, name, purpose, 'right'),
+    world.made.findLast(isLike),
     'another one than the last made for the address and purpose has worked',
   );
   assert.ok(!made.spent, 'a used one-time password was accepted');
@@ -315,7 +362,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       delete world.passwords[step.who];
       delete world.oldPasswords[step.who];
       if (text !== undefined) world.passwords[step.who] = text;
-      world.openSession(step.who, tokens, null);
+      world.openSession(step.who, tokens, { signedUpAt: world.seconds });
       return {};
     }
     case 'sign in': {
@@ -325,7 +372,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       if (answer.__typename !== 'AuthenticateSuccess') return {};
       assert.equal(text, world.passwords[step.who], 'a password other than the current one was accepted');
       assert.ok(answer.user.isActive);
-      world.openSession(step.who, answer.tokens, null);
+      world.openSession(step.who, answer.tokens);
       return {};
     }
     case 'sign out':
@@ -336,7 +383,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       const session = world.sessions[step.who];
       if (session === undefined) return {};
       const { tokens } = await anonymous.refreshSession(session.refreshToken);
-      if (tokens) world.openSession(step.who, tokens, session.provedAt);
+      if (tokens) world.openSession(step.who, tokens, session);
       else delete world.sessions[step.who];
       return {};
     }
@@ -356,6 +403,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
           text: message.oneTimePassword!,
           name: step.who,
           purpose: step.purpose,
+          of: world.userOf(step.by),
           at: world.seconds,
           spent: false,
         });
@@ -368,12 +416,14 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
           `mutation { generateOneTimePassword(tokenId: "${tokenIds[step.who]}", purpose: ${step.purpose}) { ... on GenerateOneTimePasswordSuccess { oneTimePassword } ... on IdentityError { code } } }`,
         );
       const text = data?.generateOneTimePassword?.oneTimePassword;
-      if (text) world.made.push({ text, name: step.who, purpose: step.purpose, at: world.seconds, spent: false });
+      const { who: name, purpose } = step;
+      // It replaces that of the user who has verified the address.
+      if (text) world.made.push({ text, name, purpose, of: await holderOf(name), at: world.seconds, spent: false });
       return {};
     }
     case 'check': {
       const made = pick(world, step.who, step.purpose, step.which);
-      const owner = await ownerOf(step.who);
+      const holder = await holderOf(step.who);
       const { data } = await world
         .as(step.by)
         .ask(
@@ -388,17 +438,20 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
         'PASSWORD_RESET',
         'a one-time password for a reset was accepted for another purpose',
       );
-      assert.equal(user.id, owner, 'another user was authenticated');
+      if (step.purpose === 'VERIFICATION') assert.equal(user.id, world.userOf(step.by));
+      else assertOwner(user.id, holder, before);
       assert.ok(user.isActive);
-      if (tokens) world.openSession(step.who, tokens, world.seconds);
+      const signedUpAt = before.users.has(user.id) ? null : world.seconds;
+      if (tokens) world.openSession(step.who, tokens, { signedUpAt });
       else world.sessions[step.by!]!.provedAt = world.seconds;
       const after = (await look()).users.get(user.id)!;
       if (after.password_hash === null) delete world.passwords[step.who];
-      return { passwordOf: user.id, passwordGone: true, countOf: [`${tokenIds[step.who]} ${step.purpose}`] };
+      const countOf = countersOf(step.who, [step.purpose], [user.id]);
+      return { passwordOf: user.id, passwordGone: true, countOf };
     }
     case 'reset': {
       const made = pick(world, step.who, 'PASSWORD_RESET', step.which);
-      const owner = await ownerOf(step.who);
+      const holder = await holderOf(step.who);
       const newPassword = world.newPassword();
       const answer = await anonymous.resetPassword({
         tokenId: tokenIds[step.who],
@@ -407,19 +460,17 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       });
       if (answer.user === undefined) return {};
       assertGood(world, step.who, 'PASSWORD_RESET', made);
-      assert.equal(answer.user.id, owner, 'the password of another user was reset');
+      assertOwner(answer.user.id, holder, before);
       world.setPassword(step.who, newPassword);
-      world.openSession(step.who, answer.tokens, world.seconds);
+      const signedUpAt = before.users.has(answer.user.id) ? null : world.seconds;
+      world.openSession(step.who, answer.tokens, { signedUpAt });
       return { passwordOf: answer.user.id, countOf: [`${tokenIds[step.who]} PASSWORD_RESET`] };
     }
     case 'change password': {
-      const texts = {
-        right: world.passwords[step.who],
-        old: world.oldPasswords[step.who],
-        wrong: 'wrong',
-        absent: undefined,
-      };
-      const currentPassword = texts[step.current];
+      const texts = { old: world.oldPasswords[step.who], wrong: 'wrong', absent: undefined };
+      const earlier = world.sessions[step.who];
+      const proofs = earlier && { ...earlier };
+      const currentPassword = step.current === 'right' ? world.sendPassword(step.who) : texts[step.current];
       const newPassword = world.newPassword();
       const { data } = await world
         .as(step.who)
@@ -432,9 +483,13 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       const id = data?.changePassword?.user?.id;
       if (id === undefined) return {};
       if (currentPassword === undefined) {
-        const { provedAt } = world.sessions[step.who]!;
+        const { signedUpAt, provedAt, passwordSentAt } = proofs!;
+        const isWithin = (at: number | null, seconds: number) => at !== null && world.seconds - at <= seconds + 5;
+        const { password_hash, verified } = before.users.get(id)!;
+        // A one-time password gives an account its first password, and changes none.
+        const isProven = password_hash === null && (!verified || isWithin(provedAt, 600));
         assert.ok(
-          provedAt !== null && world.seconds - provedAt <= 605,
+          isProven || isWithin(signedUpAt, 3_600) || isWithin(passwordSentAt, 600),
           'changed without the current one and without a proof',
         );
       } else
@@ -463,7 +518,10 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       const bySuperuser = isSuperuser(world, step.by, before);
       const { data } = await world
         .as(step.by)
-        .ask(`mutation { deleteUser(id: "${id}") { ... on DeleteUserSuccess { id } ... on IdentityError { code } } }`);
+        .ask(
+          `mutation ($p: String) { deleteUser(id: "${id}", currentPassword: $p) { ... on DeleteUserSuccess { id } ... on IdentityError { code } } }`,
+          { p: step.by === step.who ? world.sendPassword(step.by) : null },
+        );
       if (data?.deleteUser?.id !== undefined)
         assert.ok(bySuperuser || step.by === step.who, 'another user was deleted');
       return {};
@@ -475,7 +533,7 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
           `mutation { unlockSecurityToken(tokenId: "${tokenIds[step.who]}") { ... on UnlockSecurityTokenSuccess { securityToken { id } } ... on IdentityError { code } } }`,
         );
       const unlocked = data?.unlockSecurityToken != null;
-      return unlocked ? { countOf: purposes.map((each) => `${tokenIds[step.who]} ${each}`) } : {};
+      return unlocked ? { countOf: countersOf(step.who, purposes, before.users.keys()) } : {};
     }
     case 'change': {
       const id = await ownerOf(step.who);
@@ -484,8 +542,8 @@ async function take(world: World, step: Step, before: State): Promise<Allowed> {
       const { data } = await world
         .as(step.by)
         .ask(
-          'mutation ($id: ID!, $input: UpdateUserInput!) { updateUser(id: $id, input: $input) { ... on UpdateUserSuccess { user { id } } ... on IdentityError { code } } }',
-          { id, input: step.change },
+          'mutation ($id: ID!, $input: UpdateUserInput!, $p: String) { updateUser(id: $id, input: $input, currentPassword: $p) { ... on UpdateUserSuccess { user { id } } ... on IdentityError { code } } }',
+          { id, input: step.change, p: step.by === step.who ? world.sendPassword(step.by) : null },
         );
       if (data?.updateUser?.user === undefined) return {};
       assert.ok(
@@ -545,7 +603,7 @@ test('after each step of several users in any order, the invariants hold', async
       const world = new World();
       const root = await makeSuperuser(service, { username: 'root', email: emailOf('root') });
       world.passwords.root = rootPassword;
-      world.openSession('root', root.tokens, null);
+      world.openSession('root', root.tokens);
       let before = await look();
       for (const name of ['alice', 'bob'] as const)
         await take(world, { do: 'sign up', who: name, withPassword: true }, before);
