@@ -89,7 +89,9 @@ describe('access and refresh tokens are invalid immediately on every replica aft
   const setActive = `mutation ($id: ID!, $isActive: Boolean!) {
     updateUser(id: $id, input: { isActive: $isActive }) { __typename }
   }`;
-  const deleteUser = 'mutation ($id: ID) { deleteUser(id: $id) { __typename } }';
+  const deleteUser = `mutation ($id: ID, $password: String) {
+    deleteUser(id: $id, currentPassword: $password) { __typename }
+  }`;
   /** Revokes the session on the left process. `another` has the same user, `root` a superuser. */
   const ways: Record<string, (ending: SignedIn, another: SignedIn, root: SignedIn) => Promise<unknown>> = {
     'a sign-out by the refresh token': ({ tokens }) => operations(left).signOut(tokens.refreshToken),
@@ -121,7 +123,7 @@ describe('access and refresh tokens are invalid immediately on every replica aft
       await asked(setActive, root, { id, isActive: false });
       await asked(setActive, root, { id, isActive: true });
     },
-    "the user's own deletion": (_, another) => asked(deleteUser, another),
+    "the user's own deletion": (_, another) => asked(deleteUser, another, { password }),
     'a deletion by a superuser': ({ id }, _, root) => asked(deleteUser, root, { id }),
   };
 
