@@ -15,6 +15,7 @@ import {
   type PersonRow,
   signUp,
 } from '../support/people.js';
+import { insist } from '../support/replicas.js';
 import { clear } from '../support/service.js';
 
 const { service, at } = await startAccountRaces();
@@ -48,13 +49,14 @@ describe('two concurrent changes of an address', () => {
       );
       await Promise.all(
         attackers.map(async ({ attacker, index, own, victims, tokens }) => {
-          const answers = await Promise.all([
-            at(index, attacker).ask(documents.updateUser, { input: { email: own } }),
-            at(index + 1, attacker).ask(documents.updateUser, { input: { email: victims } }),
-            at(index, attacker).ask(documents.send, { tokenId: tokens[0] }),
-            at(index + 1, attacker).ask(documents.send, { tokenId: tokens[1] }),
+          const ask = (replica: number, document: string, variables: Record<string, unknown>) =>
+            insist(async () => outcomeOf(await at(replica, attacker).ask(document, variables)));
+          await Promise.all([
+            ask(index, documents.updateUser, { input: { email: own } }),
+            ask(index + 1, documents.updateUser, { input: { email: victims } }),
+            ask(index, documents.send, { tokenId: tokens[0] }),
+            ask(index + 1, documents.send, { tokenId: tokens[1] }),
           ]);
-          answers.forEach(outcomeOf);
           await at(index, attacker).ask(documents.updateUser, { input: { email: own } });
           assert.equal(
             outcomeOf(await at(index, attacker).ask(documents.send, { tokenId: tokens[0] })),
@@ -106,7 +108,9 @@ describe('two concurrent changes of an address', () => {
       phone: `+120255501${10 + index}`,
     }));
     const outcomes = await Promise.all(
-      inputs.map(async (input, index) => outcomeOf(await at(index, owner).ask(documents.updateUser, { input }))),
+      inputs.map((input, index) =>
+        insist(async () => outcomeOf(await at(index, owner).ask(documents.updateUser, { input }))),
+      ),
     );
     assert.equal(count(outcomes, 'UpdateUserSuccess'), 40);
     const account = await owner.me();
@@ -140,10 +144,14 @@ describe('concurrent claims', () => {
         service,
         Array.from({ length: 40 }, (_, index) => ({ username: `person${index}` })),
       );
-      const answers = await Promise.all(
-        many.map((person, index) => at(index, person).ask(documents.updateUser, { input: { [field]: wanted } })),
+      const changes = await Promise.all(
+        many.map((person, index) =>
+          insist(async () =>
+            outcomeOf(await at(index, person).ask(documents.updateUser, { input: { [field]: wanted } })),
+          ),
+        ),
       );
-      assert.equal(count(answers.map(outcomeOf), 'UpdateUserSuccess'), 40);
+      assert.equal(count(changes, 'UpdateUserSuccess'), 40);
       assert.equal(await db.$count(pendingAddresses), 40);
 
       const tokenId = idOfAddress(service, wanted);

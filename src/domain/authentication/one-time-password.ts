@@ -107,8 +107,8 @@ export async function attemptOneTimePassword(
 }
 
 /**
- * Returns the lock for {@link proveAddress}. Whoever verifies an address locks every account that
- * claims it. Two who did so at once would lock each other's account.
+ * Returns the lock for {@link proveAddress}. A verification locks every account that claims the
+ * address. Two at once would wait for each other's account.
  */
 export function lockOf({ unverifiedAddress }: CorrectAttempt, tokenId: string): { tokenId: string } | undefined {
   return unverifiedAddress === null ? undefined : { tokenId };
