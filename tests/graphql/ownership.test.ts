@@ -79,9 +79,7 @@ describe('an account that was created with the address of another person', () =>
       for (const identifier of ['mallory', victims]) assert.equal(await signsIn(service, identifier, password), false);
       const victim = person(service, user, tokens);
       assert.equal((await victim.me()).sessions.length, 1);
-      // The code that opened the session is no fresh proof; another one is.
-      expectMember(await victim.changePassword({ newPassword }), 'StepUpRequiredError');
-      await check(victim, victims, await makeCode(victims));
+      // Nothing of before is left, so the session counts as that of a sign-up.
       expectMember(await victim.changePassword({ newPassword }), 'ChangePasswordSuccess');
     });
 
@@ -366,17 +364,25 @@ describe('an address that another account holds pending', () => {
     assert.equal((await third.me()).email, null);
   });
 
-  test('of an inactive account reserves nothing', async () => {
-    const [root, mallory] = await insertPeople(service, [
-      { username: 'root', role: 'superuser' },
-      { email, username: 'mallory' },
-    ]);
-    await expectTaken({ email });
-    await root.updateUser({ isActive: false }, { id: mallory.id });
-    const { user } = expectMember(await root.updateUser({ isActive: true }, { id: mallory.id }), 'UpdateUserSuccess');
-    assert.deepEqual([user.email, user.pendingEmail], [null, email]);
-    await signUp(service, { email });
-  });
+  for (const free of [true, false])
+    test(`of an inactive account reserves nothing, and is reserved again ${free ? 'with it' : 'unless it was taken'}`, async () => {
+      const [root, mallory] = await insertPeople(service, [
+        { username: 'root', role: 'superuser' },
+        { email, phone: '+12025550102' },
+      ]);
+      await expectTaken({ email });
+      const inactive = expectMember(
+        await root.updateUser({ isActive: false }, { id: mallory.id }),
+        'UpdateUserSuccess',
+      );
+      assert.deepEqual([inactive.user.email, inactive.user.pendingEmail], [null, email]);
+      assert.match(inactive.user.username ?? '', /^user-[a-z0-9]{10}$/);
+      if (!free) await signUp(service, { email });
+      const { user } = expectMember(await root.updateUser({ isActive: true }, { id: mallory.id }), 'UpdateUserSuccess');
+      assert.deepEqual([user.email, user.pendingEmail], free ? [email, null] : [null, email]);
+      assert.deepEqual([user.phone, user.phoneVerified, user.pendingPhone], ['+12025550102', false, null]);
+      await expectTaken({ email });
+    });
 
   test('stays taken after it was verified, also by an account that is inactive', async () => {
     const [root, owner] = await insertPeople(service, [

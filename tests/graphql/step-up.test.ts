@@ -170,7 +170,7 @@ describe('fresh proof', () => {
   });
 
   test('of a password needs it to be a day old', async () => {
-    const alice = await insertOld({ username: 'alice', hasPassword: true });
+    const alice = await insertOld({ username: 'alice', phone, hasPassword: true });
     const changed = await alice.changePassword({ currentPassword: password, newPassword });
     expectMember(changed, 'ChangePasswordSuccess');
     await advance(service, 601);
@@ -353,10 +353,19 @@ describe('recent authentication', () => {
   });
 
   test('in another session does not count', async () => {
-    const alice = await insertOld({ username: 'alice', hasPassword: true });
+    const alice = await insertOld({ username: 'alice', phone, hasPassword: true });
     const there = await signIn(service, { username: 'alice', password });
     expectMember(await alice.updateUser({ username: 'alicia' }), 'StepUpRequiredError');
     await update(there, { username: 'alicia' });
+  });
+
+  test('is not enough for the username of an account without an address', async () => {
+    const alice = await insertOld({ username: 'alice', hasPassword: true });
+    const there = await signIn(service, { username: 'alice', password });
+    await expectStepUp(there.updateUser({ username: 'alicia' }), { password: true, addresses: [] });
+    await prove(there);
+    await update(there, { username: 'alicia' });
+    assert.equal((await there.me()).id, alice.id);
   });
 
   /** What staff and superusers do to another account. */

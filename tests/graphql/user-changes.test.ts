@@ -67,7 +67,9 @@ describe('identifiers', () => {
     assert.deepEqual([username, pendingEmail, pendingPhone], ['Alicia', 'alicia@a.test', phone]);
 
     const removed = await update(alice, { username: null, phone: null });
-    const left = { username: null, ...none, pendingEmail: 'alicia@a.test', pendingPhone: null };
+    // A pending address identifies nobody.
+    assert.match(removed.username ?? '', /^user-[a-z0-9]{10}$/);
+    const left = { ...none, pendingEmail: 'alicia@a.test', pendingPhone: null };
     assert.deepEqual(removed, { ...removed, ...left });
     assert.equal(removed.securityTokens.length, 1);
 
@@ -100,7 +102,9 @@ describe('identifiers', () => {
         const alice = await insertPerson(service, { [from]: old });
         const user = await update(alice, { [from]: null, [to]: other });
         const field = { username: 'username', email: 'pendingEmail', phone: 'pendingPhone' }[to]!;
-        assert.deepEqual(user, { ...user, username: null, email: null, phone: null, [field]: other });
+        assert.deepEqual(user, { ...user, email: null, phone: null, [field]: other });
+        // A pending address identifies nobody.
+        if (to !== 'username') assert.match(user.username ?? '', /^user-[a-z0-9]{10}$/);
         assert.equal(user.securityTokens.length, to === 'username' ? 0 : 1);
         await signUp(service, { [from]: old });
       });

@@ -31,6 +31,7 @@ export async function applyIdentifiers(
   before: User,
   changes: IdentifierChanges,
 ): Promise<{ user: User; pendingTokenIds: string[] }> {
+  await requireFree(app, tx, before.id, changes);
   const columns: Partial<User> = {};
   const pendingTokenIds: string[] = [];
   for (const [kind, identifier] of changes) {
@@ -56,6 +57,17 @@ export async function applyIdentifiers(
   const keys = getAddressKeys(user);
   if (getAddressKeys(before).some((key, index) => key !== keys[index])) await voidOneTimePasswords(tx, before.id);
   return { user, pendingTokenIds };
+}
+
+/**
+ * Rejects identifiers of other users, all together. No constraint protects a pending address, and
+ * that of a username decides between two requests at once.
+ */
+async function requireFree(app: App, tx: Database, userId: string, changes: IdentifierChanges): Promise<void> {
+  const claimed = [...changes.values()].filter((identifier) => identifier !== null);
+  const tokenIds = claimed.flatMap(({ kind, key }) => (kind === 'username' ? [] : computeTokenId(app, { kind, key })));
+  if (tokenIds.length > 0) await moveLapsedAddresses(tx, tokenIds);
+  if (claimed.length > 0) await throwIfTaken(app, tx, claimed, userId);
 }
 
 /** Rejects the removal of the last verified address of a user without another way to sign in. */
@@ -90,8 +102,6 @@ async function setAddress(
     await updateTokenAddress(tx, tokenId, address.value);
     return { columns: addressColumns(kind, address), pendingTokenId: null };
   }
-  await moveLapsedAddresses(tx, [tokenId]);
-  await throwIfTaken(app, tx, [address], user.id);
   await putPendingAddress(tx, { userId: user.id, kind, tokenId, address: address.value });
   return { columns: {}, pendingTokenId: pending === address.value ? null : tokenId };
 }
