@@ -82,6 +82,7 @@ export async function updateUser(
   const change = async (tx: Database) => {
     const before = await lockUser(tx, targetId);
     if (before === undefined || (!self && !isWithinReach(viewer.user, before))) throw new NotFoundError();
+    requireVerified(before, flags);
     const revokedCount = await applyFlags(tx, before, flags);
     const { user, pendingTokenIds } = await applyIdentifiers(app, tx, before, identifiers);
     const sends = [];
@@ -164,17 +165,29 @@ function readChanges(app: App, input: UserChanges): { flags: Flags; identifiers:
 }
 
 /**
- * Writes changed flags. The caller holds the lock `superusers`.
+ * @throws {ValidationError} `NOT_VERIFIED` for a new role of an account without a verified address,
+ * or with an address that waits for verification
+ */
+function requireVerified(user: User, flags: Flags): void {
+  if (hasVerifiedAddress(user) && user.pendingEmail === null && user.pendingPhone === null) return;
+  const granted = changedFlags(user, flags).filter((field) => field !== 'isActive' && flags[field]);
+  throwIfInvalid(granted.map((field) => ({ field, code: 'NOT_VERIFIED', message: notVerified })));
+}
+
+const notVerified = 'A role needs a verified address, and none that waits for verification.';
+
+function changedFlags(user: User, flags: Flags): (typeof flagFields)[number][] {
+  return flagFields.filter((field) => flags[field] !== undefined && flags[field] !== user[field]);
+}
+
+/**
+ * Writes changed flags. The caller holds the lock `superusers`. An import may grant roles to
+ * accounts without a verified address, because an operator makes it.
  * @returns how many sessions were revoked
- * @throws {ValidationError} `LAST_SUPERUSER`; `NOT_VERIFIED` for a role of an account that nobody
- * has proven to own, or with an address that waits for verification
+ * @throws {ValidationError} `LAST_SUPERUSER`
  */
 export async function applyFlags(tx: Database, user: User, flags: Flags): Promise<number> {
-  const changed = flagFields.filter((field) => flags[field] !== undefined && flags[field] !== user[field]);
-  if (changed.length === 0) return 0;
-  const granted = changed.filter((field) => field !== 'isActive' && flags[field]);
-  if (!hasVerifiedAddress(user) || user.pendingEmail !== null || user.pendingPhone !== null)
-    throwIfInvalid(granted.map((field) => ({ field, code: 'NOT_VERIFIED', message: notVerified })));
+  if (changedFlags(user, flags).length === 0) return 0;
   const after = { ...user, ...flags };
   if (!after.isActive || !after.isSuperuser)
     await requireOtherSuperuser(tx, user, after.isActive ? 'isSuperuser' : 'isActive');
@@ -185,5 +198,3 @@ export async function applyFlags(tx: Database, user: User, flags: Flags): Promis
   if (!user.isActive) await reserveAgain(tx, after);
   return after.isActive ? 0 : markSessionsRevoked(tx, user.id);
 }
-
-const notVerified = 'A role needs a verified address, and none that waits for verification.';
