@@ -10,6 +10,7 @@ export interface ImportedRow {
   digests: Buffer;
   username: string | null;
   usernameKey: string | null;
+  /** null if the address is pending, like `phone` */
   email: string | null;
   emailKey: string | null;
   phone: string | null;
@@ -27,9 +28,12 @@ export interface ImportedAddress {
   tokenId: string;
   kind: 'email' | 'phone';
   address: string;
-  verified: boolean;
+  state: AddressState;
   failures: ImportedFailures | null;
 }
+
+/** A reserved address is taken for other unverified claims. A pending one is free. */
+export type AddressState = 'verified' | 'reserved' | 'pending';
 
 /** Failed attempts on an address in the source system. */
 export interface ImportedFailures {
@@ -39,23 +43,33 @@ export interface ImportedFailures {
   waitSeconds: number;
 }
 
+/** A user who was imported before. */
+interface ImportedAccount {
+  userId: string;
+  digests: Buffer;
+  /** whether unverified addresses of the account can be reserved */
+  reserves: boolean;
+}
+
 /** Returns users imported before, by their source id. */
-export async function findImported(
-  db: Database,
-  importedIds: string[],
-): Promise<Map<string, { userId: string; digests: Buffer }>> {
-  const rows = await queryRows<{ id: string; imported_id: string; digests: string }>(
+export async function findImported(db: Database, importedIds: string[]): Promise<Map<string, ImportedAccount>> {
+  const rows = await queryRows<{ id: string; imported_id: string; digests: string; reserves: boolean }>(
     db,
-    sql`select id, imported_id, encode(imported_digests, 'hex') as digests from users
+    sql`select id, imported_id, encode(imported_digests, 'hex') as digests,
+        first_verified_at is null and is_active and not is_staff and not is_superuser as reserves from users
       where imported_id in (select json_array_elements_text(${JSON.stringify(importedIds)}::json))`,
   );
   return new Map(
-    rows.map((row) => [row.imported_id, { userId: row.id, digests: Buffer.from(row.digests ?? '', 'hex') }]),
+    rows.map(({ id, imported_id, digests, reserves }) => [
+      imported_id,
+      { userId: id, digests: Buffer.from(digests ?? '', 'hex'), reserves },
+    ]),
   );
 }
 
 /**
  * Inserts the rows whose identifiers and addresses are all free. Inserts nothing of other rows.
+ * The caller passes no two rows with the same identifier.
  * @returns ids of the inserted rows
  */
 export async function insertImportedWherePossible(tx: Database, rows: ImportedRow[]): Promise<Set<string>> {
@@ -67,7 +81,7 @@ export async function insertImportedWherePossible(tx: Database, rows: ImportedRo
   const tokens =
     addresses === 0
       ? []
-      : await queryRows<{ id: string }>(tx, sql`${insertTokens(insertedRows)} on conflict do nothing returning id`);
+      : await queryRows<{ id: string }>(tx, insertAddresses(insertedRows, sql`on conflict do nothing`));
   if (tokens.length < addresses) {
     const insertedTokens = new Set(tokens.map(({ id }) => id));
     const without = insertedRows.filter((row) => row.addresses.some(({ tokenId }) => !insertedTokens.has(tokenId)));
@@ -76,32 +90,65 @@ export async function insertImportedWherePossible(tx: Database, rows: ImportedRo
       sql`delete from users where id in (select json_array_elements_text(${JSON.stringify(without.map(({ id }) => id))}::json)::uuid)`,
     );
   }
-  await addFailures(
-    tx,
-    insertedRows.filter(({ id }) => ids.has(id)).flatMap((row) => row.addresses),
-  );
+  await addFailures(tx, insertedRows.filter(({ id }) => ids.has(id)).flatMap(toCounters));
   return ids;
 }
 
-/** @throws a constraint violation if an identifier or address is taken */
+/**
+ * Inserts a row. The caller has checked that its pending addresses are free.
+ * @throws a constraint violation if another identifier is taken
+ */
 export async function insertImported(tx: Database, row: ImportedRow): Promise<void> {
   await tx.execute(insertUsers([row]));
-  if (row.addresses.length > 0) await tx.execute(insertTokens([row]));
-  await addFailures(tx, row.addresses);
+  if (row.addresses.length > 0) await tx.execute(insertAddresses([row], sql``));
+  await addFailures(tx, toCounters(row));
+}
+
+/** Returns which of these addresses an account holds pending. */
+export async function findPendingTokenIds(tx: Database, tokenIds: string[]): Promise<Set<string>> {
+  if (tokenIds.length === 0) return new Set();
+  const rows = await queryRows<{ token_id: string }>(
+    tx,
+    sql`select distinct token_id from pending_addresses
+      where token_id in (select json_array_elements_text(${JSON.stringify(tokenIds)}::json))`,
+  );
+  return new Set(rows.map(({ token_id }) => token_id));
+}
+
+/** Failures of an address in the source, and the id of its counters here. */
+interface ImportedCounter {
+  counterId: string;
+  failures: ImportedFailures | null;
+}
+
+function toCounters({ id, addresses }: ImportedRow): ImportedCounter[] {
+  return addresses.map(({ tokenId, state, failures }) => ({
+    counterId: state === 'pending' ? pendingCounterId(tokenId, id) : tokenId,
+    failures,
+  }));
+}
+
+/** The counters of a pending address belong to its user too, because others may hold it. */
+export function pendingCounterId(tokenId: string, userId: string): string {
+  return `${tokenId} ${userId}`;
 }
 
 /**
  * Merges failure counts of the source system. A count never decreases.
  * One counter of the source becomes three here, one per purpose.
  */
-export async function addFailures(
-  tx: Database,
-  addresses: Pick<ImportedAddress, 'tokenId' | 'failures'>[],
-): Promise<void> {
-  const failed = addresses.flatMap(({ tokenId, failures }) =>
+export async function addFailures(tx: Database, counters: ImportedCounter[]): Promise<void> {
+  const failed = counters.flatMap(({ counterId, failures }) =>
     failures === null || failures.count === 0
       ? []
-      : [{ token_id: tokenId, count: failures.count, retry_at: failures.retryAt, wait_seconds: failures.waitSeconds }],
+      : [
+          {
+            token_id: counterId,
+            count: failures.count,
+            retry_at: failures.retryAt,
+            wait_seconds: failures.waitSeconds,
+          },
+        ],
   );
   if (failed.length === 0) return;
   await tx.execute(sql`
@@ -139,57 +186,79 @@ export interface IdentifierClaim {
   key: string;
 }
 
-/** Returns the claims that accounts hold. `importedId` is null if the account was not imported. */
-export async function findHolders(
-  db: Database,
-  claims: IdentifierClaim[],
-): Promise<(IdentifierClaim & { userId: string; importedId: string | null })[]> {
+/** An account that holds an identifier. */
+export interface Holder {
+  /** null for a user whom a dry run would insert */
+  userId: string | null;
+  /** null if the account was not imported */
+  importedId: string | null;
+  /** `verified` for a username, which no proof takes away */
+  state: AddressState;
+}
+
+/** Returns the accounts that hold the claims. Pending ones come last, oldest first. */
+export async function findHolders(db: Database, claims: IdentifierClaim[]): Promise<(IdentifierClaim & Holder)[]> {
+  if (claims.length === 0) return [];
   const rows = await queryRows<{
     kind: IdentifierClaim['kind'];
     key: string;
     user_id: string;
     imported_id: string | null;
+    state: AddressState;
   }>(
     db,
     sql`
       with claims as (select kind, key from json_to_recordset(${JSON.stringify(claims)}::json) as r (kind text, key text))
-      select claims.kind, claims.key, users.id as user_id, users.imported_id from claims
-        join users on users.username_key = claims.key collate "C" where claims.kind = 'username'
-      union all
-      select claims.kind, claims.key, users.id, users.imported_id from claims
-        join security_tokens on security_tokens.id = claims.key collate "C"
-        join users on users.id = security_tokens.user_id where claims.kind <> 'username'`,
+      select kind, key, user_id, imported_id, state from (
+        select claims.kind, claims.key, users.id as user_id, users.imported_id, 'verified' as state, null::timestamptz as since
+          from claims join users on users.username_key = claims.key collate "C" where claims.kind = 'username'
+        union all
+        select claims.kind, claims.key, users.id, users.imported_id,
+            case when verified_at is null then 'reserved' else 'verified' end, null
+          from claims join security_tokens on security_tokens.id = claims.key collate "C"
+          join users on users.id = security_tokens.user_id where claims.kind <> 'username'
+        union all
+        select claims.kind, claims.key, users.id, users.imported_id, 'pending', pending_addresses.created_at
+          from claims join pending_addresses on pending_addresses.token_id = claims.key collate "C"
+          join users on users.id = pending_addresses.user_id where claims.kind <> 'username'
+      ) as holders order by since nulls first, user_id`,
   );
-  return rows.map(({ kind, key, user_id, imported_id }) => ({ kind, key, userId: user_id, importedId: imported_id }));
+  return rows.map(({ kind, key, user_id, imported_id, state }) => ({
+    kind,
+    key,
+    userId: user_id,
+    importedId: imported_id,
+    state,
+  }));
 }
 
-/** Creates a temporary table of claims, visible to this transaction only. */
+/** Creates a temporary table of holders, visible to this transaction only. */
 export async function prepareDryRun(tx: Database): Promise<void> {
   await tx.execute(sql`set local idle_in_transaction_session_timeout = 0`);
   await tx.execute(
-    sql`create temporary table import_claims (kind text, key text collate "C", imported_id text, primary key (kind, key)) on commit drop`,
+    sql`create temporary table import_holders (kind text, key text collate "C", holders json not null, primary key (kind, key)) on commit drop`,
   );
 }
 
-/**
- * Records claims that no earlier row of the dry run made.
- * @returns the other claims, with the row that holds each
- */
-export async function recordDryRunClaims(
-  tx: Database,
-  claims: (IdentifierClaim & { importedId: string })[],
-): Promise<(IdentifierClaim & { importedId: string; holder: string })[]> {
-  const json = JSON.stringify(claims.map(({ kind, key, importedId }) => ({ kind, key, imported_id: importedId })));
-  const claimed = sql`json_to_recordset(${json}::json) as r (kind text, key text, imported_id text)`;
-  await tx.execute(
-    sql`insert into import_claims (kind, key, imported_id) select kind, key, imported_id from ${claimed} on conflict do nothing`,
-  );
-  const rows = await queryRows<{ kind: IdentifierClaim['kind']; key: string; imported_id: string; holder: string }>(
+/** The accounts that would hold an identifier after the rows so far. */
+export type DryRunHolders = IdentifierClaim & { holders: Holder[] };
+
+/** Returns the holders of those claims that earlier batches of the dry run recorded. */
+export async function findDryRunHolders(tx: Database, claims: IdentifierClaim[]): Promise<DryRunHolders[]> {
+  return queryRows<DryRunHolders>(
     tx,
-    sql`select r.kind, r.key, r.imported_id, c.imported_id as holder from ${claimed}
-      join import_claims c on c.kind = r.kind and c.key = r.key collate "C" where c.imported_id <> r.imported_id`,
+    sql`select kind, key, holders from import_holders join json_to_recordset(${JSON.stringify(claims)}::json)
+      as r (kind text, key text) using (kind, key)`,
   );
-  return rows.map(({ imported_id, ...row }) => ({ ...row, importedId: imported_id }));
+}
+
+/** Records the holders of claims for later batches of the dry run. */
+export async function recordDryRunHolders(tx: Database, rows: DryRunHolders[]): Promise<void> {
+  await tx.execute(
+    sql`insert into import_holders (kind, key, holders)
+      select kind, key, holders from json_to_recordset(${JSON.stringify(rows)}::json) as r (kind text, key text, holders json)
+      on conflict (kind, key) do update set holders = excluded.holders`,
+  );
 }
 
 function insertUsers(rows: ImportedRow[]): SQL {
@@ -206,7 +275,7 @@ function insertUsers(rows: ImportedRow[]): SQL {
     is_superuser: row.isSuperuser,
     date_joined: row.dateJoined,
     last_login: row.lastLogin,
-    verified: row.addresses.some(({ verified }) => verified),
+    verified: row.addresses.some(({ state }) => state === 'verified'),
     imported_id: row.importedId,
     digests: row.digests.toString('hex'),
   }));
@@ -222,18 +291,30 @@ function insertUsers(rows: ImportedRow[]): SQL {
 }
 
 /**
- * Marks imported addresses as given at sign-up.
- * An unverified one must still let its user sign in by one-time password.
+ * Inserts the addresses, and returns the token ids of those it inserted. A pending address that
+ * another account has verified or reserved is left out.
+ * @param onConflict what to do if another account holds one that is not pending
  */
-function insertTokens(rows: ImportedRow[]): SQL {
+function insertAddresses(rows: ImportedRow[], onConflict: SQL): SQL {
   const values = rows.flatMap(({ id, addresses }) =>
-    addresses.map(({ tokenId, kind, address, verified }) => ({ id: tokenId, user_id: id, kind, address, verified })),
+    addresses.map(({ tokenId, kind, address, state }) => ({ id: tokenId, user_id: id, kind, address, state })),
   );
+  // `given_at_sign_up`: an unverified address must still let its user sign in by one-time password.
   return sql`
-    insert into security_tokens (id, user_id, kind, address, given_at_sign_up, verified_at)
-    select id, user_id, kind, address, true, case when verified then statement_timestamp() end
-    from json_to_recordset(${JSON.stringify(values)}::json)
-      as r (id text, user_id uuid, kind text, address text, verified boolean)`;
+    with addresses as materialized (
+      select * from json_to_recordset(${JSON.stringify(values)}::json)
+        as r (id text, user_id uuid, kind text, address text, state text)
+    ), held as (
+      insert into security_tokens (id, user_id, kind, address, given_at_sign_up, verified_at)
+      select id, user_id, kind, address, true, case when state = 'verified' then statement_timestamp() end
+      from addresses where state <> 'pending' ${onConflict} returning id
+    ), pending as (
+      insert into pending_addresses (user_id, kind, token_id, address)
+      select user_id, kind, id, address from addresses
+      where state = 'pending' and not exists (select from security_tokens t where t.id = addresses.id)
+      returning token_id
+    )
+    select id from held union all select token_id from pending`;
 }
 
 async function queryRows<T>(db: Database, query: SQL): Promise<T[]> {

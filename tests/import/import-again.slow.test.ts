@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { expected, restoreDjango, withClient } from '../support/django.js';
 import { readMap, signsIn, startImporter } from '../support/import.js';
-import { signUp } from '../support/people.js';
 import { advance, createDatabase, temporaryFolder } from '../support/service.js';
 
 // Open before the tests: resources that a test opens are closed with it.
@@ -20,6 +19,7 @@ describe('a source that is still in use', () => {
     (
       await importer.rows(
         `select u.*, (select json_agg(t order by kind) from security_tokens t where t.user_id = u.id) as tokens,
+          (select json_agg(address) from pending_addresses p where p.user_id = u.id) as pending,
           (select count(*)::int from sessions s where s.user_id = u.id and revoked_at is null) as sessions
          from users u where imported_id = $1`,
         [`django:${id}`],
@@ -65,7 +65,7 @@ describe('a source that is still in use', () => {
     const demoted = await one(7);
     assert.deepEqual([demoted.is_staff, demoted.is_active], [true, false]);
     const without = await one(24);
-    assert.deepEqual([without.phone, without.tokens.length], [null, 1]);
+    assert.deepEqual([without.phone, without.tokens, without.pending], [null, null, ['idn23@xn--bcher-kva.example']]);
     assert.deepEqual(await again(), { created: 0, updated: 0, unchanged: 62, notTaken: 1 });
   });
 
@@ -102,36 +102,46 @@ describe('a source that is still in use', () => {
 
   test('assigns a taken address as soon as it is free, and reports it until then', async () => {
     await there(`
-      update public.django_flex_user_flexuser set email = 'PLAIN7@example.org' where id = 9;
-      insert into public.django_flex_user_emailtoken (id, verified, failure_count, email, user_id) values (33, true, 0, 'PLAIN7@example.org', 9);
+      update public.django_flex_user_flexuser set email = 'MIXED.case9@example.com' where id = 11;
+      insert into public.django_flex_user_emailtoken (id, verified, failure_count, email, user_id) values (33, false, 0, 'MIXED.case9@example.com', 11);
     `);
     for (const updated of [1, 0]) {
       const answer = await importer.answer(['import-django', live]);
       assert.deepEqual([answer.updated, answer.unchanged, answer.problemCount], [updated, 62 - updated, 2]);
-      const problem = answer.problems.find(({ id }: { id: string }) => id === '9');
-      assert.deepEqual([problem.field, problem.code, problem.holder], ['email', 'TAKEN', '8']);
+      const problem = answer.problems.find(({ id }: { id: string }) => id === '11');
+      assert.deepEqual([problem.field, problem.code, problem.holder], ['email', 'TAKEN', '10']);
     }
-    assert.equal((await one(9)).email, null);
-    await there(`update public.django_flex_user_flexuser set email = 'plain7.new@example.org' where id = 8`);
+    assert.equal((await one(11)).email, null);
+    await there(`update public.django_flex_user_flexuser set email = 'case9.new@example.org' where id = 10`);
     assert.deepEqual(await again(), { created: 0, updated: 2, unchanged: 60, notTaken: 1 });
-    const freed = await one(9);
-    assert.equal(freed.email, 'PLAIN7@example.org');
-    assert.ok(freed.tokens[0].verified_at);
+    const freed = await one(11);
+    assert.deepEqual([freed.email, freed.tokens[0].verified_at], ['MIXED.case9@example.com', null]);
   });
 
-  test('keeps an address with the first user, even if a new account could claim it', async () => {
+  test('takes an address from a user who holds it unverified, once another user has verified it', async () => {
+    await there(`
+      update public.django_flex_user_flexuser set email = 'CASE9.new@example.org' where id = 13;
+      insert into public.django_flex_user_emailtoken (id, verified, failure_count, email, user_id) values (34, true, 0, 'CASE9.new@example.org', 13);
+    `);
+    const answer = await importer.answer(['import-django', live]);
+    const problem = answer.problems.find(({ id }: { id: string }) => id === '13');
+    assert.deepEqual([problem.field, problem.code, problem.holder], ['email', 'CLAIM_ENDED', '10']);
+    assert.equal((await one(13)).email, 'CASE9.new@example.org');
+    const loser = await one(10);
+    assert.deepEqual([loser.email, loser.tokens], [null, null]);
+    assert.match(loser.username, /^user-/);
+    assert.deepEqual(await again(), { created: 0, updated: 0, unchanged: 62, notTaken: 1 });
+  });
+
+  test('frees an unverified address once the account of its first user has an owner', async () => {
     await there(`
       update public.django_flex_user_flexuser set phone = '+12025559061' where id = 61;
       insert into public.django_flex_user_phonetoken (id, verified, failure_count, phone, user_id) values (61, true, 0, '+12025559061', 61);
     `);
-    assert.equal((await again()).updated, 1);
-    const emails = () => importer.rows(`select imported_id, email from users where email_key = 'twin@example.com'`);
-    await advance(importer.service, 3 * 86_400);
-    assert.deepEqual(await again(), { created: 0, updated: 0, unchanged: 62, notTaken: 1 });
-    assert.deepEqual(await emails(), [{ imported_id: 'django:61', email: 'Twin@example.com' }]);
-    // A sign-up with the address succeeds.
-    await signUp(importer.service, { email: 'twin@example.com' });
-    assert.deepEqual(await emails(), [{ imported_id: null, email: 'twin@example.com' }]);
+    assert.deepEqual(await again(), { created: 1, updated: 1, unchanged: 61, notTaken: 0 });
+    const emails = await importer.rows(`select imported_id, email from users where email_key = 'twin@example.com'`);
+    assert.deepEqual(emails, [{ imported_id: 'django:62', email: 'twin@example.com' }]);
+    assert.deepEqual((await one(61)).pending, ['Twin@example.com']);
   });
 
   test('does not demote the last active superuser', async () => {

@@ -1,9 +1,11 @@
 /** Identifiers that another user of the source, or an account here, already holds. */
 import type { App } from '../../app/app.js';
-import { findHolders, type IdentifierClaim } from '../../database/import.queries.js';
+import type { Database } from '../../database/database.js';
+import { findHolders, type Holder, type IdentifierClaim } from '../../database/import.queries.js';
 import { computeTokenId } from '../authenticators/registry.js';
 import { ValidationError } from '../errors.js';
-import { type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
+import { type AddressKind, type Identifier, type IdentifierKind, identifierKinds } from '../identifiers.js';
+import { endOtherClaims } from '../ownership/verification.js';
 import type { Candidate, ImportProblem } from './imported-user.js';
 
 /** Returns an identifier that the candidate must have. */
@@ -32,22 +34,24 @@ export function takenFields(error: unknown): IdentifierKind[] {
   return fields;
 }
 
+/** Sorts problems of one user by field, as the dry run reports them. */
+export function byField(problems: ImportProblem[]): ImportProblem[] {
+  const order: readonly (string | null)[] = identifierKinds;
+  return problems.toSorted((one, other) => order.indexOf(one.field) - order.indexOf(other.field));
+}
+
 /**
- * Returns identifiers that other users of the same source hold here.
- * The first keeps it, even where a new account would be allowed to claim it.
+ * Ends unverified claims of other accounts to an address that the source vouches for.
+ * @returns the accounts that lost the address
  */
-export async function findConflictingFields(app: App, candidate: Candidate, source: string): Promise<IdentifierKind[]> {
-  const fields = identifierKinds.filter((field) => candidate.identifiers[field] !== undefined);
-  const holders = await findHolders(
-    app.db,
-    fields.map((field) => toClaim(app, candidate, field)),
-  );
-  return fields.filter((field) =>
-    holders.some(
-      ({ kind, importedId }) =>
-        kind === field && importedId !== candidate.importedId && importedId?.startsWith(`${source}:`),
-    ),
-  );
+export async function endUnverifiedClaims(
+  tx: Database,
+  { tokenId, kind, userId }: { tokenId: string; kind: AddressKind; userId: string },
+): Promise<Holder[]> {
+  const holders = await findHolders(tx, [{ kind, key: tokenId }]);
+  const losers = holders.filter((holder) => holder.userId !== userId && holder.state !== 'verified');
+  if (losers.length > 0) await endOtherClaims(tx, { id: tokenId, kind }, userId);
+  return losers;
 }
 
 export async function describeTaken(
@@ -56,29 +60,43 @@ export async function describeTaken(
   field: IdentifierKind,
   source: string,
 ): Promise<ImportProblem> {
-  const [holder] = await findHolders(app.db, [toClaim(app, candidate, field)]);
-  return takenProblem(candidate, field, { importedId: holder?.importedId ?? null }, source);
+  const holders = await findHolders(app.db, [toClaim(app, candidate, field)]);
+  const holder = holders.find(({ state }) => state !== 'pending');
+  return takenProblem(candidate, field, holder, source);
 }
 
-/** @param holder the account with the identifier; `importedId` is null if it was not imported */
+/** @param holder the account with the identifier; undefined if it has given it up meanwhile */
 export function takenProblem(
   candidate: Candidate,
   field: IdentifierKind,
-  { importedId: holder }: { importedId: string | null },
+  holder: Holder | undefined,
   source: string,
 ): ImportProblem {
+  const { what, ...facts } = describeClaim(candidate, field, holder?.importedId ?? null, source);
+  const whose = facts.holder === null ? 'an account of this service' : `user ${facts.holder} of the source`;
+  return { ...facts, code: 'TAKEN', message: `This ${what} is already in use by ${whose}.` };
+}
+
+/** @param loser the account that held the address unverified, and lost it to the candidate */
+export function claimEndedProblem(
+  candidate: Candidate,
+  field: IdentifierKind,
+  loser: Holder,
+  source: string,
+): ImportProblem {
+  const { what, ...facts } = describeClaim(candidate, field, loser.importedId, source);
+  const whose =
+    facts.holder === null ? `Account ${loser.userId} of this service` : `User ${facts.holder} of the source`;
+  const message = `This ${what} is verified in the source. ${whose} held it unverified and lost it.`;
+  return { ...facts, code: 'CLAIM_ENDED', message };
+}
+
+/** @param importedId of the other account; null if it was not imported */
+function describeClaim(candidate: Candidate, field: IdentifierKind, importedId: string | null, source: string) {
   const prefix = `${source}:`;
-  const holderId = holder?.startsWith(prefix) ? holder.slice(prefix.length) : null;
-  const whose = holderId === null ? 'an account of this service' : `user ${holderId} of the source`;
+  const holder = importedId?.startsWith(prefix) ? importedId.slice(prefix.length) : null;
   const { user } = candidate;
   const { value } = getIdentifier(candidate, field);
-  const normalised = value === user[field] ? '' : `, normalised to ${value},`;
-  return {
-    id: user.id,
-    field,
-    code: 'TAKEN',
-    value: user[field] ?? value,
-    holder: holderId,
-    message: `This ${field}${normalised} is already in use by ${whose}.`,
-  };
+  const what = value === user[field] ? field : `${field}, normalised to ${value},`;
+  return { id: user.id, field, value: user[field] ?? value, holder, what };
 }

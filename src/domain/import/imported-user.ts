@@ -2,13 +2,15 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../../app/app.js';
 import type { DjangoUser } from '../../database/django.queries.js';
-import type { ImportedFailures, ImportedRow } from '../../database/import.queries.js';
+import type { AddressState, ImportedAddress, ImportedFailures, ImportedRow } from '../../database/import.queries.js';
 import { hmac } from '../../security/hmac.js';
 import { getForeignScheme } from '../../security/imported-hashes.js';
 import { waitSeconds } from '../authentication/throttling.js';
 import { computeTokenId } from '../authenticators/registry.js';
+import { isPrivileged } from '../authorization/permissions.js';
 import {
   type AddressKind,
+  addressKinds,
   type Identifier,
   type IdentifierFault,
   type IdentifierKind,
@@ -55,7 +57,10 @@ export interface ImportProblem {
   field: string | null;
   code: string;
   value?: string;
-  /** source id of the user who holds the identifier; null for accounts that were not imported */
+  /**
+   * source id of the user who holds the identifier, or has lost it; null for accounts that were not
+   * imported from this source
+   */
   holder?: string | null;
   message: string;
 }
@@ -132,6 +137,8 @@ export interface ChangedUser extends Candidate {
   changed: DigestedPart[];
   /** the digests of the last import */
   before: Buffer;
+  /** whether unverified addresses of the account can be reserved */
+  reserves: boolean;
 }
 
 export function readUser(app: App, user: ImportedUser): ReadUser {
@@ -176,8 +183,18 @@ export function readUser(app: App, user: ImportedUser): ReadUser {
 }
 
 /** Returns the row to insert. */
-export function toImportedRow(app: App, { importedId, user, identifiers, digests }: Candidate): ImportedRow {
-  const { username, email, phone } = identifiers;
+export function toImportedRow(app: App, candidate: Candidate): ImportedRow {
+  const { importedId, user, identifiers, digests } = candidate;
+  const { username } = identifiers;
+  const unverifiedState = unverifiedStateOf(candidate);
+  const addresses = addressKinds.flatMap((kind): ImportedAddress[] => {
+    const address = identifiers[kind];
+    const state = isVouchedFor(user, kind) ? 'verified' : unverifiedState;
+    return address === undefined ? [] : [{ ...toAddress(app, user, kind, address), state }];
+  });
+  const isHeld = (kind: AddressKind) =>
+    addresses.some((address) => address.kind === kind && address.state !== 'pending');
+  const [email, phone] = addressKinds.map((kind) => (isHeld(kind) ? identifiers[kind] : undefined));
   return {
     id: randomUUID(),
     importedId,
@@ -193,14 +210,29 @@ export function toImportedRow(app: App, { importedId, user, identifiers, digests
     isSuperuser: user.isSuperuser,
     dateJoined: user.dateJoined,
     lastLogin: user.lastLogin,
-    addresses: (['email', 'phone'] as const).flatMap((kind) => {
-      const address = identifiers[kind];
-      return address === undefined ? [] : [toImportedAddress(app, user, kind, address)];
-    }),
+    addresses,
   };
 }
 
-export function toImportedAddress(app: App, user: ImportedUser, kind: AddressKind, { key, value }: Identifier) {
+/** Whether the field is an address that is verified in the source. */
+export function isVouchedFor(user: ImportedUser, field: IdentifierKind): boolean {
+  return field !== 'username' && user[`${field}Verified`];
+}
+
+/**
+ * Returns the state of unverified addresses of a new user. They are reserved for an active account
+ * without an owner, so that its user can sign in by one-time password.
+ */
+export function unverifiedStateOf({
+  user,
+  identifiers,
+}: Pick<Candidate, 'user' | 'identifiers'>): Exclude<AddressState, 'verified'> {
+  const hasVerified = addressKinds.some((kind) => identifiers[kind] !== undefined && isVouchedFor(user, kind));
+  return user.isActive && !hasVerified && !isPrivileged(user) ? 'reserved' : 'pending';
+}
+
+/** Returns an address and its failures in the source. */
+export function toAddress(app: App, user: ImportedUser, kind: AddressKind, { key, value }: Identifier) {
   const throttle = user[`${kind}Throttle`];
   const { maxRetryDelaySeconds, maxFailures } = app.config.oneTimePassword;
   const failures: ImportedFailures | null = throttle && {
@@ -208,13 +240,7 @@ export function toImportedAddress(app: App, user: ImportedUser, kind: AddressKin
     retryAt: throttle.retryAt,
     waitSeconds: waitSeconds(throttle.failureCount, { maxRetryDelaySeconds, maxFailures }),
   };
-  return {
-    tokenId: computeTokenId(app, { kind, key }),
-    kind,
-    address: value,
-    verified: user[`${kind}Verified`],
-    failures,
-  };
+  return { tokenId: computeTokenId(app, { kind, key }), kind, address: value, failures };
 }
 
 /** Returns the parts whose digests differ. */

@@ -110,8 +110,8 @@ export async function sortBatch(
   const knownUsers = batch.flatMap((candidate) => {
     const found = imported.get(candidate.importedId);
     if (found === undefined) return [];
-    const { userId, digests } = found;
-    return [{ ...candidate, userId, changed: changedParts(digests, candidate.digests), before: digests }];
+    const { userId, digests, reserves } = found;
+    return [{ ...candidate, userId, changed: changedParts(digests, candidate.digests), before: digests, reserves }];
   });
   return {
     newUsers: batch.filter(({ importedId }) => !imported.has(importedId)),
