@@ -1,0 +1,286 @@
+/** The promises of the ownership model, checked after each action. */
+import assert from 'node:assert/strict';
+import {
+  type Account,
+  type Action,
+  type Address,
+  addresses,
+  type Code,
+  chooseSession,
+  findActor,
+  findByAddress,
+  findHolder,
+  getAccount,
+  hasIdentifier,
+  isExempt,
+  isFresh,
+  isSettled,
+  kinds,
+  liveCodeProofs,
+  type Person,
+  people,
+  type Result,
+  type Session,
+  type State,
+  start,
+  stateOf,
+  take,
+  verifiedOf,
+  type World,
+} from './ownership-model.js';
+
+export interface Step {
+  world: World;
+  before: State;
+  action: Action;
+  actor: Person | null;
+  result: Result;
+  after: State;
+  /** Facts about earlier steps that the model does not need. */
+  past: Past;
+}
+
+interface Past {
+  /** The last time that a verification of the address was recorded: the ID given at that time. */
+  verifiedAt: Map<Address, number>;
+  /**
+   * Accounts that Mallory may take: she reads an address that the creator gave at sign-up, or has
+   * acted in a copy of the only credential.
+   */
+  exposed: Set<number>;
+}
+
+/** Runs a history and asserts the promises after each action. */
+export function checkHistory(world: World, history: readonly Action[], onStep: (step: Step) => void = () => {}): void {
+  const past: Past = { verifiedAt: new Map(), exposed: new Set() };
+  let before = start;
+  for (const [index, action] of history.entries()) {
+    const { state: after, result } = take(world, before, action);
+    const actor = findActor(world, before, action);
+    const step: Step = { world, before, action, actor, result, after, past };
+    recordPast(step);
+    onStep(step);
+    try {
+      for (const promise of promises) promise(step);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      throw new Error(`step ${index}, ${JSON.stringify(action)}: ${error.message}`, { cause: error });
+    }
+    before = after;
+  }
+}
+
+function recordPast(step: Step): void {
+  const { world, before, after, past } = step;
+  for (const address of addresses) {
+    const [held, earlier] = [after, before].map((state) => {
+      const holder = findHolder(state, address);
+      return holder && stateOf(holder, address) === 'verified' ? holder.id : null;
+    });
+    if (held != null && held !== earlier) past.verifiedAt.set(address, after.lastId);
+  }
+  for (const account of after.accounts)
+    if (addresses.some((each) => world.readers[each] === 'mallory' && stateOf(account, each) === 'reserved'))
+      past.exposed.add(account.id);
+  const session = findStolenSession(step);
+  if (session && usesNewAccount(step)) past.exposed.add(session.accountId);
+}
+
+/** The stolen session that Mallory acts in. */
+function findStolenSession({ before, action, actor }: Step): Session | undefined {
+  if (actor !== 'mallory' || !('session' in action) || action.session === null) return undefined;
+  const session = chooseSession(before, action.session, action.do === 'enter' ? actor : undefined);
+  return session?.live && session.holders[0] !== 'mallory' ? session : undefined;
+}
+
+/** A limit of bearer tokens: a proof that the owner gave in a session serves its thief, too. */
+function usesBorrowedProof(step: Step): boolean {
+  const session = findStolenSession(step);
+  if (!session) return false;
+  const proofs = [
+    ...(session.passwordProof && isFresh(step.before, session.passwordProof) ? [session.passwordProof] : []),
+    ...liveCodeProofs(step.before, getAccount(step.before, session.accountId), session),
+  ];
+  return proofs.some(({ by }) => by !== 'mallory');
+}
+
+/** Another limit: while its session is the only credential of a new account, so is the copy. */
+function usesNewAccount(step: Step): boolean {
+  const session = findStolenSession(step);
+  if (!session || !step.world.repairs.narrowExemption || !session.createdAccount) return false;
+  return isExempt(step.world, step.before, getAccount(step.before, session.accountId), session);
+}
+
+const promises: ((step: Step) => void)[] = [
+  addressesAreUnique,
+  accountsHaveIdentifiers,
+  readersGetAccounts,
+  codesToUnverifiedAddressesLast,
+  ownersKeepAWayIn,
+  firstProofEndsAccess,
+  creatorsComeHome,
+  accessIsEarned,
+];
+
+/** 1 */
+function addressesAreUnique({ after }: Step): void {
+  for (const address of addresses) {
+    const states = after.accounts.map((account) => stateOf(account, address));
+    assert.ok(
+      states.filter((each) => each === 'verified' || each === 'reserved').length <= 1,
+      `${address} is held twice`,
+    );
+  }
+  for (const account of after.accounts)
+    if (account.owned || !account.active)
+      assert.ok(
+        kinds.every((kind) => account.held[kind]?.verifiedAt !== null),
+        'an account that is owned or inactive reserves an address',
+      );
+}
+
+/** 5 */
+function accountsHaveIdentifiers({ after }: Step): void {
+  for (const account of after.accounts) assert.ok(hasIdentifier(account), `account ${account.id} has no identifier`);
+}
+
+/** 2: one sign-up, if no account holds the address, and one code. */
+function readersGetAccounts({ world, after }: Step): void {
+  for (const address of addresses) {
+    const reader = world.readers[address];
+    const holder = findHolder(after, address);
+    if (holder && !holder.active) continue;
+    let state = after;
+    if (!holder) {
+      const signUp = take(world, state, {
+        ...newAccount,
+        by: reader,
+        [address.startsWith('+') ? 'phone' : 'email']: address,
+      });
+      assert.equal(signUp.result.type, 'CreateUserSuccess', `the reader cannot sign up with ${address}`);
+      state = signUp.state;
+    }
+    state = take(world, state, { do: 'send', session: null, address, purpose: 'AUTHENTICATION' }).state;
+    const code = state.codes.at(-1);
+    assert.ok(code && code.id > after.lastId, `no code is sent to ${address}`);
+    assert.ok(opensByCode(world, state, code), `the reader of ${address} gets no account`);
+  }
+}
+
+const newAccount = { do: 'sign up', username: false, email: null, phone: null, password: false } as const;
+
+/** Whether the code opens a session of its reader in an account that has the address verified. */
+function opensByCode(world: World, state: State, code: Code): boolean {
+  const { state: after, result } = enterCode(world, state, code);
+  const opened = after.sessions.find(({ id }) => id === result.opened);
+  return opened?.live === true && stateOf(getAccount(after, opened.accountId), code.address) === 'verified';
+}
+
+/** Enters one code outside any session. */
+function enterCode(world: World, state: State, code: Code): ReturnType<typeof take> {
+  return take(world, { ...state, codes: [code] }, { do: 'enter', session: null, code: 0 });
+}
+
+/** 2: unless the address has been verified since. */
+function codesToUnverifiedAddressesLast({ world, after, past }: Step): void {
+  for (const code of after.codes) {
+    if (code.wasVerified || code.purpose === 'VERIFICATION' || !code.live || after.now - code.sentAt >= 600) continue;
+    if ((past.verifiedAt.get(code.address) ?? 0) >= code.id) continue;
+    assert.ok(opensByCode(world, after, code), `code ${code.id} to ${code.address} is useless`);
+  }
+}
+
+/** 3: no act of Mallory takes the last way in from a person whose account it is not. */
+function ownersKeepAWayIn(step: Step): void {
+  const { before, after, actor, world, past } = step;
+  if (actor !== 'mallory' || usesBorrowedProof(step)) return;
+  for (const account of before.accounts) {
+    if (past.exposed.has(account.id)) continue;
+    for (const person of people) {
+      if (person === 'mallory' || !hasWayIn(world, before, person, account)) continue;
+      if (mayRule(world, before, account, person)) continue;
+      const left = after.accounts.find(({ id }) => id === account.id);
+      assert.ok(left && hasWayIn(world, after, person, left), `Mallory locks ${person} out of account ${account.id}`);
+    }
+  }
+}
+
+function hasWayIn({ readers }: World, state: State, person: Person, account: Account): boolean {
+  if (!account.active) return false;
+  if (verifiedOf(account).some(({ address }) => readers[address] === person)) return true;
+  if (account.password?.by !== person) return false;
+  // The account page shows a generated username, so its user knows it.
+  if (account.username && (account.username.by ?? person) === person) return true;
+  return addresses.some((each) => findByAddress(state, each)?.id === account.id);
+}
+
+/** Whether Mallory has credentials in the account that are not weaker than those of the person. */
+function mayRule({ readers }: World, state: State, account: Account, person: Person): boolean {
+  const verified = verifiedOf(account);
+  const oldest = Math.min(
+    ...verified.filter(({ address }) => readers[address] === person).map((each) => each.verifiedAt),
+  );
+  const isWeak = (since: number) => !isSettled(state, account, since);
+  if (account.password?.by === 'mallory' && !(isWeak(account.password.setAt) && oldest < account.password.setAt))
+    return true;
+  return verified.some(
+    ({ address, verifiedAt }) => readers[address] === 'mallory' && !isWeak(verifiedAt) && verifiedAt <= oldest,
+  );
+}
+
+/** 4: after first proof only the session of the prover and the proved address give access. */
+function firstProofEndsAccess({ world, actor, result, after }: Step): void {
+  if (result.firstProofOf === undefined) return;
+  const account = getAccount(after, result.firstProofOf);
+  const live = after.sessions.filter((session) => session.live && session.accountId === account.id);
+  assert.deepEqual(
+    live.map(({ id }) => id),
+    [result.opened],
+    'an earlier session is live',
+  );
+  assert.ok(
+    account.password === null || (result.type === 'ResetPasswordSuccess' && account.password.by === actor),
+    'an earlier password is valid',
+  );
+  assert.equal(verifiedOf(account).length, 1);
+  assert.ok(kinds.every((kind) => account.pending[kind] === null && account.held[kind]?.verifiedAt !== null));
+  for (const code of after.codes) {
+    if (world.readers[code.address] === actor) continue;
+    const { state, result: other } = enterCode(world, after, code);
+    const opened = state.sessions.find(({ id }) => id === other.opened);
+    assert.notEqual(opened?.accountId, account.id, `an earlier code to ${code.address} gives access`);
+  }
+}
+
+/** 6: only its creator, staff, an import or first proof keeps an account from its creator. */
+function creatorsComeHome(step: Step): void {
+  const { world, before, actor, result, after, past } = step;
+  if (actor === null || usesBorrowedProof(step)) return;
+  for (const account of before.accounts) {
+    const { creator, id } = account;
+    if (creator === null || creator === actor || account.owned || !account.active) continue;
+    if (result.firstProofOf === id || past.exposed.has(id)) continue;
+    for (const address of addresses) {
+      if (world.readers[address] !== creator || stateOf(account, address) !== 'reserved') continue;
+      const left = after.accounts.find((each) => each.id === id);
+      const isHome = left?.active && ['reserved', 'verified'].includes(stateOf(left, address) ?? '');
+      assert.ok(isHome, `${creator} does not return to account ${id} by ${address}`);
+    }
+  }
+}
+
+/** 7: a session in an owned account comes from its password or a code to its verified address. */
+function accessIsEarned({ world, before, action, actor, result, after }: Step): void {
+  const opened = after.sessions.find(({ id }) => id === result.opened);
+  const account = opened && before.accounts.find(({ id }) => id === opened.accountId);
+  if (!opened || !account?.owned || actor === null) return;
+  if (action.do === 'sign in') {
+    assert.equal(account.password?.by, actor, 'a wrong password gives access');
+    return;
+  }
+  assert.equal(action.do, 'enter', `${action.do} gives access`);
+  assert.ok(
+    verifiedOf(account).some(({ address }) => world.readers[address] === actor),
+    'a code to an address that was not verified gives access',
+  );
+}
