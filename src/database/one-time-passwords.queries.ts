@@ -181,7 +181,7 @@ export async function replaceOneTimePassword(
 
 /**
  * Voids the live one-time passwords of the user, except those sent to unverified addresses.
- * Otherwise a session of an account that nobody owns could void what the owner of the address got.
+ * Otherwise the creator of an unowned account could void what the reader of the address got.
  */
 export async function voidOneTimePasswords(tx: Database, userId: string): Promise<void> {
   await tx

@@ -56,7 +56,7 @@ export async function deletePendingClaim(
   return deleted;
 }
 
-/** Deletes and returns the user's addresses of the sign-up that no account has verified or reserved. */
+/** Deletes and returns the user's addresses of the sign-up that no account has otherwise. */
 export async function takeFreeSignUpAddresses(tx: Database, userId: string): Promise<PendingAddressRow[]> {
   return tx
     .delete(pendingAddresses)

@@ -193,7 +193,7 @@ export const pendingAddresses = pgTable(
     /** The id of the security token of this address. */
     tokenId: comparedByBytes('token_id').notNull(),
     address: text('address').notNull(),
-    /** It is reserved again if its account becomes active again, and nobody owns it yet. */
+    /** It is reserved again when its account becomes active again without an owner. */
     givenAtSignUp: boolean('given_at_sign_up').notNull().default(false),
     createdAt: instant('created_at').notNull().default(now),
   },
@@ -330,7 +330,7 @@ export const auditEvents = pgTable(
   ],
 );
 
-/** Notices to send later. Whoever causes one must not see at once that an account exists. */
+/** Notices to send later. Their cause must not show at once that an account exists. */
 export const delayedNotices = pgTable(
   'delayed_notices',
   {

@@ -313,7 +313,7 @@ export async function recordPassword(
 
 /**
  * Records an authentication by a code to an address in a live session. It is fresh proof if the
- * address was verified long enough ago. Of two addresses with fresh proof, the session keeps the
+ * address was verified long enough ago. If two addresses gave fresh proof, the session keeps the
  * one that was verified first.
  */
 export async function recordOneTimePassword(

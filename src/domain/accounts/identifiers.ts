@@ -23,7 +23,7 @@ export type IdentifierChanges = Map<Identifier['kind'], Identifier | null>;
  * @returns the user after the changes; token ids of addresses that became pending
  * @throws {ValidationError} `IDENTIFIER_REQUIRED` if no identifier would remain; `TAKEN` for an
  * address of another user
- * @throws {LastCredentialError} if the last verified address would go, and no password could sign in
+ * @throws {LastCredentialError} for the last verified address, if no password could sign in
  */
 export async function applyIdentifiers(
   app: App,

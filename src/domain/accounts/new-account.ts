@@ -62,7 +62,7 @@ export async function insertAccount(
   const isReserved = !isPrivileged({ isStaff: false, isSuperuser: false, ...rest });
   const name = { username: username?.value ?? null, usernameKey: username?.key ?? null };
   const user = await insertUser(tx, {
-    // A pending address identifies nobody.
+    // A pending address identifies no account.
     ...(isReserved || username !== undefined ? name : newUsername()),
     ...(isReserved && { email: email?.value ?? null, emailKey: email?.key ?? null, phone: phone?.value ?? null }),
     ...rest,

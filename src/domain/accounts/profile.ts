@@ -50,7 +50,7 @@ type Flags = Partial<Record<(typeof flagFields)[number], boolean>>;
  * code is sent at once.
  * @throws {ValidationError} with the issues of all fields
  * @throws {InvalidCredentialsError} see {@link requireFreshProof}
- * @throws {TimeoutError} see {@link requireFreshProof}; also over the identifier changes of a client
+ * @throws {TimeoutError} see {@link requireFreshProof}; over the identifier changes of a client
  * @throws {StepUpRequiredError} without fresh proof for an own address; without recent
  * authentication for an own username and for other users
  * @throws {LastCredentialError} see {@link applyIdentifiers}
@@ -193,7 +193,7 @@ export async function applyFlags(tx: Database, user: User, flags: Flags): Promis
     await requireOtherSuperuser(tx, user, after.isActive ? 'isSuperuser' : 'isActive');
   await updateUserRow(tx, user.id, flags);
   await voidOneTimePasswords(tx, user.id);
-  // An inactive account that nobody owns reserves nothing.
+  // An inactive account without an owner reserves nothing.
   await moveLapsedAddressesOf(tx, user.id);
   if (!user.isActive) await reserveAgain(tx, after);
   return after.isActive ? 0 : markSessionsRevoked(tx, user.id);

@@ -59,7 +59,7 @@ export async function checkOneTimePassword(
     const securityToken = toOwnerView(proven.token);
     if (actor.viewer !== null && actor.viewer.user.id === proven.user.id) {
       const { id: sessionId } = actor.viewer.session;
-      // Whoever holds a session could add an address of their own, so its code proves nothing.
+      // A thief of the session could add an address of their own, so its code proves nothing.
       if (!own?.pending && verifiedAt !== null)
         await recordAddressProof(tx, sessionId, { method: proof.method, verifiedAt });
       emit(tx, { type: 'one-time-password-accepted', userId: proven.user.id, sessionId, ...proof.oneTimePassword });

@@ -183,8 +183,8 @@ async function completeReset(
 }
 
 /**
- * Drops addresses that were verified lately, and after the one that the reset proves: whoever took
- * over the account may have added them.
+ * Drops addresses that were verified lately, and after the one that the reset proves. A thief of
+ * the account may have added them.
  */
 async function dropYoungAddresses(tx: Database, userId: string, verifiedAt: Date): Promise<SecurityTokenKind[]> {
   const dropped = await deleteYoungTokens(tx, userId, { verifiedAt, maxAgeSeconds: droppableAddressSeconds });

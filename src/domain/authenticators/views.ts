@@ -1,4 +1,4 @@
-/** Views of security tokens: for the owner and staff, and for everybody. */
+/** Views of security tokens: for the owner and staff, and for strangers. */
 import type { SecurityTokenKind } from '../../database/schema.js';
 import type { SecurityToken } from '../../database/security-tokens.queries.js';
 import { authenticators } from './registry.js';
@@ -10,7 +10,7 @@ export function toOwnerView(token: SecurityToken): SecurityTokenView {
   return { ...toPublicView(token), verified: verifiedAt !== null, failureCount, retryAt, expiresAt };
 }
 
-/** Returns the view for everybody: the same for known and unknown addresses. */
+/** Returns the view for strangers: the same for known and unknown addresses. */
 export function toPublicView({
   id,
   kind,

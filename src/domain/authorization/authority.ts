@@ -35,7 +35,7 @@ export function ownsSecurityToken(app: App, { viewer }: Actor, tokenId: string):
   return viewer !== null && findOwnAddress(app, viewer.user, tokenId) !== undefined;
 }
 
-/** Whether somebody has proven to own the account. Staff and superusers always own theirs. */
+/** Whether the account has an owner. Staff and superusers always own theirs. */
 export function isOwned(user: Pick<User, 'firstVerifiedAt' | 'isStaff' | 'isSuperuser'>): boolean {
   return user.firstVerifiedAt !== null || isPrivileged(user);
 }

@@ -1,4 +1,4 @@
-/** Recent authentication: what changes nothing for good, but should not be left to an old session. */
+/** Recent authentication: for operations that an old session may not do. */
 import type { App } from '../../app/app.js';
 import { findSecurityTokens } from '../../database/security-tokens.queries.js';
 import type { Actor } from '../actor.js';

@@ -76,7 +76,7 @@ async function finishVerification(
 }
 
 /**
- * Gives an account that nobody owns to the reader of its reserved address. Drops everything that
+ * Gives an account without an owner to the reader of its reserved address. Drops everything that
  * came before: password, sessions and the other addresses.
  */
 export async function takeOwnership(tx: Database, before: User, token: SecurityToken): Promise<void> {
@@ -154,7 +154,7 @@ async function loseAddress(
     await updateUserRow(tx, loser.id, { ...columns, ...(!hasIdentifier({ ...loser, ...columns }) && newUsername()) });
   }
   emit(tx, { type: 'address-lost', kind, securityTokenId: id, userId: loser.id });
-  // Told later, so that whoever probes for accounts learns nothing from it.
+  // Sent later, so that a probe for accounts shows nothing.
   if (loser.emailVerified || loser.phoneVerified)
     await insertDelayedNotice(tx, { userId: loser.id, addressKind: kind, delaySeconds: lossNoticeDelaySeconds });
 }
@@ -176,7 +176,7 @@ export function newUsername(): { username: string; usernameKey: string } {
 }
 
 /**
- * Reserves the addresses given at sign-up again, after an account that nobody owns became active
+ * Reserves the addresses given at sign-up again, after an account without an owner became active
  * again. Addresses that another account holds stay pending.
  */
 export async function reserveAgain(tx: Database, user: User): Promise<void> {
