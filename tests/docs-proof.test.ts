@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { sql } from 'drizzle-orm';
+import { pendingAddresses } from '../src/database/schema.js';
 import { expectMember } from './support/client.js';
 import {
   byAddress,
@@ -19,7 +20,7 @@ import { root } from './support/root.js';
 import { advance, clear, startService } from './support/service.js';
 
 const service = await startService();
-const { signInBy, makeCode } = byAddress(service);
+const { signInBy, makeCode, tokenOf } = byAddress(service);
 
 /** What a session can have, from the weakest to the strongest. */
 const proofs = ['an old sign-in', 'a sign-in', 'a code to the phone', 'a code to the email', 'the password'] as const;
@@ -53,6 +54,14 @@ const operations: Record<string, Guarded> = {
     without: 'phone',
   },
   '`updateUser`: change or remove a verified address': { run: (caller) => caller.updateUser({ email: 'new@a.test' }) },
+  '`checkOneTimePassword` of a pending address that replaces a verified one': {
+    async run(caller) {
+      const [address, tokenId] = ['new@a.test', tokenOf('new@a.test')];
+      const pending = { userId: caller.id, kind: 'email' as const, tokenId, address };
+      await service.app.db.insert(pendingAddresses).values(pending);
+      return caller.checkOneTimePassword(tokenId, await makeCode(address, 'VERIFICATION'), 'VERIFICATION');
+    },
+  },
   '`deleteUser` of the caller': { run: (caller) => caller.deleteUser() },
   '`updateUser`: change or remove the username': { run: (caller) => caller.updateUser({ username: 'lovelace' }) },
   '`unlockSecurityToken`': { run: (caller) => caller.unlockSecurityToken(caller.emailToken) },
