@@ -30,15 +30,20 @@ export interface HolderMap {
 }
 
 export async function loadHolders(app: App, tx: Database, entries: DryRunEntry[]): Promise<HolderMap> {
-  const claims = entries.flatMap(({ candidate }) =>
-    identifierKinds
-      .filter((field) => candidate.identifiers[field] !== undefined)
-      .map((field) => toClaim(app, candidate, field)),
+  // Computed once: an address has a keyed digest as its claim.
+  const claims = new Map(
+    entries.map(({ candidate }) => {
+      const fields = identifierKinds.filter((field) => candidate.identifiers[field] !== undefined);
+      return [candidate, new Map(fields.map((field) => [field, toClaim(app, candidate, field)]))];
+    }),
   );
-  const rows = await readHolders(tx, claims);
+  const rows = await readHolders(
+    tx,
+    [...claims.values()].flatMap((byField) => [...byField.values()]),
+  );
   const rowOf = (candidate: Candidate, field: IdentifierKind) => {
-    const row = candidate.identifiers[field] && rows.get(toKey(toClaim(app, candidate, field)));
-    return row ?? { holders: [] };
+    const claim = claims.get(candidate)?.get(field);
+    return (claim && rows.get(toKey(claim))) ?? { holders: [] };
   };
   const own: HolderMap['own'] = (candidate, field) =>
     rowOf(candidate, field).holders.find(({ importedId }) => importedId === candidate.importedId);
