@@ -363,11 +363,15 @@ describe('a repeated import', () => {
   test('removes addresses, but never the last identifier', async () => {
     await importRows([{ id: 1, username: 'ada', email, phone, phoneVerified: true }]);
     assert.deepEqual(await addressesOf('test:1'), [`email pending ${email}`, `phone verified ${phone}`]);
+    await importRows([{ id: 1, username: 'ada', email }]);
+    assert.deepEqual(await addressesOf('test:1'), [`email pending ${email}`]);
     await importRows([{ id: 1, email }]);
     const left = await accountOf('test:1');
-    assert.deepEqual([left.username, left.addresses], [null, [`email pending ${email}`]]);
+    // A pending address identifies no account, so the username stays.
+    assert.deepEqual([left.username, left.addresses], ['ada', [`email pending ${email}`]]);
     await importRows([{ id: 1 }]);
-    assert.deepEqual(await addressesOf('test:1'), [`email pending ${email}`]);
+    const last = await accountOf('test:1');
+    assert.deepEqual([last.username, last.addresses], ['ada', []]);
   });
 
   test('does not restore an address that was changed here', async () => {

@@ -17,6 +17,7 @@ import { throwIfTaken } from '../accounts/claim-identifiers.js';
 import { authenticators, computeTokenId } from '../authenticators/registry.js';
 import { isOwned } from '../authorization/authority.js';
 import { type AddressKind, comparisonKey, type Identifier } from '../identifiers.js';
+import { writeIdentifiers } from '../ownership/verification.js';
 import { endUnverifiedClaims } from './collisions.js';
 
 /** An address of the source for an account that exists here. */
@@ -33,7 +34,7 @@ export interface AddressChange {
 /** Removes the address of a kind, and the pending one. */
 export async function removeAddress(tx: Database, userId: string, kind: AddressKind): Promise<void> {
   await dropAddresses(tx, userId, kind);
-  await updateUserRow(tx, userId, addressColumns(kind, null));
+  await writeIdentifiers(tx, await getUser(tx, userId), addressColumns(kind, null));
   await voidOneTimePasswords(tx, userId);
 }
 

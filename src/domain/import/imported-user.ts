@@ -17,6 +17,7 @@ import {
   identifierKinds,
   parseAs,
 } from '../identifiers.js';
+import { newUsername } from '../ownership/verification.js';
 
 /** Dates before this are treated as invalid. */
 export const earliest = new Date('1900-01-01');
@@ -199,8 +200,9 @@ export function toImportedRow(app: App, candidate: Candidate): ImportedRow {
     id: randomUUID(),
     importedId,
     digests,
-    username: username?.value ?? null,
-    usernameKey: username?.key ?? null,
+    ...(username === undefined && email === undefined && phone === undefined
+      ? newUsername()
+      : { username: username?.value ?? null, usernameKey: username?.key ?? null }),
     email: email?.value ?? null,
     emailKey: email?.key ?? null,
     phone: phone?.value ?? null,

@@ -4,13 +4,13 @@ import type { Database } from '../../database/database.js';
 import { acquireLock } from '../../database/locks.js';
 import { voidOneTimePasswords } from '../../database/one-time-passwords.queries.js';
 import { markSessionsRevoked } from '../../database/sessions.queries.js';
-import { lockUser, type User, updatePassword, updateUserRow } from '../../database/users.queries.js';
+import { getUser, lockUser, type User, updatePassword, updateUserRow } from '../../database/users.queries.js';
 import { claimIdentifiers, throwIfTaken } from '../accounts/claim-identifiers.js';
 import { applyFlags } from '../accounts/profile.js';
-import { authenticators } from '../authenticators/registry.js';
 import { ValidationError } from '../errors.js';
 import { emitRevocations } from '../events/events.js';
 import { addressKinds, type IdentifierKind, identifierKinds } from '../identifiers.js';
+import { writeIdentifiers } from '../ownership/verification.js';
 import { applyAddress, removeAddress } from './addresses.js';
 import { byField, claimEndedProblem, describeTaken, takenFields } from './collisions.js';
 import {
@@ -107,22 +107,25 @@ async function applyIdentifiers(app: App, tx: Database, before: User, change: Ch
   // An identifier that is invalid here leaves the current one.
   const isRemoved = (field: IdentifierKind) => wanted.includes(field) && user[field] === null;
   const { username } = identifiers;
-  if (isRemoved('username') || (wanted.includes('username') && username !== undefined)) {
+  if (wanted.includes('username') && username !== undefined) {
     // A violated constraint would report addresses too that this user takes over.
-    await throwIfTaken(app, tx, username === undefined ? [] : [username], userId);
-    await updateUserRow(tx, userId, { username: username?.value ?? null, usernameKey: username?.key ?? null });
+    await throwIfTaken(app, tx, [username], userId);
+    await updateUserRow(tx, userId, { username: username.value, usernameKey: username.key });
   }
   const problems: ImportProblem[] = [];
   for (const kind of addressKinds) {
     const address = identifiers[kind];
     const replaces = wanted.includes(kind);
-    if (isRemoved(kind)) await removeAddress(tx, userId, kind);
     if (address === undefined || conflicting.includes(kind) || !(replaces || parts.has(`${kind}State`))) continue;
     const { failures } = toAddress(app, user, kind, address);
     const verified = isVouchedFor(user, kind);
     const losers = await applyAddress(app, tx, userId, { kind, address, verified, failures, replaces });
     for (const loser of losers) problems.push(claimEndedProblem(changedUser, kind, loser, source));
   }
+  // Removed last, when the identifiers that replace them are there.
+  for (const kind of addressKinds.filter(isRemoved)) await removeAddress(tx, userId, kind);
+  if (isRemoved('username'))
+    await writeIdentifiers(tx, await getUser(tx, userId), { username: null, usernameKey: null });
   return problems;
 }
 
@@ -144,13 +147,11 @@ async function applyImportedFlags(
   }
 }
 
-/** Whether the user keeps an identifier after the change. A pending address is one. */
+/** Whether the user keeps an identifier after the change. A pending address is none. */
 function keepsIdentifier(before: User, { user, identifiers }: ChangedUser, wanted: IdentifierKind[]): boolean {
-  const hasPending = (field: IdentifierKind) =>
-    field !== 'username' && authenticators[field].getAddresses(before).pending !== null;
   return identifierKinds.some((field) =>
     wanted.includes(field) && (identifiers[field] !== undefined || user[field] === null)
       ? identifiers[field] !== undefined
-      : before[field] !== null || hasPending(field),
+      : before[field] !== null,
   );
 }

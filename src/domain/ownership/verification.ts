@@ -149,10 +149,7 @@ async function loseAddress(
   const wasPending = (await deletePendingClaim(tx, loser.id, id)) !== undefined;
   const wasHeld = await deleteUnverifiedToken(tx, loser.id, id);
   if (!wasPending && !wasHeld) return;
-  if (wasHeld) {
-    const columns = addressColumns(kind, null);
-    await updateUserRow(tx, loser.id, { ...columns, ...(!hasIdentifier({ ...loser, ...columns }) && newUsername()) });
-  }
+  if (wasHeld) await writeIdentifiers(tx, loser, addressColumns(kind, null));
   emit(tx, { type: 'address-lost', kind, securityTokenId: id, userId: loser.id });
   // Sent later, so that a probe for accounts shows nothing.
   if (loser.emailVerified || loser.phoneVerified)
@@ -165,6 +162,15 @@ async function loseAddress(
  */
 export function hasIdentifier({ username, email, phone }: Pick<User, 'username' | 'email' | 'phone'>): boolean {
   return [username, email, phone].some((identifier) => identifier !== null);
+}
+
+/** Writes identifiers of the user, with a username if none would remain. */
+export async function writeIdentifiers(
+  tx: Database,
+  user: Pick<User, 'id' | 'username' | 'email' | 'phone'>,
+  columns: Partial<User>,
+): Promise<void> {
+  await updateUserRow(tx, user.id, { ...columns, ...(!hasIdentifier({ ...user, ...columns }) && newUsername()) });
 }
 
 const usernameAlphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
