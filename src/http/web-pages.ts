@@ -8,7 +8,7 @@ import { packageFolder } from '../config/package-folder.js';
 /** The output folder of the build. */
 const folder = join(packageFolder, 'dist/web');
 
-/** The paths of the front end. Messages link to three of them. */
+/** The paths of the front end. Messages link to four of them. */
 const paths = ['/', '/sign-in', '/sign-up', '/verify', '/reset-password', '/account', '/users', '/users/:id', '/audit'];
 
 /**

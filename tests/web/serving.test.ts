@@ -46,7 +46,7 @@ describe('the front end', () => {
   test('has a page for every link in messages', () => {
     const messages = readFileSync(join(root, 'src/delivery/templates.ts'), 'utf8');
     const linked = [...messages.matchAll(/path: '([^']+)'/g)].map(([, path]) => `/${path}`);
-    assert.deepEqual([...new Set(linked)].sort(), ['/reset-password', '/sign-in', '/verify']);
+    assert.deepEqual([...new Set(linked)].sort(), ['/audit', '/reset-password', '/sign-in', '/verify']);
     for (const path of linked) assert.ok(paths.includes(path), path);
   });
 

@@ -119,7 +119,7 @@ function UnreachablePage() {
   );
 }
 
-/** The paths are those that `src/http/web-pages.ts` serves. Messages link to three of them. */
+/** The paths are those that `src/http/web-pages.ts` serves. Messages link to four of them. */
 function CurrentPage() {
   const { path } = useLocation();
   const session = useSession();
