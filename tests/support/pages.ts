@@ -91,6 +91,12 @@ export async function signInHere(page: Page, identifier: string, secret = passwo
   await page.getByRole('button', { name: 'Sign in', exact: true }).click();
 }
 
+/** Authenticates again by the form that replaces the one of the operation. */
+export async function stepUpByPassword(page: Page, secret = password): Promise<void> {
+  await passwordField(page, 'Current password').fill(secret);
+  await page.getByRole('button', { name: 'Continue' }).click();
+}
+
 export async function signOutOnPage(page: Page): Promise<void> {
   await page.getByRole('navigation', { name: 'Main' }).getByRole('button', { name: 'Sign out' }).click();
   await arrived(page, 'Sign in');

@@ -4,7 +4,15 @@ import { beforeEach, describe, test } from 'node:test';
 import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import { browsersOf, skipWithoutBrowser } from '../support/browser.js';
-import { identifierField, openSignedIn, passwordField, startPages } from '../support/pages.js';
+import {
+  awaitMessage,
+  codeField,
+  identifierField,
+  openSignedIn,
+  passwordField,
+  startPages,
+  stepUpByPassword,
+} from '../support/pages.js';
 import { makeSuperuser, signUp } from '../support/people.js';
 import { clear } from '../support/service.js';
 
@@ -50,6 +58,28 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await tab.getByRole('button', { name: 'Add email' }).click();
       await tab.getByRole('button', { name: 'Delete…' }).click();
       await check('/account');
+      await tab.getByRole('textbox', { name: 'New email' }).fill('root@example.com');
+      await tab.getByRole('button', { name: 'Save' }).click();
+      await passwordField(tab, 'Current password').waitFor();
+      await check('authentication again by password');
+      await stepUpByPassword(tab);
+      await tab.getByText('We sent a code to').waitFor();
+      // What a slow response moves is no shift of the next state.
+      await tab.goto('/account');
+      await tab.getByText('Waits for verification').waitFor();
+      await check('an address that waits for verification');
+      await tab.getByRole('button', { name: 'Verify email' }).click();
+      await codeField(tab).fill((await awaitMessage(service)).oneTimePassword);
+      await tab.locator('form').getByRole('button', { name: 'Verify' }).click();
+      await tab.getByText('Verified.', { exact: true }).waitFor();
+      await openSignedIn(tab, 'root');
+      await tab.getByRole('button', { name: 'Change email' }).click();
+      await tab.getByRole('button', { name: 'Remove' }).click();
+      await tab.getByRole('button', { name: /^Send code to / }).waitFor();
+      await check('authentication again by password or code');
+      await tab.getByRole('button', { name: /^Send code to / }).click();
+      await codeField(tab).waitFor();
+      await check('authentication again by code');
       await tab.goto('/users');
       await tab.getByRole('link', { name: 'xxxx' }).waitFor();
       await check('/users');

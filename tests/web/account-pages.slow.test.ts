@@ -6,6 +6,7 @@ import { arrived, skipWithoutBrowser, until } from '../support/browser.js';
 import {
   awaitMessage,
   codeField,
+  focused,
   newPages,
   openSignedIn,
   passwordField,
@@ -13,9 +14,10 @@ import {
   signInOnPage,
   signOutOnPage,
   startPages,
+  stepUpByPassword,
   untilInvalid,
 } from '../support/pages.js';
-import { insertPeople, insertPerson, makeSuperuser, password, signUp } from '../support/people.js';
+import { insertPeople, insertPerson, makeSuperuser, password, signUp, verifyUnsent } from '../support/people.js';
 import { advance } from '../support/service.js';
 
 const started = await startPages();
@@ -41,17 +43,18 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await untilInvalid(newPhone);
       await newPhone.fill('+1 202 555 0123');
       await page.getByRole('button', { name: 'Save' }).click();
-      await page.getByText('+12025550123').waitFor();
-      await page.getByRole('button', { name: 'Verify phone' }).click();
+      await stepUpByPassword(page);
       await codeField(page).fill((await awaitMessage(service, 'sms')).oneTimePassword);
       await page.locator('form').getByRole('button', { name: 'Verify' }).click();
       await page.getByText('Verified.', { exact: true }).waitFor();
       await page.getByRole('button', { name: 'Change username' }).click();
       await page.getByRole('button', { name: 'Remove', exact: true }).click();
-      await page.getByText('Signed in as ada@example.com').waitFor();
+      await page.getByText('Signed in as +12025550123').waitFor();
+      // The account is owned now, so its other address is no longer reserved.
+      await page.getByText('Waits for verification').waitFor();
     });
 
-    test('require the current password ten minutes after the sign-in', async () => {
+    test('require a recent authentication for a change of the username', async () => {
       const change = page.getByRole('button', { name: 'Change username' });
       // A reload would abort a refresh of the session that is in flight.
       await change.waitFor();
@@ -60,8 +63,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await change.click();
       await page.getByRole('textbox', { name: 'New username' }).fill('lovelace');
       await page.getByRole('button', { name: 'Save' }).click();
-      await passwordField(page, 'Current password').fill(password);
-      await page.getByRole('button', { name: 'Save' }).click();
+      await stepUpByPassword(page);
       await page.getByText('Signed in as lovelace').waitFor();
     });
 
@@ -87,6 +89,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     test('delete the account', async () => {
       await page.getByRole('button', { name: 'Delete…' }).click();
       await page.getByRole('button', { name: 'Delete my account' }).click();
+      await stepUpByPassword(page);
       await arrived(page, 'Sign in');
       await signInHere(page, 'ada');
       await page.getByText('Incorrect identifier').waitFor();
@@ -181,14 +184,35 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
 
     test('let superusers change the roles of other users only', async () => {
       const root = await makeSuperuser(service);
-      const { id } = await signUp(service, { username: 'steve', password });
-      await openSignedIn(page, 'root', `/users/${id}`);
-      await page.getByRole('button', { name: 'Add staff role' }).click();
+      const steve = await insertPerson(service, { username: 'steve', email: 'steve@example.com' });
+      await openSignedIn(page, 'root', `/users/${steve.id}`);
+      const addStaffRole = page.getByRole('button', { name: 'Add staff role' });
+      await addStaffRole.click();
+      await page.getByText('A role needs a verified address').waitFor();
+      await verifyUnsent(service, steve, steve.emailToken);
+      await addStaffRole.click();
       await page.getByText('Staff access granted.').waitFor();
+      await page.getByText('Verified', { exact: true }).waitFor();
       await page.getByRole('button', { name: 'Add superuser role' }).click();
       await page.getByText('Superuser access granted.').waitFor();
       await page.goto(`/users/${root.id}`);
       await page.getByText('This is you.').waitFor();
+    });
+
+    test('require a recent authentication from staff, and then go on', async () => {
+      await insertPerson(service, { username: 'steve', role: 'staff', hasPassword: true });
+      const ada = await insertPerson(service, { username: 'ada' });
+      await openSignedIn(page, 'steve', `/users/${ada.id}`);
+      const deactivate = page.getByRole('button', { name: 'Deactivate' });
+      await deactivate.waitFor();
+      await advance(service, 660);
+      await deactivate.click();
+      await passwordField(page, 'Current password').waitFor();
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      await until(async () => (await focused(page)) === 'Deactivate', 'the focus is back');
+      await deactivate.click();
+      await stepUpByPassword(page);
+      await page.getByText('Deactivated. All sessions were revoked.').waitFor();
     });
 
     test('show superusers the audit log, filtered by user and by event', async () => {

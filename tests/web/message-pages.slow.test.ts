@@ -39,7 +39,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await page.getByRole('button', { name: 'Verify' }).click();
       await page.getByText('is verified.').waitFor();
       await page.getByRole('link', { name: 'Go to your account' }).click();
-      await page.getByText('verified', { exact: true }).waitFor();
+      await page.getByText('Verified', { exact: true }).waitFor();
     });
 
     test('on another device after a sign-in', async () => {

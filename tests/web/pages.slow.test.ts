@@ -41,7 +41,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
       await codeField(page).fill(oneTimePassword.toLowerCase());
       await page.getByRole('button', { name: 'Verify' }).click();
       await arrived(page, 'Your account');
-      await page.getByText('verified', { exact: true }).waitFor();
+      await page.getByText('Verified', { exact: true }).waitFor();
     });
 
     test('by username, email or phone in a field that detects the kind', async () => {

@@ -11,6 +11,9 @@ export interface FormError {
   waitSeconds: number | null;
 }
 
+/** The field of the issue for a `LastCredentialError`. */
+export const lastCredentialField = 'lastCredential';
+
 /** Tells whether a result is an expected error of its operation. */
 export function isExpectedError<Result extends { __typename: string }>(
   result: Result,
@@ -32,7 +35,12 @@ export function toFormError(error: ExpectedErrorFragment): FormError {
     case 'TransmissionError':
     case 'InvalidSessionError':
     case 'NotFoundError':
+    // `useForm` handles it before, except in the form that authenticates again.
+    case 'StepUpRequiredError':
       return plain;
+    case 'LastCredentialError':
+      // The error names no field. Only a change of an address returns it.
+      return { ...plain, message: null, issues: [{ field: lastCredentialField, message }] };
     default:
       // The service may be newer than the page. Its message is enough then.
       error satisfies never;

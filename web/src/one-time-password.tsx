@@ -3,9 +3,14 @@ import { useQuery } from '@apollo/client/react';
 import { type ReactNode, useLayoutEffect, useRef, useState } from 'react';
 import { type FormState, useForm, useMutationResult } from './form.js';
 import { formatClock } from './format.js';
-import { type OneTimePasswordPurpose, PolicyDocument, SendOneTimePasswordDocument } from './generated/graphql.js';
+import {
+  type AddressFragment,
+  type OneTimePasswordPurpose,
+  PolicyDocument,
+  SendOneTimePasswordDocument,
+} from './generated/graphql.js';
 import { readStored, store, useCountdown } from './session-storage.js';
-import { Field, FormErrors, StatusMessage } from './ui.js';
+import { Field, Form, FormErrors, StatusMessage, SubmitButton } from './ui.js';
 
 export type Purpose = OneTimePasswordPurpose;
 
@@ -97,6 +102,11 @@ function OneTimePasswordField({ kind, value, onValue, issue }: FieldProps) {
   );
 }
 
+/** Returns the destination of a security token. */
+export function toDestination({ __typename, id, name }: AddressFragment): Destination {
+  return { tokenId: id, name, kind: __typename };
+}
+
 /**
  * Sends codes. The wait before the next code belongs to the address.
  * A sent code belongs to the address and the purpose.
@@ -108,6 +118,10 @@ export function useSendCode({ tokenId, kind }: Destination, purpose: Purpose) {
   const key = `code valid until ${purpose} ${tokenId}`;
   const form = useForm(`send ${tokenId}`);
   const resend = useCountdown(`resend ${tokenId}`);
+  const markSent = () => {
+    store(key, Date.now() + lifetimeSeconds * 1000);
+    resend.start(data?.policy.resendIntervalSeconds ?? 30);
+  };
   return {
     form,
     seconds: Math.max(form.wait.seconds, resend.seconds),
@@ -116,13 +130,43 @@ export function useSendCode({ tokenId, kind }: Destination, purpose: Purpose) {
     async send(): Promise<boolean> {
       const success = await form.run(() => mutate(SendOneTimePasswordDocument, { tokenId, purpose }));
       if (success === undefined) return false;
-      store(key, Date.now() + lifetimeSeconds * 1000);
-      resend.start(data?.policy.resendIntervalSeconds ?? 30);
+      markSent();
       return true;
     },
+    /** Call it when the service has sent a code without a request. */
+    markSent,
     /** Call it when the code has been used. */
     markUsed: () => store(key, null),
   };
+}
+
+/** Sends a code to an address that the user chooses. */
+export function SendButton(props: {
+  destination: Destination;
+  purpose: Purpose;
+  onSent: (destination: Destination) => void;
+  className?: string;
+}) {
+  const { destination, purpose, onSent, className = 'main' } = props;
+  const { form, send } = useSendCode(destination, purpose);
+  return (
+    <Form
+      form={form}
+      onSubmit={async () => {
+        if (await send()) onSent(destination);
+      }}
+    >
+      <FormErrors form={form} />
+      <SubmitButton form={form} busy="Sending…" className={className}>
+        Send code to {destination.name}
+      </SubmitButton>
+      {form.wait.seconds > 0 && (
+        <button type="button" className="quiet" onClick={() => onSent(destination)}>
+          I already have a code
+        </button>
+      )}
+    </Form>
+  );
 }
 
 /** Tells where the code was sent, takes it, and sends a new one. */
@@ -132,9 +176,11 @@ export function OneTimePasswordStep(props: {
   form: FormState;
   value: string;
   onValue: (value: string) => void;
+  /** whether the signed-in user has the address */
+  own?: boolean;
   children: ReactNode;
 }) {
-  const { destination, purpose, form, value, onValue, children } = props;
+  const { destination, purpose, form, value, onValue, own, children } = props;
   const { form: sending, seconds, codeSent, send } = useSendCode(destination, purpose);
   const first = purpose === 'VERIFICATION' && !codeSent;
   const [resent, setResent] = useState(false);
@@ -145,7 +191,7 @@ export function OneTimePasswordStep(props: {
           <>
             Enter the code we send to <b>{destination.name}</b> to verify it.
           </>
-        ) : purpose === 'VERIFICATION' ? (
+        ) : own ? (
           <>
             We sent a code to <b>{destination.name}</b>.
           </>

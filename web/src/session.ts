@@ -21,7 +21,8 @@ interface SessionUser {
 
 interface SignedIn {
   user: SessionUser;
-  tokens: { accessToken: string };
+  /** absent if the browser was already signed in as this user */
+  tokens?: { accessToken: string } | null;
 }
 
 let current: Session = { status: 'starting' };
@@ -43,8 +44,9 @@ export function useSession(): Session {
   );
 }
 
-/** Takes the result of a sign-up, a sign-in or a password reset. */
+/** Takes the result of a sign-up, a sign-in, a password reset or a code. */
 export function setSignedIn({ user, tokens }: SignedIn): void {
+  if (!tokens) return;
   setState({ status: 'signed-in', user, accessToken: tokens.accessToken });
   tabs.postMessage('signed in');
 }

@@ -1,7 +1,8 @@
 /** The page of the user's own account: identifiers, password, sessions and deletion. */
 import { useQuery } from '@apollo/client/react';
-import { type ReactNode, useEffect, useRef, useState } from 'react';
-import { type FormState, useForm, useMutationResult } from '../form.js';
+import { useState } from 'react';
+import { AddressState, WrongAddress } from '../address.js';
+import { useForm, useMutationResult } from '../form.js';
 import { formatCount } from '../format.js';
 import {
   type AccountFragment,
@@ -11,22 +12,21 @@ import {
   RevokeOtherSessionsDocument,
   RevokeSessionDocument,
   SessionsDocument,
-  UpdateAccountDocument,
 } from '../generated/graphql.js';
-import { displayName, type IdentifierKind } from '../identifiers.js';
+import { IdentifierForm } from '../identifier-form.js';
+import {
+  type Address,
+  displayName,
+  findPending,
+  type IdentifierKind,
+  identifierLabels,
+  listAddresses,
+} from '../identifiers.js';
+import { InlineEditor } from '../inline-editor.js';
 import { NewPasswordField } from '../new-password.js';
 import { clearSession } from '../session.js';
-import {
-  Field,
-  Form,
-  FormErrors,
-  Page,
-  PasswordField,
-  QueryError,
-  StatusMessage,
-  SubmitButton,
-  Timestamp,
-} from '../ui.js';
+import { StepUpGate } from '../step-up.js';
+import { Form, FormErrors, Page, PasswordField, QueryError, StatusMessage, SubmitButton, Timestamp } from '../ui.js';
 import { VerifyAddress } from './verify.js';
 
 export function AccountPage() {
@@ -43,6 +43,7 @@ export function AccountPage() {
           <p className="lead">
             Signed in as <b>{displayName(me)}</b>
           </p>
+          <RecoveryWarning me={me} />
           <section className="card" aria-labelledby="identifiers">
             <h2 id="identifiers">Sign-in identifiers</h2>
             <IdentifierRow me={me} kind="username" />
@@ -58,107 +59,95 @@ export function AccountPage() {
   );
 }
 
-const labels: Record<IdentifierKind, string> = { username: 'Username', email: 'Email', phone: 'Phone' };
-const inputs = {
-  username: { autoComplete: 'username', type: 'text' },
-  email: { autoComplete: 'email', type: 'email' },
-  phone: { autoComplete: 'tel', type: 'tel' },
-};
-
-/**
- * Asks for the current password if the service requires it: ten minutes after the last sign-in.
- * A user without a password signs in again instead.
- */
-function useReauthentication(form: FormState) {
-  const [password, setPassword] = useState('');
-  const needed = useRef(false);
-  if (form.error?.code === 'INVALID_CREDENTIALS') needed.current = true;
-  return {
-    currentPassword: needed.current && password !== '' ? password : null,
-    field: needed.current && (
-      <PasswordField
-        label="Current password"
-        name="password"
-        autoComplete="current-password"
-        value={password}
-        onValue={setPassword}
-        hint="You signed in more than ten minutes ago. If you have no password, sign out and sign in again."
-      />
-    ),
-    reset() {
-      needed.current = false;
-      setPassword('');
-    },
-  };
+/** Warns a user who could not recover the account. */
+function RecoveryWarning({ me }: { me: AccountFragment }) {
+  if (me.emailVerified || me.phoneVerified) return null;
+  const nouns = new Set(listAddresses(me).map(({ kind }) => (kind === 'email' ? 'email address' : 'phone number')));
+  return (
+    <p className="warning">
+      {nouns.size === 0
+        ? "If you forget your password, you can't get back in. Add an email address or phone number and verify it."
+        : `Verify your ${[...nouns].join(' or ')}. Until then you may not get back in if you forget your password.`}
+    </p>
+  );
 }
 
-function IdentifierRow({ me, kind }: { me: AccountFragment; kind: IdentifierKind }) {
-  const [mode, setMode] = useState<'show' | 'change' | 'verify'>('show');
-  const [text, setText] = useState('');
-  const [done, setDone] = useState<string | null>(null);
-  const mutate = useMutationResult();
-  const form = useForm('reauthentication');
-  const reauthentication = useReauthentication(form);
-  const value = me[kind];
-  const pending = kind === 'email' ? me.pendingEmail : kind === 'phone' ? me.pendingPhone : null;
-  const unverified = me.securityTokens.find(
-    ({ __typename, verified }) => !verified && __typename === (kind === 'email' ? 'EmailToken' : 'PhoneToken'),
-  );
-  const toVerify = kind === 'username' ? undefined : unverified;
-  const closed = mode === 'show' || (mode === 'verify' && !toVerify);
+type Mode = 'show' | 'change' | { verify: string; sent: boolean };
 
-  async function update(next: string | null) {
-    const variables = { input: { [kind]: next }, currentPassword: reauthentication.currentPassword };
-    const success = await form.run(() => mutate(UpdateAccountDocument, variables));
-    if (success === undefined) return;
-    reauthentication.reset();
-    setDone(next === null ? 'Removed.' : 'Saved.');
+function IdentifierRow({ me, kind }: { me: AccountFragment; kind: IdentifierKind }) {
+  const [mode, setMode] = useState<Mode>('show');
+  const [done, setDone] = useState<string | null>(null);
+  const addresses = listAddresses(me).filter((address) => address.kind === kind);
+  const pending = addresses.find(({ state }) => state === 'pending');
+  const current = addresses.find(({ state }) => state !== 'pending');
+  const verifying = typeof mode === 'object' ? addresses.find(({ token }) => token.id === mode.verify) : undefined;
+  const closed = mode === 'show' || (mode !== 'change' && verifying === undefined);
+
+  function saved(user: AccountFragment, removed: boolean) {
+    const waiting = findPending(user, kind);
+    if (waiting !== undefined)
+      // The service has sent a code if the address is another than before.
+      return setMode({ verify: waiting.token.id, sent: waiting.token.id !== pending?.token.id });
+    setDone(removed ? 'Removed.' : 'Saved.');
     setMode('show');
   }
 
+  const change = () => {
+    setDone(null);
+    setMode('change');
+  };
+  const verifyButton = (address: Address) => (
+    <button
+      type="button"
+      className="small"
+      data-opens="verify"
+      onClick={() => setMode({ verify: address.token.id, sent: false })}
+    >
+      Verify <span className="hidden">{address === pending && current ? `new ${kind}` : kind}</span>
+    </button>
+  );
   return (
     <div className="row">
       <div className="row-head">
         <div className="row-text">
-          <span className="row-label">{labels[kind]}</span>
-          <span className="row-value">{value ?? <i>none</i>}</span>
-          {value && kind !== 'username' && (
-            <VerifiedBadge verified={(kind === 'email' ? me.emailVerified : me.phoneVerified) ?? false} />
-          )}
-          {pending && (
-            <span className="row-value">
-              {pending} <span className="badge">pending verification</span>
-            </span>
+          <span className="row-label">{identifierLabels[kind]}</span>
+          {(me[kind] || !pending) && <span className="row-value">{me[kind] ?? <i>none</i>}</span>}
+          {current && <AddressState {...current} />}
+          {current?.state === 'reserved' && (
+            <span className="row-label">Reserved for you until its owner verifies it.</span>
           )}
         </div>
         {closed && (
           <div className="row-actions">
-            {toVerify && (
-              <button type="button" className="small" data-opens="verify" onClick={() => setMode('verify')}>
-                Verify <span className="hidden">{labels[kind].toLowerCase()}</span>
+            {current?.state === 'reserved' && verifyButton(current)}
+            {!pending && (
+              <button type="button" className="small" data-opens="change" onClick={change}>
+                {me[kind] ? 'Change' : 'Add'} <span className="hidden">{kind}</span>
               </button>
             )}
-            <button
-              type="button"
-              className="small"
-              data-opens="change"
-              onClick={() => {
-                setText(pending ?? value ?? '');
-                setDone(null);
-                form.reset();
-                setMode('change');
-              }}
-            >
-              {value ? 'Change' : 'Add'} <span className="hidden">{labels[kind].toLowerCase()}</span>
-            </button>
           </div>
         )}
       </div>
+      {pending && (
+        <div className="pending">
+          <span className="row-value">{pending.value}</span>
+          <AddressState {...pending} />
+          {closed && (
+            <div className="row-actions">
+              {verifyButton(pending)}
+              <WrongAddress kind={kind} onClick={change} />
+            </div>
+          )}
+        </div>
+      )}
       <StatusMessage>{closed && done}</StatusMessage>
-      {mode === 'verify' && toVerify && (
-        <InlineEditor openedBy="verify" onClose={() => setMode('show')}>
+      {verifying && typeof mode === 'object' && (
+        <InlineEditor openedBy="verify" label={`Verify ${kind}`} onClose={() => setMode('show')}>
           <VerifyAddress
-            address={toVerify}
+            key={verifying.token.id}
+            address={verifying}
+            sent={mode.sent}
+            onChange={change}
             onDone={() => {
               setDone('Verified.');
               setMode('show');
@@ -167,80 +156,13 @@ function IdentifierRow({ me, kind }: { me: AccountFragment; kind: IdentifierKind
         </InlineEditor>
       )}
       {mode === 'change' && (
-        <InlineEditor openedBy="change" onClose={() => setMode('show')}>
-          <Form form={form} onSubmit={() => update(kind === 'username' ? text : text.trim())}>
-            <Field
-              label={`New ${labels[kind].toLowerCase()}`}
-              name={kind}
-              {...inputs[kind]}
-              value={text}
-              onValue={setText}
-              issue={form.issueFor(kind)}
-              hint={
-                kind !== 'username' && (kind === 'email' ? me.emailVerified : me.phoneVerified)
-                  ? `Your current ${labels[kind].toLowerCase()} stays active until you verify the new one.`
-                  : undefined
-              }
-            />
-            {reauthentication.field}
-            <FormErrors form={form} fields={[kind]} />
-            <SubmitButton form={form} busy="Saving…">
-              Save
-            </SubmitButton>
-            {value && (
-              <button type="button" className="quiet danger" onClick={() => update(null)}>
-                Remove
-              </button>
-            )}
-          </Form>
-        </InlineEditor>
+        <IdentifierForm
+          {...{ me, kind }}
+          initial={pending?.value ?? me[kind] ?? ''}
+          onSaved={saved}
+          onClose={() => setMode('show')}
+        />
       )}
-    </div>
-  );
-}
-
-function VerifiedBadge({ verified }: { verified: boolean }) {
-  return <span className={verified ? 'badge good' : 'badge'}>{verified ? 'verified' : 'not verified'}</span>;
-}
-
-interface InlineEditorProps {
-  /** the `data-opens` of the button that opens it, if there are several */
-  openedBy?: string;
-  children: ReactNode;
-  onClose: () => void;
-}
-
-/**
- * An editor that opens in place. Its first field gets the focus.
- * Escape closes it and returns the focus to the opener.
- */
-function InlineEditor({ openedBy, children, onClose }: InlineEditorProps) {
-  const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const container = box.current!.parentElement!;
-    box.current!.querySelector('input')?.focus();
-    return () => {
-      // Keep the focus if it has moved already.
-      // The opener may be gone: a verified address has no Verify button.
-      if (document.activeElement !== document.body) return;
-      const opener =
-        container.querySelector<HTMLElement>(`[data-opens=${openedBy}]`) ?? container.querySelector('button');
-      opener?.focus();
-    };
-  }, [openedBy]);
-  return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: Escape repeats the button below
-    <div
-      ref={box}
-      className="inline"
-      onKeyDown={(event) => {
-        if (event.key === 'Escape') onClose();
-      }}
-    >
-      {children}
-      <button type="button" className="quiet back" onClick={onClose}>
-        Cancel
-      </button>
     </div>
   );
 }
@@ -270,46 +192,43 @@ function PasswordSection({ me }: { me: AccountFragment }) {
           </button>
         </div>
       ) : (
-        <InlineEditor onClose={() => setOpen(false)}>
-          <Form
-            form={form}
-            onSubmit={async () => {
-              const input = { newPassword, currentPassword: me.hasUsablePassword ? currentPassword : null };
-              if ((await form.run(() => mutate(ChangePasswordDocument, { input }))) === undefined) return;
-              setCurrentPassword('');
-              setNewPassword('');
-              setOpen(false);
-              setDone(true);
-            }}
-          >
-            {me.hasUsablePassword && (
-              <PasswordField
-                label="Current password"
-                name="password"
-                autoComplete="current-password"
-                value={currentPassword}
-                onValue={setCurrentPassword}
-                issue={form.issueFor('currentPassword')}
+        <StepUpGate form={form}>
+          <InlineEditor label="Change password" onClose={() => setOpen(false)}>
+            <Form
+              form={form}
+              onSubmit={async () => {
+                const input = { newPassword, currentPassword: me.hasUsablePassword ? currentPassword : null };
+                if ((await form.run(() => mutate(ChangePasswordDocument, { input }))) === undefined) return;
+                setCurrentPassword('');
+                setNewPassword('');
+                setOpen(false);
+                setDone(true);
+              }}
+            >
+              {me.hasUsablePassword && (
+                <PasswordField
+                  label="Current password"
+                  name="password"
+                  autoComplete="current-password"
+                  value={currentPassword}
+                  onValue={setCurrentPassword}
+                  issue={form.issueFor('currentPassword')}
+                />
+              )}
+              <NewPasswordField
+                label="New password"
+                value={newPassword}
+                onValue={setNewPassword}
+                issue={form.issueFor('newPassword')}
+                userInputs={[me.username, me.email, me.phone].filter((each) => typeof each === 'string')}
               />
-            )}
-            <NewPasswordField
-              label="New password"
-              value={newPassword}
-              onValue={setNewPassword}
-              issue={form.issueFor('newPassword')}
-              userInputs={[me.username, me.email, me.phone].filter((each) => typeof each === 'string')}
-            />
-            <FormErrors form={form} fields={['newPassword', 'currentPassword']} />
-            {!me.hasUsablePassword && form.error?.code === 'INVALID_CREDENTIALS' && (
-              <p className="note">
-                Sign out and sign in again with a code. You then have ten minutes to set a password.
-              </p>
-            )}
-            <SubmitButton form={form} busy="Saving…">
-              Save
-            </SubmitButton>
-          </Form>
-        </InlineEditor>
+              <FormErrors form={form} fields={['newPassword', 'currentPassword']} />
+              <SubmitButton form={form} busy="Saving…">
+                Save
+              </SubmitButton>
+            </Form>
+          </InlineEditor>
+        </StepUpGate>
       )}
       <StatusMessage>{done && 'Saved. You were signed out on all other devices.'}</StatusMessage>
     </section>
@@ -340,40 +259,42 @@ function SessionsSection() {
     <section className="card" aria-labelledby="sessions">
       <h2 id="sessions">Where you are signed in</h2>
       {error && <QueryError {...{ error, refetch }} />}
-      <ul className="list">
-        {sessions.map(({ id, userAgent, ipAddress, lastUsedAt, authenticationMethods, current }) => (
-          <li key={id} className="row row-head">
-            <div className="row-text">
-              <span className="row-value">
-                {describeUserAgent(userAgent ?? '')} {current && <span className="badge good">This device</span>}
-              </span>
-              <span className="row-label">
-                {ipAddress} · <Timestamp at={lastUsedAt} />
-                {authenticationMethods.length > 0 &&
-                  ` · signed in by ${authenticationMethods.map((method) => methodLabels[method]).join(', ')}`}
-              </span>
-            </div>
-            <button type="button" className="small" onClick={() => revoke(id, current)}>
-              Sign out <span className="hidden">{describeUserAgent(userAgent ?? '')}</span>
-            </button>
-          </li>
-        ))}
-      </ul>
-      <FormErrors form={form} />
-      {sessions.length > 1 && (
-        <button
-          type="button"
-          className="second"
-          onClick={async () => {
-            const success = await form.run(() => mutate(RevokeOtherSessionsDocument, {}));
-            if (success === undefined) return;
-            setDone(`Signed out of ${formatCount(success.revokedCount, 'other session')}.`);
-            await refetch();
-          }}
-        >
-          Sign out everywhere else
-        </button>
-      )}
+      <StepUpGate form={form}>
+        <ul className="list">
+          {sessions.map(({ id, userAgent, ipAddress, lastUsedAt, authenticationMethods, current }) => (
+            <li key={id} className="row row-head">
+              <div className="row-text">
+                <span className="row-value">
+                  {describeUserAgent(userAgent ?? '')} {current && <span className="badge good">This device</span>}
+                </span>
+                <span className="row-label">
+                  {ipAddress} · <Timestamp at={lastUsedAt} />
+                  {authenticationMethods.length > 0 &&
+                    ` · signed in by ${authenticationMethods.map((method) => methodLabels[method]).join(', ')}`}
+                </span>
+              </div>
+              <button type="button" className="small" onClick={() => revoke(id, current)}>
+                Sign out <span className="hidden">{describeUserAgent(userAgent ?? '')}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+        <FormErrors form={form} />
+        {sessions.length > 1 && (
+          <button
+            type="button"
+            className="second"
+            onClick={async () => {
+              const success = await form.run(() => mutate(RevokeOtherSessionsDocument, {}));
+              if (success === undefined) return;
+              setDone(`Signed out of ${formatCount(success.revokedCount, 'other session')}.`);
+              await refetch();
+            }}
+          >
+            Sign out everywhere else
+          </button>
+        )}
+      </StepUpGate>
       <StatusMessage>{done}</StatusMessage>
     </section>
   );
@@ -402,8 +323,7 @@ function describeUserAgent(userAgent: string): string {
 function DeleteAccountSection() {
   const [open, setOpen] = useState(false);
   const mutate = useMutationResult();
-  const form = useForm('reauthentication');
-  const reauthentication = useReauthentication(form);
+  const form = useForm('deletion');
   return (
     <section className="card" aria-labelledby="delete">
       <h2 id="delete">Delete account</h2>
@@ -415,22 +335,22 @@ function DeleteAccountSection() {
           </button>
         </div>
       ) : (
-        <InlineEditor onClose={() => setOpen(false)}>
-          <Form
-            form={form}
-            onSubmit={async () => {
-              const variables = { currentPassword: reauthentication.currentPassword };
-              if ((await form.run(() => mutate(DeleteAccountDocument, variables))) !== undefined) clearSession();
-            }}
-          >
-            <p>This cannot be undone. You are signed out everywhere, and other users can take your identifiers.</p>
-            {reauthentication.field}
-            <FormErrors form={form} />
-            <SubmitButton form={form} busy="Deleting…" className="main danger">
-              Delete my account
-            </SubmitButton>
-          </Form>
-        </InlineEditor>
+        <StepUpGate form={form}>
+          <InlineEditor label="Delete account" onClose={() => setOpen(false)}>
+            <Form
+              form={form}
+              onSubmit={async () => {
+                if ((await form.run(() => mutate(DeleteAccountDocument, {}))) !== undefined) clearSession();
+              }}
+            >
+              <p>This cannot be undone. You are signed out everywhere, and other users can take your identifiers.</p>
+              <FormErrors form={form} />
+              <SubmitButton form={form} busy="Deleting…" className="main danger">
+                Delete my account
+              </SubmitButton>
+            </Form>
+          </InlineEditor>
+        </StepUpGate>
       )}
     </section>
   );

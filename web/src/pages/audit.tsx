@@ -6,6 +6,7 @@ import { type AuditEventKind, AuditEventsDocument } from '../generated/graphql.j
 import { go, Link, useLocation } from '../router.js';
 import { Page, Pagination, Timestamp } from '../ui.js';
 
+/** The service may be newer than the page, and know more kinds. */
 const kindLabels: Record<AuditEventKind, string> = {
   SIGNED_UP: 'Signed up',
   SUPERUSER_CREATED: 'Superuser created',
@@ -29,6 +30,11 @@ const kindLabels: Record<AuditEventKind, string> = {
   USER_DELETED: 'Account deleted',
   SESSION_ENDED: 'Session revoked',
   REFRESH_TOKEN_REUSED: 'Refresh token reuse detected',
+  ADDRESS_ADDED: 'Address added',
+  ADDRESS_VERIFIED: 'Address verified',
+  ADDRESS_LOST: 'Unverified address lost',
+  OWNERSHIP_PROVEN: 'Ownership verified',
+  REAUTHENTICATED: 'Signed in again',
 };
 
 /** The address holds the filter and the page, so that the browser's back button works. */
@@ -89,7 +95,7 @@ export function AuditPage() {
           <tbody>
             {events.nodes.map((event) => (
               <tr key={event.id}>
-                <th scope="row">{kindLabels[event.kind]}</th>
+                <th scope="row">{kindLabels[event.kind] ?? event.kind}</th>
                 <td className="short" data-label="Time">
                   <Timestamp at={event.occurredAt} />
                 </td>

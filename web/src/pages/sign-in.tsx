@@ -2,14 +2,15 @@
 import { useApolloClient } from '@apollo/client/react';
 import { type ReactNode, useState } from 'react';
 import { useForm, useMutationResult } from '../form.js';
-import {
-  CheckOneTimePasswordDocument,
-  type CheckOneTimePasswordMutation,
-  SecurityTokensDocument,
-  SignInDocument,
-} from '../generated/graphql.js';
+import { CheckOneTimePasswordDocument, SecurityTokensDocument, SignInDocument } from '../generated/graphql.js';
 import { detectIdentifierKind } from '../identifiers.js';
-import { type Destination, OneTimePasswordStep, type Purpose, useSendCode } from '../one-time-password.js';
+import {
+  type Destination,
+  OneTimePasswordStep,
+  type Purpose,
+  SendButton,
+  toDestination,
+} from '../one-time-password.js';
 import { go, Link, readMessageLink, useLocation } from '../router.js';
 import { setSignedIn, useSession } from '../session.js';
 import { useSessionStorage } from '../session-storage.js';
@@ -55,7 +56,7 @@ function SignInByLink({ tokenId, oneTimePassword }: { tokenId: string; oneTimePa
           const variables = { tokenId, oneTimePassword, purpose: 'AUTHENTICATION' as const };
           const success = await form.run(() => mutate(CheckOneTimePasswordDocument, variables));
           if (success === undefined) return;
-          setSignedInIfNew(success);
+          setSignedIn(success);
           go('/account', { replace: true });
         }}
       >
@@ -161,12 +162,7 @@ export function ChooseAddress(props: {
     const result = await form.run(async () => {
       const variables = { identifier: identifier.trim() };
       const { data } = await client.query({ query: SecurityTokensDocument, variables, fetchPolicy: 'no-cache' });
-      const tokens = (data?.securityTokens ?? []).map(({ __typename, id, name }) => ({
-        tokenId: id,
-        name,
-        kind: __typename,
-      }));
-      return { __typename: 'Found' as const, tokens };
+      return { __typename: 'Found' as const, tokens: (data?.securityTokens ?? []).map(toDestination) };
     });
     if (result !== undefined) setFound(result.tokens);
     return kind;
@@ -217,36 +213,6 @@ export function ChooseAddress(props: {
   );
 }
 
-function SendButton({
-  destination,
-  purpose,
-  onSent,
-}: {
-  destination: Destination;
-  purpose: Purpose;
-  onSent: (destination: Destination) => void;
-}) {
-  const { form, send } = useSendCode(destination, purpose);
-  return (
-    <Form
-      form={form}
-      onSubmit={async () => {
-        if (await send()) onSent(destination);
-      }}
-    >
-      <FormErrors form={form} />
-      <SubmitButton form={form} busy="Sending…">
-        Send code to {destination.name}
-      </SubmitButton>
-      {form.wait.seconds > 0 && (
-        <button type="button" className="quiet" onClick={() => onSent(destination)}>
-          I already have a code
-        </button>
-      )}
-    </Form>
-  );
-}
-
 function OneTimePasswordForm({
   destination,
   onDone,
@@ -271,7 +237,7 @@ function OneTimePasswordForm({
           };
           const success = await form.run(() => mutate(CheckOneTimePasswordDocument, variables));
           if (success === undefined) return;
-          setSignedInIfNew(success);
+          setSignedIn(success);
           onDone();
         }}
       >
@@ -286,11 +252,4 @@ function OneTimePasswordForm({
       </button>
     </>
   );
-}
-
-type Checked = Extract<CheckOneTimePasswordMutation['checkOneTimePassword'], { user: object }>;
-
-/** Without tokens in the result, the browser was already signed in as this user. */
-function setSignedInIfNew({ user, tokens }: Checked): void {
-  if (tokens) setSignedIn({ user, tokens });
 }

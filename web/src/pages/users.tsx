@@ -1,6 +1,7 @@
 /** The list of users and the page of one user, for staff. */
 import { useQuery } from '@apollo/client/react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { AddressState } from '../address.js';
 import { useForm, useMutationResult } from '../form.js';
 import { toRequestError } from '../form-error.js';
 import { formatCount } from '../format.js';
@@ -12,8 +13,9 @@ import {
   UserByIdDocument,
   UsersDocument,
 } from '../generated/graphql.js';
-import { displayName } from '../identifiers.js';
+import { displayName, identifierLabels, listAddresses } from '../identifiers.js';
 import { go, Link, useLocation } from '../router.js';
+import { StepUpGate } from '../step-up.js';
 import { Field, FormErrors, Page, Pagination, StatusMessage, Timestamp } from '../ui.js';
 
 const pageLength = 20;
@@ -147,16 +149,11 @@ export function UserPage({ id }: { id: string }) {
         <>
           <dl className="facts">
             {user.username && <Fact name="Username">{user.username}</Fact>}
-            {user.email && (
-              <Fact name="Email">
-                {user.email} {user.emailVerified && <span className="badge good">verified</span>}
+            {listAddresses(user).map(({ kind, value, state, token }) => (
+              <Fact key={token.id} name={identifierLabels[kind]}>
+                {value} <AddressState state={state} />
               </Fact>
-            )}
-            {user.phone && (
-              <Fact name="Phone">
-                {user.phone} {user.phoneVerified && <span className="badge good">verified</span>}
-              </Fact>
-            )}
+            ))}
             <Fact name="Joined">
               <Timestamp at={user.dateJoined} />
             </Fact>
@@ -183,59 +180,62 @@ export function UserPage({ id }: { id: string }) {
           ) : (
             <section className="card" aria-labelledby="status">
               <h2 id="status">Status and roles</h2>
-              <div className="buttons">
-                {user.isActive ? (
-                  <button
-                    type="button"
-                    className="second danger"
-                    onClick={() => update({ isActive: false }, 'Deactivated. All sessions were revoked.')}
-                  >
-                    Deactivate
-                  </button>
-                ) : (
-                  <button type="button" className="second" onClick={() => update({ isActive: true }, 'Activated.')}>
-                    Activate
-                  </button>
-                )}
-                {me?.isSuperuser && (
-                  <>
+              <StepUpGate form={form}>
+                <div className="buttons">
+                  {user.isActive ? (
                     <button
                       type="button"
-                      className="second"
-                      onClick={() =>
-                        update(
-                          { isStaff: !user.isStaff },
-                          user.isStaff ? 'Staff access removed.' : 'Staff access granted.',
-                        )
-                      }
+                      className="second danger"
+                      onClick={() => update({ isActive: false }, 'Deactivated. All sessions were revoked.')}
                     >
-                      {user.isStaff ? 'Remove staff role' : 'Add staff role'}
+                      Deactivate
                     </button>
-                    <button
-                      type="button"
-                      className="second"
-                      onClick={() =>
-                        update(
-                          { isSuperuser: !user.isSuperuser },
-                          user.isSuperuser ? 'Superuser access removed.' : 'Superuser access granted.',
-                        )
-                      }
-                    >
-                      {user.isSuperuser ? 'Remove superuser role' : 'Add superuser role'}
+                  ) : (
+                    <button type="button" className="second" onClick={() => update({ isActive: true }, 'Activated.')}>
+                      Activate
                     </button>
-                    <button
-                      type="button"
-                      className="second"
-                      onClick={async () => {
-                        const success = await form.run(() => mutate(RevokeUserSessionsDocument, { id }));
-                        if (success !== undefined) setDone(`Revoked ${formatCount(success.revokedCount, 'session')}.`);
-                      }}
-                    >
-                      Sign out everywhere
-                    </button>
-                  </>
-                )}
-              </div>
+                  )}
+                  {me?.isSuperuser && (
+                    <>
+                      <button
+                        type="button"
+                        className="second"
+                        onClick={() =>
+                          update(
+                            { isStaff: !user.isStaff },
+                            user.isStaff ? 'Staff access removed.' : 'Staff access granted.',
+                          )
+                        }
+                      >
+                        {user.isStaff ? 'Remove staff role' : 'Add staff role'}
+                      </button>
+                      <button
+                        type="button"
+                        className="second"
+                        onClick={() =>
+                          update(
+                            { isSuperuser: !user.isSuperuser },
+                            user.isSuperuser ? 'Superuser access removed.' : 'Superuser access granted.',
+                          )
+                        }
+                      >
+                        {user.isSuperuser ? 'Remove superuser role' : 'Add superuser role'}
+                      </button>
+                      <button
+                        type="button"
+                        className="second"
+                        onClick={async () => {
+                          const success = await form.run(() => mutate(RevokeUserSessionsDocument, { id }));
+                          if (success !== undefined)
+                            setDone(`Revoked ${formatCount(success.revokedCount, 'session')}.`);
+                        }}
+                      >
+                        Sign out everywhere
+                      </button>
+                    </>
+                  )}
+                </div>
+              </StepUpGate>
             </section>
           )}
         </>

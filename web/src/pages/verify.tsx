@@ -1,10 +1,12 @@
 /** The page that verifies an address, by a code or by the link of a message. */
 import { useQuery } from '@apollo/client/react';
 import { useEffect, useRef, useState } from 'react';
+import { WrongAddress } from '../address.js';
 import { useForm, useMutationResult } from '../form.js';
 import { type AccountFragment, CheckOneTimePasswordDocument, MeDocument } from '../generated/graphql.js';
-import { displayName } from '../identifiers.js';
-import { OneTimePasswordStep, useSendCode } from '../one-time-password.js';
+import { IdentifierForm } from '../identifier-form.js';
+import { type Address, displayName, findPending, listAddresses } from '../identifiers.js';
+import { OneTimePasswordStep, toDestination, useSendCode } from '../one-time-password.js';
 import { go, Link, readMessageLink, useLocation } from '../router.js';
 import { useSession } from '../session.js';
 import { readStored, store } from '../session-storage.js';
@@ -45,7 +47,7 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
   const mutate = useMutationResult();
   const signOut = useSignOut();
   const form = useForm(`check ${tokenId} VERIFICATION`);
-  const address = me.securityTokens.find(({ id }) => id === tokenId);
+  const address = listAddresses(me).find(({ token }) => token.id === tokenId);
   if (address === undefined)
     return (
       <>
@@ -58,11 +60,11 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
         {signOut.failed && <SignOutError />}
       </>
     );
-  if (address.verified)
+  if (address.state === 'verified')
     return (
       <>
         <p className="note" role="status">
-          <b>{address.name}</b> is verified.
+          <b>{address.value}</b> is verified.
         </p>
         <Link to="/account" className="button">
           Go to your account
@@ -78,7 +80,7 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
       }}
     >
       <p>
-        Verify that <b>{address.name}</b> belongs to you.
+        Verify that <b>{address.value}</b> belongs to you.
       </p>
       <FormErrors form={form} />
       {form.error?.code === 'INVALID_ONE_TIME_PASSWORD' ? (
@@ -103,11 +105,16 @@ function VerifyByLink(props: { me: AccountFragment; tokenId: string; oneTimePass
 
 function VerifyByTyping({ me }: { me: AccountFragment }) {
   const requested = readStored<string>('address to verify');
-  const unverified = me.securityTokens.filter(({ verified }) => !verified);
+  const addresses = listAddresses(me);
+  const unverified = addresses.filter(({ state }) => state !== 'verified');
   // Keep the choice after it is verified.
   // Otherwise the next address would get a code that the user did not request.
-  const [chosen] = useState(() => (unverified.find(({ id }) => id === requested) ?? unverified[0])?.id);
-  const address = me.securityTokens.find(({ id }) => id === chosen);
+  const [{ id: chosen, sent }, choose] = useState(() => {
+    const address = unverified.find(({ token }) => token.id === requested) ?? unverified[0];
+    return { id: address?.token.id, sent: false };
+  });
+  const [changing, setChanging] = useState(false);
+  const address = addresses.find(({ token }) => token.id === chosen);
   if (address === undefined)
     return (
       <>
@@ -119,16 +126,45 @@ function VerifyByTyping({ me }: { me: AccountFragment }) {
         </Link>
       </>
     );
-  return <VerifyAddress key={address.id} address={address} onDone={() => go('/account')} />;
+
+  const { kind, value, token } = address;
+  function saved(user: AccountFragment) {
+    const pending = findPending(user, kind);
+    if (pending === undefined) return go('/account');
+    store('address to verify', pending.token.id);
+    // The service has sent a code if the address is another than before.
+    choose({ id: pending.token.id, sent: pending.token.id !== findPending(me, kind)?.token.id });
+    setChanging(false);
+  }
+  return changing ? (
+    <IdentifierForm {...{ me, kind }} initial={value} onSaved={saved} onClose={() => setChanging(false)} />
+  ) : (
+    <VerifyAddress
+      key={token.id}
+      address={address}
+      sent={sent}
+      onChange={() => setChanging(true)}
+      onDone={() => go('/account')}
+    />
+  );
 }
 
-/** Sends a code, unless this tab already has, and takes it. */
-export function VerifyAddress(props: { address: AccountFragment['securityTokens'][number]; onDone: () => void }) {
-  const { address, onDone } = props;
+interface VerifyAddressProps {
+  address: Address;
+  /** whether the service has sent a code already */
+  sent: boolean;
+  /** corrects the address */
+  onChange: () => void;
+  onDone: () => void;
+}
+
+/** Sends a code, unless one was sent, and takes it. */
+export function VerifyAddress({ address, sent, onChange, onDone }: VerifyAddressProps) {
   const [value, setValue] = useState('');
   const mutate = useMutationResult();
-  const form = useForm(`check ${address.id} VERIFICATION`);
-  const destination = { tokenId: address.id, name: address.name, kind: address.__typename };
+  const { value: name, kind, token } = address;
+  const form = useForm(`check ${token.id} VERIFICATION`);
+  const destination = { ...toDestination(token), name };
   const sending = useSendCode(destination, 'VERIFICATION');
   const started = useRef(false);
   useEffect(() => {
@@ -136,24 +172,26 @@ export function VerifyAddress(props: { address: AccountFragment['securityTokens'
     // A second code would invalidate the first.
     if (started.current) return;
     started.current = true;
-    if (!sending.codeSent && sending.seconds === 0) void sending.send();
+    if (sent) sending.markSent();
+    else if (!sending.codeSent && sending.seconds === 0) void sending.send();
   });
   return (
     <Form
       form={form}
       onSubmit={async () => {
-        const variables = { tokenId: address.id, oneTimePassword: value, purpose: 'VERIFICATION' as const };
+        const variables = { tokenId: token.id, oneTimePassword: value, purpose: 'VERIFICATION' as const };
         if ((await form.run(() => mutate(CheckOneTimePasswordDocument, variables))) === undefined) return;
         sending.markUsed();
         onDone();
       }}
     >
-      <OneTimePasswordStep purpose="VERIFICATION" {...{ destination, form, value }} onValue={setValue}>
+      <OneTimePasswordStep purpose="VERIFICATION" own {...{ destination, form, value }} onValue={setValue}>
         <FormErrors form={sending.form} />
         <SubmitButton form={form} busy="Verifying…">
           Verify
         </SubmitButton>
       </OneTimePasswordStep>
+      <WrongAddress kind={kind} onClick={onChange} />
     </Form>
   );
 }
