@@ -53,15 +53,13 @@ export class UpdateUserInput {
 
   @Field(() => String, {
     nullable: true,
-    description:
-      'New email address. It replaces an unverified address immediately. Otherwise it is `User.pendingEmail` until it is verified.',
+    description: 'New email address. It is `User.pendingEmail` until it is verified. Null removes the address.',
   })
   email?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description:
-      'New phone number. It replaces an unverified number immediately. Otherwise it is `User.pendingPhone` until it is verified.',
+    description: 'New phone number. It is `User.pendingPhone` until it is verified. Null removes the number.',
   })
   phone?: string | null;
 

@@ -30,14 +30,14 @@ export class UserType {
     nullable: true,
     simple: true,
     description:
-      'Email address with its domain in lower-case ASCII. Unique, ignoring case. Reserved for the account until somebody verifies it.',
+      'Email address with its domain in lower-case ASCII. Unique, ignoring case. An unverified one is reserved: who enters a code sent to it outside the session becomes the owner of the account.',
   })
   email!: string | null;
 
   @Field(() => String, {
     nullable: true,
     simple: true,
-    description: 'Phone number in E.164 format, like +12025550123. Reserved like `email`.',
+    description: 'Phone number in E.164 format, like +12025550123. Unverified, it is reserved like `email`.',
   })
   phone!: string | null;
 
