@@ -29,7 +29,7 @@ export const AuditEventKindEnum = createEnum<AuditEventKind>('AuditEventKind', '
   USER_DELETED: 'An account was deleted.',
   SESSION_ENDED: 'One or more sessions were revoked. `detail` is the reason.',
   REFRESH_TOKEN_REUSED: 'A used refresh token was presented again, and its session was revoked.',
-  ADDRESS_ADDED: 'An address was added, and waits for verification. `detail` is its field.',
+  ADDRESS_ADDED: 'An address was added, and waits for verification. `detail` is its kind.',
   ADDRESS_VERIFIED: 'An address was verified. `detail` is its kind.',
   ADDRESS_LOST: 'An account lost an unverified address, because another account verified it.',
   OWNERSHIP_PROVEN: 'A code to a reserved address gave the account to its owner. What came before was dropped.',

@@ -116,7 +116,7 @@ describe('auditEvents', () => {
     await expect(changed, { actorId: id, subjectId: id });
     assert.deepEqual(
       ['IDENTIFIERS_CHANGED', 'ADDRESS_ADDED'].map((kind) => told.get(kind)!.detail),
-      ['username, pendingPhone', 'pendingPhone'],
+      ['username, pendingPhone', 'phone'],
     );
     const taken = await insertPerson(service, { phone: '+12025550123' });
     const ofPhone = await issueOneTimePassword(service, taken.phoneToken);

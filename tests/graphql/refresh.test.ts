@@ -266,7 +266,7 @@ describe('a recent authentication', () => {
       [599, 'UpdateUserSuccess'],
       [601, 'StepUpRequiredError'],
     ] as const) {
-      const alice = await insertPerson(service, { username: `alice${seconds}` });
+      const alice = await insertPerson(service, { username: `alice${seconds}`, email: `${seconds}@a.test` });
       await advance(service, seconds);
       const { accessToken } = await refreshed(service, alice.tokens.refreshToken);
       const changed = await operations(service, { token: accessToken }).updateUser({ username: `alicia${seconds}` });
