@@ -234,7 +234,7 @@ describe('the pages', { skip: skipWithoutBrowser }, () => {
     });
 
     test('return the focus when an inline editor closes', async () => {
-      await insertPerson(service, { username: 'ada', hasPassword: true });
+      await insertPerson(service, { username: 'ada', email: 'ada@example.com', hasPassword: true });
       await openSignedIn(page, 'ada');
       const opener = page.getByRole('button', { name: 'Change username' });
       await opener.click();
