@@ -10,13 +10,12 @@ import {
   findActor,
   findByAddress,
   findHolder,
+  freshProofs,
   getAccount,
   hasIdentifier,
   isExempt,
-  isFresh,
   isSettled,
   kinds,
-  liveCodeProofs,
   type Person,
   people,
   type Result,
@@ -45,20 +44,41 @@ interface Past {
   verifiedAt: Map<Address, number>;
   /**
    * Accounts that Mallory may take: she reads an address that the creator gave at sign-up, or has
-   * acted in a copy of the only credential.
+   * changed the account within a declared limit.
    */
   exposed: Set<number>;
 }
 
+/**
+ * What the rules leave to the thief of a session, who holds a bearer token:
+ * - `session alone`: an account with neither a password nor a verified address belongs to whoever
+ *   holds its session; and so does every account in the first hour of the session of its sign-up.
+ * - `borrowed proof`: a proof that the owner gave in the session serves the thief for ten minutes.
+ * - `mistyped address`: the thief can verify a pending address whose mailbox the thief reads,
+ *   unless it would replace a verified one.
+ */
+export const limits = ['session alone', 'borrowed proof', 'mistyped address'] as const;
+export type Limit = (typeof limits)[number];
+
+interface Options {
+  onStep?: (step: Step) => void;
+  /** The limit that does not excuse a broken promise. */
+  without?: Limit | undefined;
+}
+
 /** Runs a history and asserts the promises after each action. */
-export function checkHistory(world: World, history: readonly Action[], onStep: (step: Step) => void = () => {}): void {
+export function checkHistory(
+  world: World,
+  history: readonly Action[],
+  { onStep = () => {}, without }: Options = {},
+): void {
   const past: Past = { verifiedAt: new Map(), exposed: new Set() };
   let before = start;
   for (const [index, action] of history.entries()) {
     const { state: after, result } = take(world, before, action);
     const actor = findActor(world, before, action);
     const step: Step = { world, before, action, actor, result, after, past };
-    recordPast(step);
+    recordPast(step, without);
     onStep(step);
     try {
       for (const promise of promises) promise(step);
@@ -70,7 +90,7 @@ export function checkHistory(world: World, history: readonly Action[], onStep: (
   }
 }
 
-function recordPast(step: Step): void {
+function recordPast(step: Step, without: Limit | undefined): void {
   const { world, before, after, past } = step;
   for (const address of addresses) {
     const [held, earlier] = [after, before].map((state) => {
@@ -83,7 +103,7 @@ function recordPast(step: Step): void {
     if (addresses.some((each) => world.readers[each] === 'mallory' && stateOf(account, each) === 'reserved'))
       past.exposed.add(account.id);
   const session = findStolenSession(step);
-  if (session && usesNewAccount(step)) past.exposed.add(session.accountId);
+  if (session && findLimits(step, session).some((limit) => limit !== without)) past.exposed.add(session.accountId);
 }
 
 /** The stolen session that Mallory acts in. */
@@ -93,22 +113,23 @@ function findStolenSession({ before, action, actor }: Step): Session | undefined
   return session?.live && session.holders[0] !== 'mallory' ? session : undefined;
 }
 
-/** A limit of bearer tokens: a proof that the owner gave in a session serves its thief, too. */
-function usesBorrowedProof(step: Step): boolean {
-  const session = findStolenSession(step);
-  if (!session) return false;
-  const proofs = [
-    ...(session.passwordProof && isFresh(step.before, session.passwordProof) ? [session.passwordProof] : []),
-    ...liveCodeProofs(step.before, getAccount(step.before, session.accountId), session),
-  ];
-  return proofs.some(({ by }) => by !== 'mallory');
-}
+const changes = ['set address', 'remove address', 'set username', 'change password', 'delete account', 'enter'];
 
-/** Another limit: while its session is the only credential of a new account, so is the copy. */
-function usesNewAccount(step: Step): boolean {
-  const session = findStolenSession(step);
-  if (!session || !step.world.repairs.narrowExemption || !session.createdAccount) return false;
-  return isExempt(step.world, step.before, getAccount(step.before, session.accountId), session);
+/** The limits within which Mallory has changed the account of a stolen session. */
+function findLimits({ before, action, result, after }: Step, session: Session): Limit[] {
+  if (!result.type.endsWith('Success') || !changes.includes(action.do)) return [];
+  const account = getAccount(before, session.accountId);
+  const left = after.accounts.find(({ id }) => id === account.id);
+  const isMoved = kinds.some((kind) => {
+    const pending = account.pending[kind];
+    return pending && pending.by !== 'mallory' && left && stateOf(left, pending.address) === 'verified';
+  });
+  const isBorrowed = freshProofs(before, session).some(({ by }) => by !== 'mallory');
+  return [
+    ...(isExempt(before, account, session) ? (['session alone'] as const) : []),
+    ...(isBorrowed ? (['borrowed proof'] as const) : []),
+    ...(isMoved ? (['mistyped address'] as const) : []),
+  ];
 }
 
 const promises: ((step: Step) => void)[] = [
@@ -193,7 +214,7 @@ function codesToUnverifiedAddressesLast({ world, after, past }: Step): void {
 /** 3: no act of Mallory takes the last way in from a person whose account it is not. */
 function ownersKeepAWayIn(step: Step): void {
   const { before, after, actor, world, past } = step;
-  if (actor !== 'mallory' || usesBorrowedProof(step)) return;
+  if (actor !== 'mallory') return;
   for (const account of before.accounts) {
     if (past.exposed.has(account.id)) continue;
     for (const person of people) {
@@ -255,7 +276,7 @@ function firstProofEndsAccess({ world, actor, result, after }: Step): void {
 /** 6: only its creator, staff, an import or first proof keeps an account from its creator. */
 function creatorsComeHome(step: Step): void {
   const { world, before, actor, result, after, past } = step;
-  if (actor === null || usesBorrowedProof(step)) return;
+  if (actor === null) return;
   for (const account of before.accounts) {
     const { creator, id } = account;
     if (creator === null || creator === actor || account.owned || !account.active) continue;

@@ -20,52 +20,7 @@ export type Purpose = (typeof purposes)[number];
 export interface World {
   /** The reader of the messages to an address. */
   readers: Readonly<Record<Address, Person>>;
-  repairs: Repairs;
 }
-
-/** Repairs of the rules. Without them the model follows the rules as first decided. */
-export interface Repairs {
-  /** 8.2: a change of the username needs fresh proof, as a change of an address does. */
-  usernameNeedsProof: boolean;
-  /**
-   * 1.1, 3.7: a pending address does not identify.
-   * No request of the user, and no loss, leaves an account with pending addresses alone.
-   */
-  pendingDoesNotIdentify: boolean;
-  /** 3.7: verifying a pending address needs the proof that adding it would need now. */
-  movingNeedsProof: boolean;
-  /**
-   * 8.3: proof is dispensable only for an account with neither password nor verified address.
-   * If it has a reserved address, only in the session that created it, during its first hour.
-   * A code to a reserved address of an account without password is fresh proof.
-   */
-  narrowExemption: boolean;
-  /** 3.3: an unowned account that is reactivated reserves its addresses again if they are free. */
-  reactivationReserves: boolean;
-  /** 6.10: an address resets an existing password only if it would be fresh proof (8.3). */
-  resetNeedsSettledAddress: boolean;
-  /** 8.3: first proof is sign-up for its prover: its session and its hour count as the first. */
-  firstProofIsSignUp: boolean;
-}
-
-export const decided: Repairs = {
-  usernameNeedsProof: false,
-  pendingDoesNotIdentify: false,
-  movingNeedsProof: false,
-  narrowExemption: false,
-  reactivationReserves: false,
-  resetNeedsSettledAddress: false,
-  firstProofIsSignUp: false,
-};
-export const repaired: Repairs = {
-  usernameNeedsProof: true,
-  pendingDoesNotIdentify: true,
-  movingNeedsProof: true,
-  narrowExemption: true,
-  reactivationReserves: true,
-  resetNeedsSettledAddress: true,
-  firstProofIsSignUp: true,
-};
 
 /** Values inside accounts, sessions and codes are replaced, never changed. */
 export interface Account {
@@ -80,20 +35,21 @@ export interface Account {
   owned: boolean;
   active: boolean;
   dateJoined: number;
-  /** The begin of the first hour (8.3). */
-  foundedAt: number;
   creator: Person | null;
 }
 
 interface Pending {
   address: Address;
-  /** Reserved until staff deactivated the account. */
-  wasReserved: boolean;
+  /** Reserved again if staff activate the account again. */
+  givenAtSignUp: boolean;
+  since: number;
+  by: Person | null;
 }
 
 export interface Held {
   address: Address;
   verifiedAt: number | null;
+  since: number;
 }
 
 export interface Session {
@@ -106,12 +62,12 @@ export interface Session {
   /** Recent authentication (8.1). A sign-up counts. */
   authenticatedAt: number;
   passwordProof: { at: number; by: Person } | null;
-  codeProofs: readonly CodeProof[];
+  /** Of two, the one of the address that was verified first. */
+  codeProof: CodeProof | null;
   live: boolean;
 }
 
-export interface CodeProof {
-  address: Address;
+interface CodeProof {
   verifiedAt: number;
   at: number;
   by: Person;
@@ -208,10 +164,14 @@ const proofLifetime = 10 * minute;
 
 export const start: State = { now: 0, lastId: 0, accounts: [], sessions: [], codes: [] };
 
+/** How long an action takes. So of two verifications one is earlier. */
+const moment = 0.001;
+
 /** Predicts an action. The given state stays as it is. */
 export function take(world: World, state: State, action: Action): { state: State; result: Result } {
   const next: State = {
     ...state,
+    now: state.now + moment,
     accounts: state.accounts.map((account) => ({ ...account })),
     sessions: state.sessions.map((session) => ({ ...session })),
     codes: state.codes.map((code) => ({ ...code })),
@@ -224,17 +184,17 @@ function run(world: World, next: State, action: Action): Result {
     case 'sign up':
       return signUp(next, action);
     case 'set address':
-      return setAddress(world, next, action);
+      return setAddress(next, action);
     case 'remove address':
-      return removeAddress(world, next, action);
+      return removeAddress(next, action);
     case 'set username':
-      return setUsername(world, next, action);
+      return setUsername(next, action);
     case 'send':
       return send(next, action);
     case 'enter':
       return enter(world, next, action);
     case 'change password':
-      return changePassword(world, next, action);
+      return changePassword(next, action);
     case 'reauthenticate':
       return reauthenticate(next, action);
     case 'sign in':
@@ -244,11 +204,11 @@ function run(world: World, next: State, action: Action): Result {
     case 'revoke other sessions':
       return revokeOtherSessions(next, action);
     case 'delete account':
-      return deleteAccount(world, next, action);
+      return deleteAccount(next, action);
     case 'import':
-      return importVerified(world, next, action);
+      return importVerified(next, action);
     case 'set active':
-      return setActive(world, next, action);
+      return setActive(next, action);
     case 'steal':
       return steal(next, action);
     case 'wait':
@@ -268,76 +228,93 @@ function signUp(next: State, { by, username, email, phone, password }: Do<'sign 
   const account = addAccount(next, {
     username: name === null ? null : { name, by },
     password: password ? { by, setAt: next.now } : null,
-    held: { email: reserve(email), phone: reserve(phone) },
+    held: { email: reserve(next, email), phone: reserve(next, phone) },
     creator: by,
   });
   return { type: 'CreateUserSuccess', opened: openSession(next, account, by, { createdAccount: true }) };
 }
 
-function reserve(address: Address | null): Held | null {
-  return address && { address, verifiedAt: null };
+function reserve({ now }: State, address: Address | null): Held | null {
+  return address && { address, verifiedAt: null, since: now };
 }
 
 /**
  * 3.3: `updateUser` makes the address pending and sends a `VERIFICATION` code to it.
  * The address in force, given again, cancels the pending one.
- * 8.3: needs proof for the verified address that the new one would replace; else any proof.
+ * 8.3: needs proof for the verified address of the kind; else any proof.
  */
-function setAddress(world: World, next: State, action: Do<'set address'>): Result {
+function setAddress(next: State, action: Do<'set address'>): Result {
   return inSession(next, action, (caller) => {
     const { address } = action;
-    const { account } = caller;
+    const { account, by } = caller;
     const kind = kindOf(address);
-    const held = account.held[kind];
-    const isSame = held?.address === address;
-    const error = findProofError(world, next, caller, isSame ? 'any' : neededToReplace(held));
+    const [held, before] = [account.held[kind], account.pending[kind]];
+    const error = findProofError(next, caller, neededToReplace(held));
     if (error) return { type: error };
     const holder = findHolder(next, address);
     if (holder && holder !== account) return { type: 'ValidationError', issue: 'TAKEN' };
-    account.pending = { ...account.pending, [kind]: isSame ? null : { address, wasReserved: false } };
-    voidCodes(next, account);
-    if (!isSame) sendTo(next, account, address, 'VERIFICATION');
+    const isSame = held?.address === address;
+    const isPending = before?.address === address;
+    const since = isPending ? before.since : next.now;
+    account.pending = { ...account.pending, [kind]: isSame ? null : { address, givenAtSignUp: false, since, by } };
+    if (isSame ? before !== null : !isPending) voidCodes(next, account);
+    if (!isSame && !isPending) sendTo(next, account, address, 'VERIFICATION');
     return { type: 'UpdateUserSuccess' };
   });
 }
 
 /** 8.3, 8.7: `updateUser` with null removes the address in force and the pending one. */
-function removeAddress(world: World, next: State, action: Do<'remove address'>): Result {
+function removeAddress(next: State, action: Do<'remove address'>): Result {
   return inSession(next, action, (caller) => {
     const { account } = caller;
     const { kind } = action;
     const held = account.held[kind];
-    const error = findProofError(world, next, caller, neededToReplace(held));
+    const error = findProofError(next, caller, neededToReplace(held));
     if (error) return { type: error };
     const left = { ...account, held: { ...account.held, [kind]: null }, pending: { ...account.pending, [kind]: null } };
     const isLastVerified = held?.verifiedAt != null && verifiedOf(left).length === 0;
     if (isLastVerified && !(left.username && left.password)) return { type: 'LastCredentialError' };
-    if (!keepsIdentifier(world, left)) return { type: 'ValidationError', issue: 'IDENTIFIER_REQUIRED' };
+    if (!nameByPending(next, left)) return { type: 'ValidationError', issue: 'IDENTIFIER_REQUIRED' };
+    const isChanged = held !== null || account.pending[kind] !== null;
     Object.assign(account, left);
-    voidCodes(next, account);
+    if (isChanged) voidCodes(next, account);
     return { type: 'UpdateUserSuccess' };
   });
 }
 
-/** 8.2: needs recent authentication. */
-function setUsername(world: World, next: State, action: Do<'set username'>): Result {
+/**
+ * 8.2: needs recent authentication. Without an address the username is part of the only way in, so
+ * its change needs fresh proof.
+ */
+function setUsername(next: State, action: Do<'set username'>): Result {
   return inSession(next, action, (caller) => {
-    const { account, session, by } = caller;
-    const proofError = findProofError(world, next, caller, 'any');
-    if (proofError === 'InvalidCredentialsError') return { type: proofError };
-    const isAllowed = world.repairs.usernameNeedsProof
-      ? proofError === null
-      : isRecent(next, session) || action.currentPassword;
-    if (!isAllowed) return { type: 'StepUpRequiredError' };
+    const { account, by } = caller;
+    const hasAddress = kinds.some((kind) => account.held[kind] !== null);
+    const error = hasAddress ? findRecencyError(next, caller) : findProofError(next, caller, 'any');
+    if (error) return { type: error };
     const name = action.username === null ? null : usernames(by)[action.username];
     const holder = name !== null && findByUsername(next, name);
     if (holder && holder !== account) return { type: 'ValidationError', issue: 'TAKEN' };
-    const username = name === null ? null : { name, by };
-    if (!keepsIdentifier(world, { ...account, username }))
-      return { type: 'ValidationError', issue: 'IDENTIFIER_REQUIRED' };
-    account.username = username;
+    const renamed = { ...account, username: name === null ? null : { name, by } };
+    if (!nameByPending(next, renamed)) return { type: 'ValidationError', issue: 'IDENTIFIER_REQUIRED' };
+    Object.assign(account, renamed);
     return { type: 'UpdateUserSuccess' };
   });
+}
+
+/**
+ * 1.1: a pending address is no identifier, because another account may take it at any time. So an
+ * account with pending addresses alone gets a username.
+ * @returns whether the account has an identifier
+ */
+function nameByPending(next: State, account: Account): boolean {
+  if (!hasIdentifier(account) && kinds.some((kind) => account.pending[kind] !== null))
+    account.username = newUsername(next);
+  return hasIdentifier(account);
+}
+
+function newUsername(next: State): Account['username'] {
+  return { name: `user-${newId(next)}`, by: null };
 }
 
 /**
@@ -357,6 +334,9 @@ function send(next: State, { session: nth, address, purpose }: Do<'send'>): Resu
   }
   const holder = findHolder(next, address);
   if (holder?.active) sendTo(next, holder, address, purpose);
+  else
+    for (const code of next.codes)
+      if (code.address === address && code.purpose === purpose && code.wasVerified) code.live = false;
   return done;
 }
 
@@ -368,9 +348,11 @@ function enter(world: World, next: State, { session: nth, code: nthCode }: Do<'e
   const session = nth === null ? null : (chooseSession(next, nth, by) ?? null);
   if (session?.live === false) return { type: 'UNAUTHENTICATED' };
   const entry: Entry = { by, code, session };
-  if (code.purpose === 'VERIFICATION') return enterVerification(world, next, entry);
+  if (code.purpose === 'VERIFICATION') return enterVerification(next, entry);
   if (!isValid(next, code)) return { type: 'InvalidOneTimePasswordError' };
-  return code.wasVerified ? enterToVerified(world, next, entry) : enterToUnverified(world, next, entry);
+  const account = next.accounts.find(({ id }) => id === code.accountId);
+  if (account?.active && stateOf(account, code.address) === 'verified') return enterToVerified(next, account, entry);
+  return code.wasVerified ? { type: 'InvalidOneTimePasswordError' } : enterToUnverified(next, entry);
 }
 
 interface Entry {
@@ -379,30 +361,32 @@ interface Entry {
   session: Session | null;
 }
 
-/** 3.1, 3.7: a `VERIFICATION` code counts in a session of an account that holds the address. */
-function enterVerification(world: World, next: State, { by, code, session }: Entry): Result {
+/**
+ * 3.1, 3.7: a `VERIFICATION` code counts in a session of an account that holds the address.
+ * 8.3: a pending address replaces a verified one only after fresh proof.
+ */
+function enterVerification(next: State, { by, code, session }: Entry): Result {
   if (session === null) return { type: 'UNAUTHENTICATED' };
   const account = getAccount(next, session.accountId);
-  const held = stateOf(account, code.address);
-  if (!held) return { type: 'FORBIDDEN' };
+  const state = stateOf(account, code.address);
+  if (!state) return { type: 'FORBIDDEN' };
+  const need = neededToReplace(account.held[kindOf(code.address)]);
+  if (state === 'pending' && need !== 'any') {
+    const error = findProofError(next, { by, session, account, currentPassword: false }, need);
+    if (error) return { type: error };
+  }
   if (code.accountId !== account.id || !isValid(next, code)) return { type: 'InvalidOneTimePasswordError' };
-  if (held === 'pending') return move(world, next, { by, code, session });
   code.live = false;
-  if (held === 'reserved') verifyReserved(world, next, { by, code, session });
+  if (state === 'pending') return move(next, account, code.address);
+  if (state === 'reserved') verifyReserved(next, { by, code, session });
   else recordCode(next, account, { by, code, session });
   return { type: 'CheckOneTimePasswordSuccess' };
 }
 
 /** 6.9 voids such a code when the address changes, so the account still has it verified. */
-function enterToVerified(world: World, next: State, { by, code, session }: Entry): Result {
-  const account = next.accounts.find(({ id }) => id === code.accountId);
-  if (!account?.active || stateOf(account, code.address) !== 'verified') return { type: 'InvalidOneTimePasswordError' };
-  const isReset = code.purpose === 'PASSWORD_RESET';
-  const verifiedAt = account.held[kindOf(code.address)]?.verifiedAt ?? next.now;
-  if (isReset && account.password && world.repairs.resetNeedsSettledAddress && !isSettled(next, account, verifiedAt))
-    return { type: 'InvalidOneTimePasswordError' };
+function enterToVerified(next: State, account: Account, { by, code, session }: Entry): Result {
   code.live = false;
-  if (isReset) return reset(next, account, { by, code, session });
+  if (code.purpose === 'PASSWORD_RESET') return reset(next, account, { by, code, session });
   if (session?.accountId !== account.id)
     return { type: 'CheckOneTimePasswordSuccess', opened: openSession(next, account, by) };
   recordCode(next, account, { by, code, session });
@@ -412,67 +396,60 @@ function enterToVerified(world: World, next: State, { by, code, session }: Entry
 /**
  * 3.6, 6.9: the code is first proof of the account that has the address reserved now.
  * If no account holds it in force, the prover gets a new account.
+ * 8.3: first proof is sign-up for its prover.
  */
-function enterToUnverified(world: World, next: State, entry: Entry): Result {
-  const { by, code, session } = entry;
+function enterToUnverified(next: State, { by, code, session }: Entry): Result {
   const holder = findHolder(next, code.address);
-  if (holder && stateOf(holder, code.address) === 'verified') return { type: 'InvalidOneTimePasswordError' };
-  code.live = false;
   const isReset = code.purpose === 'PASSWORD_RESET';
+  if (holder && stateOf(holder, code.address) === 'verified') {
+    // A reset spends its code together with its change.
+    if (!isReset) code.live = false;
+    return { type: 'InvalidOneTimePasswordError' };
+  }
+  code.live = false;
   if (holder && session?.accountId === holder.id && !isReset) {
-    verifyReserved(world, next, { by, code, session });
+    verifyReserved(next, { by, code, session });
     return { type: 'CheckOneTimePasswordSuccess' };
   }
   const account = holder ?? addAccount(next, { creator: by });
-  const kind = kindOf(code.address);
-  if (holder) {
-    revokeSessions(next, holder);
-    voidCodes(next, holder);
-    if (world.repairs.firstProofIsSignUp) holder.foundedAt = next.now;
-  }
+  if (holder) revokeSessions(next, holder);
   account.password = isReset ? { by, setAt: next.now } : null;
   account.pending = nothing;
-  account.held = { ...nothing, [kind]: { address: code.address, verifiedAt: next.now } };
+  account.held = { ...nothing, [kindOf(code.address)]: verified(next, code.address) };
   account.owned = true;
-  release(world, next, code.address, account);
-  const createdAccount = !holder || world.repairs.firstProofIsSignUp;
+  release(next, code.address, account);
   return {
     type: isReset ? 'ResetPasswordSuccess' : 'CheckOneTimePasswordSuccess',
-    opened: openSession(next, account, by, { createdAccount }),
+    opened: openSession(next, account, by, { createdAccount: true }),
     ...(holder && { firstProofOf: holder.id }),
   };
 }
 
 /** The prover is the session's user, so password and sessions stay. */
-function verifyReserved(world: World, next: State, entry: Entry & { session: Session }): void {
+function verifyReserved(next: State, entry: Entry & { session: Session }): void {
   const account = getAccount(next, entry.session.accountId);
-  const { address } = entry.code;
-  account.held = { ...account.held, [kindOf(address)]: { address, verifiedAt: next.now } };
-  becomeOwned(account);
-  voidCodes(next, account);
-  release(world, next, address, account);
-  entry.session.authenticatedAt = next.now;
-  if (world.repairs.narrowExemption && account.password === null) addCodeProof(next, entry);
+  verify(next, account, entry.code.address);
+  recordCode(next, account, entry);
 }
 
 /** 3.7: moves a pending address. It is no authentication (8.1). */
-function move(world: World, next: State, { by, code, session }: Entry & { session: Session }): Result {
-  const account = getAccount(next, session.accountId);
-  const kind = kindOf(code.address);
-  if (world.repairs.movingNeedsProof) {
-    const caller = { by, session, account, currentPassword: false };
-    const error = findProofError(world, next, caller, neededToReplace(account.held[kind]));
-    if (error) return { type: error };
-  }
-  const holder = findHolder(next, code.address);
-  if (holder && stateOf(holder, code.address) === 'verified') return { type: 'InvalidOneTimePasswordError' };
-  code.live = false;
-  account.held = { ...account.held, [kind]: { address: code.address, verifiedAt: next.now } };
-  account.pending = { ...account.pending, [kind]: null };
+function move(next: State, account: Account, address: Address): Result {
+  const holder = findHolder(next, address);
+  if (holder && stateOf(holder, address) === 'verified') return { type: 'InvalidOneTimePasswordError' };
+  account.pending = { ...account.pending, [kindOf(address)]: null };
+  verify(next, account, address);
+  return { type: 'CheckOneTimePasswordSuccess' };
+}
+
+function verify(next: State, account: Account, address: Address): void {
+  account.held = { ...account.held, [kindOf(address)]: verified(next, address) };
   becomeOwned(account);
   voidCodes(next, account);
-  release(world, next, code.address, account);
-  return { type: 'CheckOneTimePasswordSuccess' };
+  release(next, address, account);
+}
+
+function verified({ now }: State, address: Address): Held {
+  return { address, verifiedAt: now, since: now };
 }
 
 /** 3.3: what an account holds unverified is pending as soon as the account is owned. */
@@ -486,18 +463,18 @@ function unreserve(account: Account, kind: Kind, preferred: Pending | null): voi
   const held = account.held[kind];
   if (held === null || held.verifiedAt !== null) return;
   account.held = { ...account.held, [kind]: null };
-  account.pending = { ...account.pending, [kind]: preferred ?? { address: held.address, wasReserved: true } };
+  account.pending = { ...account.pending, [kind]: preferred ?? { ...held, givenAtSignUp: true, by: account.creator } };
 }
 
 /** 3.7: ends the other accounts' claims to an address. */
-function release(world: World, next: State, address: Address, owner: Account): void {
+function release(next: State, address: Address, owner: Account): void {
   const kind = kindOf(address);
   for (const account of next.accounts) {
     if (account === owner || !stateOf(account, address)) continue;
     const isPending = account.pending[kind]?.address === address;
     if (isPending) account.pending = { ...account.pending, [kind]: null };
     else account.held = { ...account.held, [kind]: null };
-    if (!keepsIdentifier(world, account)) account.username = { name: `user-${newId(next)}`, by: null };
+    if (!hasIdentifier(account)) account.username = newUsername(next);
   }
 }
 
@@ -519,10 +496,10 @@ function reset(next: State, account: Account, { by, code }: Entry): Result {
 }
 
 /** 8.3, 8.4: an existing password is replaced by its own proof only. */
-function changePassword(world: World, next: State, action: Do<'change password'>): Result {
+function changePassword(next: State, action: Do<'change password'>): Result {
   return inSession(next, action, (caller) => {
     const { account, by, session } = caller;
-    const error = findProofError(world, next, caller, account.password ? 'password' : 'any');
+    const error = findProofError(next, caller, account.password ? 'password' : 'any');
     if (error) return { type: error };
     account.password = { by, setAt: next.now };
     revokeSessions(next, account, session);
@@ -535,10 +512,16 @@ function changePassword(world: World, next: State, action: Do<'change password'>
 function reauthenticate(next: State, action: Do<'reauthenticate'>): Result {
   return inSession(next, { ...action, currentPassword: true }, ({ account, by, session }) => {
     if (account.password?.by !== by) return { type: 'InvalidCredentialsError' };
-    session.authenticatedAt = next.now;
-    if (isSettled(next, account, account.password.setAt)) session.passwordProof = { at: next.now, by };
-    return { type: 'ReauthenticateSuccess' };
+    return { type: recordPassword(next, account, session) ? 'ReauthenticateSuccess' : 'StepUpRequiredError' };
   });
+}
+
+/** @returns whether the password is fresh proof */
+function recordPassword(next: State, { dateJoined, password }: Account, session: Session): boolean {
+  session.authenticatedAt = next.now;
+  if (!password || !isSettled(next, { dateJoined }, password.setAt)) return false;
+  session.passwordProof = { at: next.now, by: password.by };
+  return true;
 }
 
 /** 3.4: `authenticate` with the person's password and one identifier. */
@@ -569,9 +552,9 @@ function revokeOtherSessions(next: State, action: Do<'revoke other sessions'>): 
 }
 
 /** 8.3: needs the password, or a code to the oldest verified address. */
-function deleteAccount(world: World, next: State, action: Do<'delete account'>): Result {
+function deleteAccount(next: State, action: Do<'delete account'>): Result {
   return inSession(next, action, (caller) => {
-    const error = findProofError(world, next, caller, 'oldest');
+    const error = findProofError(next, caller, 'oldest');
     if (error) return { type: error };
     const { id } = caller.account;
     next.accounts = next.accounts.filter((account) => account.id !== id);
@@ -582,20 +565,20 @@ function deleteAccount(world: World, next: State, action: Do<'delete account'>):
 }
 
 /** 3.8: the verified address of an import wins over reservations and pending claims. */
-function importVerified(world: World, next: State, { address, password }: Do<'import'>): Result {
+function importVerified(next: State, { address, password }: Do<'import'>): Result {
   const holder = findHolder(next, address);
   if (holder && stateOf(holder, address) === 'verified') return { type: 'SKIPPED' };
   const account = addAccount(next, {
-    held: { ...nothing, [kindOf(address)]: { address, verifiedAt: next.now } },
+    held: { ...nothing, [kindOf(address)]: verified(next, address) },
     password: password && { by: password, setAt: next.now },
     owned: true,
   });
-  release(world, next, address, account);
+  release(next, address, account);
   return { type: 'DONE' };
 }
 
-/** 3.3: an inactive account reserves nothing. */
-function setActive(world: World, next: State, { account: nth, isActive }: Do<'set active'>): Result {
+/** 3.3: an inactive account reserves nothing. Active again, it reserves what is free. */
+function setActive(next: State, { account: nth, isActive }: Do<'set active'>): Result {
   const account = choose(next.accounts, ({ active }) => active, nth);
   if (!account) return { type: 'SKIPPED' };
   if (account.active && !isActive) {
@@ -603,8 +586,9 @@ function setActive(world: World, next: State, { account: nth, isActive }: Do<'se
     voidCodes(next, account);
     // The address in force replaces a pending one of the same kind.
     for (const kind of kinds) unreserve(account, kind, null);
+    nameByPending(next, account);
   }
-  if (world.repairs.reactivationReserves && isActive && !account.owned) reserveAgain(next, account);
+  if (!account.active && isActive && !account.owned) reserveAgain(next, account);
   account.active = isActive;
   return { type: 'UpdateUserSuccess' };
 }
@@ -612,8 +596,8 @@ function setActive(world: World, next: State, { account: nth, isActive }: Do<'se
 function reserveAgain(next: State, account: Account): void {
   for (const kind of kinds) {
     const pending = account.pending[kind];
-    if (!pending?.wasReserved || findHolder(next, pending.address)) continue;
-    account.held = { ...account.held, [kind]: reserve(pending.address) };
+    if (!pending?.givenAtSignUp || findHolder(next, pending.address)) continue;
+    account.held = { ...account.held, [kind]: reserve(next, pending.address) };
     account.pending = { ...account.pending, [kind]: null };
   }
 }
@@ -657,48 +641,50 @@ function neededToReplace(held: Held | null): Need {
 
 /** 8.3, 8.4: the fresh proof of the session, or `currentPassword` in the request. */
 function findProofError(
-  world: World,
   next: State,
   { by, session, account, currentPassword }: Caller,
   need: Need,
 ): 'InvalidCredentialsError' | 'StepUpRequiredError' | null {
-  const { password } = account;
-  if (currentPassword && password?.by !== by) return 'InvalidCredentialsError';
-  if (isExempt(world, next, account, session)) return null;
-  if (currentPassword && password && isSettled(next, account, password.setAt)) return null;
+  if (currentPassword) {
+    if (account.password?.by !== by) return 'InvalidCredentialsError';
+    if (recordPassword(next, account, session)) return null;
+  }
+  if (isExempt(next, account, session)) return null;
   if (session.passwordProof && isFresh(next, session.passwordProof)) return null;
-  if (need === 'password') return 'StepUpRequiredError';
-  const oldest = Math.min(...verifiedOf(account).map(({ verifiedAt }) => verifiedAt));
-  const isProved = liveCodeProofs(next, account, session).some(({ address, verifiedAt }) => {
-    if (need === 'any') return true;
-    if (need === 'oldest') return verifiedAt === oldest;
-    return address === need.address || verifiedAt < need.verifiedAt;
-  });
+  const { codeProof } = session;
+  if (!codeProof || !isFresh(next, codeProof) || need === 'password') return 'StepUpRequiredError';
+  const needed = need === 'oldest' ? verifiedOf(account) : need === 'any' ? [] : [need];
+  const isProved = needed.every(({ verifiedAt }) => codeProof.verifiedAt <= verifiedAt);
   return isProved ? null : 'StepUpRequiredError';
 }
 
+/** 8.1 */
+function findRecencyError(
+  next: State,
+  { by, session, account, currentPassword }: Caller,
+): 'InvalidCredentialsError' | 'StepUpRequiredError' | null {
+  if (!currentPassword) return isRecent(next, session) ? null : 'StepUpRequiredError';
+  if (account.password?.by !== by) return 'InvalidCredentialsError';
+  recordPassword(next, account, session);
+  return null;
+}
+
 /** 8.3: whether no proof is needed. */
-export function isExempt(world: World, state: State, account: Account, session: Session): boolean {
+export function isExempt(state: State, account: Account, session: Session): boolean {
   const isBare = account.password === null && verifiedOf(account).length === 0;
-  const isCreation = session.createdAccount && state.now - session.openedAt < hour;
-  if (!world.repairs.narrowExemption) return isBare || isCreation;
-  return isBare && (isCreation || kinds.every((kind) => account.held[kind] === null));
+  return isBare || (session.createdAccount && state.now - session.openedAt < hour);
 }
 
 /** 8.3: a password or an address proves if it is a day old, or from the account's first hour. */
-export function isSettled(state: State, account: Account, since: number): boolean {
-  return state.now - since >= day || since - account.foundedAt < hour;
+export function isSettled({ now }: State, { dateJoined }: Pick<Account, 'dateJoined'>, since: number): boolean {
+  return now - since >= day || since - dateJoined < hour;
 }
 
-/** 8.3: code proofs that are fresh and whose address is still verified since the same time. */
-export function liveCodeProofs(state: State, account: Account, { codeProofs }: Session): CodeProof[] {
-  return codeProofs.filter((proof) => {
-    const held = account.held[kindOf(proof.address)];
-    return isFresh(state, proof) && held?.address === proof.address && held.verifiedAt === proof.verifiedAt;
-  });
+export function freshProofs(state: State, { passwordProof, codeProof }: Session): { by: Person }[] {
+  return [passwordProof, codeProof].flatMap((proof) => (proof && isFresh(state, proof) ? [proof] : []));
 }
 
-export function isFresh(state: State, { at }: { at: number }): boolean {
+function isFresh(state: State, { at }: { at: number }): boolean {
   return state.now - at < proofLifetime;
 }
 
@@ -708,14 +694,12 @@ function isRecent(state: State, { authenticatedAt }: Session): boolean {
 }
 
 /** 8.1, 8.3: a code to a verified address is recent authentication, and fresh proof if settled. */
-function recordCode(next: State, account: Account, entry: Entry & { session: Session }): void {
-  entry.session.authenticatedAt = next.now;
-  const verifiedAt = account.held[kindOf(entry.code.address)]?.verifiedAt ?? next.now;
-  if (isSettled(next, account, verifiedAt)) addCodeProof(next, entry, verifiedAt);
-}
-
-function addCodeProof(next: State, { by, code, session }: Entry & { session: Session }, verifiedAt = next.now): void {
-  session.codeProofs = [...session.codeProofs, { address: code.address, verifiedAt, at: next.now, by }];
+function recordCode(next: State, account: Account, { by, code, session }: Entry & { session: Session }): void {
+  session.authenticatedAt = next.now;
+  const verifiedAt = account.held[kindOf(code.address)]?.verifiedAt ?? next.now;
+  const { codeProof } = session;
+  const hasBetter = codeProof && isFresh(next, codeProof) && codeProof.verifiedAt < verifiedAt;
+  if (isSettled(next, account, verifiedAt) && !hasBetter) session.codeProof = { verifiedAt, at: next.now, by };
 }
 
 /** 6.9: only codes to addresses that were verified when they were sent. */
@@ -743,7 +727,6 @@ function addAccount(next: State, facts: Partial<Account>): Account {
     owned: false,
     active: true,
     dateJoined: next.now,
-    foundedAt: next.now,
     creator: null,
     ...facts,
   };
@@ -761,18 +744,21 @@ function openSession(next: State, { id: accountId }: Account, by: Person, { crea
     openedAt: next.now,
     authenticatedAt: next.now,
     passwordProof: null,
-    codeProofs: [],
+    codeProof: null,
     live: true,
   });
   return id;
 }
 
-/** 6.4: a `VERIFICATION` code replaces the earlier one. Others live side by side. */
+/**
+ * A code replaces the earlier one of its address and purpose; a `VERIFICATION` code that of its
+ * account. (Codes that live side by side, rule 6.4, are not built yet.)
+ */
 function sendTo(next: State, account: Account, address: Address, purpose: Purpose): void {
   const wasVerified = stateOf(account, address) === 'verified';
   for (const code of next.codes)
-    if (purpose === 'VERIFICATION' && code.purpose === purpose && code.accountId === account.id)
-      if (code.address === address) code.live = false;
+    if (code.address === address && code.purpose === purpose)
+      if (purpose !== 'VERIFICATION' || code.accountId === account.id) code.live = false;
   const id = newId(next);
   next.codes.push({ id, address, purpose, accountId: account.id, wasVerified, sentAt: next.now, live: true });
 }
@@ -851,8 +837,11 @@ export function findHolder({ accounts }: State, address: Address): Account | und
 
 /** 3.4: the account that a password sign-in by an address means. */
 export function findByAddress(state: State, address: Address): Account | undefined {
-  // Accounts are in the order of their creation.
-  return findHolder(state, address) ?? state.accounts.find((account) => stateOf(account, address) === 'pending');
+  const since = (account: Account) => account.pending[kindOf(address)]?.since ?? 0;
+  const [oldest] = state.accounts
+    .filter((account) => stateOf(account, address) === 'pending')
+    .sort((one, other) => since(one) - since(other));
+  return findHolder(state, address) ?? oldest;
 }
 
 function findByUsername({ accounts }: State, name: string): Account | undefined {
@@ -866,14 +855,9 @@ export function verifiedOf({ held }: Account): { address: Address; verifiedAt: n
   });
 }
 
-/** 1.1 */
-export function hasIdentifier({ username, held, pending }: Account): boolean {
-  return username !== null || kinds.some((kind) => held[kind] !== null || pending[kind] !== null);
-}
-
-/** Whether a request of the user, or a loss, may leave these identifiers. */
-function keepsIdentifier({ repairs }: World, account: Account): boolean {
-  return hasIdentifier(repairs.pendingDoesNotIdentify ? { ...account, pending: nothing } : account);
+/** 1.1: pending addresses do not count. */
+export function hasIdentifier({ username, held }: Account): boolean {
+  return username !== null || kinds.some((kind) => held[kind] !== null);
 }
 
 /** The fields that `me` and `user` show. Generated usernames differ. */

@@ -3,15 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { histories, readerTables } from '../../support/ownership-histories.js';
-import { checkHistory } from '../../support/ownership-invariants.js';
+import { checkHistory, type Limit, limits } from '../../support/ownership-invariants.js';
 import {
   type Action,
   addresses,
-  decided,
   describeAccount,
-  type Repairs,
   type Result,
-  repaired,
   type State,
   start,
   take,
@@ -24,7 +21,7 @@ const hour = 3600;
 const day = 24 * hour;
 /** Alice reads the first email and the phone, Mallory the second email. */
 const readers = { [a]: 'alice', [b]: 'mallory', [phone]: 'alice' } as const;
-const world: World = { readers, repairs: repaired };
+const world: World = { readers };
 
 const signUp = { do: 'sign up', by: 'alice', username: false, email: null, phone: null, password: false } as const;
 /** By the person who opened the latest session. */
@@ -45,9 +42,11 @@ test('after each action of random histories, the promises hold', (t) => {
   const reached = new Set<string>();
   fc.assert(
     fc.property(fc.constantFrom(...readerTables), histories, (readers, history) =>
-      checkHistory({ readers, repairs: repaired }, history, ({ action, result }) => {
-        reached.add(`${action.do}: ${result.type}`);
-        if (result.firstProofOf !== undefined) reached.add('first proof');
+      checkHistory({ readers }, history, {
+        onStep({ action, result }) {
+          reached.add(`${action.do}: ${result.type}`);
+          if (result.firstProofOf !== undefined) reached.add('first proof');
+        },
       }),
     ),
     { numRuns: rounds, includeErrorInReport: true },
@@ -57,16 +56,22 @@ test('after each action of random histories, the promises hold', (t) => {
     assert.ok(reached.has(rare), `no history reaches ${rare}`);
 });
 
-/** Histories that break a promise of the rules as first decided. */
-const counterexamples: Record<string, { without: keyof Repairs; breaks: RegExp; history: Action[] }> = {
+const signUpVerified: Action[] = [{ ...signUp, email: a, password: true }, send('AUTHENTICATION', a), enterInSession];
+
+/** Attacks that an earlier version of the rules permitted, and how the last action ends. */
+const attacks: Record<string, { ends: Result['type']; history: Action[] }> = {
   'a thief renames an account whose only credentials are username and password': {
-    without: 'usernameNeedsProof',
-    breaks: /Mallory locks alice out/,
-    history: [{ ...signUp, username: true, password: true }, steal, { do: 'set username', ...stolen, username: 0 }],
+    ends: 'StepUpRequiredError',
+    history: [
+      { ...signUp, username: true, password: true },
+      wait(2 * hour),
+      { do: 'sign in', by: 'alice', identifier: 'username' },
+      steal,
+      { do: 'set username', ...stolen, username: 0 },
+    ],
   },
   'a stranger signs up with the pending address that is the only identifier of an account': {
-    without: 'pendingDoesNotIdentify',
-    breaks: /Mallory locks alice out/,
+    ends: 'CreateUserSuccess',
     history: [
       { ...signUp, username: true, password: true },
       { do: 'set address', ...own, currentPassword: true, address: a },
@@ -75,8 +80,7 @@ const counterexamples: Record<string, { without: keyof Repairs; breaks: RegExp; 
     ],
   },
   'a stranger does so after the account has lost its other address': {
-    without: 'pendingDoesNotIdentify',
-    breaks: /Mallory locks alice out/,
+    ends: 'CreateUserSuccess',
     history: [
       { ...signUp, email: a, password: true },
       { do: 'set address', ...own, currentPassword: true, address: phone },
@@ -84,23 +88,46 @@ const counterexamples: Record<string, { without: keyof Repairs; breaks: RegExp; 
       { ...signUp, by: 'mallory', phone },
     ],
   },
-  'a thief verifies a mistyped address that the owner has added': {
-    without: 'movingNeedsProof',
-    breaks: /alice does not return/,
+  'a thief replaces a verified address by a mistyped one that the owner has added': {
+    ends: 'StepUpRequiredError',
     history: [
-      { ...signUp, email: a, password: true },
+      ...signUpVerified,
+      wait(2 * hour),
       { do: 'set address', ...own, currentPassword: true, address: b },
+      wait(hour / 2),
       steal,
+      { do: 'send', session: 0, address: b, purpose: 'VERIFICATION' },
       enterInSession,
     ],
   },
+  'a stranger signs up with the address of an account that staff have reactivated': {
+    ends: 'ValidationError',
+    history: [
+      { ...signUp, email: a, password: true },
+      { do: 'set active', account: 0, isActive: false },
+      { do: 'set active', account: 0, isActive: true },
+      { ...signUp, by: 'mallory', email: a },
+    ],
+  },
+};
+
+describe('an attack that the rules prevent breaks no promise', () => {
+  for (const [name, { ends, history }] of Object.entries(attacks))
+    test(name, () => {
+      checkHistory(world, history);
+      assert.equal(takeAll(history).results.at(-1)?.type, ends);
+    });
+});
+
+/** Histories that break a promise within a declared limit. */
+const counterexamples: Record<string, { limit: Limit; breaks: RegExp; history: Action[] }> = {
   'a thief changes the password in the first hour of a sign-up': {
-    without: 'narrowExemption',
+    limit: 'session alone',
     breaks: /Mallory locks alice out/,
     history: [{ ...signUp, username: true, password: true }, steal, { do: 'change password', ...stolen }],
   },
   'a thief removes the reserved address of an old account without password': {
-    without: 'narrowExemption',
+    limit: 'session alone',
     breaks: /alice does not return/,
     history: [
       { ...signUp, username: true, email: a },
@@ -109,18 +136,8 @@ const counterexamples: Record<string, { without: keyof Repairs; breaks: RegExp; 
       { do: 'remove address', ...stolen, kind: 'email' },
     ],
   },
-  'a stranger signs up with the address of an account that staff have reactivated': {
-    without: 'reactivationReserves',
-    breaks: /Mallory locks alice out/,
-    history: [
-      { ...signUp, email: a, password: true },
-      { do: 'set active', account: 0, isActive: false },
-      { do: 'set active', account: 0, isActive: true },
-      { ...signUp, by: 'mallory', email: a },
-    ],
-  },
   'a thief adds an address with a proof of the owner, and resets the password with it': {
-    without: 'resetNeedsSettledAddress',
+    limit: 'borrowed proof',
     breaks: /Mallory locks alice out/,
     history: [
       { ...signUp, username: true, password: true },
@@ -128,6 +145,36 @@ const counterexamples: Record<string, { without: keyof Repairs; breaks: RegExp; 
       { do: 'reauthenticate', ...own },
       steal,
       { do: 'set address', ...stolen, address: b },
+      wait(11 * 60),
+      { do: 'send', session: 0, address: b, purpose: 'VERIFICATION' },
+      enterInSession,
+      send('PASSWORD_RESET', b),
+      enterAnonymously,
+    ],
+  },
+  'a thief replaces a reserved address by a mistyped one that the owner has added': {
+    limit: 'mistyped address',
+    breaks: /alice does not return/,
+    history: [
+      { ...signUp, email: a, password: true },
+      wait(2 * hour),
+      { do: 'set address', ...own, currentPassword: true, address: b },
+      wait(11 * 60),
+      steal,
+      { do: 'send', session: 0, address: b, purpose: 'VERIFICATION' },
+      enterInSession,
+    ],
+  },
+  'a thief verifies a mistyped address of an account without another, and resets the password': {
+    limit: 'mistyped address',
+    breaks: /Mallory locks alice out/,
+    history: [
+      { ...signUp, username: true, password: true },
+      wait(2 * hour),
+      { do: 'set address', ...own, currentPassword: true, address: b },
+      wait(11 * 60),
+      steal,
+      { do: 'send', session: 0, address: b, purpose: 'VERIFICATION' },
       enterInSession,
       send('PASSWORD_RESET', b),
       enterAnonymously,
@@ -135,21 +182,23 @@ const counterexamples: Record<string, { without: keyof Repairs; breaks: RegExp; 
   },
 };
 
-describe('a counterexample to the rules as first decided breaks no promise of the repaired rules', () => {
-  for (const [name, { without, breaks, history }] of Object.entries(counterexamples))
+describe('a counterexample breaks a promise within a declared limit only', () => {
+  for (const [name, { limit, breaks, history }] of Object.entries(counterexamples))
     test(name, () => {
-      const broken = { readers, repairs: { ...repaired, [without]: false } };
-      assert.throws(() => checkHistory(broken, history), breaks);
-      assert.throws(() => checkHistory({ readers, repairs: decided }, history), breaks);
+      assert.throws(() => checkHistory(world, history, { without: limit }), breaks);
       checkHistory(world, history);
     });
+
+  test('each limit has a counterexample', () => {
+    assert.deepEqual(new Set(Object.values(counterexamples).map(({ limit }) => limit)), new Set(limits));
+  });
 });
 
-function takeAll(history: Action[], inWorld = world): { state: State; results: Result[] } {
+function takeAll(history: Action[]): { state: State; results: Result[] } {
   const results: Result[] = [];
   let state = start;
   for (const action of history) {
-    const taken = take(inWorld, state, action);
+    const taken = take(world, state, action);
     state = taken.state;
     results.push(taken.result);
   }
@@ -181,11 +230,11 @@ describe('the prover of a reserved address', () => {
     ]);
   });
 
-  test('can set a password after another code, because first proof counts as sign-up', () => {
-    const choice: Action[] = [...history, send('AUTHENTICATION', a), enterInSession, { do: 'change password', ...own }];
+  test('can set a password at once, because first proof counts as sign-up', () => {
+    const choice: Action[] = [...history, { do: 'change password', ...own }];
     assert.equal(takeAll(choice).results.at(-1)?.type, 'ChangePasswordSuccess');
-    const literal = { readers, repairs: { ...repaired, firstProofIsSignUp: false } };
-    assert.equal(takeAll(choice, literal).results.at(-1)?.type, 'StepUpRequiredError');
+    const later: Action[] = [...history, wait(2 * hour), { do: 'change password', ...own }];
+    assert.equal(takeAll(later).results.at(-1)?.type, 'StepUpRequiredError');
   });
 });
 
@@ -198,8 +247,8 @@ test('a code to a reserved address outlives the account, and opens a new one', (
   ]);
   assert.equal(results.at(-1)?.type, 'CheckOneTimePasswordSuccess');
   assert.deepEqual(
-    state.accounts.map(({ held, creator }) => [held.email, creator]),
-    [[{ address: a, verifiedAt: 0 }, 'alice']],
+    state.accounts.map(({ held, creator }) => [held.email?.address, held.email?.verifiedAt, creator]),
+    [[a, state.now, 'alice']],
   );
 });
 
