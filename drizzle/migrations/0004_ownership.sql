@@ -42,7 +42,11 @@ CREATE FUNCTION "move_lapsed_addresses"("token_ids" text[]) RETURNS void LANGUAG
 	), "moved" AS (
 		INSERT INTO "pending_addresses" ("user_id", "kind", "token_id", "address", "given_at_sign_up", "created_at")
 		SELECT "user_id", "kind", "id", "address", "given_at_sign_up" AND NOT "pending", "created_at" FROM "lapsed"
-		ON CONFLICT DO NOTHING
+		-- An address of the sign-up is reserved again later, so it precedes a wish to change it.
+		ON CONFLICT ("user_id", "kind") DO UPDATE SET "token_id" = EXCLUDED."token_id", "address" = EXCLUDED."address",
+			"given_at_sign_up" = EXCLUDED."given_at_sign_up", "created_at" = EXCLUDED."created_at"
+		WHERE EXCLUDED."given_at_sign_up" AND EXISTS (SELECT FROM "users" "o" WHERE "o"."id" = EXCLUDED."user_id"
+			AND "o"."first_verified_at" IS NULL AND NOT "o"."is_staff" AND NOT "o"."is_superuser")
 	), "held" AS (
 		SELECT "user_id", bool_or("kind" = 'email') AS "email", bool_or("kind" = 'phone') AS "phone"
 		FROM "lapsed" WHERE NOT "pending" GROUP BY "user_id"
