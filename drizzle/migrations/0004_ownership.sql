@@ -47,6 +47,12 @@ CREATE FUNCTION "move_lapsed_addresses"("token_ids" text[]) RETURNS void LANGUAG
 			"given_at_sign_up" = EXCLUDED."given_at_sign_up", "created_at" = EXCLUDED."created_at"
 		WHERE EXCLUDED."given_at_sign_up" AND EXISTS (SELECT FROM "users" "o" WHERE "o"."id" = EXCLUDED."user_id"
 			AND "o"."first_verified_at" IS NULL AND NOT "o"."is_staff" AND NOT "o"."is_superuser")
+	), "codes" AS (
+		-- The one-time passwords of a pending address belong to its user too. See `counterId`.
+		UPDATE "one_time_passwords" "o" SET "token_id" = "o"."token_id" || ' ' || "lapsed"."user_id" FROM "lapsed"
+		WHERE "o"."token_id" = "lapsed"."id" AND "o"."user_id" = "lapsed"."user_id" AND "o"."purpose" = 'VERIFICATION'
+			AND NOT EXISTS (SELECT FROM "one_time_passwords" "e"
+				WHERE "e"."token_id" = "o"."token_id" || ' ' || "lapsed"."user_id" AND "e"."purpose" = "o"."purpose")
 	), "held" AS (
 		SELECT "user_id", bool_or("kind" = 'email') AS "email", bool_or("kind" = 'phone') AS "phone"
 		FROM "lapsed" WHERE NOT "pending" GROUP BY "user_id"
