@@ -148,8 +148,9 @@ export async function proveAddress(
     return { user: proven.user, token: proven, firstProof, created: false };
   }
   if (unverifiedAddress === null || purpose === 'VERIFICATION') throw new InvalidOneTimePasswordError();
-  const { user: owner, created } = await findOrCreateOwnAccount(app, tx, tokenId, unverifiedAddress);
-  return { user: owner, token: await getSecurityToken(tx, tokenId), firstProof: true, created };
+  const claim = { tokenId, address: unverifiedAddress, ownUserId };
+  const owner = await findOrCreateOwnAccount(app, tx, claim);
+  return { ...owner, token: await getSecurityToken(tx, tokenId) };
 }
 
 /** Returns the HMAC over token, purpose and password. Ignores case, spaces and dashes. */

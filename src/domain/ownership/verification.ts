@@ -101,14 +101,14 @@ export async function takeOwnership(tx: Database, before: User, token: SecurityT
  * Returns the account of a reader whose code was sent to an unverified address that the account of
  * that time has lost since. It is the account that has the address reserved now, or a new one.
  * Otherwise the creator of an account could void the code by changing the account.
+ * @param ownUserId the user of the caller's session, who keeps what the account has
  * @throws {InvalidOneTimePasswordError} if an account has verified the address since
  */
 export async function findOrCreateOwnAccount(
   app: App,
   tx: Database,
-  tokenId: string,
-  address: string,
-): Promise<{ user: User; created: boolean }> {
+  { tokenId, address, ownUserId }: { tokenId: string; address: string; ownUserId: string | null },
+): Promise<{ user: User; firstProof: boolean; created: boolean }> {
   const kind = getTokenKind(app, tokenId);
   if (kind === undefined) throw new InvalidOneTimePasswordError();
   const [seen] = await findSecurityTokens(tx, { id: tokenId });
@@ -117,15 +117,16 @@ export async function findOrCreateOwnAccount(
     const [held] = await findSecurityTokens(tx, { id: tokenId });
     const isUsable = held !== undefined && held.verifiedAt === null && held.userId === user?.id;
     if (user === undefined || !isUsable || !user.isActive || isOwned(user)) throw new InvalidOneTimePasswordError();
-    await takeOwnership(tx, user, held);
-    return { user: await getUser(tx, user.id), created: false };
+    const firstProof = user.id !== ownUserId;
+    await (firstProof ? takeOwnership : verifyReservedAddress)(tx, user, held);
+    return { user: await getUser(tx, user.id), firstProof, created: false };
   }
   const { id: userId } = await insertUser(tx, toColumns(kind, address));
   await insertSecurityTokens(tx, [{ id: tokenId, userId, kind, address }]);
   await endOtherClaims(tx, { id: tokenId, kind }, userId);
   await markVerified(tx, tokenId, userId);
   emit(tx, { type: 'ownership-proven', userId, securityTokenId: tokenId });
-  return { user: await getUser(tx, userId), created: true };
+  return { user: await getUser(tx, userId), firstProof: true, created: true };
 }
 
 /** Ends the claims of other accounts to an address, before one account verifies it. */
