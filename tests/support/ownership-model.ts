@@ -217,7 +217,7 @@ function run(world: World, next: State, action: Action): Result {
   }
 }
 
-type Do<Name extends Action['do']> = Extract<Action, { do: Name }>;
+export type Do<Name extends Action['do']> = Extract<Action, { do: Name }>;
 
 /** 3.2: `createUser` reserves each address. It is `TAKEN` if another account holds it in force. */
 function signUp(next: State, { by, username, email, phone, password }: Do<'sign up'>): Result {
@@ -526,11 +526,8 @@ function recordPassword(next: State, { dateJoined, password }: Account, session:
 
 /** 3.4: `authenticate` with the person's password and one identifier. */
 function signIn(next: State, { by, identifier }: Do<'sign in'>): Result {
-  const [first, second] = usernames(by);
   const account =
-    identifier === 'username'
-      ? (findByUsername(next, first) ?? findByUsername(next, second))
-      : findByAddress(next, identifier);
+    identifier === 'username' ? findByUsername(next, findUsername(next, by)) : findByAddress(next, identifier);
   if (!account?.active || account.password?.by !== by) return { type: 'InvalidCredentialsError' };
   return { type: 'AuthenticateSuccess', opened: openSession(next, account, by) };
 }
@@ -579,7 +576,7 @@ function importVerified(next: State, { address, password }: Do<'import'>): Resul
 
 /** 3.3: an inactive account reserves nothing. Active again, it reserves what is free. */
 function setActive(next: State, { account: nth, isActive }: Do<'set active'>): Result {
-  const account = choose(next.accounts, ({ active }) => active, nth);
+  const account = chooseAccount(next, nth);
   if (!account) return { type: 'SKIPPED' };
   if (account.active && !isActive) {
     revokeSessions(next, account);
@@ -768,12 +765,12 @@ function newId(next: State): number {
   return next.lastId;
 }
 
-function kindOf(address: Address): Kind {
+export function kindOf(address: Address): Kind {
   return address.startsWith('+') ? 'phone' : 'email';
 }
 
 /** The usernames that a person chooses from. */
-function usernames(person: Person): readonly [string, string] {
+export function usernames(person: Person): readonly [string, string] {
   return [person, `${person}-2`];
 }
 
@@ -786,8 +783,13 @@ export function chooseSession(state: State, nth: number, holder?: Person): Sessi
   );
 }
 
+/** The account that staff mean. */
+export function chooseAccount({ accounts }: State, nth: number): Account | undefined {
+  return choose(accounts, ({ active }) => active, nth);
+}
+
 /** The code that an action means. */
-function chooseCode(state: State, nth: number): Code | undefined {
+export function chooseCode(state: State, nth: number): Code | undefined {
   return choose(state.codes, (code) => isValid(state, code), nth);
 }
 
@@ -804,7 +806,7 @@ export function findActor({ readers }: World, state: State, action: Action): Per
   return session ? actorIn(session, action) : null;
 }
 
-function actorIn({ holders }: Session, { thief }: InSession): Person {
+export function actorIn({ holders }: Session, { thief }: InSession): Person {
   const [opener = 'mallory'] = holders;
   return thief ? (holders.find((holder) => holder === 'mallory') ?? opener) : opener;
 }
@@ -842,6 +844,12 @@ export function findByAddress(state: State, address: Address): Account | undefin
     .filter((account) => stateOf(account, address) === 'pending')
     .sort((one, other) => since(one) - since(other));
   return findHolder(state, address) ?? oldest;
+}
+
+/** The username that the person types: one that an account has. */
+export function findUsername(state: State, by: Person): string {
+  const [first, second] = usernames(by);
+  return findByUsername(state, first) ? first : second;
 }
 
 function findByUsername({ accounts }: State, name: string): Account | undefined {
