@@ -2,8 +2,22 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import {
+  attacks,
+  counterexamples,
+  enterAnonymously,
+  enterInSession,
+  hour,
+  own,
+  readers,
+  send,
+  signUp,
+  steal,
+  stolen,
+  wait,
+} from '../../support/ownership-examples.js';
 import { histories, readerTables } from '../../support/ownership-histories.js';
-import { checkHistory, type Limit, limits } from '../../support/ownership-invariants.js';
+import { checkHistory, limits } from '../../support/ownership-invariants.js';
 import {
   type Action,
   addresses,
@@ -17,26 +31,8 @@ import {
 
 const [a, b, phone] = addresses;
 const rounds = Number(process.env.ROUNDS ?? 1000);
-const hour = 3600;
 const day = 24 * hour;
-/** Alice reads the first email and the phone, Mallory the second email. */
-const readers = { [a]: 'alice', [b]: 'mallory', [phone]: 'alice' } as const;
 const world: World = { readers };
-
-const signUp = { do: 'sign up', by: 'alice', username: false, email: null, phone: null, password: false } as const;
-/** By the person who opened the latest session. */
-const own = { session: 0, thief: false, currentPassword: false } as const;
-const stolen = { session: 0, thief: true, currentPassword: false } as const;
-const steal: Action = { do: 'steal', session: 0 };
-const enterInSession: Action = { do: 'enter', session: 0, code: 0 };
-const enterAnonymously: Action = { do: 'enter', session: null, code: 0 };
-const wait = (seconds: number): Action => ({ do: 'wait', seconds });
-const send = (purpose: 'AUTHENTICATION' | 'PASSWORD_RESET', address: typeof a | typeof b | typeof phone): Action => ({
-  do: 'send',
-  session: null,
-  address,
-  purpose,
-});
 
 test('after each action of random histories, the promises hold', (t) => {
   const reached = new Set<string>();
@@ -56,61 +52,6 @@ test('after each action of random histories, the promises hold', (t) => {
     assert.ok(reached.has(rare), `no history reaches ${rare}`);
 });
 
-const signUpVerified: Action[] = [{ ...signUp, email: a, password: true }, send('AUTHENTICATION', a), enterInSession];
-
-/** Attacks that an earlier version of the rules permitted, and how the last action ends. */
-const attacks: Record<string, { ends: Result['type']; history: Action[] }> = {
-  'a thief renames an account whose only credentials are username and password': {
-    ends: 'StepUpRequiredError',
-    history: [
-      { ...signUp, username: true, password: true },
-      wait(2 * hour),
-      { do: 'sign in', by: 'alice', identifier: 'username' },
-      steal,
-      { do: 'set username', ...stolen, username: 0 },
-    ],
-  },
-  'a stranger signs up with the pending address that is the only identifier of an account': {
-    ends: 'CreateUserSuccess',
-    history: [
-      { ...signUp, username: true, password: true },
-      { do: 'set address', ...own, currentPassword: true, address: a },
-      { do: 'set username', ...own, currentPassword: true, username: null },
-      { ...signUp, by: 'mallory', email: a },
-    ],
-  },
-  'a stranger does so after the account has lost its other address': {
-    ends: 'CreateUserSuccess',
-    history: [
-      { ...signUp, email: a, password: true },
-      { do: 'set address', ...own, currentPassword: true, address: phone },
-      { do: 'import', address: a, password: null },
-      { ...signUp, by: 'mallory', phone },
-    ],
-  },
-  'a thief replaces a verified address by a mistyped one that the owner has added': {
-    ends: 'StepUpRequiredError',
-    history: [
-      ...signUpVerified,
-      wait(2 * hour),
-      { do: 'set address', ...own, currentPassword: true, address: b },
-      wait(hour / 2),
-      steal,
-      { do: 'send', session: 0, address: b, purpose: 'VERIFICATION' },
-      enterInSession,
-    ],
-  },
-  'a stranger signs up with the address of an account that staff have reactivated': {
-    ends: 'ValidationError',
-    history: [
-      { ...signUp, email: a, password: true },
-      { do: 'set active', account: 0, isActive: false },
-      { do: 'set active', account: 0, isActive: true },
-      { ...signUp, by: 'mallory', email: a },
-    ],
-  },
-};
-
 describe('an attack that the rules prevent breaks no promise', () => {
   for (const [name, { ends, history }] of Object.entries(attacks))
     test(name, () => {
@@ -118,69 +59,6 @@ describe('an attack that the rules prevent breaks no promise', () => {
       assert.equal(takeAll(history).results.at(-1)?.type, ends);
     });
 });
-
-/** Histories that break a promise within a declared limit. */
-const counterexamples: Record<string, { limit: Limit; breaks: RegExp; history: Action[] }> = {
-  'a thief changes the password in the first hour of a sign-up': {
-    limit: 'session alone',
-    breaks: /Mallory locks alice out/,
-    history: [{ ...signUp, username: true, password: true }, steal, { do: 'change password', ...stolen }],
-  },
-  'a thief removes the reserved address of an old account without password': {
-    limit: 'session alone',
-    breaks: /alice does not return/,
-    history: [
-      { ...signUp, username: true, email: a },
-      wait(2 * hour),
-      steal,
-      { do: 'remove address', ...stolen, kind: 'email' },
-    ],
-  },
-  'a thief adds an address with a proof of the owner, and resets the password with it': {
-    limit: 'borrowed proof',
-    breaks: /Mallory locks alice out/,
-    history: [
-      { ...signUp, username: true, password: true },
-      wait(2 * hour),
-      { do: 'reauthenticate', ...own },
-      steal,
-      { do: 'set address', ...stolen, address: b },
-      wait(11 * 60),
-      { do: 'send', session: 0, address: b, purpose: 'VERIFICATION' },
-      enterInSession,
-      send('PASSWORD_RESET', b),
-      enterAnonymously,
-    ],
-  },
-  'a thief replaces a reserved address by a mistyped one that the owner has added': {
-    limit: 'mistyped address',
-    breaks: /alice does not return/,
-    history: [
-      { ...signUp, email: a, password: true },
-      wait(2 * hour),
-      { do: 'set address', ...own, currentPassword: true, address: b },
-      wait(11 * 60),
-      steal,
-      { do: 'send', session: 0, address: b, purpose: 'VERIFICATION' },
-      enterInSession,
-    ],
-  },
-  'a thief verifies a mistyped address of an account without another, and resets the password': {
-    limit: 'mistyped address',
-    breaks: /Mallory locks alice out/,
-    history: [
-      { ...signUp, username: true, password: true },
-      wait(2 * hour),
-      { do: 'set address', ...own, currentPassword: true, address: b },
-      wait(11 * 60),
-      steal,
-      { do: 'send', session: 0, address: b, purpose: 'VERIFICATION' },
-      enterInSession,
-      send('PASSWORD_RESET', b),
-      enterAnonymously,
-    ],
-  },
-};
 
 describe('a counterexample breaks a promise within a declared limit only', () => {
   for (const [name, { limit, breaks, history }] of Object.entries(counterexamples))
