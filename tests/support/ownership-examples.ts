@@ -206,13 +206,22 @@ export const rareHistories: Record<string, Action[]> = {
     send('PASSWORD_RESET', a),
     enterAnonymously,
   ],
-  'the first of two accounts verifies a pending address': [
+  'a young password proves nothing': [
+    { ...signUp, email: a, password: true },
+    send('AUTHENTICATION', a),
+    enterInSession,
+    wait(25 * hour),
+    send('PASSWORD_RESET', a),
+    enterAnonymously,
+    { do: 'reauthenticate', ...own },
+    { do: 'set address', ...own, currentPassword: true, address: phone },
+  ],
+  'a verified address ends its reservation, and is taken': [
     { ...signUp, username: true },
     { do: 'set address', ...own, address: phone },
-    { ...signUp, by: 'bob', username: true },
-    { do: 'set address', ...own, address: phone },
-    { do: 'enter', session: 0, code: 0 },
-    { do: 'send', session: 1, address: phone, purpose: 'VERIFICATION' },
+    { ...signUp, phone },
     { do: 'enter', session: 1, code: 0 },
+    { do: 'set address', ...own, address: phone },
+    { do: 'send', session: 0, address: phone, purpose: 'VERIFICATION' },
   ],
 };
