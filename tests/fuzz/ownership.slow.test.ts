@@ -29,7 +29,9 @@ import {
 import { type Caller, caller, idOfAddress, makeSuperuser, password, signIn } from '../support/people.js';
 import { advance, clear, rows, startService } from '../support/service.js';
 
-const rounds = Number(process.env.ROUNDS ?? 45);
+const { ROUNDS } = process.env;
+/** The usual run is always the same. More rounds search new histories. */
+const run = ROUNDS === undefined ? { numRuns: 25, seed: 1 } : { numRuns: Number(ROUNDS) };
 const year = String(365 * 86_400);
 const service = await startService({
   OTP_SEND_INTERVAL_SECONDS: '0',
@@ -308,7 +310,7 @@ test('the service answers histories as the model predicts', async (t) => {
           reached[each] = (reached[each] ?? 0) + 1;
       }),
     ),
-    { numRuns: rounds, includeErrorInReport: true },
+    { ...run, includeErrorInReport: true },
   );
   t.diagnostic(JSON.stringify(reached));
   for (const each of ['CheckOneTimePasswordSuccess', 'StepUpRequiredError', 'first proof'])

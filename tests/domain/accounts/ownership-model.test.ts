@@ -30,7 +30,9 @@ import {
 } from '../../support/ownership-model.js';
 
 const [a, b, phone] = addresses;
-const rounds = Number(process.env.ROUNDS ?? 1000);
+const { ROUNDS } = process.env;
+/** The usual run is always the same. More rounds search new histories. */
+const run = ROUNDS === undefined ? { numRuns: 500, seed: 1 } : { numRuns: Number(ROUNDS) };
 const day = 24 * hour;
 const world: World = { readers };
 
@@ -45,7 +47,7 @@ test('after each action of random histories, the promises hold', (t) => {
         },
       }),
     ),
-    { numRuns: rounds, includeErrorInReport: true },
+    { ...run, includeErrorInReport: true },
   );
   t.diagnostic([...reached].sort().join(', '));
   for (const rare of ['first proof', 'enter: StepUpRequiredError', 'remove address: UpdateUserSuccess'])
