@@ -359,6 +359,20 @@ describe('recent authentication', () => {
     await update(there, { username: 'alicia' });
   });
 
+  test('is not enough to verify a pending address that replaces a verified one', async () => {
+    const alice = await insertOld({ email, hasPassword: true, verified: true });
+    await update(alice, { email: newEmail }, { currentPassword: password });
+    await advance(service, 601);
+    const there = await signIn(service, { email, password });
+    const code = await makeCode(newEmail, 'VERIFICATION');
+    const verification = () => check(there, newEmail, code, 'VERIFICATION');
+    await expectStepUp(verification(), { password: true, addresses: [email] });
+    assert.equal((await there.me()).email, email);
+    await prove(there);
+    expectMember(await verification(), 'CheckOneTimePasswordSuccess');
+    assert.equal((await there.me()).email, newEmail);
+  });
+
   test('is not enough for the username of an account without an address', async () => {
     const alice = await insertOld({ username: 'alice', hasPassword: true });
     const there = await signIn(service, { username: 'alice', password });
