@@ -15,7 +15,7 @@ import {
   sessions,
   users,
 } from './schema.js';
-import { lockUser, type User, userColumns } from './users.queries.js';
+import { type User, userColumns } from './users.queries.js';
 
 const isLive = and(isNull(sessions.revokedAt), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now));
 
@@ -125,22 +125,29 @@ export async function findLiveSession(
 /**
  * Locks the user, then their session until the transaction ends.
  * In this order, because a revocation locks the user before the sessions.
- * @returns whether the session is live
+ * @returns whether the user is active and the session live
  */
 export async function lockLiveSession(
   tx: Database,
   { session, user }: { session: { id: string }; user: { id: string } },
 ): Promise<boolean> {
-  const current = await lockUser(tx, user.id);
-  if (!current?.isActive) return false;
-  const prepared = prepareCached(tx, 'lock_live_session', (tx) =>
+  const lockActiveUser = prepareCached(tx, 'lock_active_user', (tx) =>
+    tx
+      .select({ id: users.id })
+      .from(users)
+      .where(and(eq(users.id, sql.placeholder('id')), eq(users.isActive, true)))
+      .for('no key update'),
+  );
+  const lockSession = prepareCached(tx, 'lock_live_session', (tx) =>
     tx
       .select({ id: sessions.id })
       .from(sessions)
       .where(and(eq(sessions.id, sql.placeholder('id')), isLive))
       .for('share'),
   );
-  const [live] = await prepared.execute({ id: session.id });
+  const [active] = await lockActiveUser.execute({ id: user.id });
+  if (active === undefined) return false;
+  const [live] = await lockSession.execute({ id: session.id });
   return live !== undefined;
 }
 
