@@ -156,7 +156,9 @@ function describeNotice(event: NoticeEvent): Notice {
     case 'address-verified':
       return {
         subject: `A new ${nouns[event.field]} was verified`,
-        paragraphs: [`A new ${nouns[event.field]} of your account was verified. It replaces the one before.`],
+        paragraphs: [
+          `A new ${nouns[event.field]} of your account was verified. It can now sign in and reset your password.`,
+        ],
         ...resetPassword,
       };
     case 'address-removed':
@@ -184,9 +186,17 @@ function describeNotice(event: NoticeEvent): Notice {
       return {
         subject: `The ${role} role was ${event.granted ? 'granted' : 'removed'}`,
         paragraphs: [`The ${role} role of ${whose} was ${event.granted ? 'granted' : 'removed'}.`],
-        notYouAdvice: 'If you did not expect this, ask another superuser, and read the audit log.',
-        notYouAdviceSms: 'Not expected? Read the audit log.',
-        page: { label: 'Open the audit log', path: 'audit' },
+        ...(event.account === null
+          ? {
+              notYouAdvice: 'If you did not expect this, ask an administrator.',
+              notYouAdviceSms: 'Not expected? Ask an administrator.',
+              page: { label: 'Sign in', path: 'sign-in' },
+            }
+          : {
+              notYouAdvice: 'If you did not expect this, ask another superuser, and read the audit log.',
+              notYouAdviceSms: 'Not expected? Read the audit log.',
+              page: { label: 'Open the audit log', path: 'audit' },
+            }),
       };
     }
     case 'new-device':

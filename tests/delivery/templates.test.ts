@@ -170,7 +170,7 @@ describe('a notice', () => {
       ['Your email address was removed', '/sign-in'],
       ['Your phone number was removed', '/sign-in'],
       ['An unverified email address left your account', '/sign-in'],
-      ['The staff role was granted', '/audit'],
+      ['The staff role was granted', '/sign-in'],
       ['The superuser role was removed', '/audit'],
       ['New sign-in to your account', '/reset-password'],
       ['New sign-in to your account', '/reset-password'],

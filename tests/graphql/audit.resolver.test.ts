@@ -145,7 +145,7 @@ describe('auditEvents', () => {
     const code = await issueOneTimePassword(service, squatted.emailToken);
     await forget();
     await anonymous.checkOneTimePassword(squatted.emailToken, code);
-    const dropped = ['PASSWORD_REMOVED', 'SESSION_ENDED', 'OWNERSHIP_PROVEN'];
+    const dropped = ['PASSWORD_REMOVED', 'SESSION_ENDED', 'OWNERSHIP_PROVEN', 'ADDRESS_VERIFIED'];
     await expect([...dropped, 'ONE_TIME_PASSWORD_ACCEPTED', 'SIGNED_IN'], { subjectId: squatted.id });
 
     const bob = await insertPerson(service, { username: 'bob' });

@@ -95,6 +95,8 @@ export async function takeOwnership(tx: Database, before: User, token: SecurityT
     await updateUserRow(tx, userId, addressColumns(kind, null));
   emitRevocations(tx, { userId, count: revokedCount, reason: 'address verified by its owner' });
   emit(tx, { type: 'ownership-proven', userId, securityTokenId: token.id });
+  const user = await getUser(tx, userId);
+  emit(tx, { type: 'address-verified', kind: token.kind, securityTokenId: token.id, before, user });
 }
 
 /**
@@ -126,7 +128,11 @@ export async function findOrCreateOwnAccount(
   await endOtherClaims(tx, { id: tokenId, kind }, userId);
   await markVerified(tx, tokenId, userId);
   emit(tx, { type: 'ownership-proven', userId, securityTokenId: tokenId });
-  return { user: await getUser(tx, userId), firstProof: true, created: true };
+  const user = await getUser(tx, userId);
+  // The account had no address before, so no notice goes to the new one.
+  const before = { ...user, emailVerified: null, phoneVerified: null };
+  emit(tx, { type: 'address-verified', kind, securityTokenId: tokenId, before, user });
+  return { user, firstProof: true, created: true };
 }
 
 /** Ends the claims of other accounts to an address, before one account verifies it. */
