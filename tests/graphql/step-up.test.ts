@@ -407,6 +407,18 @@ describe('recent authentication', () => {
       assert.match((await ask(root, bob)).__typename, /Success$/);
     });
 
+  test('is given by the current password in an operation on another user', async () => {
+    const [root, bob] = await insertPeople(service, [superuser, { username: 'bob' }]);
+    await advance(service, 601);
+    const wrong = { id: bob.id, currentPassword: 'wrong' };
+    expectMember(await root.updateUser({ username: 'bobby' }, wrong), 'InvalidCredentialsError');
+    await advance(service, 1);
+    const right = { id: bob.id, currentPassword: password };
+    expectMember(await root.updateUser({ username: 'bobby' }, right), 'UpdateUserSuccess');
+    await advance(service, 601);
+    expectMember(await root.deleteUser(right), 'DeleteUserSuccess');
+  });
+
   test('is needed by staff for an activation, and for no empty change', async () => {
     const staff = { username: 'staff', hasPassword: true, role: 'staff' } as const;
     const [by, bob] = await insertPeople(service, [staff, { username: 'bob' }]);

@@ -6,9 +6,8 @@ import { findSecurityTokens } from '../../database/security-tokens.queries.js';
 import { markSessionsRevoked } from '../../database/sessions.queries.js';
 import { deleteUserRow, lockUser } from '../../database/users.queries.js';
 import type { Actor } from '../actor.js';
-import { type ProofNeed, requireFreshProof } from '../authentication/re-authentication.js';
+import { type ProofNeed, requireFreshProof, requireRecentOrPassword } from '../authentication/re-authentication.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
-import { requireRecentAuthentication } from '../authorization/recent-authentication.js';
 import { NotFoundError } from '../errors.js';
 import { emit, emitRevocations, transact } from '../events/events.js';
 import { requireOtherSuperuser } from './superusers.js';
@@ -34,7 +33,7 @@ export async function deleteUser(
   if (self) await requireFreshProof(app, actor, currentPassword, await findDeletionNeeds(app, viewer.user.id));
   else {
     requirePermission(actor, 'identity.delete_user');
-    await requireRecentAuthentication(app, actor);
+    await requireRecentOrPassword(app, actor, currentPassword);
   }
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();

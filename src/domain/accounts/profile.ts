@@ -6,11 +6,10 @@ import { findSecurityTokens, moveLapsedAddressesOf } from '../../database/securi
 import { markSessionsRevoked } from '../../database/sessions.queries.js';
 import { lockUser, type User, updateUserRow } from '../../database/users.queries.js';
 import type { Actor } from '../actor.js';
-import { authenticateByPassword, type ProofNeed, requireFreshProof } from '../authentication/re-authentication.js';
+import { type ProofNeed, requireFreshProof, requireRecentOrPassword } from '../authentication/re-authentication.js';
 import { issueVerification } from '../authentication/send-one-time-password.js';
 import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
 import { hasPermission, isWithinReach, type Permission } from '../authorization/permissions.js';
-import { requireRecentAuthentication } from '../authorization/recent-authentication.js';
 import { ForbiddenError, NotFoundError, throwIfInvalid, type ValidationIssue } from '../errors.js';
 import { emit, emitRevocations } from '../events/events.js';
 import { addressKinds, identifierKinds } from '../identifiers.js';
@@ -72,7 +71,7 @@ export async function updateUser(
   const { flags, identifiers } = readChanges(app, input);
   const changes = identifiers.size > 0 || Object.keys(flags).length > 0;
   if (self) await requireOwnProof(app, actor, currentPassword, identifiers);
-  else if (changes) await requireRecentAuthentication(app, actor);
+  else if (changes) await requireRecentOrPassword(app, actor, currentPassword);
 
   const targetId = self ? viewer.user.id : id;
   if (!isId(targetId)) throw new NotFoundError();
@@ -118,8 +117,7 @@ async function requireOwnProof(
   if (changes.size === 0) return;
   // Without an address, the username is part of the only way to sign in.
   if (user.email === null && user.phone === null) return requireFreshProof(app, actor, currentPassword, ['addition']);
-  if (currentPassword === null) await requireRecentAuthentication(app, actor);
-  else await authenticateByPassword(app, actor, currentPassword);
+  await requireRecentOrPassword(app, actor, currentPassword);
 }
 
 /** Emits the changes of identifiers and flags. */

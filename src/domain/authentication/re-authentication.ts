@@ -12,6 +12,7 @@ import { getUser } from '../../database/users.queries.js';
 import type { Actor, Viewer } from '../actor.js';
 import { toOwnerView } from '../authenticators/views.js';
 import { requireViewer } from '../authorization/authority.js';
+import { requireRecentAuthentication } from '../authorization/recent-authentication.js';
 import { minProofAgeSeconds, newAccountSeconds, recentAuthenticationSeconds } from '../durations.js';
 import { InvalidCredentialsError, StepUpRequiredError } from '../errors.js';
 import { emit, transact } from '../events/events.js';
@@ -41,7 +42,7 @@ export async function reauthenticate(
  * @throws {InvalidCredentialsError} counted as a failure
  * @throws {TimeoutError} before the next attempt is allowed
  */
-export async function authenticateByPassword(
+async function authenticateByPassword(
   app: App,
   actor: Actor,
   currentPassword: string,
@@ -55,6 +56,18 @@ export async function authenticateByPassword(
     emit(tx, { type: 'reauthenticated', userId: user.id, sessionId: session.id });
     return recordPassword(tx, session.id, ages);
   });
+}
+
+/**
+ * Requires recent authentication, or authenticates by the password.
+ * @param currentPassword null without one
+ * @throws {StepUpRequiredError}
+ * @throws {InvalidCredentialsError} for a wrong password, which is counted
+ * @throws {TimeoutError} before the next attempt is allowed
+ */
+export async function requireRecentOrPassword(app: App, actor: Actor, currentPassword: string | null): Promise<void> {
+  if (currentPassword === null) await requireRecentAuthentication(app, actor);
+  else await authenticateByPassword(app, actor, currentPassword);
 }
 
 /** Records the authentication by a code to an address in a live session. */
