@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { expectMember, operations, outbox } from '../support/client.js';
 import { assertNoDeadlock, insist, startReplicas } from '../support/replicas.js';
@@ -187,6 +188,9 @@ async function claimPhone(phone: string) {
   const changed = expectMember(await owner.updateUser({ phone }), 'UpdateUserSuccess');
   const { id: tokenId } = changed.user.securityTokens.find(({ __typename }) => __typename === 'PhoneToken')!;
   const { oneTimePassword } = (await outbox(second)).find(({ to }) => to === phone)!;
+  // Its audit event is written in the background. Later it would wait for the lock of a test too.
+  const sent = "select from audit_events where kind = 'ONE_TIME_PASSWORD_SENT' and subject_id = $1";
+  while ((await replicas.query(sent, [user.id])).length === 0) await delay(10);
   return { userId: user.id, verify: () => owner.checkOneTimePassword(tokenId, oneTimePassword, 'VERIFICATION') };
 }
 
