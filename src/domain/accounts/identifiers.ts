@@ -10,6 +10,7 @@ import {
 } from '../../database/security-tokens.queries.js';
 import { addressColumns, getUser, type User, updateUserRow } from '../../database/users.queries.js';
 import { authenticators, computeTokenId, getAddressKeys } from '../authenticators/registry.js';
+import { hasVerifiedAddress } from '../authorization/authority.js';
 import { identifierRequired, LastCredentialError, ValidationError } from '../errors.js';
 import type { AddressKind, Identifier } from '../identifiers.js';
 import { hasIdentifier, newUsername } from '../ownership/verification.js';
@@ -81,10 +82,6 @@ async function nameByPending(tx: Database, userId: string): Promise<Partial<User
   const { pendingEmail, pendingPhone } = await getUser(tx, userId);
   if (pendingEmail === null && pendingPhone === null) throw new ValidationError([identifierRequired()]);
   return newUsername();
-}
-
-export function hasVerifiedAddress({ emailVerified, phoneVerified }: User): boolean {
-  return emailVerified === true || phoneVerified === true;
 }
 
 /** Sets an address: pending, unless it is the current one in another spelling. */

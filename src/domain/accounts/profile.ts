@@ -8,7 +8,7 @@ import { lockUser, type User, updateUserRow } from '../../database/users.queries
 import type { Actor } from '../actor.js';
 import { type ProofNeed, requireFreshProof, requireRecentOrPassword } from '../authentication/re-authentication.js';
 import { issueVerification } from '../authentication/send-one-time-password.js';
-import { isId, requirePermission, requireViewer } from '../authorization/authority.js';
+import { hasVerifiedAddress, isId, requirePermission, requireViewer } from '../authorization/authority.js';
 import { hasPermission, isWithinReach, type Permission } from '../authorization/permissions.js';
 import { ForbiddenError, NotFoundError, throwIfInvalid, type ValidationIssue } from '../errors.js';
 import { emit, emitRevocations } from '../events/events.js';
@@ -17,7 +17,7 @@ import { reserveAgain } from '../ownership/verification.js';
 import { limitIdentifierChanges } from '../rate-limits.js';
 import { claimIdentifiers } from './claim-identifiers.js';
 import { isIssue, readIdentifier } from './identifier-input.js';
-import { applyIdentifiers, hasVerifiedAddress, type IdentifierChanges } from './identifiers.js';
+import { applyIdentifiers, type IdentifierChanges } from './identifiers.js';
 import { requireOtherSuperuser } from './superusers.js';
 
 /** An absent field stays unchanged; null removes an identifier. */

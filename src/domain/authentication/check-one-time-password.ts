@@ -13,11 +13,10 @@ import { ownsSecurityToken } from '../authorization/authority.js';
 import { InvalidOneTimePasswordError } from '../errors.js';
 import { emit, transact } from '../events/events.js';
 import type { SessionTokens } from '../sessions/sessions.js';
-import { completeSignIn, type Proof } from './complete-sign-in.js';
+import { signInProven } from './complete-sign-in.js';
 import {
   attemptOneTimePassword,
   lockOf,
-  type ProvenAccount,
   proveAddress,
   requireOwner,
   type TypedOneTimePassword,
@@ -65,7 +64,7 @@ export async function checkOneTimePassword(
       emit(tx, { type: 'one-time-password-accepted', userId: proven.user.id, sessionId, ...proof.oneTimePassword });
       return { securityToken, user: proven.user, tokens: null };
     }
-    return { securityToken, ...(await signIn(app, tx, actor, { ...proven, proof })) };
+    return { securityToken, ...(await signInProven(app, tx, actor, { ...proven, proof })) };
   };
   return transact(app, actor, check, { retriesConflicts: true, lock: lockOf(attempt, tokenId) });
 }
@@ -75,18 +74,6 @@ async function requireProofToReplace(app: App, actor: Actor, { kind, userId }: S
   const tokens = await findSecurityTokens(app.db, { userId });
   const verifiedAt = tokens.find((token) => token.kind === kind && !token.pending)?.verifiedAt;
   if (verifiedAt) await requireFreshProof(app, actor, null, [{ verifiedAt }]);
-}
-
-async function signIn(
-  app: App,
-  tx: Database,
-  actor: Actor,
-  { user, created, firstProof, proof }: Pick<ProvenAccount, 'user' | 'created' | 'firstProof'> & { proof: Proof },
-): Promise<{ user: User; tokens: SessionTokens }> {
-  const occasion = created ? 'sign-up' : 'sign-in';
-  const signedIn = await completeSignIn(app, tx, actor, { user, proofs: [proof], occasion, firstProof });
-  if (created) emit(tx, { type: 'signed-up', user, session: signedIn.tokens.session });
-  return signedIn;
 }
 
 /**

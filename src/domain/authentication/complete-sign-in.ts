@@ -6,6 +6,7 @@ import { type User, updateLastLogin } from '../../database/users.queries.js';
 import type { Actor } from '../actor.js';
 import { emit } from '../events/events.js';
 import { openSession, type SessionTokens } from '../sessions/sessions.js';
+import type { ProvenAccount } from './one-time-password.js';
 
 /** A proof of the user's identity. */
 export interface Proof {
@@ -49,4 +50,17 @@ export async function completeSignIn(
     emit(tx, { type: 'one-time-password-accepted', userId: user.id, sessionId: session.id, ...oneTimePassword });
   if (!isSignUp) emit(tx, { type: 'signed-in', user: signedIn, session, newDevice, byReset });
   return { user: signedIn, tokens };
+}
+
+/** Signs in by a code that led to this account. Emits the sign-up of a new account too. */
+export async function signInProven(
+  app: App,
+  tx: Database,
+  actor: Actor,
+  { user, created, firstProof, proof }: Pick<ProvenAccount, 'user' | 'created' | 'firstProof'> & { proof: Proof },
+): Promise<{ user: User; tokens: SessionTokens }> {
+  const occasion = created ? 'sign-up' : 'sign-in';
+  const signedIn = await completeSignIn(app, tx, actor, { user, proofs: [proof], occasion, firstProof });
+  if (created) emit(tx, { type: 'signed-up', user, session: signedIn.tokens.session });
+  return signedIn;
 }

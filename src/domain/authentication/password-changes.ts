@@ -34,7 +34,7 @@ import {
 } from '../errors.js';
 import { emit, emitRevocations, transact } from '../events/events.js';
 import type { SessionTokens } from '../sessions/sessions.js';
-import { completeSignIn } from './complete-sign-in.js';
+import { signInProven } from './complete-sign-in.js';
 import { attemptOneTimePassword, lockOf, type ProvenAccount, proveAddress } from './one-time-password.js';
 import { passwordIssue } from './password-policy.js';
 import { requireFreshProof } from './re-authentication.js';
@@ -171,13 +171,7 @@ async function completeReset(
     method: authenticators[token.kind].method.name,
     oneTimePassword: { securityTokenId: token.id, purpose: 'PASSWORD_RESET' },
   } as const;
-  const signedIn = await completeSignIn(app, tx, actor, {
-    user,
-    proofs: [proof],
-    occasion: created ? 'sign-up' : 'sign-in',
-    firstProof,
-  });
-  if (created) emit(tx, { type: 'signed-up', user, session: signedIn.tokens.session });
+  const signedIn = await signInProven(app, tx, actor, { user, created, firstProof, proof });
   emitRevocations(tx, { userId, count: revokedCount, reason: 'password reset' });
   return signedIn;
 }

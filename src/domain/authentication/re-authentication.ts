@@ -11,7 +11,7 @@ import { findUsableProofs, recordOneTimePassword, recordPassword } from '../../d
 import { getUser } from '../../database/users.queries.js';
 import type { Actor, Viewer } from '../actor.js';
 import { toOwnerView } from '../authenticators/views.js';
-import { requireViewer } from '../authorization/authority.js';
+import { hasVerifiedAddress, requireViewer } from '../authorization/authority.js';
 import { requireRecentAuthentication } from '../authorization/recent-authentication.js';
 import { minProofAgeSeconds, newAccountSeconds, recentAuthenticationSeconds } from '../durations.js';
 import { InvalidCredentialsError, StepUpRequiredError } from '../errors.js';
@@ -107,7 +107,7 @@ export async function requireFreshProof(
   const viewer = requireViewer(actor);
   const { user } = viewer;
   if (currentPassword !== null && (await authenticateByPassword(app, actor, currentPassword)).proves) return;
-  const hasNothing = user.passwordHash === null && !user.emailVerified && !user.phoneVerified;
+  const hasNothing = user.passwordHash === null && !hasVerifiedAddress(user);
   if (needs.length === 0 || hasNothing || viewer.openedForNewOwner || viewer.passwordProof) return;
   const provenBy = (verifiedAt: Date | null) => verifiedAt !== null && needs.every((need) => isMet(need, verifiedAt));
   if (!provenBy(viewer.addressProofVerifiedAt)) throw await stepUp(app, viewer, (token) => provenBy(token.verifiedAt));

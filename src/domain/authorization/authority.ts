@@ -35,6 +35,10 @@ export function ownsSecurityToken(app: App, { viewer }: Actor, tokenId: string):
   return viewer !== null && findOwnAddress(app, viewer.user, tokenId) !== undefined;
 }
 
+export function hasVerifiedAddress({ emailVerified, phoneVerified }: User): boolean {
+  return emailVerified === true || phoneVerified === true;
+}
+
 /** Whether the account has an owner. Staff and superusers always own theirs. */
 export function isOwned(user: Pick<User, 'firstVerifiedAt' | 'isStaff' | 'isSuperuser'>): boolean {
   return user.firstVerifiedAt !== null || isPrivileged(user);

@@ -32,7 +32,7 @@ import {
 } from '../../database/users.queries.js';
 import { randomText } from '../../security/random.js';
 import { authenticators, getTokenKind } from '../authenticators/registry.js';
-import { isOwned } from '../authorization/authority.js';
+import { hasVerifiedAddress, isOwned } from '../authorization/authority.js';
 import { lossNoticeDelaySeconds } from '../durations.js';
 import { InvalidOneTimePasswordError } from '../errors.js';
 import { emit, emitRevocations } from '../events/events.js';
@@ -159,7 +159,7 @@ async function loseAddress(
   if (wasHeld) await writeIdentifiers(tx, loser, addressColumns(kind, null));
   emit(tx, { type: 'address-lost', kind, securityTokenId: id, userId: loser.id });
   // Sent later, so that a probe for accounts shows nothing.
-  if (loser.emailVerified || loser.phoneVerified)
+  if (hasVerifiedAddress(loser))
     await insertDelayedNotice(tx, { userId: loser.id, addressKind: kind, delaySeconds: lossNoticeDelaySeconds });
 }
 
